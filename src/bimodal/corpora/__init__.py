@@ -1,0 +1,1 @@
+"""One module per corpus: `prepare(source)` reads the original files and gives utterances."""

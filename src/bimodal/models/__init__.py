@@ -1,0 +1,1 @@
+"""Torch networks and losses: tensors in, tensors out."""

@@ -1,0 +1,1 @@
+"""Losses: focal, and the two readings of the affinity loss."""

@@ -1,0 +1,130 @@
+"""Records: the frozen, keyword-only nouns that the floors above hand to one another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+TranscriptSource = Literal["given", "asr"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Utterance:
+    """One line of a manifest: a stretch of speech, its words, or both.
+
+    Attributes:
+        id: Unique within the manifest.
+        path: Recording, relative to the manifest's folder with `/` as separator; None for a text-only row.
+        start: Where the utterance begins in the recording, in seconds; None for its beginning.
+        end: Where it ends, in seconds; None for the end of the recording.
+        transcript: The words; None for a speech-only row (an empty cell means absent, too).
+        emotion: The corpus's own label, unmapped; None where unlabelled.
+        speaker: Who speaks; what splits keep apart.
+        split: `train`, `dev` or `test`; None where the corpus has no official split.
+        lang: ISO 639-1 language code of the words.
+        dialogue: Conversation that the utterance belongs to; intervals may be clustered by it.
+        extra: Every other column, as text.
+    """
+
+    id: str
+    path: str | None = None
+    start: float | None = None
+    end: float | None = None
+    transcript: str | None = None
+    emotion: str | None = None
+    speaker: str | None = None
+    split: str | None = None
+    lang: str | None = None
+    dialogue: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """A list of utterances and the file it was read from.
+
+    Attributes:
+        path: The manifest file; utterance paths are relative to its folder.
+        utterances: In file order.
+        columns: Column names in file order (for JSON Lines: in order of first appearance).
+    """
+
+    path: Path
+    utterances: tuple[Utterance, ...]
+    columns: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that utterance paths are relative to."""
+        return self.path.parent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recognition:
+    """The emotion expressed in one stretch of speech, as the model perceives it.
+
+    Attributes:
+        emotion: The most probable emotion; None where the model abstained.
+        scores: Calibrated probability of each emotion from all that was given; sums to 1.
+        speech_scores: The same from the voice alone; None where no speech was given.
+        text_scores: The same from the words alone; None where no words were given.
+        gate: How much the voice counted against the words, 0 to 1; None unless both were given.
+        start: Where the stretch begins in the recording, in seconds; None for text alone.
+        end: Where it ends, in seconds; None for text alone.
+        speaker: Who speaks, where known.
+        transcript: The words that were used; None where there were none.
+        transcript_source: `given` by the caller or written by speech recognition (`asr`).
+        transcript_confidence: Confidence of the speech recogniser, 0 to 1; None unless `asr`.
+        abstained: True where no emotion is claimed; `reason` says why.
+        reason: One sentence; None unless `abstained`.
+        model: Name of the model that answered.
+        revision: Digest of that model's weights and configuration.
+    """
+
+    emotion: str | None
+    scores: Mapping[str, float]
+    speech_scores: Mapping[str, float] | None
+    text_scores: Mapping[str, float] | None
+    gate: float | None
+    start: float | None = None
+    end: float | None = None
+    speaker: str | None = None
+    transcript: str | None = None
+    transcript_source: TranscriptSource | None = None
+    transcript_confidence: float | None = None
+    abstained: bool = False
+    reason: str | None = None
+    model: str = ""
+    revision: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries and numbers, ready for JSON; the schema of CLI, Python and HTTP."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """Something wrong with an input, and where.
+
+    Attributes:
+        where: `file:line` or a path.
+        message: What was found, what was expected, what to do.
+    """
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+def describe_problems(problems: Sequence[Problem], shown: int = 20) -> str:
+    """The first problems, one a line, and how many more there are.
+
+    Example:
+        >>> describe_problems([Problem(where="a.csv:2", message="no emotion")] * 3, shown=1)
+        'a.csv:2: no emotion\\n(and 2 more problems)'
+    """
+    lines = [str(problem) for problem in problems[:shown]]
+    rest = len(problems) - shown
+    return "\n".join([*lines, f"(and {rest} more problems)"] if rest > 0 else lines)

@@ -1,0 +1,1 @@
+"""The three stages and the one training loop."""

@@ -1,0 +1,49 @@
+"""A file imports only from lower floors, or from its own folder: the house of CONTRIBUTING.md, kept by a test."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "bimodal"
+FLOORS = {
+    "errors": 0, "labels": 0, "records": 0,
+    "audio": 1, "text": 1, "manifest": 1, "config": 1, "runtime": 1,
+    "corpora": 2, "features": 2, "models": 2, "metrics": 2, "splits": 2,
+    "checking": 3, "data": 3, "modelfolder": 3,
+    "training": 4, "export": 4, "recognizer": 4, "segments": 4, "stream": 4,
+    "evaluation": 5,
+    "cli": 6, "service": 6, "bulk": 6, "demo": 6, "__main__": 7,
+}  # fmt: skip
+FILES = sorted(file for file in SOURCE.rglob("*.py") if file != SOURCE / "__init__.py")
+
+
+def imported(file: Path) -> set[str]:
+    """Names of the rooms (first part below `bimodal`) that a file imports from."""
+    rooms = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "bimodal":
+            parts = (node.module or "").split(".")
+            rooms |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            rooms |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("bimodal.")}
+    return rooms
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
+def test_a_file_imports_only_from_lower_floors_or_its_own_folder(file: Path):
+    room = file.relative_to(SOURCE).parts[0].removesuffix(".py")
+    for other in imported(file) - {room}:
+        assert FLOORS[other] < FLOORS[room], f"{file.name} (floor {FLOORS[room]}) imports bimodal.{other}"
+
+
+def test_recognition_files_name_torch_nowhere():
+    for room in ("recognizer", "audio", "text", "runtime", "modelfolder", "segments", "stream", "records", "labels"):
+        file = SOURCE / f"{room}.py"
+        if file.exists():
+            assert "torch" not in {
+                alias.name.split(".")[0]
+                for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+                if isinstance(node, ast.Import | ast.ImportFrom)
+                for alias in ([ast.alias(node.module or "")] if isinstance(node, ast.ImportFrom) else node.names)
+            }, file
