@@ -1,0 +1,305 @@
+"""Emotion vocabularies, and the versioned maps that lead a corpus's own labels to them.
+
+A corpus keeps its own words (`joy`, `hap`, `mad`). A map says which emotion of a vocabulary each word means. A
+word whose emotion has no place in the vocabulary is dropped and counted; a word that the map does not know is an error.
+Nothing is folded silently: the few merges are listed in `MERGES`.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from bimodal.errors import ConfigError, ManifestError
+
+
+def _word(label: str) -> str:
+    return label.strip().casefold()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vocabulary:
+    """The emotions that a model tells apart, in the order of its outputs.
+
+    Attributes:
+        name: For example `ekman7`.
+        version: Rises whenever an emotion is added, removed, renamed or moved.
+        emotions: At least two different words.
+
+    Raises:
+        ConfigError: For fewer than two emotions, a repeated one, or one that is empty or has spaces around it.
+
+    Example:
+        >>> Vocabulary(name="mood", version=1, emotions=("calm", "tense")).target("tense")
+        1
+    """
+
+    name: str
+    version: int
+    emotions: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.emotions) < 2:
+            raise ConfigError(f"vocabulary {self.name!r}: {len(self.emotions)} emotions given, at least 2 are needed")
+        for emotion in self.emotions:
+            if not emotion or emotion != emotion.strip():
+                raise ConfigError(f"vocabulary {self.name!r}: {emotion!r} is empty or has spaces around it")
+            if [_word(other) for other in self.emotions].count(_word(emotion)) > 1:
+                raise ConfigError(f"vocabulary {self.name!r}: {emotion!r} is given more than once")
+
+    def target(self, emotion: str) -> int:
+        """Index of an emotion, which is also its place in a model's outputs.
+
+        Raises:
+            ConfigError: If the vocabulary has no such emotion.
+        """
+        if emotion not in self.emotions:
+            raise ConfigError(f"vocabulary {self.name!r} has no {emotion!r}, only {list(self.emotions)}")
+        return self.emotions.index(emotion)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmotionMap:
+    """What each native label means in one vocabulary.
+
+    Attributes:
+        name: For example `builtin-ekman7`.
+        version: Rises whenever a word changes its meaning.
+        vocabulary: Where the map leads.
+        table: Native label (lower case) to emotion. A value outside the vocabulary, the empty string too, marks a
+            known label without a place there.
+    """
+
+    name: str
+    version: int
+    vocabulary: Vocabulary
+    table: Mapping[str, str]
+
+    def apply(self, label: str) -> str | None:
+        """The emotion that a native label means; None where it has no place in the vocabulary.
+
+        Raises:
+            ManifestError: If the map does not know the label; names the nearest labels that it knows.
+
+        Example:
+            >>> ekman = emotion_map("ekman7")
+            >>> ekman.apply("Happy"), ekman.apply("boredom")
+            ('happiness', None)
+        """
+        emotion = self._meaning(label)
+        return emotion if emotion in self.vocabulary.emotions else None
+
+    def drop_reason(self, label: str) -> str:
+        """Why `apply` gives None for this label, as half a sentence.
+
+        Raises:
+            ManifestError: If the map does not know the label.
+
+        Example:
+            >>> emotion_map("ekman7").drop_reason("bored")
+            "'bored' (boredom) has no place in ekman7"
+        """
+        emotion = self._meaning(label)
+        meaning = f" ({emotion})" if emotion and emotion != _word(label) else ""
+        return f"{label!r}{meaning} has no place in {self.vocabulary.name}"
+
+    def _meaning(self, label: str) -> str:
+        word = _word(label)
+        if word not in self.table:
+            near = get_close_matches(word, self.table, n=3) or list(self.vocabulary.emotions)
+            raise ManifestError(f"unknown emotion {label!r}, expected one of {near} or an entry in a map of your own")
+        return self.table[word]
+
+
+def _vocabulary(name: str, emotions: str) -> Vocabulary:
+    return Vocabulary(name=name, version=1, emotions=tuple(emotions.split()))
+
+
+VOCABULARIES: Mapping[str, Vocabulary] = MappingProxyType(
+    {
+        vocabulary.name: vocabulary
+        for vocabulary in (
+            _vocabulary("ekman7", "anger disgust fear happiness neutral sadness surprise"),
+            _vocabulary("iemocap4", "anger happiness neutral sadness"),
+            _vocabulary("iemocap6", "anger excitement frustration happiness neutral sadness"),
+            _vocabulary("ravdess8", "neutral calm happiness sadness anger fear disgust surprise"),
+            _vocabulary("acted4", "anger happiness neutral sadness"),
+            _vocabulary("emotion2vec9", "anger disgust fear happiness neutral other sadness surprise unknown"),
+            _vocabulary("plutchik8", "anger anticipation disgust fear joy sadness surprise trust"),
+            _vocabulary("sentiment3", "negative neutral positive"),
+        )
+    }
+)
+
+_FINER_EMOTIONS = (
+    "admiration amusement annoyance approval caring confusion curiosity desire disappointment disapproval",
+    "embarrassment gratitude grief love nervousness optimism pride realization relief remorse",
+)
+
+# One emotion per entry, then the other words for it: adjectives, corpus codes (IEMOCAP, EmoBox) and spellings.
+SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        emotion: tuple(words.split())
+        for emotion, words in {
+            "anger": "angry ang mad",
+            "disgust": "disgusted dis",
+            "fear": "fearful scared afraid fea",
+            "happiness": "happy hap joy joyful",
+            "neutral": "neu neutrality",
+            "sadness": "sad",
+            "surprise": "surprised sur",
+            "calm": "calmness",
+            "excitement": "excited exc",
+            "frustration": "frustrated fru",
+            "boredom": "bored",
+            "contempt": "contemptuous",
+            "peaceful": "peacefulness",
+            "powerful": "power",
+            "anticipation": "anticipating",
+            "trust": "trusting",
+            "positive": "pos",
+            "negative": "neg",
+            "other": "oth others",
+            "unknown": "unk <unk> xxx undecided",
+            "mixed": "ambiguous",
+            # the remaining words of GoEmotions and TweetEval: known, and none of the above
+            **{emotion: "" for line in _FINER_EMOTIONS for emotion in line.split()},
+        }.items()
+    }
+)
+
+# The documented merges: in this vocabulary, this emotion counts as that one.
+MERGES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "iemocap4": {"excitement": "happiness"},  # the usual 5,531 utterances of the literature
+        "sentiment3": {
+            **dict.fromkeys(("happiness", "excitement"), "positive"),
+            **dict.fromkeys(("anger", "disgust", "fear", "sadness", "frustration"), "negative"),
+        },
+    }
+)
+
+
+def custom(emotions: Iterable[str], name: str = "custom", version: int = 1) -> Vocabulary:
+    """A vocabulary from one's own list of emotions, in the order given.
+
+    Raises:
+        ConfigError: If the list is no vocabulary, see `Vocabulary`, or takes the name of a built-in one.
+
+    Example:
+        >>> custom(["tense", "calm"]).emotions
+        ('tense', 'calm')
+    """
+    if name in VOCABULARIES:
+        raise ConfigError(f"vocabulary {name!r} is built in; choose another name for your own")
+    return Vocabulary(name=name, version=version, emotions=tuple(emotions))
+
+
+def vocabulary(name: str = "ekman7") -> Vocabulary:
+    """A built-in vocabulary by name.
+
+    Raises:
+        ConfigError: If there is none of that name.
+
+    Example:
+        >>> len(vocabulary().emotions)
+        7
+    """
+    if name not in VOCABULARIES:
+        raise ConfigError(f"unknown vocabulary {name!r}, expected one of {sorted(VOCABULARIES)}")
+    return VOCABULARIES[name]
+
+
+def emotion_map(target: str | Vocabulary = "ekman7") -> EmotionMap:
+    """The built-in map from the usual words for emotions to a vocabulary, one's own too.
+
+    Args:
+        target: A vocabulary, or the name of a built-in one.
+
+    Returns:
+        A map that knows every word of `SYNONYMS` and of the vocabulary. Where a vocabulary of one's own tells two
+        synonyms apart (`happy`, `joyful`), the other words for that emotion are unknown to the map.
+
+    Raises:
+        ConfigError: If there is no vocabulary of that name.
+
+    Example:
+        >>> emotion_map("iemocap4").apply("exc"), emotion_map("acted4").apply("exc")
+        ('happiness', None)
+        >>> emotion_map(custom(["joyful", "mad"])).apply("angry")
+        'mad'
+    """
+    target = vocabulary(target) if isinstance(target, str) else target
+    merges = MERGES.get(target.name, {}) if target == VOCABULARIES.get(target.name) else {}
+    table: dict[str, str] = {}
+    for emotion, words in SYNONYMS.items():
+        places = [name for name in target.emotions if _word(name) in (emotion, *words)]
+        if len(places) < 2:
+            table |= dict.fromkeys((emotion, *words), places[0] if places else merges.get(emotion, emotion))
+    table |= {_word(emotion): emotion for emotion in target.emotions}
+    return EmotionMap(name=f"builtin-{target.name}", version=1, vocabulary=target, table=MappingProxyType(table))
+
+
+def read_emotion_map(path: Path) -> EmotionMap:
+    """One's own map, from a TOML file that stands alone (the built-in words are not added).
+
+    The file has `name`, `version`, and either `vocabulary` (a built-in name) or `emotions` (a list); its table `[map]`
+    leads each native label to an emotion, or to `""` for a label to drop. The emotions themselves need no entry.
+
+    Raises:
+        ConfigError: If the file is missing, is no TOML, or has an unknown key, a wrong type or an unknown emotion.
+    """
+    content = _toml(path)
+    if unknown := sorted(set(content) - {"name", "version", "vocabulary", "emotions", "map"}):
+        raise ConfigError(f"{path}: unknown keys {unknown}, expected name, version, vocabulary or emotions, [map]")
+    name, version = content.get("name"), content.get("version")
+    if not isinstance(name, str) or not name or type(version) is not int:
+        raise ConfigError(f"{path}: name (text) and version (whole number) are needed, found {name!r} and {version!r}")
+    target = _vocabulary_of(content, path)
+    table = {_word(emotion): emotion for emotion in target.emotions} | _entries(content.get("map", {}), target, path)
+    return EmotionMap(name=name, version=version, vocabulary=target, table=MappingProxyType(table))
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: the emotion map cannot be read ({error.strerror})") from error
+    except ValueError as error:  # not UTF-8, or not TOML
+        raise ConfigError(f"{path}: not a TOML file ({error})") from error
+
+
+def _vocabulary_of(content: Mapping[str, Any], path: Path) -> Vocabulary:
+    if ("vocabulary" in content) == ("emotions" in content):
+        raise ConfigError(f"{path}: give either vocabulary (a built-in name) or emotions (a list)")
+    given = content.get("vocabulary", content.get("emotions"))
+    try:
+        if "vocabulary" in content and isinstance(given, str):
+            return vocabulary(given)
+        if "emotions" in content and _is_texts(given):
+            return custom(given, name=content["name"], version=content["version"])
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    raise ConfigError(f"{path}: vocabulary must be text and emotions a list of texts, found {given!r}")
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(item, str) for item in value)
+
+
+def _entries(table: object, target: Vocabulary, path: Path) -> dict[str, str]:
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{path}: [map] must be a table of label = emotion, found {table!r}")
+    entries: dict[str, str] = {}
+    for label, emotion in table.items():
+        if emotion != "" and emotion not in target.emotions:
+            raise ConfigError(
+                f"{path}: [map] {label} leads to {emotion!r}, expected one of {list(target.emotions)} or '' to drop it"
+            )
+        if _word(label) in entries:
+            raise ConfigError(f"{path}: [map] has {label!r} twice (case and spaces around a label do not count)")
+        entries[_word(label)] = emotion
+    return entries
