@@ -1,0 +1,204 @@
+"""Recordings as signals: decode, mix to one channel, resample, bring to one level.
+
+A signal is a 1-D float32 array in [-1, 1]. Every function that reads raises `AudioError` with one sentence.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.errors import AudioError
+
+Signal = npt.NDArray[np.float32]
+
+SAMPLING_RATE: Final = 16_000
+"""Sampling rate that every backbone hears, in Hz."""
+
+LEVEL_DB: Final = -20.0
+"""Root-mean-square level that a segment is brought to, in dB relative to full scale."""
+
+_SILENCE_RMS: Final = 1e-5
+_MAX_CHANNELS: Final = 64
+_BLOCK_SECONDS: Final = 30.0
+
+
+def read_audio(path: str | Path, *, start: float | None = None, end: float | None = None) -> tuple[Signal, int]:
+    """Decode a recording, or a stretch of it, and mix its channels to one.
+
+    Args:
+        path: A file that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...).
+        start: Where to begin, in seconds; None for the beginning.
+        end: Where to stop, in seconds; None for the end. An end beyond the recording is cut to it.
+
+    Returns:
+        The signal (T,) at the recording's own sampling rate, and that rate in Hz.
+
+    Raises:
+        AudioError: The file is missing, empty, truncated, not audio, or holds samples that are not finite.
+    """
+    blocks = list(iterate_audio(path, start=start, end=end))
+    rate = blocks[0][1]
+    return np.concatenate([block for block, _ in blocks]), rate
+
+
+def iterate_audio(
+    path: str | Path, *, start: float | None = None, end: float | None = None, block_seconds: float = _BLOCK_SECONDS
+) -> Iterator[tuple[Signal, int]]:
+    """Decode as `read_audio` does, a block at a time, so that memory stays flat.
+
+    Args:
+        path: As in `read_audio`.
+        start: As in `read_audio`.
+        end: As in `read_audio`.
+        block_seconds: Length of a block, in seconds; the last one may be shorter.
+
+    Yields:
+        Signal (T,) and sampling rate in Hz.
+
+    Raises:
+        AudioError: As in `read_audio`; a damaged file may raise it after blocks that were still whole.
+    """
+    import soundfile as sf
+
+    path = Path(path)
+    _check_file(path)
+    try:
+        with sf.SoundFile(path) as file:
+            first, last = _stretch(path, file.frames, file.samplerate, start, end)
+            if file.channels > _MAX_CHANNELS:
+                raise AudioError(f"{path}: {file.channels} channels, expected at most {_MAX_CHANNELS}")
+            file.seek(first)
+            remaining = last - first
+            while remaining > 0:
+                block = file.read(min(remaining, int(block_seconds * file.samplerate)), dtype="float32", always_2d=True)
+                if len(block) == 0:
+                    raise AudioError(
+                        f"{path}: truncated: the header promises {file.frames} frames and {remaining} of them "
+                        "are missing; copy or convert the recording again"
+                    )
+                remaining -= len(block)
+                yield _mix(path, block), file.samplerate
+    except sf.LibsndfileError as error:
+        raise AudioError(f"{path}: cannot be decoded as audio ({error.error_string.strip('. ')})") from error
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise AudioError(f"{path}: no such file")
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder, expected a recording")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: the file is empty (0 bytes)")
+
+
+def _stretch(path: Path, frames: int, rate: int, start: float | None, end: float | None) -> tuple[int, int]:
+    """First and last frame of a stretch given in seconds."""
+    if frames == 0:
+        raise AudioError(f"{path}: the recording holds no samples")
+    first = round((start or 0.0) * rate)
+    last = frames if end is None else min(frames, round(end * rate))
+    if not 0 <= first < last:
+        raise AudioError(
+            f"{path}: no samples between {start or 0.0:g} s and {'its end' if end is None else f'{end:g} s'}; "
+            f"the recording lasts {frames / rate:.2f} s"
+        )
+    return first, last
+
+
+def _mix(path: Path, block: npt.NDArray[np.float32]) -> Signal:
+    """Mean over the channels of a block (T, channels); refuses samples that are not finite."""
+    mixed: Signal = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+    return check_signal(mixed, str(path))
+
+
+def check_signal(signal: npt.ArrayLike, where: str = "signal") -> Signal:
+    """A signal as 1-D float32, or an error that says why it is none.
+
+    Args:
+        signal: Samples (T,), floating point in [-1, 1].
+        where: Name for the error message.
+
+    Raises:
+        AudioError: Not one-dimensional, integer samples, empty, or not finite.
+
+    Example:
+        >>> check_signal([0.0, 0.5]).dtype
+        dtype('float32')
+    """
+    array = np.asarray(signal)
+    if array.ndim != 1:
+        raise AudioError(f"{where}: shape {array.shape}, expected one dimension (mix or choose a channel first)")
+    if array.dtype.kind not in "f":
+        raise AudioError(f"{where}: samples are {array.dtype}, expected floating point in [-1, 1]")
+    if len(array) == 0:
+        raise AudioError(f"{where}: holds no samples")
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise AudioError(
+            f"{where}: {int((~finite).sum())} samples are NaN or infinite, the first at sample {int(finite.argmin())}"
+        )
+    return array.astype(np.float32, copy=False)
+
+
+def resample(signal: Signal, sampling_rate: int, target: int = SAMPLING_RATE) -> Signal:
+    """The signal (T,) at another sampling rate (Hz), by libsoxr at high quality.
+
+    Raises:
+        AudioError: A sampling rate that is not positive.
+
+    Example:
+        >>> resample(np.zeros(8000, np.float32), 8000).shape
+        (16000,)
+    """
+    if sampling_rate <= 0:
+        raise AudioError(f"sampling rate {sampling_rate} Hz, expected a positive number")
+    if sampling_rate == target:
+        return signal
+    import soxr
+
+    resampled: Signal = soxr.resample(signal, sampling_rate, target).astype(np.float32, copy=False)
+    return resampled
+
+
+def level_db(signal: Signal) -> float:
+    """Root-mean-square level of a signal without its mean, in dB relative to full scale; -100 for silence.
+
+    Example:
+        >>> round(level_db(np.array([0.1, -0.1], np.float32)))
+        -20
+    """
+    return float(20.0 * np.log10(max(_rms(signal), _SILENCE_RMS)))
+
+
+def normalise_level(signal: Signal, target_db: float = LEVEL_DB) -> Signal:
+    """Remove the mean and bring a signal (T,) to one level, so that a microphone's gain is no emotion.
+
+    Silence (below -100 dB) is returned without its mean and otherwise as it is. Samples may leave [-1, 1].
+
+    Example:
+        >>> quiet = np.array([0.001, -0.001], np.float32)
+        >>> normalise_level(quiet).round(3).tolist()
+        [0.10000000149011612, -0.10000000149011612]
+    """
+    centred: Signal = signal - signal.mean(dtype=np.float64).astype(np.float32)
+    rms = _rms(centred)
+    if rms < _SILENCE_RMS:
+        return centred
+    return centred * np.float32(10.0 ** (target_db / 20.0) / rms)
+
+
+def _rms(signal: Signal) -> float:
+    return float(np.std(signal, dtype=np.float64))
+
+
+def load_signal(path: str | Path, *, start: float | None = None, end: float | None = None) -> Signal:
+    """A recording, or a stretch of it, as the backbones hear it: one channel, 16 kHz; level unchanged.
+
+    Raises:
+        AudioError: As in `read_audio`.
+    """
+    signal, rate = read_audio(path, start=start, end=end)
+    return resample(signal, rate)

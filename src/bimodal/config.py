@@ -1,0 +1,135 @@
+"""Configuration: frozen dataclasses, strict TOML over their instances, `--set speech.epochs=5`."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from bimodal.errors import ConfigError
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """The joint loss of a stage.
+
+    Attributes:
+        gamma: Focusing exponent of the focal loss; 0 is cross-entropy.
+        affinity: Which reading of the affinity loss is added.
+        beta: Its weight.
+        class_weights: How much rare emotions count more: not, by inverse frequency, or by its square root.
+    """
+
+    gamma: float = 2.0
+    affinity: Literal["none", "pairwise", "gaussian"] = "pairwise"
+    beta: float = 1.0
+    class_weights: Literal["none", "sqrt", "balanced"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """How one stage is trained.
+
+    Attributes:
+        epochs: Most passes over the training data.
+        patience: Passes without a better dev score after which a stage stops; 0 for never.
+        batch_size: Utterances in a step.
+        learning_rate: Peak of AdamW's rate; warmed up over a tenth of the steps, then a cosine to zero.
+        weight_decay: AdamW's decay.
+        dropout: Share of units that are dropped in training.
+        hidden_width: Units of the hidden layer.
+        embedding_width: Width of the emotion embedding in front of the classifier.
+        mixup: Concentration of the beta distribution that mixes pairs of utterances; 0 for none.
+        average: Decay of the running average of the weights that is kept; 0 for the last weights.
+        loss: The joint loss.
+    """
+
+    epochs: int = 30
+    patience: int = 0
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    dropout: float = 0.3
+    hidden_width: int = 256
+    embedding_width: int = 128
+    mixup: float = 0.0
+    average: float = 0.0
+    loss: LossConfig = field(default_factory=LossConfig)
+
+
+def read_config(default: Config, path: str | Path | None = None, settings: Sequence[str] = ()) -> Config:
+    """A configuration: defaults, overlaid by a TOML file, overlaid by `key.key=value` settings.
+
+    Args:
+        default: Instance whose values hold where nothing else is said.
+        path: TOML file, or None.
+        settings: Such as `speech.epochs=5`; the value is read as TOML, and as text where it is none.
+
+    Raises:
+        ConfigError: Unreadable TOML, an unknown key (valid ones are named), a wrong type.
+
+    Example:
+        >>> read_config(StageConfig(), settings=["loss.gamma=1"]).loss.gamma
+        1.0
+    """
+    values: dict[str, Any] = msgspec.to_builtins(default)
+    if path is not None:
+        _overlay(values, _read_toml(Path(path)), type(default), str(path))
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: expected key=value, for example speech.epochs=5")
+        nested: Any = _parse(text)
+        for part in reversed(key.strip().split(".")):
+            nested = {part: nested}
+        _overlay(values, nested, type(default), f"--set {setting}")
+    return convert(values, type(default), str(path or "--set"))
+
+
+def convert(values: Mapping[str, Any], kind: type[Config], where: str) -> Config:
+    """A configuration record from plain values.
+
+    Raises:
+        ConfigError: A wrong type, or a value that is none of those allowed.
+    """
+    try:
+        return msgspec.convert(values, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML ({error})") from error
+
+
+def _parse(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+
+
+def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, where: str) -> None:
+    """Write changes into nested values, refusing keys that the record does not have."""
+    types = {item.name: item.type for item in fields(kind)}
+    for key, change in changes.items():
+        if key not in types:
+            close = get_close_matches(key, types, n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            raise ConfigError(f"{where}: unknown key '{key}', expected one of {sorted(types)}{hint}")
+        if is_dataclass(types[key]):
+            if not isinstance(change, Mapping):
+                raise ConfigError(f"{where}: '{key}' is a table, found {change!r}")
+            _overlay(values[key], change, types[key], where)
+        else:
+            values[key] = change

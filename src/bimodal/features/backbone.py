@@ -1,0 +1,251 @@
+"""Frozen feature extractors as packaged artifacts: the same ONNX file in training and in recognition.
+
+An artifact is a folder with `backbone.json` (what it is, where from, licence, digests), `model.onnx` and, for words,
+`tokenizer.json`. The distribution `bimodal-backbones` carries two; a folder path names any other.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.audio import SAMPLING_RATE, Signal, normalise_level
+from bimodal.errors import BackboneError
+from bimodal.features.logmel import log_mel
+from bimodal.runtime import Device, make_session
+
+DESCRIPTION: Final = "backbone.json"
+MODEL: Final = "model.onnx"
+TOKENIZER: Final = "tokenizer.json"
+SCHEMA: Final = 1
+DEFAULT_SPEECH: Final = "whisper-base-4"
+DEFAULT_TEXT: Final = "minilm-l6"
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneDescription:
+    """What a backbone artifact is.
+
+    Attributes:
+        name: Short name.
+        kind: `speech` or `text`.
+        source: Hub id of the pretrained model.
+        licence: SPDX identifier of its weights.
+        layers: 1-based numbers of the exposed layers.
+        width: Width D of a layer.
+        weights: How weights are stored: `float16` or `int8`; everything is computed in float32.
+        preprocessing: What is done in front of the network; part of every cache key.
+        max_seconds: Longest stretch that speech is encoded in; longer segments are cut into equal parts.
+        block_frames: Speech frames (20 ms) whose mean and deviation are kept together.
+        max_tokens: Longest text, in tokens; what lies beyond is cut off.
+        digests: SHA-256 of each file.
+        parity_cosine: Lowest cosine to torch's outputs that was seen when the artifact was built.
+        schema: Version of this layout.
+    """
+
+    name: str
+    kind: Literal["speech", "text"]
+    source: str
+    licence: str
+    layers: tuple[int, ...]
+    width: int
+    weights: Literal["float16", "int8"]
+    preprocessing: str
+    max_seconds: float = 30.0
+    block_frames: int = 10
+    max_tokens: int = 256
+    digests: Mapping[str, str] = field(default_factory=dict)
+    parity_cosine: float = 0.0
+    schema: int = SCHEMA
+
+    @property
+    def digest(self) -> str:
+        """One digest over the files and the preprocessing: what a cache key or a model folder names."""
+        parts = [f"{name}={value}" for name, value in sorted(self.digests.items())]
+        parts += [self.preprocessing, str(self.layers), str(self.max_seconds), str(self.block_frames)]
+        return hashlib.sha256("\n".join([*parts, str(self.max_tokens)]).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechBlocks:
+    """A segment of speech as its backbone hears it, in blocks of a fraction of a second.
+
+    Means and deviations over the whole segment, however weighted by block, can be computed from these exactly;
+    they take a tenth of the room of the frames.
+
+    Attributes:
+        mean: Mean of each layer over each block's frames, (S, L, D).
+        std: Deviation around it, (S, L, D).
+        count: Frames in each block, (S,); only the last ones of a part may be short.
+    """
+
+    mean: npt.NDArray[Any]
+    std: npt.NDArray[Any]
+    count: npt.NDArray[np.int32]
+
+
+class SpeechBackbone:
+    """A frozen speech encoder, run by onnxruntime; safe to call from several threads."""
+
+    def __init__(self, folder: Path, description: BackboneDescription, threads: int, device: Device) -> None:
+        self.description = description
+        self._session = make_session(folder / MODEL, threads=threads, device=device)
+
+    def run(self, mel: Floats) -> Floats:
+        """Hidden states (L, T, D) of one log-mel spectrogram (80, 2 T or 2 T - 1)."""
+        return self.run_batch([mel])[0]
+
+    def run_batch(self, mels: Sequence[Floats]) -> list[Floats]:
+        """Hidden states (L, T_i, D) of several log-mel spectrograms (80, frames_i), padded together."""
+        frames = np.array([mel.shape[1] for mel in mels], np.int64)
+        batch = np.zeros((len(mels), mels[0].shape[0], max(3, frames.max())), np.float32)
+        for row, mel in zip(batch, mels, strict=True):
+            row[:, : mel.shape[1]] = mel
+        states = self._session.run(None, {"mel": batch, "frames": frames})[0]
+        return [state[:, : (count + 1) // 2] for state, count in zip(states, frames, strict=True)]
+
+    def extract(self, signal: Signal) -> SpeechBlocks:
+        """Blocks of one segment of 16 kHz speech, at whatever level it was recorded."""
+        blocks = [
+            pool_blocks(self.run(log_mel(part)), self.description.block_frames)
+            for part in cut_evenly(normalise_level(signal), int(self.description.max_seconds * SAMPLING_RATE))
+        ]
+        return SpeechBlocks(
+            mean=np.concatenate([block.mean for block in blocks]),
+            std=np.concatenate([block.std for block in blocks]),
+            count=np.concatenate([block.count for block in blocks]),
+        )
+
+
+class TextBackbone:
+    """A frozen language model with its tokeniser, run by onnxruntime; safe to call from several threads."""
+
+    def __init__(self, folder: Path, description: BackboneDescription, threads: int, device: Device) -> None:
+        from tokenizers import Tokenizer
+
+        self.description = description
+        self._session = make_session(folder / MODEL, threads=threads, device=device)
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer.enable_truncation(description.max_tokens)
+        self._tokenizer.enable_padding()
+
+    def extract(self, transcripts: Sequence[str], batch_size: int = 32) -> Floats:
+        """Pooled layers (B, L, D) of several texts; sorted by length inside, returned in the order given."""
+        order = sorted(range(len(transcripts)), key=lambda index: len(transcripts[index]))
+        description = self.description
+        pooled = np.empty((len(transcripts), len(description.layers), description.width), np.float32)
+        for first in range(0, len(order), batch_size):
+            chosen = order[first : first + batch_size]
+            encoded = self._tokenizer.encode_batch([transcripts[index] for index in chosen])
+            tokens = np.array([encoding.ids for encoding in encoded], np.int64)
+            mask = np.array([encoding.attention_mask for encoding in encoded], np.int64)
+            pooled[chosen] = self._session.run(None, {"tokens": tokens, "mask": mask})[0]
+        return pooled
+
+
+def pool_blocks(states: Floats, block_frames: int) -> SpeechBlocks:
+    """Mean and deviation of hidden states (L, T, D) over consecutive blocks of frames.
+
+    Example:
+        >>> blocks = pool_blocks(np.ones((3, 25, 4), np.float32), 10)
+        >>> blocks.mean.shape, blocks.count.tolist()
+        ((3, 3, 4), [10, 10, 5])
+    """
+    starts = np.arange(0, states.shape[1], block_frames)
+    count = np.diff(np.append(starts, states.shape[1])).astype(np.int32)
+    mean = np.add.reduceat(states, starts, axis=1) / count[:, None]
+    centred = states - np.repeat(mean, count, axis=1)
+    variance = np.add.reduceat(centred * centred, starts, axis=1) / count[:, None]
+    return SpeechBlocks(mean=mean.swapaxes(0, 1), std=np.sqrt(variance).swapaxes(0, 1), count=count)
+
+
+def cut_evenly(signal: Signal, longest: int) -> list[Signal]:
+    """The signal in as few parts of equal length as keep each within `longest` samples.
+
+    Example:
+        >>> [len(part) for part in cut_evenly(np.zeros(70, np.float32), 30)]
+        [24, 23, 23]
+    """
+    return list(np.array_split(signal, max(1, -(-len(signal) // longest))))
+
+
+def find_backbone(name: str) -> Path:
+    """Folder of a backbone: of a packaged one by its name, or the folder itself.
+
+    Raises:
+        BackboneError: Neither a packaged name nor a folder with `backbone.json`.
+    """
+    if (Path(name) / DESCRIPTION).is_file():
+        return Path(name)
+    try:
+        from bimodal_backbones import FOLDERS
+    except ImportError as error:
+        raise BackboneError(
+            "the distribution 'bimodal-backbones' is not installed; install it with 'pip install bimodal-backbones', "
+            "or from a checkout with 'pip install ./backbones'"
+        ) from error
+    if name not in FOLDERS:
+        raise BackboneError(f"no backbone '{name}': expected one of {sorted(FOLDERS)} or a folder with {DESCRIPTION}")
+    return Path(FOLDERS[name])
+
+
+def read_description(folder: Path) -> BackboneDescription:
+    """What the artifact in a folder is.
+
+    Raises:
+        BackboneError: Missing or damaged `backbone.json`, or of a newer schema.
+    """
+    try:
+        description = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=BackboneDescription)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise BackboneError(f"{folder / DESCRIPTION}: not a backbone description ({error})") from error
+    if description.schema != SCHEMA:
+        raise BackboneError(f"{folder}: schema {description.schema}, expected {SCHEMA}; update bimodal")
+    return description
+
+
+def load_backbone(
+    name: str | Path, *, threads: int = 0, device: Device = "cpu", verify: bool = False
+) -> SpeechBackbone | TextBackbone:
+    """Load a backbone by its packaged name or its folder.
+
+    Args:
+        name: `whisper-base-4`, `minilm-l6`, or a folder.
+        threads: Threads of one operator; 0 for one per core.
+        device: `cpu` or `cuda`.
+        verify: Compare the files with their digests first (training does; it costs a few tens of milliseconds).
+
+    Raises:
+        BackboneError: Missing, damaged or altered.
+    """
+    folder = find_backbone(str(name))
+    description = read_description(folder)
+    if verify:
+        verify_digests(folder, description.digests)
+    kind = SpeechBackbone if description.kind == "speech" else TextBackbone
+    return kind(folder, description, threads, device)
+
+
+def verify_digests(folder: Path, digests: Mapping[str, str]) -> None:
+    """Compare files with their SHA-256.
+
+    Raises:
+        BackboneError: A file is missing or altered.
+    """
+    for name, expected in digests.items():
+        file = folder / name
+        if not file.is_file():
+            raise BackboneError(f"{file}: missing; install or build the backbone again")
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != expected:
+            raise BackboneError(
+                f"{file}: altered (SHA-256 {found[:12]}..., expected {expected[:12]}...); install the backbone again"
+            )

@@ -1,0 +1,263 @@
+"""Build a backbone artifact: a pretrained encoder's layers as one packaged ONNX file, checked against torch.
+
+Needs the extra `finetune` (torch, transformers, onnx). Weights are stored in 16 or 8 bits and computed in float32:
+quantising activations on the fly would make a padded batch differ from single calls and gains little on AVX2.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from bimodal.errors import BackboneError
+from bimodal.features.backbone import DESCRIPTION, MODEL, TOKENIZER, BackboneDescription, load_backbone
+from bimodal.features.logmel import log_mel
+
+Weights = Literal["float16", "int8"]
+_SMALLEST_COMPRESSED = 4096
+_BLOCK = 32
+_COSINE_BOUND = 0.998
+_OPSET = 21
+
+
+class WhisperLayers(nn.Module):
+    """The lower layers of a Whisper encoder over unpadded log-mel spectrograms.
+
+    Args:
+        encoder: A `transformers` WhisperEncoder.
+        layers: 1-based numbers of the blocks whose outputs are exposed; blocks above the last one are dropped.
+    """
+
+    def __init__(self, encoder: Any, layers: tuple[int, ...]) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = encoder.conv1, encoder.conv2
+        self.positions = nn.Parameter(encoder.embed_positions.weight.detach(), requires_grad=False)
+        self.blocks = nn.ModuleList(encoder.layers[: max(layers)])
+        self.layers = layers
+
+    def forward(self, mel: Tensor, frames: Tensor) -> Tensor:
+        """Hidden states (B, L, T // 2 rounded up, D) of mel (B, 80, T) with `frames` (B,) real frames each.
+
+        What lies beyond an utterance's end is zeroed in front of each convolution and masked in attention, so that a
+        padded batch equals single calls. Rows beyond the end of the output are meaningless.
+        """
+        real = (torch.arange(mel.shape[2], device=mel.device)[None] < frames[:, None]).to(mel.dtype)
+        hidden = nn.functional.gelu(self.conv1(mel * real[:, None])) * real[:, None]
+        hidden = nn.functional.gelu(self.conv2(hidden)).transpose(1, 2)
+        length = hidden.shape[1]
+        halved = (frames + 1) // 2
+        bias = (torch.arange(length, device=mel.device)[None] >= halved[:, None]).to(mel.dtype) * -1e9
+        hidden = hidden + self.positions[:length]
+        outputs = []
+        for number, block in enumerate(self.blocks, start=1):
+            hidden = block(hidden, attention_mask=bias[:, None, None, :])
+            hidden = hidden[0] if isinstance(hidden, tuple) else hidden
+            if number in self.layers:
+                outputs.append(hidden)
+        return torch.stack(outputs, dim=1)
+
+
+class PooledTextLayers(nn.Module):
+    """Mean over the real tokens of several layers of an encoder-type language model.
+
+    Args:
+        encoder: A `transformers` BERT-like model.
+        layers: 1-based numbers of the blocks whose outputs are pooled.
+    """
+
+    def __init__(self, encoder: Any, layers: tuple[int, ...]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.layers = layers
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Pooled layers (B, L, D) of token ids (B, T) with a mask (B, T), 1 = real."""
+        states = self.encoder(input_ids=tokens, attention_mask=mask, output_hidden_states=True).hidden_states
+        weight = (mask.to(states[0].dtype) / mask.sum(1, keepdim=True).to(states[0].dtype))[:, None]
+        return torch.stack([(weight @ states[number])[:, 0] for number in self.layers], dim=1)
+
+
+def build_speech_backbone(source: str, out: Path, description: BackboneDescription, weights: Weights) -> None:
+    """Write the artifact of a Whisper encoder's lower layers to the folder `out`, and check it.
+
+    Args:
+        source: Hub id or local folder of a Whisper model or of its encoder alone.
+        out: Folder to write; an existing artifact there is replaced.
+        description: What the artifact is; its digest and parity are filled in here.
+        weights: How weights are stored.
+
+    Raises:
+        BackboneError: The artifact's outputs differ from torch's by more than its weight storage explains.
+    """
+    network = WhisperLayers(_load_whisper_encoder(source), description.layers).eval()
+    rng = np.random.default_rng(0)
+    mel = torch.from_numpy(np.stack([log_mel(rng.normal(0, 0.1, 24_000).astype(np.float32)) for _ in range(2)]))
+    time = torch.export.Dim("time", min=3, max=3000)
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    shapes = ({0: batch, 2: time}, {0: batch})
+    arguments = (mel, torch.tensor([150, 120]))
+    _export(network, arguments, shapes, ("mel", "frames"), "layers", out, weights)
+
+    def run_torch(signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        spectrogram = torch.from_numpy(log_mel(signal))[None]
+        with torch.inference_mode():
+            result: npt.NDArray[np.float32] = network(spectrogram, torch.tensor([spectrogram.shape[2]]))[0].numpy()
+        return result
+
+    probes = [_probe_signal(rng, seconds) for seconds in (0.5, 3.0, 8.0)]
+    _finish(out, description, lambda backbone: [(run_torch(p), backbone.run(log_mel(p))) for p in probes])
+
+
+def build_text_backbone(source: str, out: Path, description: BackboneDescription, weights: Weights) -> None:
+    """Write the artifact of an encoder-type language model to the folder `out`, and check it.
+
+    Args:
+        source: Hub id or local folder with a `tokenizer.json`.
+        out: Folder to write; an existing artifact there is replaced.
+        description: What the artifact is; its digest and parity are filled in here.
+        weights: How weights are stored.
+
+    Raises:
+        BackboneError: The artifact's outputs differ from torch's by more than its weight storage explains.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    encoder = AutoModel.from_pretrained(source, dtype=torch.float32, attn_implementation="eager", add_pooling_layer=False)
+    network = PooledTextLayers(encoder, description.layers).eval()
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    sentences = ["A plain line.", "I can't believe you did that, it is wonderful!", "Nein. Das ist mir egal, wirklich."]
+    encoded = tokenizer(sentences, padding=True, return_tensors="pt")
+    batch, time = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("time", min=2, max=512)
+    shapes = ({0: batch, 1: time}, {0: batch, 1: time})
+    arguments = (encoded["input_ids"], encoded["attention_mask"])
+    _export(network, arguments, shapes, ("tokens", "mask"), "layers", out, weights)
+    tokenizer.backend_tokenizer.save(str(out / TOKENIZER))
+    with torch.inference_mode():
+        expected = network(*arguments).numpy()
+    _finish(out, description, lambda backbone: list(zip(expected, backbone.extract(sentences), strict=True)))
+
+
+def _load_whisper_encoder(source: str) -> Any:
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    return WhisperEncoder.from_pretrained(source, dtype=torch.float32, attn_implementation="eager")
+
+
+def _probe_signal(rng: np.random.Generator, seconds: float) -> npt.NDArray[np.float32]:
+    """A gliding tone with noise: something with the structure of a voice, made in code."""
+    time = np.arange(int(seconds * 16_000)) / 16_000
+    tone = sum(np.sin(2 * np.pi * k * (120 * time + 15 * np.sin(3 * time))) / k for k in range(1, 12))
+    return (0.05 * tone * (1 + np.sin(9 * time)) + rng.normal(0, 0.003, len(time))).astype(np.float32)
+
+
+def _export(
+    network: nn.Module,
+    arguments: tuple[Tensor, ...],
+    shapes: tuple[dict[int, Any], ...],
+    inputs: tuple[str, ...],
+    output: str,
+    out: Path,
+    weights: Weights,
+) -> None:
+    """Export, compress the weights, write `out/model.onnx`."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    program = torch.onnx.export(
+        network,
+        arguments,
+        dynamo=True,
+        opset_version=_OPSET,
+        dynamic_shapes=shapes,
+        input_names=list(inputs),
+        output_names=[output],
+        verbose=False,
+    )
+    onnx.save(compress_weights(program.model_proto, weights), out / MODEL)  # type: ignore[union-attr]
+
+
+def compress_weights(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
+    """Store large float32 initialisers in 16 or 8 bits, each expanded to float32 by a node in front of its use.
+
+    8 bits are for matrices, in blocks along the axis that is summed over (the last one of a table that is looked up);
+    measured on 200 sentences, whole rows or columns lose eight times more than blocks of 32.
+    """
+    looked_up = {node.input[0] for node in model.graph.node if node.op_type == "Gather"}
+    kept, nodes = [], []
+    for initialiser in model.graph.initializer:
+        array = numpy_helper.to_array(initialiser)
+        if initialiser.data_type != TensorProto.FLOAT or array.size < _SMALLEST_COMPRESSED:
+            kept.append(initialiser)
+            continue
+        stored, node = (_to_half if weights == "float16" or array.ndim != 2 else _to_bytes)(
+            initialiser.name, array, 1 if initialiser.name in looked_up else 0
+        )
+        kept += stored
+        nodes.append(node)
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    rest = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *rest])
+    onnx.checker.check_model(model)
+    return model
+
+
+def _to_half(name: str, array: npt.NDArray[Any], axis: int) -> tuple[list[onnx.TensorProto], onnx.NodeProto]:
+    stored = numpy_helper.from_array(array.astype(np.float16), f"{name}_f16")
+    return [stored], helper.make_node("Cast", [stored.name], [name], to=TensorProto.FLOAT)
+
+
+def _to_bytes(name: str, array: npt.NDArray[Any], axis: int) -> tuple[list[onnx.TensorProto], onnx.NodeProto]:
+    """Symmetric 8 bits with one scale per `_BLOCK` neighbours along an axis."""
+    split = np.moveaxis(array, axis, -1).reshape(array.shape[1 - axis], -1, _BLOCK)
+    scale = np.maximum(np.abs(split).max(axis=-1), 1e-12).astype(np.float32) / 127
+    levels = np.round(split / scale[..., None]).astype(np.int8).reshape(array.shape[1 - axis], -1)
+    arrays = {f"{name}_i8": np.moveaxis(levels, -1, axis), f"{name}_scale": np.moveaxis(scale, -1, axis)}
+    parts = [numpy_helper.from_array(np.ascontiguousarray(value), key) for key, value in arrays.items()]
+    names = [part.name for part in parts]
+    return parts, helper.make_node("DequantizeLinear", names, [name], axis=axis, block_size=_BLOCK)
+
+
+def _finish(
+    out: Path,
+    description: BackboneDescription,
+    compare: Callable[[Any], list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]],
+) -> None:
+    """Write the description with digests, load the artifact back, and compare it with torch."""
+    digests = {name: _digest(out / name) for name in (MODEL, TOKENIZER) if (out / name).exists()}
+    _write(out, replace(description, digests=digests))
+    cosine = min(_cosine(expected, found) for expected, found in compare(load_backbone(out)))
+    if cosine < _COSINE_BOUND:
+        shutil.rmtree(out)
+        raise BackboneError(
+            f"{out}: the packaged backbone does not match torch (cosine {cosine:.5f}, expected at least "
+            f"{_COSINE_BOUND}); build it with float16 weights"
+        )
+    _write(out, replace(description, digests=digests, parity_cosine=round(cosine, 6)))
+
+
+def _write(out: Path, description: BackboneDescription) -> None:
+    (out / DESCRIPTION).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _cosine(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
+    """Lowest cosine between two sets of vectors over their last axis, around their mean vector per layer."""
+    centred = [(x - a.mean(axis=-2, keepdims=True)).reshape(-1, x.shape[-1]) for x in (a, b)]
+    dots = (centred[0] * centred[1]).sum(-1)
+    return float((dots / (np.linalg.norm(centred[0], axis=-1) * np.linalg.norm(centred[1], axis=-1))).min())
+

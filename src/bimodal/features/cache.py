@@ -1,0 +1,158 @@
+"""A cache of backbone outputs: content-keyed, sharded, safe for several processes, flat in memory.
+
+A folder of safetensors shards that are written once, under a temporary name, and renamed when complete. A key says
+everything that decided the value, so nothing is ever invalidated; two processes that compute the same key write it
+twice, which is harmless. A killed process loses at most the shard it had not finished.
+"""
+
+import contextlib
+import hashlib
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from bimodal.errors import CacheError
+
+SHARD_BYTES: Final = 32 << 20
+_SUFFIX: Final = ".safetensors"
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def cache_key(*parts: object) -> str:
+    """One key for all that decides a value: content digest, stretch, backbone digest, view, precision.
+
+    Example:
+        >>> cache_key("a", 1) == cache_key("a", 1), cache_key("a", 1) == cache_key("a1")
+        (True, False)
+    """
+    return hashlib.sha256("\x1f".join(map(repr, parts)).encode()).hexdigest()[:40]
+
+
+class FeatureCache:
+    """Named arrays by key, in a folder. Use as a context manager: what was written is kept even when it fails.
+
+    Args:
+        folder: Made if missing.
+        shard_bytes: A shard is written when this much has been gathered; the most a kill can lose.
+
+    Raises:
+        CacheError: The folder cannot be made or holds a damaged shard.
+    """
+
+    def __init__(self, folder: str | Path, shard_bytes: int = SHARD_BYTES) -> None:
+        self.folder = Path(folder)
+        self._shard_bytes = shard_bytes
+        self._pending: dict[str, Arrays] = {}
+        self._pending_bytes = 0
+        self._shards: dict[str, dict[str, Path]] = {}
+        self._open: dict[Path, Any] = {}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CacheError(f"{self.folder}: cannot be made ({error.strerror}); name another folder") from error
+        self.refresh()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.flush()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._shards or key in self._pending
+
+    def __len__(self) -> int:
+        return len(self._shards) + len(self._pending)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(shard.stat().st_size for shard in self.folder.glob(f"*{_SUFFIX}"))
+
+    def refresh(self) -> None:
+        """Take in the shards that other processes have finished meanwhile."""
+        for shard in sorted(self.folder.glob(f"*{_SUFFIX}")):
+            if shard not in self._open:
+                self._take_in(shard)
+
+    def _take_in(self, shard: Path) -> None:
+        try:
+            handle = safe_open(shard, framework="numpy")
+        except (SafetensorError, OSError) as error:
+            raise CacheError(
+                f"{shard}: damaged ({error}); delete this file, what it held will be computed again"
+            ) from error
+        self._open[shard] = handle
+        for name in handle.keys():  # noqa: SIM118 - a safetensors handle is no mapping
+            key, _, array = name.partition("/")
+            self._shards.setdefault(key, {})[array] = shard
+
+    def read(self, key: str) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of a key.
+
+        Raises:
+            KeyError: Not there.
+            CacheError: The shard was damaged.
+        """
+        if key in self._pending:
+            return dict(self._pending[key])
+        return {name: self._open[shard].get_tensor(f"{key}/{name}") for name, shard in self._shards[key].items()}
+
+    def write(self, key: str, arrays: Arrays) -> None:
+        """Keep the arrays of a key; on disk after the shard is full, or after `flush`.
+
+        Raises:
+            CacheError: The disk is full or the folder not writable; what was on disk stays.
+        """
+        self._pending[key] = arrays
+        self._pending_bytes += sum(array.nbytes for array in arrays.values())
+        if self._pending_bytes >= self._shard_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending as one shard.
+
+        Raises:
+            CacheError: As in `write`.
+        """
+        if not self._pending:
+            return
+        shard = self.folder / f"{uuid.uuid4().hex}{_SUFFIX}"
+        partial = shard.with_suffix(f".{os.getpid()}.partial")
+        flat = {
+            f"{key}/{name}": np.ascontiguousarray(array)
+            for key, arrays in self._pending.items()
+            for name, array in arrays.items()
+        }
+        try:
+            save_file(flat, partial)
+            with partial.open("rb") as stream:
+                os.fsync(stream.fileno())
+            partial.rename(shard)
+        except (OSError, SafetensorError) as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            lost, self._pending, self._pending_bytes = len(self._pending), {}, 0
+            raise CacheError(
+                f"{self.folder}: cannot write a shard of {lost} entries ({error}); free some space or name another "
+                f"folder, then run again: {len(self._shards)} entries are kept"
+            ) from error
+        self._pending, self._pending_bytes = {}, 0
+        self._take_in(shard)
+
+    def clear(self) -> int:
+        """Delete every shard and leftover of a killed process; returns the bytes that were freed."""
+        files = [*self.folder.glob(f"*{_SUFFIX}"), *self.folder.glob("*.partial")]
+        freed = sum(file.stat().st_size for file in files)
+        self._open, self._shards, self._pending, self._pending_bytes = {}, {}, {}, 0
+        for file in files:
+            file.unlink(missing_ok=True)
+        return freed

@@ -1,0 +1,122 @@
+"""Backbone outputs of a list of utterances, computed once and cached."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.audio import load_signal
+from bimodal.errors import AudioError
+from bimodal.features.backbone import SpeechBackbone, SpeechBlocks, TextBackbone
+from bimodal.features.cache import FeatureCache, cache_key
+from bimodal.records import Utterance
+from bimodal.text import normalise_transcript
+
+_TEXTS_AT_ONCE: Final = 256
+PLAIN: Final = "plain"
+"""The view of a recording that was not augmented."""
+
+
+def speech_key(utterance: Utterance, folder: Path, backbone: SpeechBackbone, view: str = PLAIN) -> str:
+    """Cache key of one utterance's speech: the recording's content, the stretch, the backbone, the augmented view."""
+    assert utterance.path is not None
+    digest = _file_digest(folder / utterance.path)
+    return cache_key("speech", digest, utterance.start, utterance.end, backbone.description.digest, view, "float16")
+
+
+def text_key(transcript: str, backbone: TextBackbone) -> str:
+    """Cache key of one text."""
+    return cache_key("text", transcript, backbone.description.digest, "float32")
+
+
+@lru_cache(maxsize=4096)
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def cache_speech(
+    utterances: Iterable[Utterance], folder: Path, backbone: SpeechBackbone, cache: FeatureCache
+) -> list[str]:
+    """Make sure that the speech of every utterance is in the cache; keep what is done even when one fails.
+
+    Args:
+        utterances: Each with a path; wrap them in a progress bar to see it.
+        folder: Folder that the paths are relative to.
+        backbone: Runs on what is missing.
+        cache: Read and written.
+
+    Returns:
+        One key per utterance.
+
+    Raises:
+        AudioError: A recording that cannot be used.
+        CacheError: The disk is full.
+    """
+    keys = []
+    with cache:
+        for utterance in utterances:
+            key = speech_key(utterance, folder, backbone)
+            if key not in cache:
+                assert utterance.path is not None
+                signal = load_signal(folder / utterance.path, start=utterance.start, end=utterance.end)
+                cache.write(key, _packed(backbone.extract(signal)))
+            keys.append(key)
+    return keys
+
+
+def _packed(blocks: SpeechBlocks) -> dict[str, npt.NDArray[np.generic]]:
+    """Blocks as they are stored: in 16 bits."""
+    return {"mean": blocks.mean.astype(np.float16), "std": blocks.std.astype(np.float16), "count": blocks.count}
+
+
+def read_blocks(cache: FeatureCache, key: str) -> SpeechBlocks:
+    """The speech of one utterance from the cache, in 16 bits."""
+    return SpeechBlocks(**cache.read(key))
+
+
+def cache_text(transcripts: Sequence[str | None], backbone: TextBackbone, cache: FeatureCache) -> list[str | None]:
+    """Make sure that every text is in the cache.
+
+    Args:
+        transcripts: None or blank where absent.
+        backbone: Runs on what is missing.
+        cache: Read and written.
+
+    Returns:
+        One key per text; None where there are no words.
+
+    Raises:
+        CacheError: The disk is full.
+    """
+    texts = [normalise_transcript(transcript) for transcript in transcripts]
+    keys = [None if text is None else text_key(text, backbone) for text in texts]
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key and text and key not in cache}
+    with cache:
+        waiting = list(missing.items())
+        for first in range(0, len(waiting), _TEXTS_AT_ONCE):
+            chosen = waiting[first : first + _TEXTS_AT_ONCE]
+            pooled = backbone.extract([text for _, text in chosen])
+            for (key, _), layers in zip(chosen, pooled, strict=True):
+                cache.write(key, {"pooled": layers})
+    return keys
+
+
+def read_pooled(cache: FeatureCache, key: str) -> npt.NDArray[np.float32]:
+    """The pooled layers (L, D) of one text from the cache."""
+    pooled: npt.NDArray[np.float32] = cache.read(key)["pooled"]
+    return pooled
+
+
+def estimate_speech_bytes(seconds: float, backbone: SpeechBackbone) -> int:
+    """Room that so much speech will take in the cache, in bytes."""
+    description = backbone.description
+    blocks = seconds * 50 / description.block_frames
+    return int(blocks * len(description.layers) * description.width * 2 * 2)

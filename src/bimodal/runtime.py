@@ -1,0 +1,39 @@
+"""ONNX sessions, made one way everywhere."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from bimodal.errors import BackboneError
+
+Device = Literal["cpu", "cuda"]
+
+
+def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device = "cpu") -> Any:
+    """An `onnxruntime.InferenceSession` whose results do not depend on what else the process does.
+
+    Args:
+        model: ONNX file, or its bytes.
+        threads: Threads of one operator; 0 for one per physical core.
+        device: `cpu`, or `cuda` (needs onnxruntime-gpu).
+
+    Raises:
+        BackboneError: The file is missing or no usable ONNX model, or the device is not there.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Weights are stored in 8 or 16 bits: expand them once at load instead of at each call.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}[device]
+    if provider not in ort.get_available_providers():
+        raise BackboneError(f"device '{device}' is not available in this onnxruntime; use 'cpu' or install its package")
+    if not isinstance(model, bytes) and not Path(model).is_file():
+        raise BackboneError(f"{model}: no such file")
+    try:
+        return ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=[provider])
+    except Exception as error:  # onnxruntime raises a dozen unrelated classes here
+        where = "model bytes" if isinstance(model, bytes) else str(model)
+        raise BackboneError(f"{where}: cannot be loaded as an ONNX model ({str(error).splitlines()[0]})") from error
