@@ -1,0 +1,490 @@
+"""Manifests: one utterance a line, as CSV or JSON Lines, read strictly and written so that they read back the same.
+
+All problems of a file are collected and reported at once, each with its physical line. Besides our own columns the
+usual foreign names are understood (`utt_id`; Hugging Face audiofolder's `file_name`; EmoBox's `key`, `wav`, `emo`), and
+the delimiters `;` and tab. Recordings are not opened here; `bimodal.checking` does that.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bimodal.errors import ManifestError
+from bimodal.records import Manifest, Problem, Utterance, describe_problems
+
+FIELDS = ("id", "path", "start", "end", "transcript", "emotion", "speaker", "split", "lang", "dialogue")
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "id": ("utt_id",),
+    "path": ("file_name",),
+    "transcript": ("text", "transcription"),
+}
+EMOBOX: Mapping[str, str] = {"id": "key", "path": "wav", "emotion": "emo"}
+SPLITS: Mapping[str, str] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("dev", "val", "valid", "validation"), "dev"),
+    **dict.fromkeys(("test", "eval"), "test"),
+}
+FEATURES = ("pros_*", "feature_*")
+MAX_CELL = (
+    131_072  # characters; the csv module's own limit, kept for JSON Lines as well so that either format can hold all
+)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NOT_RELATIVE = re.compile(r"/|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ManifestReading:
+    """What could be read of a manifest, and what was wrong with it.
+
+    Attributes:
+        manifest: The utterances whose row has the right shape, those with a problem included.
+        lines: Physical line on which each utterance begins, from 1.
+        problems: In file order; empty for a sound manifest.
+    """
+
+    manifest: Manifest
+    lines: tuple[int, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(kw_only=True, slots=True)
+class _Table:
+    """Rows of text while a file is being read."""
+
+    features: Sequence[str]
+    columns: tuple[str, ...] = ()
+    rows: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+
+
+def read_manifest(path: Path, features: Sequence[str] = FEATURES) -> Manifest:
+    """Reads a manifest (`.csv`, `.tsv` or `.jsonl`); every problem of the file is told at once.
+
+    Args:
+        path: The manifest; utterance paths are relative to its folder and may not leave it.
+        features: Glob patterns of the numeric columns that may stand in for a recording.
+
+    Raises:
+        ManifestError: If the file is missing or anything in it is wrong; shows the first 20 problems with their lines.
+    """
+    reading = inspect_manifest(path, features)
+    if reading.problems:
+        raise ManifestError(describe_problems(reading.problems))
+    return reading.manifest
+
+
+def inspect_manifest(path: Path, features: Sequence[str] = FEATURES) -> ManifestReading:
+    """Reads what can be read of a manifest, with its problems; `read_manifest` is the strict form.
+
+    Raises:
+        ManifestError: If there is no such file, or its name does not end in `.csv`, `.tsv` or `.jsonl`.
+    """
+    path = Path(path)
+    if path.suffix not in (".csv", ".tsv", ".jsonl"):
+        raise ManifestError(f"{path}: a manifest's name ends in .csv, .tsv or .jsonl, this one in {path.suffix!r}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{path}: the manifest cannot be read ({error.strerror})") from error
+    return _inspect(content, path, features)
+
+
+def write_manifest(
+    path: Path,
+    utterances: Sequence[Utterance],
+    columns: Sequence[str] | None = None,
+    features: Sequence[str] = FEATURES,
+) -> Manifest:
+    """Writes a manifest (`.csv` or `.jsonl`) in one step, after making sure that it reads back the same.
+
+    Args:
+        path: Replaced whole, or left as it was.
+        utterances: In the order of the lines.
+        columns: Column names in order; by default `column_names(utterances)`.
+        features: Glob patterns of the numeric columns that may stand in for a recording.
+
+    Returns:
+        The manifest as `read_manifest` reads it.
+
+    Raises:
+        ManifestError: If the utterances are not a sound manifest, would be read back otherwise (spaces around a
+            speaker, a column that is not among `columns`), or the file cannot be written.
+    """
+    path, columns = Path(path), column_names(utterances) if columns is None else tuple(columns)
+    if path.suffix not in (".csv", ".jsonl"):
+        raise ManifestError(f"{path}: manifests are written as .csv or .jsonl, not {path.suffix!r}")
+    form = _csv_line if path.suffix == ".csv" else _json_line
+    sources = _sources(columns)
+    lines = [_csv_row(columns)] if path.suffix == ".csv" else []
+    lines += [form(_cells(utterance, columns, sources)) for utterance in utterances]
+    try:
+        content = "".join(line + "\n" for line in lines).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ManifestError(
+            f"{path}: {error.object[error.start]!r} is no valid Unicode and cannot be written"
+        ) from error
+    reading = _inspect(content, path, features)
+    if reading.problems:
+        raise ManifestError(describe_problems(reading.problems))
+    _check_same(utterances, reading)
+    _replace_file(path, content)
+    return reading.manifest
+
+
+def column_names(utterances: Sequence[Utterance]) -> tuple[str, ...]:
+    """Columns that these utterances need: `id`, the fields that any of them has, then their other columns.
+
+    Example:
+        >>> column_names([Utterance(id="a", transcript="Hello.", extra={"gender": "female"})])
+        ('id', 'transcript', 'gender')
+    """
+    used = [name for name in FIELDS if any(getattr(utterance, name) is not None for utterance in utterances)]
+    return (*used, *dict.fromkeys(name for utterance in utterances for name in utterance.extra))
+
+
+def feature_columns(utterances: Sequence[Utterance], patterns: Sequence[str]) -> tuple[str, ...]:
+    """Names of the columns that match any of the glob patterns, in the manifest's order.
+
+    Raises:
+        ManifestError: If a pattern matches no column; names the columns there are.
+
+    Example:
+        >>> feature_columns([Utterance(id="a", extra={"gender": "f", "pros_pitch": "120"})], ["pros_*"])
+        ('pros_pitch',)
+    """
+    names = list(dict.fromkeys(name for utterance in utterances for name in utterance.extra))
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ManifestError(f"no column matches {pattern!r}; the columns are {names}")
+    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def feature_matrix(utterances: Sequence[Utterance], patterns: Sequence[str]) -> NDArray[np.float32]:
+    """Precomputed features of each utterance, from the numeric columns that match the patterns.
+
+    Args:
+        utterances: N of them.
+        patterns: Glob patterns or plain names, such as `pros_*`.
+
+    Returns:
+        (N, F) float32, columns as in `feature_columns`; NaN where a cell is empty or says `nan`.
+
+    Raises:
+        ManifestError: If a pattern matches no column, or a cell is neither empty nor a finite float32 number.
+
+    Example:
+        >>> rows = [Utterance(id="a", extra={"pros_pitch": "120"}), Utterance(id="b", extra={"pros_pitch": ""})]
+        >>> feature_matrix(rows, ["pros_*"]).tolist()
+        [[120.0], [nan]]
+    """
+    names = feature_columns(utterances, patterns)
+    matrix = np.empty((len(utterances), len(names)), dtype=np.float32)
+    for row, utterance in enumerate(utterances):
+        for column, name in enumerate(names):
+            cell = utterance.extra.get(name, "").strip()
+            value = math.nan if cell.lower() in ("", "nan") else _number(cell)
+            if value is None or abs(value) > np.finfo(np.float32).max:
+                raise ManifestError(
+                    f"utterance {utterance.id!r}: {name} is {cell!r}, expected a number or an empty cell"
+                )
+            matrix[row, column] = value
+    return matrix
+
+
+def has_features(utterance: Utterance, patterns: Sequence[str] = FEATURES) -> bool:
+    """Whether any column that matches the patterns holds a number, so that the row needs no recording.
+
+    Example:
+        >>> has_features(Utterance(id="a", extra={"pros_pitch": "120"}))
+        True
+    """
+    return any(
+        _number(cell.strip()) is not None and any(fnmatchcase(name, pattern) for pattern in patterns)
+        for name, cell in utterance.extra.items()
+    )
+
+
+def _inspect(content: bytes, path: Path, features: Sequence[str]) -> ManifestReading:
+    table = _Table(features=features)
+    text = _decode(content, table)
+    if text and not table.problems:
+        (_read_json_lines if path.suffix == ".jsonl" else _read_csv)(text, table)
+    utterances = _utterances(table, path.parent)
+    problems = sorted(table.problems, key=lambda problem: problem[0])
+    return ManifestReading(
+        manifest=Manifest(path=path, utterances=utterances, columns=table.columns),
+        lines=tuple(line for line, _ in table.rows),
+        problems=tuple(Problem(where=f"{path}:{line}", message=message) for line, message in problems),
+    )
+
+
+def _decode(content: bytes, table: _Table) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        table.problems.append((1, "this is UTF-16, expected UTF-8; save it again as UTF-8"))
+        return ""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        for line, part in enumerate(content.split(b"\n"), start=1):
+            try:
+                part.decode("utf-8")
+            except UnicodeDecodeError as error:
+                found = f"byte 0x{part[error.start]:02x} at position {error.start + 1} of the line"
+                table.problems.append((line, f"{found} is not UTF-8; save the file again as UTF-8"))
+        return ""
+    if not text.strip():
+        table.problems.append((1, "the file is empty, expected a manifest with at least one utterance"))
+        return ""
+    return text
+
+
+def _read_csv(text: str, table: _Table) -> None:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    records = _records(reader, table)
+    line, header = next(records, (1, []))
+    table.columns = tuple(name.strip() for name in header)
+    if _check_columns(line, table):
+        for line, record in records:
+            if len(record) == len(table.columns):
+                table.rows.append((line, dict(zip(table.columns, record, strict=True))))
+            else:
+                cells = f"{len(record)} cells, the header has {len(table.columns)}"
+                table.problems.append((line, f"{cells}; text with a comma needs quotation marks around it"))
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter under which the header has most names that we know; a comma where nothing speaks against it."""
+    header = text.lstrip().splitlines()[0]
+    known = {name: len(_sources([cell.strip(' "') for cell in header.split(name)])) for name in ",;\t"}
+    return max(known, key=lambda name: known[name])
+
+
+def _records(reader: Any, table: _Table) -> Iterator[tuple[int, list[str]]]:
+    """Rows that are not blank, each with the physical line on which it begins."""
+    line = 1
+    while True:
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            advice = "a quotation mark is not closed, or stands inside a cell without being doubled"
+            if "limit" in str(error):
+                advice = f"a cell has more than {MAX_CELL} characters; is a quotation mark missing?"
+            table.problems.append((line, f"cannot be split into cells ({error}): {advice}"))
+        else:
+            if record:
+                yield line, record
+        line = reader.line_num + 1
+
+
+def _check_columns(line: int, table: _Table) -> bool:
+    """Notes what is wrong with the column names; True if rows can be read with them."""
+    before = len(table.problems)
+    for name in dict.fromkeys(table.columns):
+        if not name:
+            table.problems.append((line, "a column has no name"))
+        elif table.columns.count(name) > 1:
+            table.problems.append((line, f"column {name!r} stands {table.columns.count(name)} times in the header"))
+    usable = any(fnmatchcase(name, pattern) for name in table.columns for pattern in table.features)
+    if not usable and not {"path", "transcript"} & set(_sources(table.columns)):
+        known = "path, transcript or feature columns"
+        table.problems.append((line, f"none of {known} among the columns, found {list(table.columns)[:20]}"))
+    return len(table.problems) == before
+
+
+def _read_json_lines(text: str, table: _Table) -> None:
+    for line, part in enumerate(text.split("\n"), start=1):
+        if part.strip():
+            try:
+                content = json.loads(part, object_pairs_hook=_unique, parse_constant=_refuse)
+                table.rows.append((line, _json_cells(content)))
+            except json.JSONDecodeError as error:
+                table.problems.append((line, f"not JSON: {error.msg} at position {error.colno}"))
+            except (ValueError, RecursionError) as error:
+                table.problems.append((line, f"not usable JSON: {str(error)[:200]}"))
+    table.columns = tuple(dict.fromkeys(name for _, cells in table.rows for name in cells))
+    if table.rows and not _check_columns(table.rows[0][0], table):
+        table.rows = []
+    table.rows = [(line, {name: cells.get(name, "") for name in table.columns}) for line, cells in table.rows]
+
+
+def _json_cells(content: object) -> dict[str, str]:
+    if not isinstance(content, dict):
+        raise ValueError(f"found a {type(content).__name__}, expected an object with one utterance")
+    cells = {}
+    for name, value in content.items():
+        if isinstance(value, dict | list):
+            raise ValueError(f"{name!r} holds a {type(value).__name__}, expected text or a number")
+        text = json.dumps(value) if isinstance(value, bool) else "" if value is None else str(value)
+        if any("\ud800" <= character <= "\udfff" for character in name + text):
+            raise ValueError(f"{name!r} is no valid Unicode (half of a surrogate pair)")
+        cells[name.strip()] = text
+    return cells
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name.strip() for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{twice[0]!r} stands twice in one object")
+    return dict(pairs)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number in JSON, leave the value out")
+
+
+def _sources(columns: Sequence[str]) -> dict[str, str]:
+    """The column that each field is read from."""
+    names = set(columns)
+    sources = {name: name for name in FIELDS if name in names}
+    emobox = EMOBOX if {"key", "wav"} <= names else {}
+    for name in FIELDS:
+        for alias in (*ALIASES.get(name, ()), *filter(None, [emobox.get(name)])):
+            if alias in names:
+                sources.setdefault(name, alias)
+    return sources
+
+
+def _utterances(table: _Table, folder: Path) -> tuple[Utterance, ...]:
+    sources, folder, inside = _sources(table.columns), folder.resolve(), dict[str, bool]()
+    utterances, lines = [], dict[str, int]()
+    for number, (line, cells) in enumerate(table.rows, start=1):
+        utterance, complaints = _utterance(cells, sources, number)
+        if utterance.path is not None:
+            complaints += _path_complaints(utterance.path, folder, inside)
+        elif utterance.transcript is None and not has_features(utterance, table.features):
+            complaints.append("neither a path nor a transcript nor features; one of them is needed")
+        if (first := lines.setdefault(utterance.id, line)) != line:
+            complaints.append(
+                f"id {utterance.id!r} again, first in line {first}; give every utterance an id of its own"
+            )
+        table.problems += [(line, complaint) for complaint in complaints]
+        utterances.append(utterance)
+    if not table.rows and not table.problems:
+        table.problems.append((1, "there is a header but no utterance below it"))
+    return tuple(utterances)
+
+
+def _utterance(cells: Mapping[str, str], sources: Mapping[str, str], number: int) -> tuple[Utterance, list[str]]:
+    """One row as a record, with what is wrong in it; a wrong cell is left out of the record."""
+    complaints = [f"{name} holds a NUL character" for name, cell in cells.items() if "\0" in cell]
+    complaints += [
+        f"{name} is longer than {MAX_CELL} characters" for name, cell in cells.items() if len(cell) > MAX_CELL
+    ]
+    texts = {name: cells[column].strip() or None for name, column in sources.items()}
+    if texts.get("transcript") is not None:
+        texts["transcript"] = cells[sources["transcript"]]  # the words as they stand, spaces around them too
+    start, end = (_seconds(name, texts.pop(name, None), complaints) for name in ("start", "end"))
+    if end is not None and end <= (start or 0.0):
+        complaints.append(f"end {end} is not after start {start or 0.0}")
+    split = texts.pop("split", None)
+    if split is not None and split.lower() not in SPLITS:
+        complaints.append(f"unknown split {split!r}, expected train, dev or test")
+    texts["id"] = texts.get("id") or _identity(texts.get("path"), start, end, number)
+    utterance = Utterance(
+        **texts,  # type: ignore[arg-type]  # start, end and split are taken out above, the rest is text
+        start=start,
+        end=end,
+        split=SPLITS.get((split or "").lower()),
+        extra={name: cell for name, cell in cells.items() if name not in sources.values()},
+    )
+    return utterance, complaints
+
+
+def _identity(path: str | None, start: float | None, end: float | None, number: int) -> str:
+    if path is None:
+        return f"row-{number}"
+    return path if start is None and end is None else f"{path}#{start or 0.0}-{'' if end is None else end}"
+
+
+def _seconds(name: str, cell: str | None, complaints: list[str]) -> float | None:
+    value = None if cell is None else _number(cell)
+    if cell is not None and (value is None or value < 0):
+        complaints.append(f"{name} is {cell[:40]!r}, expected seconds from 0, with a point before the decimals")
+        return None
+    return value
+
+
+def _number(cell: str) -> float | None:
+    """The finite number that a cell says; None for anything else, `nan`, `1_000` and `1,5` too."""
+    value = float(cell) if NUMBER.fullmatch(cell) else math.inf
+    return value if math.isfinite(value) else None
+
+
+def _path_complaints(path: str, folder: Path, inside: dict[str, bool]) -> list[str]:
+    """What speaks against a path; `inside` remembers which folders were found to lie within the manifest's."""
+    if NOT_RELATIVE.match(path) or "\\" in path or "\0" in path:
+        return [f"path {path!r} must be relative to the manifest, with / between folders"]
+    if ".." in path.split("/"):
+        return [f"path {path!r} may not leave the manifest's folder with .."]
+    parent = path.rpartition("/")[0]
+    try:
+        if parent not in inside:
+            inside[parent] = (folder / parent).resolve().is_relative_to(folder)
+        file = folder / path
+        if inside[parent] and not (file.is_symlink() and not file.resolve().is_relative_to(folder)):
+            return []
+    except (OSError, RuntimeError) as error:  # a name that is too long, a circle of links
+        return [f"path {path[:80]!r} cannot be followed ({error})"]
+    return [f"path {path!r} leaves the manifest's folder through a symbolic link"]
+
+
+def _cells(utterance: Utterance, columns: Sequence[str], sources: Mapping[str, str]) -> dict[str, str | float | None]:
+    fields = {column: name for name, column in sources.items()}
+    return {name: getattr(utterance, fields[name]) if name in fields else utterance.extra.get(name) for name in columns}
+
+
+def _csv_line(cells: Mapping[str, str | float | None]) -> str:
+    return _csv_row(["" if value is None else str(value) for value in cells.values()])
+
+
+def _csv_row(cells: Sequence[str]) -> str:
+    # not csv.writer: before Python 3.13 it leaves a lone carriage return without quotation marks
+    return ",".join(_quoted(cell) if set(cell) & set(',"\r\n') or cell != cell.strip() else cell for cell in cells)
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"'
+
+
+def _json_line(cells: Mapping[str, str | float | None]) -> str:
+    return json.dumps({name: None if value == "" else value for name, value in cells.items()}, ensure_ascii=False)
+
+
+def _check_same(utterances: Sequence[Utterance], reading: ManifestReading) -> None:
+    """Raises ManifestError at the first utterance that would be read back otherwise."""
+    others = [name for name in reading.manifest.columns if name not in _sources(reading.manifest.columns).values()]
+    for line, before, after in zip(reading.lines, utterances, reading.manifest.utterances, strict=True):
+        given_whole = replace(before, extra={**dict.fromkeys(others, ""), **before.extra})
+        for name in () if given_whole == after else (*FIELDS, "extra"):
+            given, read = getattr(given_whole, name), getattr(after, name)
+            if given != read:
+                where = f"{reading.manifest.path}:{line}: utterance {before.id!r}"
+                raise ManifestError(f"{where} has {name} {given!r}, which would be read back as {read!r}")
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise ManifestError(f"{path}: the manifest cannot be written ({error.strerror})") from error
