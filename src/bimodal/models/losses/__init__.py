@@ -1,1 +1,1 @@
-"""Losses: focal, and the two readings of the affinity loss."""
+"""Losses: focal, the two readings of the affinity loss, what they are compared with, and their joint sum."""
