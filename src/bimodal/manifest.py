@@ -195,7 +195,7 @@ def feature_matrix(utterances: Sequence[Utterance], patterns: Sequence[str]) -> 
         for column, name in enumerate(names):
             cell = utterance.extra.get(name, "").strip()
             value = math.nan if cell.lower() in ("", "nan") else _number(cell)
-            if value is None or abs(value) > np.finfo(np.float32).max:
+            if value is None or abs(value) > float(np.finfo(np.float32).max):
                 raise ManifestError(
                     f"utterance {utterance.id!r}: {name} is {cell!r}, expected a number or an empty cell"
                 )
