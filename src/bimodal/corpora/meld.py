@@ -1,0 +1,105 @@
+"""MELD: dialogues of the series Friends in seven emotions, with an official split (Poria et al., 2019).
+
+Its official split shares speakers: 96 % of the test rows are by speakers of the training part.
+"""
+
+import csv
+import io
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from bimodal.errors import ManifestError
+from bimodal.manifest import read_manifest
+from bimodal.records import Utterance
+
+log = logging.getLogger(__name__)
+
+FILES = {"train": "train_sent_emo.csv", "dev": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
+EXTRA = {"Sentiment": "sentiment", "Season": "season", "Episode": "episode", "Utterance_ID": "utterance"}
+EXTRA |= {"StartTime": "episode_start", "EndTime": "episode_end"}
+NEEDED = {"Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID"}
+AUDIO = (".mp4", ".flac", ".wav")  # the last one that is there is taken
+CLIP = re.compile(r"dia(\d+)_utt(\d+)", re.ASCII)
+
+
+def prepare(source: Path) -> tuple[Utterance, ...]:
+    """Utterances of the official split, from the official CSV files or from a `manifest.csv` made of them.
+
+    The clips `dia{d}_utt{u}` (`.wav`, `.flac` or `.mp4`) are taken from the folders below `source` whose name tells the
+    split; utterances without a clip are text only. Dialogue ids are made unique over the splits (`train_0`).
+
+    Args:
+        source: Folder with the three CSV files anywhere below it, or with `manifest.csv`; paths are relative to it.
+
+    Raises:
+        ManifestError: If neither is there, or a file has other columns or breaks off.
+    """
+    tables = {split: sorted(source.rglob(name)) for split, name in FILES.items()}
+    if all(tables.values()):
+        clips = _clips(source)
+        rows = [row for split, files in tables.items() for row in _utterances(files[0], split, clips)]
+        without = sum(row.path is None for row in rows)
+        if clips and without:
+            log.warning("MELD: %d of %d utterances have no clip and stay text only", without, len(rows))
+        return tuple(rows)
+    if (source / "manifest.csv").is_file():
+        manifest = read_manifest(source / "manifest.csv")
+        if {"sentiment", "dialogue", "split"} <= set(manifest.columns):
+            return manifest.utterances
+    missing = [name for split, name in FILES.items() if not tables[split]]
+    raise ManifestError(
+        f"{source}: no MELD below, {', '.join(missing)} missing; nor a manifest.csv of MELD in the folder"
+    )
+
+
+def _clips(source: Path) -> Mapping[tuple[str, int, int], str]:
+    """Path of each clip, by split, dialogue and utterance."""
+    files = [file for suffix in AUDIO for file in sorted(source.rglob(f"dia*_utt*{suffix}"))]
+    clips = {}
+    for file in files:
+        path = file.relative_to(source)
+        match = CLIP.fullmatch(file.stem)
+        split = next((name for name in FILES for folder in path.parts[:-1] if name in folder.lower()), None)
+        if match and split:
+            clips[split, int(match[1]), int(match[2])] = path.as_posix()
+    return clips
+
+
+def _utterances(file: Path, split: str, clips: Mapping[tuple[str, int, int], str]) -> list[Utterance]:
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")  # as some mirrors have saved it
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if lacking := NEEDED - set(reader.fieldnames or ()):
+        raise ManifestError(f"{file}:1: columns {sorted(lacking)} are missing, found {reader.fieldnames}")
+    utterances = []
+    for row in reader:
+        try:
+            utterances.append(_utterance(row, split, clips))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ManifestError(f"{file}:{reader.line_num}: not a row of MELD ({error})") from error
+    return utterances
+
+
+def _utterance(row: Mapping[str, str], split: str, clips: Mapping[tuple[str, int, int], str]) -> Utterance:
+    dialogue, number = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
+    return Utterance(
+        id=f"{split}_dia{dialogue}_utt{number}",
+        path=clips.get((split, dialogue, number)),
+        transcript=_mended(row["Utterance"]),
+        emotion=row["Emotion"].strip(),
+        speaker=_mended(row["Speaker"]).strip(),
+        split=split,
+        lang="en",
+        dialogue=f"{split}_{dialogue}",
+        extra={ours: row[theirs].strip() for theirs, ours in EXTRA.items() if row.get(theirs) is not None},
+    )
+
+
+def _mended(text: str) -> str:
+    """Control characters 80 to 9F are typographic quotes of cp1252 that were read as Latin-1."""
+    return re.sub("[\x80-\x9f]", lambda match: match[0].encode("latin-1").decode("cp1252", errors="ignore"), text)

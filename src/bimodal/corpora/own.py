@@ -1,0 +1,27 @@
+"""One's own recordings: a manifest that one has written, in the formats of `bimodal.manifest`."""
+
+from pathlib import Path
+
+from bimodal.errors import ManifestError
+from bimodal.manifest import read_manifest
+from bimodal.records import Utterance
+
+NAMES = ("manifest.csv", "manifest.jsonl", "metadata.csv")
+
+
+def prepare(source: Path) -> tuple[Utterance, ...]:
+    """Utterances of one's own manifest, as they stand.
+
+    Args:
+        source: The manifest, or the folder with `manifest.csv`, `manifest.jsonl` or `metadata.csv`; paths are relative
+            to that folder.
+
+    Raises:
+        ManifestError: If there is none, more than one, or the manifest has a problem.
+    """
+    if source.is_file():
+        return read_manifest(source).utterances
+    found = [name for name in NAMES if (source / name).is_file()]
+    if len(found) != 1:
+        raise ManifestError(f"{source}: expected exactly one of {', '.join(NAMES)}, found {', '.join(found) or 'none'}")
+    return read_manifest(source / found[0]).utterances
