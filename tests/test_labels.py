@@ -1,6 +1,9 @@
 """Vocabularies and maps: every word leads somewhere, is dropped with a reason, or is refused by name."""
 
+import json
+import pickle
 import re
+from dataclasses import asdict
 
 import pytest
 
@@ -82,6 +85,12 @@ def test_a_vocabulary_of_ones_own_keeps_its_order_and_may_tell_synonyms_apart():
     assert (mapping.apply("joyful"), mapping.apply("happy"), mapping.apply("anger")) == ("joyful", "happy", "mad")
     with pytest.raises(ManifestError, match="unknown emotion 'joy'"):
         mapping.apply("joy")
+
+
+def test_vocabularies_and_maps_can_be_written_as_json_and_sent_to_another_process():
+    mapping = emotion_map("acted4")
+    assert pickle.loads(pickle.dumps(mapping)) == mapping
+    assert json.loads(json.dumps(asdict(mapping)))["vocabulary"]["emotions"] == list(mapping.vocabulary.emotions)
 
 
 @pytest.mark.parametrize("emotions", [[], ["calm"], ["a", "a"], ["a", "A"], ["a", ""], ["a", " b"]])

@@ -240,7 +240,7 @@ def emotion_map(target: str | Vocabulary = "ekman7") -> EmotionMap:
         if len(places) < 2:
             table |= dict.fromkeys((emotion, *words), places[0] if places else merges.get(emotion, emotion))
     table |= {_word(emotion): emotion for emotion in target.emotions}
-    return EmotionMap(name=f"builtin-{target.name}", version=1, vocabulary=target, table=MappingProxyType(table))
+    return EmotionMap(name=f"builtin-{target.name}", version=1, vocabulary=target, table=table)
 
 
 def read_emotion_map(path: Path) -> EmotionMap:
@@ -260,7 +260,7 @@ def read_emotion_map(path: Path) -> EmotionMap:
         raise ConfigError(f"{path}: name (text) and version (whole number) are needed, found {name!r} and {version!r}")
     target = _vocabulary_of(content, path)
     table = {_word(emotion): emotion for emotion in target.emotions} | _entries(content.get("map", {}), target, path)
-    return EmotionMap(name=name, version=version, vocabulary=target, table=MappingProxyType(table))
+    return EmotionMap(name=name, version=version, vocabulary=target, table=table)
 
 
 def _toml(path: Path) -> dict[str, Any]:

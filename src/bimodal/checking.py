@@ -1,0 +1,250 @@
+"""The check of a manifest before anything is trained on it: what is in it, what would be dropped, what is wrong.
+
+Nothing is decoded: recordings are judged by their header.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import soundfile
+
+from bimodal import labels
+from bimodal.errors import ManifestError, SplitError
+from bimodal.labels import EmotionMap
+from bimodal.manifest import FEATURES, ManifestReading, has_features, inspect_manifest
+from bimodal.records import Problem, Utterance, describe_problems
+from bimodal.splits import Overlap, check_disjoint, count_text_overlap
+
+TOLERANCE = 0.01  # seconds by which `end` may pass the end of a recording, for rounding
+NO_SPLIT = "-"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dropped:
+    """Rows that a vocabulary has no place for.
+
+    Attributes:
+        label: The corpus's own.
+        reason: Half a sentence.
+        rows: How many.
+    """
+
+    label: str
+    reason: str
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.rows} rows drop, because {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckReport:
+    """What a manifest holds and what is wrong with it.
+
+    Attributes:
+        path: The manifest.
+        vocabulary: Name of the vocabulary that emotions are counted in.
+        rows: Number of utterances.
+        emotions: Rows of each emotion of the vocabulary in each split (`-` where a row has none).
+        splits: Rows of each split, unlabelled and dropped ones too.
+        speakers: Rows of each speaker.
+        modalities: Rows with `speech and text`, `speech`, `text`; features count as speech.
+        hours: Length of all utterances whose length is known.
+        unlabelled: Rows without an emotion.
+        dropped: Labels without a place in the vocabulary, the most frequent first.
+        overlaps: Speakers and texts that any two splits share.
+        problems: In the order they were found; a sound manifest has none.
+    """
+
+    path: Path
+    vocabulary: str
+    rows: int
+    emotions: Mapping[str, Mapping[str, int]]
+    splits: Mapping[str, int]
+    speakers: Mapping[str, int]
+    modalities: Mapping[str, int]
+    hours: float
+    unlabelled: int
+    dropped: tuple[Dropped, ...]
+    overlaps: tuple[Overlap, ...]
+    problems: tuple[Problem, ...]
+
+
+def check_manifest(
+    path: Path,
+    *,
+    emotion_map: EmotionMap | None = None,
+    official_split: str | None = None,
+    probe_audio: bool = True,
+    features: Sequence[str] = FEATURES,
+    progress: Callable[[Sequence[str]], Iterable[str]] = iter,
+) -> CheckReport:
+    """Looks at every row, recording and split of a manifest.
+
+    Args:
+        path: The manifest.
+        emotion_map: Leads the manifest's labels to emotions; by default the built-in map to `ekman7`.
+        official_split: Name of a published split whose shared speakers are accepted and told instead of refused.
+        probe_audio: Read the header of each recording.
+        features: Glob patterns of the numeric columns that may stand in for a recording.
+        progress: Wraps the paths that are probed, such as `tqdm.tqdm`.
+
+    Returns:
+        The report; what is wrong stands in its `problems`, nothing of it is raised.
+
+    Raises:
+        ManifestError: If the file is missing or no manifest by its name.
+    """
+    reading = inspect_manifest(Path(path), features)
+    utterances = reading.manifest.utterances
+    mapping = emotion_map or labels.emotion_map()
+    emotions, dropped, problems = _map_labels(reading, mapping)
+    overlaps, leaks = _compare_splits(reading, official_split)
+    durations, broken = _probe(reading, progress) if probe_audio else ({}, [])
+    return CheckReport(
+        path=Path(path),
+        vocabulary=mapping.vocabulary.name,
+        rows=len(utterances),
+        emotions=emotions,
+        splits=Counter(row.split or NO_SPLIT for row in utterances),
+        speakers=Counter(row.speaker for row in utterances if row.speaker is not None),
+        modalities=Counter(_modality(row, features) for row in utterances),
+        hours=sum(_length(row, durations) for row in utterances) / 3600,
+        unlabelled=sum(row.emotion is None for row in utterances),
+        dropped=dropped,
+        overlaps=overlaps,
+        problems=(*reading.problems, *problems, *broken, *leaks),
+    )
+
+
+def describe(report: CheckReport) -> str:
+    """A report for people: counts, emotions by split, what drops, what splits share, the first 20 problems."""
+    splits = [name for name in ("train", "dev", "test", NO_SPLIT) if name in report.splits]
+    table = [[report.vocabulary, *splits, "all"]]
+    for emotion, counts in report.emotions.items():
+        table.append([emotion, *(str(counts.get(name, 0)) for name in splits), str(sum(counts.values()))])
+    modalities = ", ".join(f"{count} {name}" for name, count in report.modalities.items())
+    lines = [
+        f"{report.path}: {report.rows} utterances, {len(report.speakers)} speakers, {report.hours:.2f} hours known",
+        modalities,
+        "",
+        *_aligned(table),
+        "",
+        *([f"{report.unlabelled} rows have no emotion"] if report.unlabelled else []),
+        *(str(dropped) for dropped in report.dropped),
+        *(str(overlap) for overlap in report.overlaps),
+    ]
+    verdict = (
+        f"{len(report.problems)} problems:\n{describe_problems(report.problems)}" if report.problems else "no problems"
+    )
+    return "\n".join([*lines, verdict])
+
+
+def _map_labels(
+    reading: ManifestReading, mapping: EmotionMap
+) -> tuple[Mapping[str, Mapping[str, int]], tuple[Dropped, ...], list[Problem]]:
+    """Counts by emotion and split, what drops, and a problem for each row with an unknown word."""
+    emotions = {emotion: Counter[str]() for emotion in mapping.vocabulary.emotions}
+    dropped: Counter[str] = Counter()
+    problems = []
+    for line, row in zip(reading.lines, reading.manifest.utterances, strict=True):
+        try:
+            emotion = None if row.emotion is None else mapping.apply(row.emotion)
+        except ManifestError as error:
+            problems.append(Problem(where=f"{reading.manifest.path}:{line}", message=str(error)))
+            continue
+        if emotion is not None:
+            emotions[emotion][row.split or NO_SPLIT] += 1
+        elif row.emotion is not None:
+            dropped[row.emotion] += 1
+    records = [Dropped(label=name, reason=mapping.drop_reason(name), rows=rows) for name, rows in dropped.most_common()]
+    return emotions, tuple(records), problems
+
+
+def _compare_splits(reading: ManifestReading, official_split: str | None) -> tuple[tuple[Overlap, ...], list[Problem]]:
+    """Speakers and texts that two splits share; shared speakers are a problem unless the split is an official one."""
+    rows = reading.manifest.utterances
+    parts = {name: [row for row in rows if row.split == name] for name in ("train", "dev", "test")}
+    overlaps, problems = [], []
+    for first, second in combinations([name for name, part in parts.items() if part], 2):
+        speakers = [row.speaker for row in parts[first]], [row.speaker for row in parts[second]]
+        try:
+            overlaps.append(check_disjoint(*speakers, f"speakers in {first} and {second}", official_split))
+        except SplitError as error:
+            problems.append(Problem(where=str(reading.manifest.path), message=str(error)))
+        texts = [row.transcript for row in parts[first]], [row.transcript for row in parts[second]]
+        if any(texts[0]) and any(texts[1]):
+            overlaps.append(count_text_overlap(*texts, f"texts in {first} and {second}"))
+    return tuple(overlaps), problems
+
+
+def _probe(
+    reading: ManifestReading, progress: Callable[[Sequence[str]], Iterable[str]]
+) -> tuple[Mapping[str, float], list[Problem]]:
+    """Seconds of each readable recording, and a problem for each row whose recording cannot serve it."""
+    rows = list(zip(reading.lines, reading.manifest.utterances, strict=True))
+    wrong = {problem.where for problem in reading.problems}  # their paths may lead anywhere, and are not followed
+    where = {line: f"{reading.manifest.path}:{line}" for line, _ in rows}
+    rows = [(line, row) for line, row in rows if row.path is not None and where[line] not in wrong]
+    durations, complaints = dict[str, float](), dict[str, str]()
+    for path in progress(list(dict.fromkeys(row.path for _, row in rows if row.path is not None))):
+        try:
+            durations[path] = _duration(reading.manifest.folder / path)
+        except ManifestError as error:
+            complaints[path] = str(error)
+    problems = []
+    for line, row in rows:
+        complaint = complaints.get(row.path or "") or _beyond(row, durations)
+        if complaint:
+            problems.append(Problem(where=where[line], message=complaint))
+    return durations, problems
+
+
+def _duration(file: Path) -> float:
+    """Seconds of a recording by its header; raises ManifestError if there is none."""
+    if not file.is_file():
+        raise ManifestError(f"no recording {str(file)!r}")
+    if not file.stat().st_size:
+        raise ManifestError(f"recording {str(file)!r} is empty (0 bytes)")
+    try:
+        header = soundfile.info(str(file))
+    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
+        raise ManifestError(f"{str(file)!r} is no recording that can be read ({error})") from error
+    if header.frames <= 0 or header.samplerate <= 0:
+        raise ManifestError(f"recording {str(file)!r} holds no samples")
+    return float(header.frames / header.samplerate)
+
+
+def _beyond(row: Utterance, durations: Mapping[str, float]) -> str | None:
+    """A complaint if the utterance begins or ends after its recording does."""
+    seconds = durations[row.path or ""]
+    if row.start is not None and row.start >= seconds:
+        return f"start {row.start} is not before the end of {row.path!r}, which has {seconds:.3f} seconds"
+    if row.end is not None and row.end > seconds + TOLERANCE:
+        return f"end {row.end} is after the end of {row.path!r}, which has {seconds:.3f} seconds"
+    return None
+
+
+def _length(row: Utterance, durations: Mapping[str, float]) -> float:
+    end = row.end if row.end is not None else durations.get(row.path or "", 0.0)
+    return max(0.0, end - (row.start or 0.0))
+
+
+def _modality(row: Utterance, features: Sequence[str]) -> str:
+    speech = row.path is not None or has_features(row, features)
+    both = "speech and text" if speech and row.transcript else "speech" if speech else "text"
+    return both if speech or row.transcript else "nothing"
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Rows with the first column to the left and numbers to the right."""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in table
+    ]
