@@ -103,6 +103,21 @@ def test_a_development_part_goes_over_its_share_to_have_a_rare_emotion():
         assert "fear" in {emotions[row] for row in set(range(40)) - set(chosen)}
 
 
+def test_a_development_part_seeks_out_emotions_that_few_speakers_have():
+    speakers = [str(number) for number in range(200)]
+    rare = {3: "fear", 50: "fear", 77: "anger", 90: "anger", 120: "disgust", 180: "disgust"}
+    emotions = [rare.get(number, "joy") for number in range(200)]
+    for seed in range(5):
+        assert {emotions[row] for row in inner_dev(speakers, emotions, share=0.05, seed=seed)} == set(emotions)
+
+
+def test_a_development_part_does_not_take_the_last_speaker_of_an_emotion():
+    speakers, emotions = ["a", "b", "c"] * 4, ["fear", "fear", "joy"] * 2 + ["joy"] * 6
+    for seed in range(20):
+        chosen = inner_dev(speakers, emotions, share=2 / 3, seed=seed)
+        assert "fear" in {emotion for row, emotion in enumerate(emotions) if row not in chosen}
+
+
 def test_a_development_part_is_the_same_for_the_same_seed_and_another_for_another():
     many = [str(row // 5) for row in range(100)]
     parts = [inner_dev(many, ["joy"] * 100, seed=seed) for seed in (3, 3, 4)]

@@ -453,7 +453,7 @@ def _csv_line(cells: Mapping[str, str | float | None]) -> str:
 
 def _csv_row(cells: Sequence[str]) -> str:
     # not csv.writer: before Python 3.13 it leaves a lone carriage return without quotation marks
-    return ",".join(_quoted(cell) if set(cell) & set(',"\r\n') or cell != cell.strip() else cell for cell in cells)
+    return ",".join(_quoted(cell) if set(cell) & set(',"\r\n') else cell for cell in cells)
 
 
 def _quoted(cell: str) -> str:
