@@ -44,7 +44,7 @@ class StageConfig:
         dropout: Share of units that are dropped in training.
         hidden_width: Units of the hidden layer.
         embedding_width: Width of the emotion embedding in front of the classifier.
-        mixup: Concentration of the beta distribution that mixes pairs of utterances; 0 for none.
+        noise: Deviation of the Gaussian noise on the standardised inputs in training.
         average: Decay of the running average of the weights that is kept; 0 for the last weights.
         loss: The joint loss.
     """
@@ -57,9 +57,80 @@ class StageConfig:
     dropout: float = 0.3
     hidden_width: int = 256
     embedding_width: int = 128
-    mixup: float = 0.0
+    noise: float = 0.0
     average: float = 0.0
     loss: LossConfig = field(default_factory=LossConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechConfig(StageConfig):
+    """How the speech stage is trained.
+
+    Attributes:
+        attention_width: Units of the attention over time; 0 for plain statistics.
+        columns: Numeric manifest columns (glob patterns) that stand for speech; empty for audio.
+    """
+
+    noise: float = 0.5
+    hidden_width: int = 0
+    embedding_width: int = 64
+    attention_width: int = 64
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig(StageConfig):
+    """How the text stage is trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionConfig(StageConfig):
+    """How the fusion stage is trained.
+
+    Attributes:
+        modality_dropout: Share of utterances whose one side is taken away in training.
+        parts: Parts of the cross-fitting: networks trained on all but one give the embeddings of that one.
+    """
+
+    hidden_width: int = 32
+    embedding_width: int = 64
+    modality_dropout: float = 0.3
+    parts: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a bimodal model is trained.
+
+    Attributes:
+        name: Name of the model.
+        vocabulary: Name of a built-in vocabulary, or `native` for the manifest's own labels as they are.
+        speech_backbone: Packaged name or folder of the frozen speech encoder.
+        text_backbone: Packaged name or folder of the frozen language model.
+        dev_share: Share of the training speakers that is held out where the manifest has no dev split.
+        split_by: What must not cross the inner splits: the manifest's speakers, or nothing (`utterance`).
+        official_split: Name of a published split whose overlap between parts is accepted and reported.
+        seed: Decides every start, order and inner split.
+        device: Torch device of training.
+        threads: Threads of torch and onnxruntime; 0 for one per core.
+        speech: The speech stage.
+        text: The text stage.
+        fusion: The fusion stage.
+    """
+
+    name: str = "bimodal"
+    vocabulary: str = "ekman7"
+    speech_backbone: str = "whisper-base-4"
+    text_backbone: str = "minilm-l6"
+    dev_share: float = 0.15
+    split_by: Literal["speaker", "utterance"] = "speaker"
+    official_split: str = ""
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 0
+    speech: SpeechConfig = field(default_factory=SpeechConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
 
 
 def read_config(default: Config, path: str | Path | None = None, settings: Sequence[str] = ()) -> Config:

@@ -155,6 +155,18 @@ def cluster_confusions(
     return matrices
 
 
+def count_confusions(targets: ArrayLike, predictions: ArrayLike, emotions: int) -> Integers:
+    """`confusion_matrix` of integer positions (N,), for C emotions: (C, C).
+
+    Example:
+        >>> count_confusions([0, 1, 1], [0, 0, 1], 2).tolist()
+        [[1, 0], [1, 1]]
+    """
+    matrix = np.zeros((emotions, emotions), dtype=np.int64)
+    np.add.at(matrix, (np.asarray(targets), np.asarray(predictions)), 1)
+    return matrix
+
+
 def _ratio(part: ArrayLike, whole: ArrayLike) -> Floats:
     """The quotient, NaN where the whole is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):

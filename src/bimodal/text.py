@@ -4,12 +4,12 @@ import unicodedata
 
 
 def normalise_transcript(transcript: str | None) -> str | None:
-    """Compatibility-normalised words with single spaces; None where nothing is left to read.
+    r"""Compatibility-normalised words with single spaces; None where nothing is left to read.
 
     Example:
-        >>> normalise_transcript("  Well,\\u00a0 that\\u2019s  it. ")
-        'Well, that\\u2019s it.'
-        >>> normalise_transcript(" \\n") is None
+        >>> normalise_transcript("  Well,\u00a0 that\u2019s  it. ")
+        'Well, that\u2019s it.'
+        >>> normalise_transcript(" \n") is None
         True
     """
     if transcript is None:

@@ -132,7 +132,9 @@ def build_text_backbone(source: str, out: Path, description: BackboneDescription
     """
     from transformers import AutoModel, AutoTokenizer
 
-    encoder = AutoModel.from_pretrained(source, dtype=torch.float32, attn_implementation="eager", add_pooling_layer=False)
+    encoder = AutoModel.from_pretrained(
+        source, dtype=torch.float32, attn_implementation="eager", add_pooling_layer=False
+    )
     network = PooledTextLayers(encoder, description.layers).eval()
     tokenizer = AutoTokenizer.from_pretrained(source)
     sentences = ["A plain line.", "I can't believe you did that, it is wonderful!", "Nein. Das ist mir egal, wirklich."]
@@ -260,4 +262,3 @@ def _cosine(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
     centred = [(x - a.mean(axis=-2, keepdims=True)).reshape(-1, x.shape[-1]) for x in (a, b)]
     dots = (centred[0] * centred[1]).sum(-1)
     return float((dots / (np.linalg.norm(centred[0], axis=-1) * np.linalg.norm(centred[1], axis=-1))).min())
-

@@ -23,9 +23,19 @@ PLAIN: Final = "plain"
 
 def speech_key(utterance: Utterance, folder: Path, backbone: SpeechBackbone, view: str = PLAIN) -> str:
     """Cache key of one utterance's speech: the recording's content, the stretch, the backbone, the augmented view."""
-    assert utterance.path is not None
-    digest = _file_digest(folder / utterance.path)
+    digest = _file_digest(recording(utterance, folder))
     return cache_key("speech", digest, utterance.start, utterance.end, backbone.description.digest, view, "float16")
+
+
+def recording(utterance: Utterance, folder: Path) -> Path:
+    """The file of an utterance.
+
+    Raises:
+        AudioError: The row names none.
+    """
+    if utterance.path is None:
+        raise AudioError(f"utterance '{utterance.id}' has no recording; give its path, or leave the row out")
+    return folder / utterance.path
 
 
 def text_key(transcript: str, backbone: TextBackbone) -> str:
@@ -65,8 +75,7 @@ def cache_speech(
         for utterance in utterances:
             key = speech_key(utterance, folder, backbone)
             if key not in cache:
-                assert utterance.path is not None
-                signal = load_signal(folder / utterance.path, start=utterance.start, end=utterance.end)
+                signal = load_signal(recording(utterance, folder), start=utterance.start, end=utterance.end)
                 cache.write(key, _packed(backbone.extract(signal)))
             keys.append(key)
     return keys

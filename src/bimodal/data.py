@@ -1,0 +1,82 @@
+"""Batches for the networks: the only place that pads. Arrays only, no torch, so that recognition can use it too."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.features.backbone import SpeechBlocks
+
+Floats = npt.NDArray[np.float32]
+Inputs = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """What a stage trains on or predicts: N examples that are read a batch at a time.
+
+    Attributes:
+        size: N.
+        read: Inputs of a network for chosen examples, by input name; the first axis is the batch.
+        targets: Emotion index of each example, (N,) int64, or a distribution over emotions, (N, C) float32.
+    """
+
+    size: int
+    read: Callable[[Sequence[int]], Inputs]
+    targets: npt.NDArray[Any]
+
+    def subset(self, indices: Sequence[int]) -> "Examples":
+        """The examples at `indices`, in that order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return Examples(
+            size=len(chosen), read=lambda wanted: self.read(chosen[list(wanted)].tolist()), targets=self.targets[chosen]
+        )
+
+
+def array_examples(arrays: Mapping[str, npt.NDArray[Any]], targets: npt.NDArray[Any]) -> Examples:
+    """Examples that lie in memory: arrays with N rows each.
+
+    Example:
+        >>> examples = array_examples({"columns": np.eye(3)}, np.zeros(3, np.int64))
+        >>> examples.read([2])["columns"].tolist()
+        [[0.0, 0.0, 1.0]]
+    """
+    held = dict(arrays)
+    return Examples(
+        size=len(targets),
+        read=lambda indices: {name: array[list(indices)] for name, array in held.items()},
+        targets=targets,
+    )
+
+
+def speech_examples(read_blocks: Callable[[int], SpeechBlocks], targets: npt.NDArray[Any]) -> Examples:
+    """Examples of cached speech; `read_blocks` gives the blocks of one example."""
+    return Examples(
+        size=len(targets), read=lambda indices: pad_blocks([read_blocks(i) for i in indices]), targets=targets
+    )
+
+
+def pad_blocks(items: Sequence[SpeechBlocks]) -> Inputs:
+    """Blocks of several segments as one batch: mean and std (B, S, L, D) float32, count (B, S) float32.
+
+    Padding has count 0, which is how the network tells it.
+
+    Example:
+        >>> one = SpeechBlocks(mean=np.ones((2, 3, 4)), std=np.ones((2, 3, 4)), count=np.array([10, 7], np.int32))
+        >>> two = SpeechBlocks(mean=np.ones((1, 3, 4)), std=np.ones((1, 3, 4)), count=np.array([5], np.int32))
+        >>> pad_blocks([one, two])["count"].tolist()
+        [[10.0, 7.0], [5.0, 0.0]]
+    """
+    longest = max(len(item.count) for item in items)
+    shape = (len(items), longest, *items[0].mean.shape[1:])
+    batch: Inputs = {
+        "mean": np.zeros(shape, np.float32),
+        "std": np.zeros(shape, np.float32),
+        "count": np.zeros(shape[:2], np.float32),
+    }
+    for row, item in enumerate(items):
+        for name, values in (("mean", item.mean), ("std", item.std), ("count", item.count)):
+            batch[name][row, : len(values)] = values
+    return batch

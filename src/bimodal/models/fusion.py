@@ -1,0 +1,97 @@
+"""The third network: what both sides found, weighed against each other (step 204 of the method)."""
+
+import torch
+from torch import Tensor, nn
+
+
+class FusionNetwork(nn.Module):
+    """A gate between two experts, with learned vectors for an absent side.
+
+    The logits are a product of experts, `2 g a_s log p_s + 2 (1 - g) a_t log p_t`, plus a correction from the gated
+    embedding that starts at zero. So training begins at plain late fusion and departs from it only where that pays.
+    A single side has its own expert alone (g is 1 or 0).
+
+    Args:
+        speech_width: Width of the speech embedding.
+        text_width: Width of the text embedding.
+        emotions: C.
+        hidden_width: Units of the gate.
+        embedding_width: Width E of the fused embedding.
+        dropout: Share of embedding features that are dropped in training.
+        modality_dropout: Share of utterances whose one side (either, evenly) is taken away in training.
+    """
+
+    def __init__(
+        self,
+        *,
+        speech_width: int,
+        text_width: int,
+        emotions: int,
+        hidden_width: int,
+        embedding_width: int,
+        dropout: float,
+        modality_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.modality_dropout = modality_dropout
+        self.project_speech = nn.Linear(speech_width + emotions, embedding_width)
+        self.project_text = nn.Linear(text_width + emotions, embedding_width)
+        self.absent_speech = nn.Parameter(torch.zeros(embedding_width))
+        self.absent_text = nn.Parameter(torch.zeros(embedding_width))
+        self.gate = nn.Sequential(
+            nn.Linear(2 * embedding_width, hidden_width), nn.Tanh(), nn.Dropout(dropout), nn.Linear(hidden_width, 1)
+        )
+        self.sharpness = nn.Parameter(torch.zeros(2))
+        self.dropout = nn.Dropout(dropout)
+        self.correct = nn.Linear(embedding_width, emotions)
+        for layer in (self.gate[-1], self.correct):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self, speech: Tensor, speech_logits: Tensor, text: Tensor, text_logits: Tensor, present: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Fuse two sides.
+
+        Args:
+            speech: Speech embeddings (B, Ds) of unit length; anything finite where absent.
+            speech_logits: (B, C); likewise.
+            text: Text embeddings (B, Dt) of unit length; likewise.
+            text_logits: (B, C); likewise.
+            present: (B, 2) float: 1 where speech, text are there. At least one of them must be.
+
+        Returns:
+            Fused embedding (B, E) of unit length, logits (B, C), gate (B,): share of speech, 0 to 1.
+        """
+        if self.training and self.modality_dropout > 0:
+            present = drop_modalities(present, self.modality_dropout)
+        has_speech, has_text = present[:, :1], present[:, 1:]
+        log_speech = torch.log_softmax(speech_logits, dim=1)
+        log_text = torch.log_softmax(text_logits, dim=1)
+        speech_side = self.project_speech(torch.cat([speech, log_speech.exp()], dim=1))
+        text_side = self.project_text(torch.cat([text, log_text.exp()], dim=1))
+        speech_side = has_speech * speech_side + (1 - has_speech) * self.absent_speech
+        text_side = has_text * text_side + (1 - has_text) * self.absent_text
+        balance = torch.sigmoid(self.gate(torch.cat([speech_side, text_side], dim=1)))
+        balance = has_speech * (has_text * balance + (1 - has_text))
+        embedding = nn.functional.normalize(balance * speech_side + (1 - balance) * text_side, dim=1)
+        weight = (has_speech + has_text) * torch.exp(self.sharpness)
+        logits = weight[:, :1] * balance * log_speech + weight[:, 1:] * (1 - balance) * log_text
+        logits = logits + self.correct(self.dropout(embedding))
+        return embedding, logits, balance[:, 0]
+
+
+def drop_modalities(present: Tensor, share: float) -> Tensor:
+    """Take one side away from a share of the utterances that have both.
+
+    Args:
+        present: (B, 2) float.
+        share: 0 to 1.
+
+    Returns:
+        (B, 2); every row keeps at least one side.
+    """
+    both = present.prod(dim=1) > 0
+    chosen = (torch.rand(len(present), device=present.device) < share) & both
+    side = torch.randint(2, (len(present),), device=present.device)
+    return present * (1 - chosen[:, None].to(present.dtype) * nn.functional.one_hot(side, 2))

@@ -1,0 +1,127 @@
+"""The first network: frozen speech features to emotion embedding and logits (step 201 of the method)."""
+
+import torch
+from torch import Tensor, nn
+
+from bimodal.models.layers import EmotionHead, Standardise
+
+
+class AttentiveStatistics(nn.Module):
+    """Attentive statistics pooling (Okabe et al. 2018, arXiv 1803.10963) over blocks of frames.
+
+    Each block comes as mean, deviation and frame count, so the weighted mean and deviation over the frames are exact
+    as long as the weight is constant within a block (a fifth of a second). The attention starts at zero: pooling
+    begins as plain mean and deviation over all frames.
+
+    Args:
+        layers: L.
+        width: D.
+        attention_width: Units A of the attention's hidden layer; 0 for plain statistics.
+    """
+
+    def __init__(self, layers: int, width: int, attention_width: int) -> None:
+        super().__init__()
+        self.standardise = Standardise(layers * width)
+        self.hidden = nn.Linear(layers * width, attention_width) if attention_width else None
+        self.score = nn.Linear(attention_width or 1, 1)
+        nn.init.zeros_(self.score.weight)
+        nn.init.zeros_(self.score.bias)
+
+    def weights(self, mean: Tensor, count: Tensor) -> Tensor:
+        """Share (B, S) of each block in the pooled statistics; sums to 1, 0 for padding (count 0)."""
+        if self.hidden is None:
+            return count / count.sum(1, keepdim=True)
+        standard = self.standardise(mean.flatten(2))
+        score = self.score(torch.tanh(self.hidden(standard))).squeeze(2)
+        score = score.masked_fill(count == 0, -1e4)
+        share = torch.exp(score - score.amax(1, keepdim=True)) * count
+        return share / share.sum(1, keepdim=True)
+
+    def forward(self, mean: Tensor, std: Tensor, count: Tensor) -> Tensor:
+        """Pooled statistics (B, 2, L, D): mean, then deviation, of blocks (B, S, L, D) with frame counts (B, S)."""
+        share = self.weights(mean, count)[:, :, None, None]
+        pooled = (share * mean).sum(1)
+        spread = mean - pooled[:, None]
+        variance = (share * (std * std + spread * spread)).sum(1)
+        return torch.stack([pooled, variance.clamp(min=1e-8).sqrt()], dim=1)
+
+
+class SpeechNetwork(nn.Module):
+    """Pooling, learned layer mix, embedding, classifier.
+
+    Args:
+        layers: Layers L that the backbone exposes.
+        width: Their width D.
+        emotions: C.
+        hidden_width: As in `EmotionHead`.
+        embedding_width: As in `EmotionHead`.
+        attention_width: As in `AttentiveStatistics`.
+        dropout: As in `EmotionHead`.
+        noise: As in `EmotionHead`.
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: int,
+        width: int,
+        emotions: int,
+        hidden_width: int,
+        embedding_width: int,
+        attention_width: int,
+        dropout: float,
+        noise: float,
+    ) -> None:
+        super().__init__()
+        self.pool = AttentiveStatistics(layers, width, attention_width)
+        self.standardise = Standardise(2 * layers * width)
+        self.mix = nn.Parameter(torch.zeros(layers))
+        self.head = EmotionHead(
+            width=2 * layers * width,
+            emotions=emotions,
+            hidden_width=hidden_width,
+            embedding_width=embedding_width,
+            dropout=dropout,
+            noise=noise,
+        )
+
+    def forward(self, mean: Tensor, std: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedding (B, E) and logits (B, C) of blocks: mean and std (B, S, L, D), frame count (B, S), 0 = padding."""
+        pooled = self.pool(mean, std, count)
+        standard = self.standardise(pooled.flatten(1)).view(pooled.shape)
+        gain = torch.softmax(self.mix, dim=0) * len(self.mix)
+        embedding, logits = self.head((standard * gain[:, None]).flatten(1))
+        return embedding, logits
+
+
+class ColumnsNetwork(nn.Module):
+    """Numeric feature columns in place of speech: standardised, missing values at their mean.
+
+    Args:
+        width: Columns F.
+        emotions: C.
+        hidden_width: As in `EmotionHead`.
+        embedding_width: As in `EmotionHead`.
+        dropout: As in `EmotionHead`.
+        noise: As in `EmotionHead`.
+    """
+
+    def __init__(
+        self, *, width: int, emotions: int, hidden_width: int, embedding_width: int, dropout: float, noise: float
+    ) -> None:
+        super().__init__()
+        self.standardise = Standardise(width)
+        self.head = EmotionHead(
+            width=width,
+            emotions=emotions,
+            hidden_width=hidden_width,
+            embedding_width=embedding_width,
+            dropout=dropout,
+            noise=noise,
+        )
+
+    def forward(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedding (B, E) and logits (B, C) of columns (B, F); NaN = missing."""
+        standard = self.standardise(columns)
+        embedding, logits = self.head(torch.where(torch.isnan(standard), torch.zeros_like(standard), standard))
+        return embedding, logits

@@ -1,0 +1,359 @@
+"""The one training loop. The three stages differ by what they pass in.
+
+A run is a folder: `checkpoint.safetensors` while it goes on, `weights.safetensors` and `stage.json` when it is done.
+A finished run is returned, an interrupted one goes on as if it had never stopped, one of another identity is refused.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bimodal.config import LossConfig, StageConfig
+from bimodal.data import Examples, Inputs
+from bimodal.errors import TrainingError
+from bimodal.models.losses.focal import focal_loss, target_distribution
+from bimodal.models.losses.gaussian import GaussianAffinity
+from bimodal.models.losses.joint import class_weights, joint_loss, warmed_beta
+from bimodal.models.losses.pairwise import pairwise_affinity_loss
+
+CHECKPOINT: Final = "checkpoint.safetensors"
+WEIGHTS: Final = "weights.safetensors"
+RECORD: Final = "stage.json"
+_WARMUP: Final = 0.1
+_SECONDS_BETWEEN_CHECKPOINTS: Final = 20.0
+_PREDICTED_AT_ONCE: Final = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """What is known of a finished stage.
+
+    Attributes:
+        identity: Digest of configuration, seed, network and data; another one is another run.
+        history: One entry an epoch: mean loss, seconds, and the dev score where there is a dev set.
+        best_epoch: Epoch (from 1) whose weights were kept.
+        parameters: Trained parameters of the network.
+    """
+
+    identity: str
+    history: list[dict[str, float]]
+    best_epoch: int
+    parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What the loop is told.
+
+    Attributes:
+        train: Examples to train on.
+        dev: Examples whose score decides which epoch is kept; None keeps the last.
+        config: How to train.
+        emotions: C.
+        seed: Decides the start, the order, the dropout.
+        device: A torch device.
+        folder: Run folder; None trains without leaving a trace.
+        identity: What distinguishes this run beside the configuration (data, backbone).
+        score: Higher is better, of logits (N, C) and targets (N,).
+        on_epoch: Called with each history entry; for progress.
+    """
+
+    train: Examples
+    dev: Examples | None
+    config: StageConfig
+    emotions: int
+    seed: int
+    device: str = "cpu"
+    folder: Path | None = None
+    identity: str = ""
+    score: Callable[[np.ndarray, np.ndarray], float] | None = None
+    on_epoch: Callable[[dict[str, float]], None] = field(default=lambda entry: None)
+
+
+def fit(network: nn.Module, run: Run) -> StageRecord:
+    """Train a network whose forward gives (embedding, logits, ...); its weights are the kept ones afterwards.
+
+    Raises:
+        TrainingError: The run folder holds another run, or the loss is no longer finite.
+    """
+    identity = _identity(network, run)
+    finished = _finished(network, run.folder, identity)
+    if finished is not None:
+        return finished
+    state = _State(network, run)
+    _resume(state, run.folder, identity)
+    saved = time.monotonic()
+    while state.epoch < run.config.epochs and not _out_of_patience(state.history, run.config.patience):
+        entry = _epoch(state, run)
+        state.finish_epoch(entry, _dev_score(state, run))
+        run.on_epoch(entry)
+        if run.folder is not None and time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            _save_checkpoint(state, run.folder, identity)
+            saved = time.monotonic()
+    network.load_state_dict(state.best)
+    network.eval()
+    parameters = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    record = StageRecord(identity=identity, history=state.history, best_epoch=state.best_epoch, parameters=parameters)
+    if run.folder is not None:
+        _save_finished(network, record, run.folder)
+    return record
+
+
+def predict(network: nn.Module, examples: Examples, device: str = "cpu") -> tuple[np.ndarray, ...]:
+    """Everything that the network's forward gives, as arrays with N rows; without gradients, dropout off."""
+    network.eval()
+    outputs = []
+    with torch.inference_mode():
+        for first in range(0, examples.size, _PREDICTED_AT_ONCE):
+            chosen = range(first, min(examples.size, first + _PREDICTED_AT_ONCE))
+            outputs.append([out.cpu().numpy() for out in network(**_to_torch(examples.read(chosen), device))])
+    return tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True))
+
+
+class _State:
+    """What an epoch changes: network, optimiser, running average, what was best."""
+
+    def __init__(self, network: nn.Module, run: Run) -> None:
+        self.network = network.to(run.device)
+        counts = target_distribution(torch.from_numpy(run.train.targets), run.emotions).sum(0)
+        self.classification, self.affinity = _losses(run, counts.long().tolist(), network, run.device)
+        modules = [network, self.affinity] if isinstance(self.affinity, nn.Module) else [network]
+        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+        decayed = [p for p in parameters if p.ndim > 1]
+        groups = [
+            {"params": decayed, "weight_decay": run.config.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=run.config.learning_rate)
+        self.steps = math.ceil(run.train.size / run.config.batch_size) * run.config.epochs
+        self.epoch = 0
+        self.history: list[dict[str, float]] = []
+        self.average = _copy(network) if run.config.average else None
+        self.best, self.best_epoch = _copy(network), 0
+
+    def averaged(self) -> Mapping[str, Tensor]:
+        """The weights that count: the running average where there is one."""
+        return self.network.state_dict() if self.average is None else self.average
+
+    def finish_epoch(self, entry: dict[str, float], score: float | None) -> None:
+        """Record an epoch; keep its weights if they are the best (without a dev set: the last)."""
+        self.epoch += 1
+        if score is not None:
+            entry["dev"] = score
+        if score is None or score > max((past["dev"] for past in self.history), default=-math.inf):
+            self.best = {name: value.clone() for name, value in self.averaged().items()}
+            self.best_epoch = self.epoch
+        self.history.append(entry)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All state that a checkpoint needs, by flat name."""
+        flat = {f"network/{name}": value for name, value in self.network.state_dict().items()}
+        flat |= {f"best/{name}": value for name, value in self.best.items()}
+        flat |= {f"average/{name}": value for name, value in (self.average or {}).items()}
+        if isinstance(self.affinity, nn.Module):
+            flat |= {f"affinity/{name}": value for name, value in self.affinity.state_dict().items()}
+        for index, slots in self.optimiser.state_dict()["state"].items():
+            flat |= {f"optimiser/{index}/{name}": value for name, value in slots.items()}
+        return {name: value.detach().cpu().contiguous().clone() for name, value in flat.items()}
+
+    def restore(self, flat: Mapping[str, Tensor], epoch: int, history: list[dict[str, float]], best: int) -> None:
+        """Undo `tensors`."""
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, value in flat.items():
+            part, _, rest = name.partition("/")
+            parts.setdefault(part, {})[rest] = value
+        self.network.load_state_dict(parts["network"])
+        self.best, self.average = parts["best"], parts.get("average")
+        if isinstance(self.affinity, nn.Module):
+            self.affinity.load_state_dict(parts["affinity"])
+        state = self.optimiser.state_dict()
+        for name, value in parts.get("optimiser", {}).items():
+            index, _, slot = name.partition("/")
+            state["state"].setdefault(int(index), {})[slot] = value
+        self.optimiser.load_state_dict(state)
+        self.epoch, self.history, self.best_epoch = epoch, history, best
+
+
+def _epoch(state: _State, run: Run) -> dict[str, float]:
+    """One pass over the training data; its randomness depends on seed and epoch alone."""
+    begun = time.monotonic()
+    state.network.train()
+    total = 0.0
+    devices = [run.device] if run.device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(run.seed * 1_000_003 + state.epoch)
+        order = torch.randperm(run.train.size).tolist()
+        batches = [order[i : i + run.config.batch_size] for i in range(0, len(order), run.config.batch_size)]
+        for number, chosen in enumerate(batches):
+            step = state.epoch * len(batches) + number
+            total += _step(state, run, step, chosen) * len(chosen)
+    loss = total / run.train.size
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss of epoch {state.epoch + 1} is {loss}; lower learning_rate ({run.config.learning_rate:g}) or beta"
+        )
+    return {"epoch": float(state.epoch + 1), "loss": loss, "seconds": time.monotonic() - begun}
+
+
+def _step(state: _State, run: Run, step: int, chosen: list[int]) -> float:
+    """One update; returns the joint loss."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = run.config.learning_rate * schedule(step, state.steps)
+    inputs = _to_torch(run.train.read(chosen), run.device)
+    targets = torch.from_numpy(run.train.targets[chosen]).to(run.device)
+    embedding, logits = state.network(**inputs)[:2]
+    loss = joint_loss(
+        logits,
+        embedding,
+        targets,
+        beta=warmed_beta(run.config.loss.beta, step, state.steps),
+        classification=state.classification,
+        affinity=state.affinity,
+    )
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.total.backward()
+    state.optimiser.step()
+    if state.average is not None:
+        decay = min(run.config.average, (step + 1) / (step + 10))
+        for name, value in state.network.state_dict().items():
+            state.average[name].lerp_(value, 1 - decay)
+    return loss.total.item()
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the peak learning rate: linear over the first tenth of the steps, then a cosine to zero.
+
+    Example:
+        >>> [round(schedule(step, 100), 2) for step in (0, 9, 55, 99)]
+        [0.1, 1.0, 0.5, 0.0]
+    """
+    ramp = max(1.0, _WARMUP * steps)
+    if step < ramp:
+        return (step + 1) / ramp if step + 1 < ramp else 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1.0, steps - ramp)))
+
+
+def _losses(run: Run, counts: list[int], network: nn.Module, device: str) -> tuple[Any, Any]:
+    """The classification and the affinity loss that the configuration names."""
+    config: LossConfig = run.config.loss
+    weights = class_weights(counts, config.class_weights).to(device)
+    classification = partial(focal_loss, gamma=config.gamma, class_weights=weights)
+    if config.affinity == "none" or config.beta == 0:
+        return classification, None
+    if config.affinity == "pairwise":
+        return classification, pairwise_affinity_loss
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        return classification, GaussianAffinity(run.emotions, run.config.embedding_width).to(device)
+
+
+def _out_of_patience(history: list[dict[str, float]], patience: int) -> bool:
+    scores = [entry["dev"] for entry in history if "dev" in entry]
+    return bool(patience and scores) and len(scores) - 1 - int(np.argmax(scores)) >= patience
+
+
+def _dev_score(state: _State, run: Run) -> float | None:
+    """Score of the weights that count on the dev set; None without one."""
+    if run.dev is None or run.score is None:
+        return None
+    current = _copy(state.network)
+    state.network.load_state_dict(state.averaged())
+    score = run.score(predict(state.network, run.dev, run.device)[1], run.dev.targets)
+    state.network.load_state_dict(current)
+    return score
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def _to_torch(inputs: Inputs, device: str) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.ascontiguousarray(array)).to(device) for name, array in inputs.items()}
+
+
+def _identity(network: nn.Module, run: Run) -> str:
+    described = {
+        "config": msgspec.to_builtins(run.config),
+        "seed": run.seed,
+        "network": {name: list(value.shape) for name, value in network.state_dict().items()},
+        "identity": run.identity,
+        "targets": hashlib.sha256(np.ascontiguousarray(run.train.targets).tobytes()).hexdigest(),
+    }
+    return hashlib.sha256(msgspec.json.encode(described, order="sorted")).hexdigest()
+
+
+def _finished(network: nn.Module, folder: Path | None, identity: str) -> StageRecord | None:
+    """The record of a run that is done, with its weights loaded; None where it is not."""
+    if folder is None or not (folder / RECORD).exists():
+        return None
+    try:
+        record = msgspec.json.decode((folder / RECORD).read_bytes(), type=StageRecord)
+        weights = load_file(folder / WEIGHTS)
+    except (msgspec.MsgspecError, OSError, SafetensorError) as error:
+        raise TrainingError(f"{folder}: damaged run ({error}); delete the folder to train this stage again") from error
+    _check_same(folder, record.identity, identity)
+    network.load_state_dict(weights)
+    network.eval()
+    return record
+
+
+def _check_same(folder: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise TrainingError(
+            f"{folder}: holds a run with another configuration or other data; name another folder, or delete this one"
+        )
+
+
+def _resume(state: _State, folder: Path | None, identity: str) -> None:
+    if folder is None or not (folder / CHECKPOINT).exists():
+        return
+    try:
+        with safe_open(folder / CHECKPOINT, framework="pt") as handle:
+            notes = msgspec.json.decode(handle.metadata()["notes"])
+            flat = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(f"{folder / CHECKPOINT}: damaged ({error}); delete it to start this stage anew") from error
+    _check_same(folder, notes["identity"], identity)
+    state.restore(flat, notes["epoch"], notes["history"], notes["best_epoch"])
+
+
+def _save_checkpoint(state: _State, folder: Path, identity: str) -> None:
+    notes = {
+        "identity": identity,
+        "epoch": state.epoch,
+        "history": state.history,
+        "best_epoch": state.best_epoch,
+    }
+    _save(state.tensors(), folder / CHECKPOINT, {"notes": msgspec.json.encode(notes).decode()})
+
+
+def _save_finished(network: nn.Module, record: StageRecord, folder: Path) -> None:
+    _save({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS, None)
+    partial_file = folder / f"{RECORD}.partial"
+    partial_file.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
+    partial_file.rename(folder / RECORD)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _save(tensors: dict[str, Tensor], file: Path, metadata: dict[str, str] | None) -> None:
+    """Write a safetensors file completely or not at all."""
+    unfinished = file.with_suffix(".partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, unfinished, metadata=metadata)
+        unfinished.rename(file)
+    except (OSError, SafetensorError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise TrainingError(f"{file}: cannot be written ({error}); free some space, then run again") from error

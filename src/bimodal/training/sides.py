@@ -1,0 +1,157 @@
+"""A side is one modality of a list of utterances: its inputs, where it is there, and the network that reads it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from bimodal.config import SpeechConfig, StageConfig
+from bimodal.data import Examples, array_examples, speech_examples
+from bimodal.features.backbone import BackboneDescription
+from bimodal.features.cache import FeatureCache
+from bimodal.features.extraction import read_blocks, read_pooled
+from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
+from bimodal.models.text import TextNetwork
+
+Modality = Literal["speech", "text"]
+_FITTED_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One modality of N utterances.
+
+    Attributes:
+        modality: `speech` or `text`.
+        examples: Inputs of all N; only rows that are present may be read.
+        present: Where the modality is there, (N,) bool.
+        build: Makes a fresh network for C emotions.
+        standardise: Fits a network's standardisation to chosen rows.
+        identity: Digest of what the inputs are made with.
+        emotions: C.
+    """
+
+    modality: Modality
+    examples: Examples
+    present: npt.NDArray[np.bool_]
+    build: Callable[[], nn.Module]
+    standardise: Callable[[Any, Sequence[int]], None]
+    identity: str
+    emotions: int
+
+    def fresh_network(self, rows: Sequence[int], seed: int) -> nn.Module:
+        """A network whose start depends on the seed alone and whose standardisation fits the rows."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = self.build()
+        self.standardise(network, rows)
+        return network
+
+
+def audio_side(
+    keys: Sequence[str | None],
+    cache: FeatureCache,
+    targets: npt.NDArray[Any],
+    backbone: BackboneDescription,
+    config: SpeechConfig,
+    emotions: int,
+) -> Side:
+    """The speech side from cached blocks; a key is None where a row has no recording."""
+    examples = speech_examples(lambda index: read_blocks(cache, keys[index] or ""), targets)
+    return Side(
+        modality="speech",
+        examples=examples,
+        present=np.array([key is not None for key in keys]),
+        build=partial(
+            SpeechNetwork,
+            layers=len(backbone.layers),
+            width=backbone.width,
+            attention_width=config.attention_width,
+            **_head(config, emotions),
+        ),
+        standardise=partial(_standardise_speech, examples),
+        identity=backbone.digest,
+        emotions=emotions,
+    )
+
+
+def columns_side(
+    columns: npt.NDArray[np.float32],
+    targets: npt.NDArray[Any],
+    names: Sequence[str],
+    config: StageConfig,
+    emotions: int,
+) -> Side:
+    """Numeric feature columns (N, F) in place of speech; a row of NaN is absent."""
+    examples = array_examples({"columns": columns}, targets)
+
+    def standardise(network: Any, rows: Sequence[int]) -> None:
+        network.standardise.fit(torch.from_numpy(columns[list(rows)]))
+
+    return Side(
+        modality="speech",
+        examples=examples,
+        present=~np.isnan(columns).all(axis=1),
+        build=partial(ColumnsNetwork, width=columns.shape[1], **_head(config, emotions)),
+        standardise=standardise,
+        identity="columns " + " ".join(names),
+        emotions=emotions,
+    )
+
+
+def text_side(
+    keys: Sequence[str | None],
+    cache: FeatureCache,
+    targets: npt.NDArray[Any],
+    backbone: BackboneDescription,
+    config: StageConfig,
+    emotions: int,
+) -> Side:
+    """The text side from cached pooled layers; a key is None where a row has no words."""
+    shape = (len(backbone.layers), backbone.width)
+    pooled = (
+        np.stack([np.zeros(shape, np.float32) if key is None else read_pooled(cache, key) for key in keys])
+        if keys
+        else np.zeros((0, *shape), np.float32)
+    )
+
+    def standardise(network: Any, rows: Sequence[int]) -> None:
+        network.standardise.fit(torch.from_numpy(pooled[list(rows)]).flatten(1))
+
+    return Side(
+        modality="text",
+        examples=array_examples({"pooled": pooled}, targets),
+        present=np.array([key is not None for key in keys]),
+        build=partial(TextNetwork, layers=shape[0], width=shape[1], **_head(config, emotions)),
+        standardise=standardise,
+        identity=backbone.digest,
+        emotions=emotions,
+    )
+
+
+def _head(config: StageConfig, emotions: int) -> dict[str, Any]:
+    return {
+        "emotions": emotions,
+        "hidden_width": config.hidden_width,
+        "embedding_width": config.embedding_width,
+        "dropout": config.dropout,
+        "noise": config.noise,
+    }
+
+
+def _standardise_speech(examples: Examples, network: Any, rows: Sequence[int]) -> None:
+    """Fit both standardisations: of block means for the attention, of pooled statistics for the head."""
+    means, pooled = [], []
+    with torch.inference_mode():
+        for first in range(0, len(rows), _FITTED_AT_ONCE):
+            batch = examples.read(rows[first : first + _FITTED_AT_ONCE])
+            mean, std, count = (torch.from_numpy(batch[name]) for name in ("mean", "std", "count"))
+            pooled.append(network.pool(mean, std, count).flatten(1))
+            means.append(mean.flatten(2)[count > 0][::4])
+    network.pool.standardise.fit(torch.cat(means))
+    network.standardise.fit(torch.cat(pooled))

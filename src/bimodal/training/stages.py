@@ -1,0 +1,274 @@
+"""The three stages of the method as functions: speech (201), text (202), fusion of cached features (203, 204)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from bimodal.config import FusionConfig, StageConfig
+from bimodal.data import Examples, array_examples
+from bimodal.errors import TrainingError
+from bimodal.metrics import count_confusions, unweighted_average_recall
+from bimodal.models.fusion import FusionNetwork
+from bimodal.training.loop import Run, StageRecord, fit, predict
+from bimodal.training.sides import Side
+
+Floats = npt.NDArray[np.float32]
+OnEpoch = Callable[[dict[str, float]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Where and how a stage runs.
+
+    Attributes:
+        seed: Decides start and order.
+        device: Torch device.
+        folder: Folder of the stage; None leaves no trace.
+        on_epoch: Called after each epoch, for progress.
+    """
+
+    seed: int = 0
+    device: str = "cpu"
+    folder: Path | None = None
+    on_epoch: OnEpoch = lambda entry: None
+
+    def below(self, name: str) -> "Where":
+        """The same, in a folder below."""
+        folder = None if self.folder is None else self.folder / name
+        return Where(seed=self.seed, device=self.device, folder=folder, on_epoch=self.on_epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a side's network found in N utterances: the emotion features that are cached for the fusion (step 203).
+
+    Attributes:
+        embedding: (N, E), zero where absent.
+        logits: (N, C), zero where absent.
+        present: (N,) bool.
+    """
+
+    embedding: Floats
+    logits: Floats
+    present: npt.NDArray[np.bool_]
+
+
+def uar_score(logits: Floats, targets: npt.NDArray[Any]) -> float:
+    """Unweighted average recall of logits (N, C), 0 to 1; what decides between epochs."""
+    matrix = count_confusions(targets, logits.argmax(axis=1), logits.shape[1])
+    return float(unweighted_average_recall(matrix))
+
+
+def train_side(
+    side: Side, train: Sequence[int], dev: Sequence[int], config: StageConfig, where: Where
+) -> tuple[nn.Module, StageRecord]:
+    """Train the network of one side (step 201 or 202).
+
+    Args:
+        side: Speech or text of all utterances.
+        train: Rows to train on; rows where the side is absent are skipped.
+        dev: Rows whose UAR decides which epoch is kept, if the configuration's patience is above 0.
+        config: How to train.
+        where: Where it runs.
+
+    Raises:
+        TrainingError: No row to train on, or fewer than two emotions in them.
+    """
+    rows = _present(side, train)
+    if len(set(side.examples.targets[rows].tolist())) < 2:
+        raise TrainingError(
+            f"the {side.modality} stage has {len(rows)} training utterances with {side.modality} and fewer than two "
+            "emotions among them"
+        )
+    network = side.fresh_network(rows, where.seed)
+    record = fit(
+        network,
+        Run(
+            train=side.examples.subset(rows),
+            dev=side.examples.subset(_present(side, dev)) if config.patience and _present(side, dev) else None,
+            config=config,
+            emotions=side.emotions,
+            seed=where.seed,
+            device=where.device,
+            folder=where.folder,
+            identity=side.identity,
+            score=uar_score,
+            on_epoch=where.on_epoch,
+        ),
+    )
+    return network, record
+
+
+def _present(side: Side, rows: Sequence[int]) -> list[int]:
+    return [row for row in rows if side.present[row]]
+
+
+def find_evidence(network: nn.Module, side: Side, device: str = "cpu") -> Evidence:
+    """Run a side's network once over every utterance that has the side (step 203)."""
+    rows = np.flatnonzero(side.present)
+    embedding, logits = predict(network, side.examples.subset(rows.tolist()), device)[:2]
+    return _spread(embedding, logits, rows, side)
+
+
+def _spread(embedding: Floats, logits: Floats, rows: npt.NDArray[Any], side: Side) -> Evidence:
+    """Evidence of all N utterances from that of some rows."""
+    count = len(side.present)
+    whole = Evidence(
+        embedding=np.zeros((count, embedding.shape[1]), np.float32),
+        logits=np.zeros((count, logits.shape[1]), np.float32),
+        present=side.present,
+    )
+    whole.embedding[rows], whole.logits[rows] = embedding, logits
+    return whole
+
+
+def cross_fit(
+    side: Side, final: nn.Module, parts: Sequence[Sequence[int]], config: StageConfig, where: Where
+) -> Evidence:
+    """Evidence of the training rows from networks that did not train on them; of all other rows from the final one.
+
+    Without it the gate would learn to trust whichever side overfitted more. The networks of different parts agree in
+    what an axis of their embedding means only up to a rotation, which is undone against the final network.
+
+    Args:
+        side: Speech or text of all utterances.
+        final: The network trained on all training rows.
+        parts: The training rows in disjoint parts; speakers do not cross them.
+        config: Of the side's stage.
+        where: Where it runs; each part has a folder of its own.
+    """
+    whole = find_evidence(final, side, where.device)
+    for number, part in enumerate(parts):
+        rows = np.array(_present(side, part))
+        others = [row for other, chosen in enumerate(parts) if other != number for row in chosen]
+        if len(rows) == 0:
+            continue
+        network, _ = train_side(side, others, [], config, where.below(f"part{number + 1}"))
+        reference = np.array(_present(side, others))
+        turn = rotation(
+            predict(network, side.examples.subset(reference.tolist()))[0], _final_embedding(final, side, reference)
+        )
+        embedding, logits = predict(network, side.examples.subset(rows.tolist()), where.device)[:2]
+        whole.embedding[rows], whole.logits[rows] = embedding @ turn, logits
+    return whole
+
+
+def _final_embedding(final: nn.Module, side: Side, rows: npt.NDArray[Any]) -> Floats:
+    """Embeddings of chosen rows by the final network."""
+    embedding: Floats = predict(final, side.examples.subset(rows.tolist()))[0]
+    return embedding
+
+
+def rotation(source: Floats, target: Floats) -> Floats:
+    """The orthogonal matrix (E, E) that turns source (N, E) nearest to target (N, E): orthogonal Procrustes.
+
+    Schoenemann 1966, Psychometrika 31(1).
+
+    Example:
+        >>> turn = rotation(np.eye(3, dtype=np.float32)[[1, 0, 2]], np.eye(3, dtype=np.float32))
+        >>> (np.eye(3)[[1, 0, 2]] @ turn).round(4).tolist() == np.eye(3).tolist()
+        True
+    """
+    left, _, right = np.linalg.svd(source.T.astype(np.float64) @ target.astype(np.float64))
+    turned: Floats = (left @ right).astype(np.float32)
+    return turned
+
+
+def fusion_examples(speech: Evidence, text: Evidence, targets: npt.NDArray[Any]) -> Examples:
+    """The fusion network's inputs from both sides' evidence."""
+    return array_examples(
+        {
+            "speech": speech.embedding,
+            "speech_logits": speech.logits,
+            "text": text.embedding,
+            "text_logits": text.logits,
+            "present": np.stack([speech.present, text.present], axis=1).astype(np.float32),
+        },
+        targets,
+    )
+
+
+def train_fusion(
+    examples: Examples, train: Sequence[int], dev: Sequence[int], config: FusionConfig, where: Where
+) -> tuple[FusionNetwork, StageRecord]:
+    """Train the third network on both sides' cached evidence (step 204).
+
+    Args:
+        examples: From `fusion_examples`; the training rows' evidence cross-fitted.
+        train: Rows to train on.
+        dev: Rows whose UAR decides which epoch is kept, if the configuration's patience is above 0.
+        config: How to train.
+        where: Where it runs.
+
+    Raises:
+        TrainingError: No training row has both sides.
+    """
+    inputs = examples.read([0])
+    present = examples.read(range(examples.size))["present"]
+    paired = [row for row in train if present[row].all()]
+    if not paired:
+        raise TrainingError("no training utterance has both speech and words; the fusion stage needs paired ones")
+    network = build_fusion(
+        inputs["speech"].shape[1], inputs["text"].shape[1], inputs["speech_logits"].shape[1], config, where.seed
+    )
+    record = fit(
+        network,
+        Run(
+            train=examples.subset(paired),
+            dev=examples.subset(dev) if config.patience and dev else None,
+            config=config,
+            emotions=inputs["speech_logits"].shape[1],
+            seed=where.seed,
+            device=where.device,
+            folder=where.folder,
+            identity=_digest(examples, paired),
+            score=uar_score,
+            on_epoch=where.on_epoch,
+        ),
+    )
+    return network, record
+
+
+def build_fusion(speech_width: int, text_width: int, emotions: int, config: FusionConfig, seed: int) -> FusionNetwork:
+    """A fresh fusion network whose start depends on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return FusionNetwork(
+            speech_width=speech_width,
+            text_width=text_width,
+            emotions=emotions,
+            hidden_width=config.hidden_width,
+            embedding_width=config.embedding_width,
+            dropout=config.dropout,
+            modality_dropout=config.modality_dropout,
+        )
+
+
+def _digest(examples: Examples, rows: Sequence[int]) -> str:
+    """A short fingerprint of the evidence, so that a changed side stage is another fusion run."""
+    inputs = examples.read(list(rows))
+    return " ".join(f"{name}:{float(np.abs(array).sum(dtype=np.float64)):.6e}" for name, array in inputs.items())
+
+
+def parts_by_group(groups: Sequence[str], rows: Sequence[int], count: int, seed: int) -> list[list[int]]:
+    """Rows in up to `count` parts of similar size; a group (speaker, dialogue) stays within one part.
+
+    Example:
+        >>> [sorted(part) for part in parts_by_group(["a", "a", "b", "c"], [0, 1, 2, 3], 2, seed=0)]
+        [[0, 1], [2, 3]]
+    """
+    members: dict[str, list[int]] = {}
+    for row in rows:
+        members.setdefault(groups[row], []).append(row)
+    order = np.random.default_rng(seed).permutation(len(members))
+    shuffled = [list(members.values())[index] for index in order]
+    parts: list[list[int]] = [[] for _ in range(max(2, min(count, len(members))))]
+    for group in sorted(shuffled, key=len, reverse=True):
+        min(parts, key=len).extend(group)
+    return sorted((part for part in parts if part), key=lambda part: part[0])
