@@ -119,11 +119,11 @@ class Problem:
 
 
 def describe_problems(problems: Sequence[Problem], shown: int = 20) -> str:
-    """The first problems, one a line, and how many more there are.
+    r"""The first problems, one a line, and how many more there are.
 
     Example:
         >>> describe_problems([Problem(where="a.csv:2", message="no emotion")] * 3, shown=1)
-        'a.csv:2: no emotion\\n(and 2 more problems)'
+        'a.csv:2: no emotion\n(and 2 more problems)'
     """
     lines = [str(problem) for problem in problems[:shown]]
     rest = len(problems) - shown

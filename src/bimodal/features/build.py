@@ -210,8 +210,23 @@ def compress_weights(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProt
     rest = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend([*nodes, *rest])
+    strip_notes(model)
     onnx.checker.check_model(model)
     return model
+
+
+def strip_notes(model: onnx.ModelProto) -> None:
+    """Remove what the exporter notes of the machine it ran on: stack traces with paths, in every node."""
+    graphs = [model.graph, *model.functions]
+    for holder in [model, *graphs, *(node for graph in graphs for node in graph.node)]:
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    for graph in graphs:
+        for value in [*getattr(graph, "input", []), *getattr(graph, "output", []), *graph.value_info]:
+            if isinstance(value, onnx.ValueInfoProto):
+                del value.metadata_props[:]
+    for tensor in model.graph.initializer:
+        del tensor.metadata_props[:]
 
 
 def _to_half(name: str, array: npt.NDArray[Any], axis: int) -> tuple[list[onnx.TensorProto], onnx.NodeProto]:

@@ -1,0 +1,154 @@
+"""A model folder: ONNX graphs, safetensors weights, JSON, a card. No pickle, every file named by its digest."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from bimodal.errors import ModelFolderError
+
+SCHEMA: Final = 1
+CONFIG: Final = "config.json"
+REPORT: Final = "report.json"
+CARD: Final = "README.md"
+WEIGHTS: Final = "weights.safetensors"
+GRAPHS: Final = {"speech": "speech.onnx", "text": "text.onnx", "fusion": "fusion.onnx"}
+_LARGEST_CONFIG: Final = 4 << 20
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideConfig:
+    """How a model reads one modality.
+
+    Attributes:
+        backbone: Name of the frozen feature extractor; empty where columns stand for speech.
+        backbone_digest: Its digest; another backbone is refused.
+        columns: Numeric manifest columns that stand for speech, in order; empty for audio.
+        collapse: True where the network was trained on whole segments as one block.
+        temperature: Divides the logits of this side alone, fitted on held-out speakers.
+        embedding_width: Width E.
+    """
+
+    backbone: str = ""
+    backbone_digest: str = ""
+    columns: tuple[str, ...] = ()
+    collapse: bool = False
+    temperature: float = 1.0
+    embedding_width: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What a model folder holds.
+
+    Attributes:
+        name: Name of the model.
+        emotions: The C emotions, in the order of the logits.
+        vocabulary: Name of the vocabulary they come from.
+        priors: Share of each emotion in the training data.
+        speech: None where the model has no speech side.
+        text: None where the model has no text side.
+        fusion_temperature: Divides the fused logits; None where there is no fusion stage.
+        licence: Of the weights, which carry that of the data they saw.
+        trained_on: What the data were.
+        files: SHA-256 of each file of the folder but this one.
+        version: Semantic version of the model.
+        schema: Version of this layout.
+    """
+
+    name: str
+    emotions: tuple[str, ...]
+    vocabulary: str
+    priors: tuple[float, ...]
+    speech: SideConfig | None = None
+    text: SideConfig | None = None
+    fusion_temperature: float | None = None
+    licence: str = "unknown: set it to that of the training data"
+    trained_on: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    version: str = "0.1.0"
+    schema: int = SCHEMA
+
+    @property
+    def revision(self) -> str:
+        """Digest of weights and configuration, 12 hexadecimal digits."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+
+
+def save_model_config(folder: Path, config: ModelConfig) -> ModelConfig:
+    """Write `config.json` with the digests of all files that stand beside it.
+
+    Raises:
+        ModelFolderError: The folder cannot be written.
+    """
+    try:
+        files = {file.name: file_digest(file) for file in sorted(folder.iterdir()) if file.name not in (CONFIG, CARD)}
+        complete = replace(config, files=files)
+        write_json(folder / CONFIG, complete)
+    except OSError as error:
+        raise ModelFolderError(f"{folder}: cannot be written ({error.strerror})") from error
+    return complete
+
+
+def load_model_config(folder: str | Path, *, verify: bool = True) -> ModelConfig:
+    """Read `config.json` and compare every file of the folder with its digest.
+
+    Args:
+        folder: A model folder.
+        verify: False skips the digests.
+
+    Raises:
+        ModelFolderError: Missing, damaged, altered, or of an unknown schema.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise ModelFolderError(f"{folder}: no model folder ({CONFIG} is missing); 'bimodal train' writes one")
+    config = read_json(folder / CONFIG, ModelConfig)
+    if config.schema != SCHEMA:
+        raise ModelFolderError(f"{folder / CONFIG}: schema {config.schema}, expected {SCHEMA}; update bimodal")
+    if len(config.priors) != len(config.emotions) or len(config.emotions) < 2:
+        raise ModelFolderError(f"{folder / CONFIG}: {len(config.emotions)} emotions, {len(config.priors)} priors")
+    for name, expected in config.files.items():
+        _check_file(folder / name, expected, verify)
+    return config
+
+
+def _check_file(file: Path, expected: str, verify: bool) -> None:
+    if file.name != str(file.relative_to(file.parent)) or not file.is_file():
+        raise ModelFolderError(f"{file}: missing; copy the whole model folder again")
+    if verify and (found := file_digest(file)) != expected:
+        raise ModelFolderError(
+            f"{file}: altered (SHA-256 {found[:12]}..., expected {expected[:12]}...); copy the model folder again"
+        )
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_json(file: Path, kind: type[Record]) -> Record:
+    """A record from a JSON file.
+
+    Raises:
+        ModelFolderError: Unreadable, too large, or not of that kind.
+    """
+    try:
+        if file.stat().st_size > _LARGEST_CONFIG:
+            raise ModelFolderError(f"{file}: {file.stat().st_size} bytes, expected at most {_LARGEST_CONFIG}")
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ModelFolderError(f"{file}: damaged ({error}); copy the model folder again") from error
+
+
+def write_json(file: Path, record: Any) -> None:
+    """A record as readable JSON, completely or not at all."""
+    unfinished = file.with_suffix(".partial")
+    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+    unfinished.rename(file)

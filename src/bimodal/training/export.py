@@ -1,0 +1,90 @@
+"""Trained networks as ONNX graphs, checked against torch."""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from bimodal.errors import ModelFolderError
+from bimodal.features.build import strip_notes
+from bimodal.models.fusion import FusionNetwork
+from bimodal.runtime import make_session
+
+_TOLERANCE: Final = 1e-4
+OUTPUTS: Final = {
+    "speech": ("embedding", "logits"),
+    "text": ("embedding", "logits"),
+    "fusion": ("embedding", "logits", "gate"),
+}
+
+
+def export_network(network: nn.Module, stage: str, example: Mapping[str, np.ndarray], file: Path) -> None:
+    """Write a network of one stage as ONNX and compare both on the example.
+
+    Args:
+        network: In evaluation mode; its inputs are named as in `example`.
+        stage: `speech`, `text` or `fusion`.
+        example: Inputs of at least two utterances; axes 0, and 1 of block inputs, may vary in use.
+        file: ONNX file to write.
+
+    Raises:
+        ModelFolderError: The graph's outputs differ from torch's.
+    """
+    network.eval()
+    inputs = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in example.items()}
+    batch, blocks = torch.export.Dim("batch"), torch.export.Dim("blocks")
+    shapes = {name: {0: batch, 1: blocks} if name in ("mean", "std", "count") else {0: batch} for name in inputs}
+    with _quiet(), torch.inference_mode():
+        program = torch.onnx.export(
+            network,
+            kwargs=inputs,
+            dynamo=True,
+            dynamic_shapes=shapes,
+            input_names=list(inputs),
+            output_names=list(OUTPUTS[stage]),
+            verbose=False,
+        )
+        model = program.model_proto  # type: ignore[union-attr]
+        expected = network(**inputs)
+    strip_notes(model)
+    onnx.save(model, file)
+    _compare(file, example, expected)
+
+
+def _compare(file: Path, example: Mapping[str, np.ndarray], expected: tuple[Tensor, ...]) -> None:
+    found = make_session(file, threads=1).run(None, dict(example))
+    for ours, theirs in zip(expected, found, strict=True):
+        difference = float(np.abs(ours.numpy() - theirs).max())
+        if not difference <= _TOLERANCE:
+            raise ModelFolderError(f"{file}: differs from torch by {difference:.2g}, expected at most {_TOLERANCE:g}")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch's exporter, which talks on stdout, stderr and through warnings, to itself."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def fusion_example(network: FusionNetwork, emotions: int) -> dict[str, Any]:
+    """Inputs for `export_network` of a fusion network: three utterances, one with both sides, two with one."""
+    rng = np.random.default_rng(0)
+    speech_width = network.project_speech.in_features - emotions
+    text_width = network.project_text.in_features - emotions
+    widths = {"speech": speech_width, "speech_logits": emotions, "text": text_width, "text_logits": emotions}
+    example: dict[str, Any] = {name: rng.normal(size=(3, width)).astype(np.float32) for name, width in widths.items()}
+    return example | {"present": np.array([[1, 1], [1, 0], [0, 1]], np.float32)}
