@@ -3,9 +3,10 @@
 A signal is a 1-D float32 array in [-1, 1]. Every function that reads raises `AudioError` with one sentence.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,9 @@ LEVEL_DB: Final = -20.0
 _SILENCE_RMS: Final = 1e-5
 _MAX_CHANNELS: Final = 64
 _BLOCK_SECONDS: Final = 30.0
+_CHUNKED: Final[dict[bytes, Literal["little", "big"]]] = {b"RIFF": "little", b"FORM": "big"}  # WAV, AIFF
+_UNKNOWN_SIZE: Final = 0x7FFF0000  # what programs write that do not know the length yet is at least this
+_MAX_CHUNKS: Final = 1000
 
 
 def read_audio(path: str | Path, *, start: float | None = None, end: float | None = None) -> tuple[Signal, int]:
@@ -66,7 +70,7 @@ def iterate_audio(
     path = Path(path)
     _check_file(path)
     try:
-        with sf.SoundFile(path) as file:
+        with _open(path) as file:
             first, last = _stretch(path, file.frames, file.samplerate, start, end)
             if file.channels > _MAX_CHANNELS:
                 raise AudioError(f"{path}: {file.channels} channels, expected at most {_MAX_CHANNELS}")
@@ -79,10 +83,24 @@ def iterate_audio(
                         f"{path}: truncated: the header promises {file.frames} frames and {remaining} of them "
                         "are missing; copy or convert the recording again"
                     )
+                yield _mix(path, block, last - remaining), file.samplerate
                 remaining -= len(block)
-                yield _mix(path, block), file.samplerate
+    except sf.LibsndfileError as error:
+        raise AudioError(
+            f"{path}: damaged or truncated ({error.error_string.strip('. ')}); copy or convert the recording again"
+        ) from error
+
+
+def _open(path: Path) -> Any:
+    """The recording as an open `soundfile.SoundFile`."""
+    import soundfile as sf
+
+    try:
+        return sf.SoundFile(path)
     except sf.LibsndfileError as error:
         raise AudioError(f"{path}: cannot be decoded as audio ({error.error_string.strip('. ')})") from error
+    except TypeError as error:  # soundfile takes the extension .raw for samples without a header
+        raise AudioError(f"{path}: samples without a header (.raw) are not read; convert them to WAV") from error
 
 
 def _check_file(path: Path) -> None:
@@ -92,15 +110,37 @@ def _check_file(path: Path) -> None:
         raise AudioError(f"{path}: is a folder, expected a recording")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty (0 bytes)")
+    if missing := _missing_bytes(path):
+        raise AudioError(
+            f"{path}: truncated: {missing} bytes that the header promises are missing; copy or convert the recording "
+            "again"
+        )
+
+
+def _missing_bytes(path: Path) -> int:
+    """Bytes of samples that a WAV or AIFF header promises beyond the end of the file; libsndfile keeps silent."""
+    with path.open("rb") as stream:
+        order = _CHUNKED.get(stream.read(4))
+        stream.seek(12)
+        for _ in range(_MAX_CHUNKS if order else 0):
+            name, length = stream.read(4), stream.read(4)
+            size = int.from_bytes(length, order or "little")
+            if name in (b"data", b"SSND"):
+                return max(0, stream.tell() + size - path.stat().st_size) if size < _UNKNOWN_SIZE else 0
+            if len(length) < 4:
+                break
+            stream.seek(size + size % 2, 1)
+    return 0
 
 
 def _stretch(path: Path, frames: int, rate: int, start: float | None, end: float | None) -> tuple[int, int]:
     """First and last frame of a stretch given in seconds."""
     if frames == 0:
         raise AudioError(f"{path}: the recording holds no samples")
-    first = round((start or 0.0) * rate)
-    last = frames if end is None else min(frames, round(end * rate))
-    if not 0 <= first < last:
+    begin, finish = (start or 0.0) * rate, math.inf if end is None else end * rate
+    whole = 0 <= begin < math.inf and finish > 0  # False where one is NaN
+    first, last = (round(begin), round(min(frames, finish))) if whole else (0, 0)
+    if not first < last:
         raise AudioError(
             f"{path}: no samples between {start or 0.0:g} s and {'its end' if end is None else f'{end:g} s'}; "
             f"the recording lasts {frames / rate:.2f} s"
@@ -108,18 +148,19 @@ def _stretch(path: Path, frames: int, rate: int, start: float | None, end: float
     return first, last
 
 
-def _mix(path: Path, block: npt.NDArray[np.float32]) -> Signal:
-    """Mean over the channels of a block (T, channels); refuses samples that are not finite."""
+def _mix(path: Path, block: npt.NDArray[np.float32], first: int) -> Signal:
+    """Mean over the channels of a block (T, channels) from sample `first`; refuses samples that are not finite."""
     mixed: Signal = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
-    return check_signal(mixed, str(path))
+    return check_signal(mixed, str(path), first=first)
 
 
-def check_signal(signal: npt.ArrayLike, where: str = "signal") -> Signal:
+def check_signal(signal: npt.ArrayLike, where: str = "signal", *, first: int = 0) -> Signal:
     """A signal as 1-D float32, or an error that says why it is none.
 
     Args:
         signal: Samples (T,), floating point in [-1, 1].
         where: Name for the error message.
+        first: Number that the error message gives the first sample.
 
     Raises:
         AudioError: Not one-dimensional, integer samples, empty, or not finite.
@@ -138,7 +179,8 @@ def check_signal(signal: npt.ArrayLike, where: str = "signal") -> Signal:
     finite = np.isfinite(array)
     if not finite.all():
         raise AudioError(
-            f"{where}: {int((~finite).sum())} samples are NaN or infinite, the first at sample {int(finite.argmin())}"
+            f"{where}: {int((~finite).sum())} samples are NaN or infinite, "
+            f"the first at sample {first + int(finite.argmin())}"
         )
     return array.astype(np.float32, copy=False)
 
@@ -201,4 +243,4 @@ def load_signal(path: str | Path, *, start: float | None = None, end: float | No
         AudioError: As in `read_audio`.
     """
     signal, rate = read_audio(path, start=start, end=end)
-    return resample(signal, rate)
+    return check_signal(resample(signal, rate), str(path))
