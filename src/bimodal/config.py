@@ -5,13 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from bimodal.errors import ConfigError
 
 Config = TypeVar("Config")
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Parts = Annotated[int, msgspec.Meta(ge=2)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +32,9 @@ class LossConfig:
         class_weights: How much rare emotions count more: not, by inverse frequency, or by its square root.
     """
 
-    gamma: float = 2.0
+    gamma: NotNegative = 2.0
     affinity: Literal["none", "pairwise", "gaussian"] = "pairwise"
-    beta: float = 1.0
+    beta: NotNegative = 1.0
     class_weights: Literal["none", "sqrt", "balanced"] = "none"
 
 
@@ -49,16 +56,16 @@ class StageConfig:
         loss: The joint loss.
     """
 
-    epochs: int = 30
-    patience: int = 0
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    dropout: float = 0.3
-    hidden_width: int = 256
-    embedding_width: int = 128
-    noise: float = 0.0
-    average: float = 0.0
+    epochs: Natural = 30
+    patience: Natural = 0
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 1e-2
+    dropout: Share = 0.3
+    hidden_width: Natural = 256
+    embedding_width: Count = 128
+    noise: NotNegative = 0.0
+    average: Share = 0.0
     loss: LossConfig = field(default_factory=LossConfig)
 
 
@@ -71,10 +78,10 @@ class SpeechConfig(StageConfig):
         columns: Numeric manifest columns (glob patterns) that stand for speech; empty for audio.
     """
 
-    noise: float = 0.5
-    hidden_width: int = 0
-    embedding_width: int = 64
-    attention_width: int = 64
+    noise: NotNegative = 0.5
+    hidden_width: Natural = 0
+    embedding_width: Count = 64
+    attention_width: Natural = 64
     columns: tuple[str, ...] = ()
 
 
@@ -92,10 +99,10 @@ class FusionConfig(StageConfig):
         parts: Parts of the cross-fitting: networks trained on all but one give the embeddings of that one.
     """
 
-    hidden_width: int = 32
-    embedding_width: int = 64
-    modality_dropout: float = 0.3
-    parts: int = 5
+    hidden_width: Natural = 32
+    embedding_width: Count = 64
+    modality_dropout: Probability = 0.3
+    parts: Parts = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +129,12 @@ class TrainConfig:
     vocabulary: str = "ekman7"
     speech_backbone: str = "whisper-base-4"
     text_backbone: str = "minilm-l6"
-    dev_share: float = 0.15
+    dev_share: Share = 0.15
     split_by: Literal["speaker", "utterance"] = "speaker"
     official_split: str = ""
-    seed: int = 0
+    seed: Natural = 0
     device: str = "cpu"
-    threads: int = 0
+    threads: Natural = 0
     speech: SpeechConfig = field(default_factory=SpeechConfig)
     text: TextConfig = field(default_factory=TextConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
@@ -142,7 +149,7 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
         settings: Such as `speech.epochs=5`; the value is read as TOML, and as text where it is none.
 
     Raises:
-        ConfigError: Unreadable TOML, an unknown key (valid ones are named), a wrong type.
+        ConfigError: Unreadable TOML, an unknown key (valid ones are named), a wrong type, a number out of range.
 
     Example:
         >>> read_config(StageConfig(), settings=["loss.gamma=1"]).loss.gamma
@@ -151,6 +158,7 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
     values: dict[str, Any] = msgspec.to_builtins(default)
     if path is not None:
         _overlay(values, _read_toml(Path(path)), type(default), str(path))
+        convert(values, type(default), str(path))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
@@ -159,7 +167,8 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
         for part in reversed(key.strip().split(".")):
             nested = {part: nested}
         _overlay(values, nested, type(default), f"--set {setting}")
-    return convert(values, type(default), str(path or "--set"))
+        convert(values, type(default), f"--set {setting}")
+    return convert(values, type(default), "defaults")
 
 
 def convert(values: Mapping[str, Any], kind: type[Config], where: str) -> Config:

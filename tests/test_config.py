@@ -1,0 +1,151 @@
+"""Configuration is strict: what is not understood is refused with what would have been."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from bimodal.config import FusionConfig, LossConfig, SpeechConfig, StageConfig, TrainConfig, read_config
+from bimodal.errors import ConfigError
+
+
+def refusal(settings=(), path=None, default=None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read_config(default or TrainConfig(), path, settings)
+    return str(caught.value)
+
+
+def toml(tmp_path, text: str):
+    (tmp_path / "train.toml").write_text(text, encoding="utf-8")
+    return tmp_path / "train.toml"
+
+
+def test_nothing_said_leaves_every_default():
+    assert read_config(TrainConfig()) == TrainConfig()
+
+
+def test_an_unknown_key_is_refused_with_the_valid_ones_and_the_nearest(tmp_path):
+    sentence = refusal(path=toml(tmp_path, "[speech]\nepoch = 3"))
+    assert str(tmp_path / "train.toml") in sentence
+    assert "unknown key 'epoch'" in sentence
+    assert "'learning_rate'" in sentence
+    assert "'attention_width'" in sentence
+    assert sentence.endswith("did you mean 'epochs'?")
+    assert "did you mean" not in refusal(["zzz=1"])
+    assert "did you mean 'gamma'?" in refusal(["text.loss.gama=1"])
+
+
+def test_a_key_of_another_stage_is_refused():
+    assert "unknown key 'attention_width'" in refusal(["text.attention_width=3"])
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "speech.epochs=many",
+        "speech.epochs=2.5",
+        "speech.epochs=true",
+        'speech.epochs="5"',
+        "speech.epochs.more=1",
+        "speech.dropout=yes",
+        "name=5",
+        "text.loss.affinity=triplet",
+        "split_by=clip",
+        "speech.columns=f0",
+        "speech.columns=[1]",
+    ],
+)
+def test_a_wrong_type_is_refused_where_it_stands(tmp_path, setting):
+    sentence = refusal([setting], path=toml(tmp_path, "seed = 3"))
+    key = setting.partition("=")[0].split(".")
+    assert sentence.startswith(f"--set {setting}: ")
+    assert key[0] in sentence.partition(": ")[2]
+
+
+def test_a_wrong_type_in_a_file_is_blamed_on_the_file(tmp_path):
+    path = toml(tmp_path, "[speech]\nepochs = 'many'")
+    assert refusal(["seed=3"], path).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("setting", ["speech=5", "text.loss=focal"])
+def test_a_value_in_place_of_a_table_is_refused(setting):
+    assert "is a table" in refusal([setting])
+
+
+@pytest.mark.parametrize("setting", ["", "speech.epochs", "epochs 5"])
+def test_a_setting_without_an_equals_sign_is_refused_with_an_example(setting):
+    assert "speech.epochs=5" in refusal([setting])
+
+
+def test_a_table_in_part_keeps_the_rest_of_the_stages_own_defaults(tmp_path):
+    config = read_config(TrainConfig(), toml(tmp_path, "[speech]\nepochs = 3\n[fusion.loss]\ngamma = 1"))
+    assert config.speech == SpeechConfig(epochs=3)
+    assert config.fusion == FusionConfig(loss=LossConfig(gamma=1.0))
+    assert config.text == TrainConfig().text
+    assert (config.speech.hidden_width, config.fusion.hidden_width) == (0, 32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Two:
+    """Two stages of one class whose instances differ."""
+
+    one: StageConfig = field(default_factory=lambda: StageConfig(epochs=7, loss=LossConfig(beta=3.0)))
+    other: StageConfig = field(default_factory=StageConfig)
+
+
+def test_what_is_overlaid_is_the_instance_not_its_class():
+    config = read_config(Two(), settings=["one.loss.gamma=0", "other.epochs=2"])
+    assert config == Two(one=StageConfig(epochs=7, loss=LossConfig(gamma=0.0, beta=3.0)), other=StageConfig(epochs=2))
+
+
+@pytest.mark.parametrize(
+    ("setting", "find", "value"),
+    [
+        ("name=my model", lambda c: c.name, "my model"),
+        ('name="5"', lambda c: c.name, "5"),
+        ("name=", lambda c: c.name, ""),
+        ("name=a=b", lambda c: c.name, "a=b"),
+        ("device=cuda:0", lambda c: c.device, "cuda:0"),
+        ("speech_backbone=/models/whisper-small", lambda c: c.speech_backbone, "/models/whisper-small"),
+        ("speech.learning_rate=2e-4", lambda c: c.speech.learning_rate, 2e-4),
+        ("text.dropout=0", lambda c: c.text.dropout, 0.0),
+        (" speech.epochs = 5 ", lambda c: c.speech.epochs, 5),
+        ("speech.columns=['f0*', \"energy\"]", lambda c: c.speech.columns, ("f0*", "energy")),
+        ("speech.columns=[]", lambda c: c.speech.columns, ()),
+        ("fusion.loss.affinity=gaussian", lambda c: c.fusion.loss.affinity, "gaussian"),
+    ],
+)
+def test_settings_are_read_as_toml_and_as_text_where_they_are_none(setting, find, value):
+    found = find(read_config(TrainConfig(), settings=[setting]))
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_settings_outweigh_the_file_and_later_ones_earlier_ones(tmp_path):
+    path = toml(tmp_path, "seed = 1\n[speech]\nepochs = 3\npatience = 2")
+    config = read_config(TrainConfig(), path, ["speech.epochs=4", "speech.epochs=5"])
+    assert (config.seed, config.speech.epochs, config.speech.patience) == (1, 5, 2)
+
+
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path):
+    assert "cannot be read" in refusal(path=tmp_path / "none.toml")
+    assert "not valid TOML" in refusal(path=toml(tmp_path, "seed = = 3"))
+    (tmp_path / "train.toml").write_bytes(b"name = '\xff\xfe'")
+    assert "not valid TOML" in refusal(path=tmp_path / "train.toml")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "speech.epochs=-1",
+        "speech.batch_size=0",
+        "speech.learning_rate=0.0",
+        "text.dropout=1.5",
+        "text.average=1.0",
+        "fusion.modality_dropout=-0.1",
+        "fusion.parts=1",
+        "speech.embedding_width=0",
+        "text.loss.beta=-1",
+        "dev_share=1.0",
+    ],
+)
+def test_a_number_out_of_its_range_is_refused(setting):
+    assert setting.partition("=")[0].split(".")[-1] in refusal([setting]).partition(": ")[2]
