@@ -48,7 +48,10 @@ class StageConfig:
         batch_size: Utterances in a step.
         learning_rate: Peak of AdamW's rate; warmed up over a tenth of the steps, then a cosine to zero.
         weight_decay: AdamW's decay.
-        dropout: Share of units that are dropped in training.
+        input_dropout: Share of input features that are dropped in training.
+        dropout: Share of hidden units that are dropped in training.
+        heads: Small heads that differ in start and noise and whose answers are averaged.
+        scale: Length of the embedding that the classifier sees; 0 for its own length.
         hidden_width: Units of the hidden layer.
         embedding_width: Width of the emotion embedding in front of the classifier.
         noise: Deviation of the Gaussian noise on the standardised inputs in training.
@@ -61,7 +64,10 @@ class StageConfig:
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 1e-2
-    dropout: Share = 0.3
+    input_dropout: Share = 0.1
+    dropout: Share = 0.4
+    heads: Count = 1
+    scale: NotNegative = 4.0
     hidden_width: Natural = 256
     embedding_width: Count = 128
     noise: NotNegative = 0.0
@@ -75,13 +81,18 @@ class SpeechConfig(StageConfig):
 
     Attributes:
         attention_width: Units of the attention over time; 0 for plain statistics.
+        components: Principal components of the pooled statistics that are kept; 0 for all.
         columns: Numeric manifest columns (glob patterns) that stand for speech; empty for audio.
     """
 
+    batch_size: Count = 64
     noise: NotNegative = 0.5
+    input_dropout: Share = 0.4
+    heads: Count = 4
     hidden_width: Natural = 0
     embedding_width: Count = 64
-    attention_width: Natural = 64
+    attention_width: Natural = 0
+    components: Natural = 400
     columns: tuple[str, ...] = ()
 
 

@@ -53,7 +53,8 @@ class ModelConfig:
         priors: Share of each emotion in the training data.
         speech: None where the model has no speech side.
         text: None where the model has no text side.
-        fusion_temperature: Divides the fused logits; None where there is no fusion stage.
+        fusion_temperatures: Divide the fused logits with both sides, speech alone, text alone; empty where there is no
+            fusion stage.
         licence: Of the weights, which carry that of the data they saw.
         trained_on: What the data were.
         files: SHA-256 of each file of the folder but this one.
@@ -67,7 +68,7 @@ class ModelConfig:
     priors: tuple[float, ...]
     speech: SideConfig | None = None
     text: SideConfig | None = None
-    fusion_temperature: float | None = None
+    fusion_temperatures: tuple[float, ...] = ()
     licence: str = "unknown: set it to that of the training data"
     trained_on: str = ""
     files: Mapping[str, str] = field(default_factory=dict)

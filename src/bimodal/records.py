@@ -60,6 +60,29 @@ class Manifest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Clip:
+    """One thing to recognise: a voice, words, or both.
+
+    Attributes:
+        audio: A file, or a signal (T,) of floating-point samples in [-1, 1]; None for words alone.
+        sampling_rate: Of the signal, in Hz; needed with a signal, and only then.
+        transcript: The words; None or blank for speech alone.
+        start: Where to begin in the file, in seconds; None for its beginning.
+        end: Where to stop, in seconds; None for its end.
+        columns: Values of the feature columns that stand for speech in such a model, in its order.
+        speaker: Who speaks; handed through to the result.
+    """
+
+    audio: Any = None
+    sampling_rate: int | None = None
+    transcript: str | None = None
+    start: float | None = None
+    end: float | None = None
+    columns: Sequence[float] | None = None
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recognition:
     """The emotion expressed in one stretch of speech, as the model perceives it.
 

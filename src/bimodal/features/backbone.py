@@ -166,6 +166,22 @@ def pool_blocks(states: Floats, block_frames: int) -> SpeechBlocks:
     return SpeechBlocks(mean=mean.swapaxes(0, 1), std=np.sqrt(variance).swapaxes(0, 1), count=count)
 
 
+def collapse_blocks(blocks: SpeechBlocks) -> SpeechBlocks:
+    """A whole segment as one block: plain mean and deviation over all its frames, exactly.
+
+    Example:
+        >>> states = np.random.default_rng(0).normal(size=(3, 25, 4)).astype(np.float32)
+        >>> whole = collapse_blocks(pool_blocks(states, 10))
+        >>> bool(np.allclose(whole.std[0], states.std(axis=1), atol=1e-5)), whole.count.tolist()
+        (True, [25])
+    """
+    mean, std = blocks.mean.astype(np.float32), blocks.std.astype(np.float32)
+    share = (blocks.count / blocks.count.sum()).astype(np.float32)[:, None, None]
+    centre = (share * mean).sum(0, keepdims=True)
+    variance = (share * (std**2 + (mean - centre) ** 2)).sum(0, keepdims=True)
+    return SpeechBlocks(mean=centre, std=np.sqrt(variance), count=blocks.count.sum(keepdims=True, dtype=np.int32))
+
+
 def cut_evenly(signal: Signal, longest: int) -> list[Signal]:
     """The signal in as few parts of equal length as keep each within `longest` samples.
 

@@ -89,7 +89,7 @@ def bootstrap_interval(
 
     Args:
         confusions: (G, C, C), from `cluster_confusions`.
-        metric: of `bimodal.metrics.confusion`, or any function of (..., C, C).
+        metric: Of `bimodal.metrics.confusion`, or any function of (..., C, C).
         replicates: How many resamples.
         confidence: Of the interval, between 0 and 1.
         seed: Of the resampling; the same seed gives the same interval.
@@ -129,7 +129,7 @@ def paired_bootstrap(
     Args:
         a: (G, C, C), from `cluster_confusions`.
         b: (G, C, C) of the other system, on the same utterances in the same order of clusters.
-        metric: of `bimodal.metrics.confusion`, or any function of (..., C, C).
+        metric: Of `bimodal.metrics.confusion`, or any function of (..., C, C).
         replicates: How many resamples.
         confidence: Of the interval, between 0 and 1.
         seed: Of the resampling.

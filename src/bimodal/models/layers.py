@@ -1,5 +1,6 @@
 """Parts that the three networks share."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -7,6 +8,29 @@ from torch import Tensor, nn
 
 _SMALLEST_DEVIATION: Final = 1e-3
 _CLIP: Final = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadShape:
+    """Shape of an `EmotionHead`.
+
+    Attributes:
+        heads: M, whose answers are averaged.
+        hidden_width: Units of the hidden layer; 0 for none.
+        embedding_width: Width E of one head's embedding, at least C.
+        input_dropout: Share of input features that are dropped in training.
+        dropout: Share of hidden units that are dropped in training.
+        noise: Deviation of the Gaussian noise that is added to the inputs in training.
+        scale: Length of the embedding that the classifier sees; 0 for its own length.
+    """
+
+    heads: int
+    hidden_width: int
+    embedding_width: int
+    input_dropout: float
+    dropout: float
+    noise: float
+    scale: float
 
 
 class Standardise(nn.Module):
@@ -37,38 +61,92 @@ class Standardise(nn.Module):
         return standard
 
 
-class EmotionHead(nn.Module):
-    """Features to emotion embedding to logits.
+class Project(nn.Module):
+    """Principal components of the training set's features, which `fit` takes; it regularises wide inputs.
 
-    The embedding has unit length: the affinity losses need it, and the fusion gate compares two of them. The
-    classifier is a cosine one whose learned scale gives the logits their range.
+    Args:
+        width: Features F.
+        components: P; 0 leaves the features as they are.
+    """
+
+    def __init__(self, width: int, components: int) -> None:
+        super().__init__()
+        self.register_buffer("basis", torch.zeros(width, components))
+        self.width = components or width
+
+    def fit(self, values: Tensor) -> None:
+        """Take the leading right singular vectors of standardised values (N, F)."""
+        components = self.basis.shape[1]
+        if components:
+            _, _, right = torch.linalg.svd(values.double(), full_matrices=False)
+            found = min(components, len(right))
+            self.basis.zero_()
+            self.basis[:, :found] = right[:found].T.to(self.basis.dtype)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Projected values (B, P)."""
+        return values @ self.basis if self.basis.shape[1] else values
+
+
+class ParallelLinear(nn.Module):
+    """M linear layers side by side, each on its own input.
+
+    Args:
+        heads: M.
+        width: Inputs I.
+        outputs: O.
+    """
+
+    def __init__(self, heads: int, width: int, outputs: int) -> None:
+        super().__init__()
+        bound = width**-0.5
+        self.weight = nn.Parameter(torch.empty(heads, width, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(heads, outputs).uniform_(-bound, bound))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Outputs (B, M, O) of values (B, M, I)."""
+        return torch.einsum("bmi,mio->bmo", values, self.weight) + self.bias
+
+
+class EmotionHead(nn.Module):
+    """Features to emotion embedding to logits, by M small heads that differ in their start and their noise.
+
+    A head's embedding has unit length: the affinity losses need it, and the fusion gate compares two of them.
 
     Args:
         width: Input features F.
         emotions: C.
-        hidden_width: Units of the hidden layer; 0 for none.
-        embedding_width: Width D of the embedding, at least C.
-        dropout: Share of inputs and hidden units that are dropped in training.
-        noise: Deviation of the Gaussian noise that is added to the inputs in training.
+        shape: Everything else.
     """
 
-    def __init__(
-        self, *, width: int, emotions: int, hidden_width: int, embedding_width: int, dropout: float, noise: float = 0.0
-    ) -> None:
+    def __init__(self, width: int, emotions: int, shape: HeadShape) -> None:
         super().__init__()
-        self.noise = noise
-        self.dropout = nn.Dropout(dropout)
-        self.hidden = nn.Linear(width, hidden_width) if hidden_width else None
-        self.embed = nn.Linear(hidden_width or width, embedding_width)
-        self.classify = nn.Linear(embedding_width, emotions)
-        self.norm = 4.0
+        self.shape = shape
+        self.input_dropout, self.dropout = nn.Dropout(shape.input_dropout), nn.Dropout(shape.dropout)
+        self.hidden: nn.Module | None = None
+        if shape.hidden_width:
+            self.hidden = nn.Sequential(
+                ParallelLinear(shape.heads, width, shape.hidden_width), nn.LayerNorm(shape.hidden_width), nn.GELU()
+            )
+        self.embed = ParallelLinear(shape.heads, shape.hidden_width or width, shape.embedding_width)
+        self.classify = ParallelLinear(shape.heads, shape.embedding_width, emotions)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Embedding (B, D) of unit length and logits (B, C) of features (B, F)."""
-        if self.training and self.noise > 0:
-            features = features + self.noise * torch.randn_like(features)
-        features = self.dropout(features)
+        """Embedding and logits of features (B, F).
+
+        Returns:
+            In training, of each head: (B, M, E) of unit length and (B, M, C). In use, of all: the embeddings side by
+            side, (B, M E) of unit length, and the mean of the log-probabilities, (B, C).
+        """
+        values = features[:, None].expand(-1, self.shape.heads, -1)
+        if self.training and self.shape.noise > 0:
+            values = values + self.shape.noise * torch.randn_like(values)
+        values = self.input_dropout(values)
         if self.hidden is not None:
-            features = self.dropout(nn.functional.gelu(self.hidden(features)))
-        embedding = nn.functional.normalize(self.embed(features), dim=-1)
-        return embedding, self.classify(self.norm * embedding)
+            values = self.dropout(self.hidden(values))
+        raw = self.embed(values)
+        embedding = nn.functional.normalize(raw, dim=-1)
+        logits = self.classify(raw if self.shape.scale == 0 else self.shape.scale * embedding)
+        if self.training:
+            return embedding, logits
+        return embedding.flatten(1) * self.shape.heads**-0.5, torch.log_softmax(logits, dim=-1).mean(1)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bimodal.models.layers import EmotionHead, Standardise
+from bimodal.models.layers import EmotionHead, HeadShape, Project, Standardise
 
 
 class AttentiveStatistics(nn.Module):
@@ -53,75 +53,47 @@ class SpeechNetwork(nn.Module):
         layers: Layers L that the backbone exposes.
         width: Their width D.
         emotions: C.
-        hidden_width: As in `EmotionHead`.
-        embedding_width: As in `EmotionHead`.
         attention_width: As in `AttentiveStatistics`.
-        dropout: As in `EmotionHead`.
-        noise: As in `EmotionHead`.
+        components: As in `Project`.
+        shape: Of the head.
     """
 
     def __init__(
-        self,
-        *,
-        layers: int,
-        width: int,
-        emotions: int,
-        hidden_width: int,
-        embedding_width: int,
-        attention_width: int,
-        dropout: float,
-        noise: float,
+        self, *, layers: int, width: int, emotions: int, attention_width: int, components: int, shape: HeadShape
     ) -> None:
         super().__init__()
         self.pool = AttentiveStatistics(layers, width, attention_width)
         self.standardise = Standardise(2 * layers * width)
         self.mix = nn.Parameter(torch.zeros(layers))
-        self.head = EmotionHead(
-            width=2 * layers * width,
-            emotions=emotions,
-            hidden_width=hidden_width,
-            embedding_width=embedding_width,
-            dropout=dropout,
-            noise=noise,
-        )
+        self.project = Project(2 * layers * width, components)
+        self.head = EmotionHead(self.project.width, emotions, shape)
 
     def forward(self, mean: Tensor, std: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-        """Embedding (B, E) and logits (B, C) of blocks: mean and std (B, S, L, D), frame count (B, S), 0 = padding."""
+        """Embedding and logits, as `EmotionHead`, of blocks: mean and std (B, S, L, D), count (B, S), 0 = padding."""
         pooled = self.pool(mean, std, count)
         standard = self.standardise(pooled.flatten(1)).view(pooled.shape)
         gain = torch.softmax(self.mix, dim=0) * len(self.mix)
-        embedding, logits = self.head((standard * gain[:, None]).flatten(1))
+        embedding, logits = self.head(self.project((standard * gain[:, None]).flatten(1)))
         return embedding, logits
 
 
 class ColumnsNetwork(nn.Module):
-    """Numeric feature columns in place of speech: standardised, missing values at their mean.
+    """Numeric feature columns in place of speech: standardised, missing values at their mean and marked.
 
     Args:
         width: Columns F.
         emotions: C.
-        hidden_width: As in `EmotionHead`.
-        embedding_width: As in `EmotionHead`.
-        dropout: As in `EmotionHead`.
-        noise: As in `EmotionHead`.
+        shape: Of the head.
     """
 
-    def __init__(
-        self, *, width: int, emotions: int, hidden_width: int, embedding_width: int, dropout: float, noise: float
-    ) -> None:
+    def __init__(self, *, width: int, emotions: int, shape: HeadShape) -> None:
         super().__init__()
         self.standardise = Standardise(width)
-        self.head = EmotionHead(
-            width=width,
-            emotions=emotions,
-            hidden_width=hidden_width,
-            embedding_width=embedding_width,
-            dropout=dropout,
-            noise=noise,
-        )
+        self.head = EmotionHead(2 * width, emotions, shape)
 
     def forward(self, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Embedding (B, E) and logits (B, C) of columns (B, F); NaN = missing."""
-        standard = self.standardise(columns)
-        embedding, logits = self.head(torch.where(torch.isnan(standard), torch.zeros_like(standard), standard))
+        """Embedding and logits, as `EmotionHead`, of columns (B, F); NaN = missing."""
+        missing = torch.isnan(columns)
+        standard = torch.where(missing, torch.zeros_like(columns), self.standardise(columns))
+        embedding, logits = self.head(torch.cat([standard, missing.to(columns.dtype)], dim=1))
         return embedding, logits

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from bimodal.models.layers import EmotionHead, Standardise
+from bimodal.models.layers import EmotionHead, HeadShape, Standardise
 
 
 class TextNetwork(nn.Module):
@@ -12,35 +12,15 @@ class TextNetwork(nn.Module):
         layers: Layers L that the backbone exposes.
         width: Their width D.
         emotions: C.
-        hidden_width: As in `EmotionHead`.
-        embedding_width: As in `EmotionHead`.
-        dropout: As in `EmotionHead`.
-        noise: As in `EmotionHead`.
+        shape: Of the head.
     """
 
-    def __init__(
-        self,
-        *,
-        layers: int,
-        width: int,
-        emotions: int,
-        hidden_width: int,
-        embedding_width: int,
-        dropout: float,
-        noise: float,
-    ) -> None:
+    def __init__(self, *, layers: int, width: int, emotions: int, shape: HeadShape) -> None:
         super().__init__()
         self.standardise = Standardise(layers * width)
-        self.head = EmotionHead(
-            width=layers * width,
-            emotions=emotions,
-            hidden_width=hidden_width,
-            embedding_width=embedding_width,
-            dropout=dropout,
-            noise=noise,
-        )
+        self.head = EmotionHead(layers * width, emotions, shape)
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Embedding (B, E) and logits (B, C) of pooled layers (B, L, D)."""
+        """Embedding and logits, as `EmotionHead`, of pooled layers (B, L, D)."""
         embedding, logits = self.head(self.standardise(pooled.flatten(1)))
         return embedding, logits

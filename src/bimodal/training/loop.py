@@ -214,22 +214,28 @@ def _step(state: _State, run: Run, step: int, chosen: list[int]) -> float:
     inputs = _to_torch(run.train.read(chosen), run.device)
     targets = torch.from_numpy(run.train.targets[chosen]).to(run.device)
     embedding, logits = state.network(**inputs)[:2]
-    loss = joint_loss(
-        logits,
-        embedding,
-        targets,
-        beta=warmed_beta(run.config.loss.beta, step, state.steps),
-        classification=state.classification,
-        affinity=state.affinity,
-    )
+    if logits.ndim == 2:
+        embedding, logits = embedding[:, None], logits[:, None]
+    losses = [
+        joint_loss(
+            logits[:, head],
+            embedding[:, head],
+            targets,
+            beta=warmed_beta(run.config.loss.beta, step, state.steps),
+            classification=state.classification,
+            affinity=state.affinity,
+        ).total
+        for head in range(logits.shape[1])
+    ]
+    loss = torch.stack(losses).sum()
     state.optimiser.zero_grad(set_to_none=True)
-    loss.total.backward()
+    loss.backward()
     state.optimiser.step()
     if state.average is not None:
         decay = min(run.config.average, (step + 1) / (step + 10))
         for name, value in state.network.state_dict().items():
             state.average[name].lerp_(value, 1 - decay)
-    return loss.total.item()
+    return loss.item() / len(losses)
 
 
 def schedule(step: int, steps: int) -> float:

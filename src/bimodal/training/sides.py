@@ -12,9 +12,10 @@ from torch import nn
 
 from bimodal.config import SpeechConfig, StageConfig
 from bimodal.data import Examples, array_examples, speech_examples
-from bimodal.features.backbone import BackboneDescription
+from bimodal.features.backbone import BackboneDescription, SpeechBlocks, collapse_blocks
 from bimodal.features.cache import FeatureCache
 from bimodal.features.extraction import read_blocks, read_pooled
+from bimodal.models.layers import HeadShape
 from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
 from bimodal.models.text import TextNetwork
 
@@ -62,7 +63,7 @@ def audio_side(
     emotions: int,
 ) -> Side:
     """The speech side from cached blocks; a key is None where a row has no recording."""
-    examples = speech_examples(lambda index: read_blocks(cache, keys[index] or ""), targets)
+    examples = _audio_examples(keys, cache, targets, collapse=config.attention_width == 0)
     return Side(
         modality="speech",
         examples=examples,
@@ -72,12 +73,35 @@ def audio_side(
             layers=len(backbone.layers),
             width=backbone.width,
             attention_width=config.attention_width,
-            **_head(config, emotions),
+            components=config.components,
+            emotions=emotions,
+            shape=_shape(config),
         ),
         standardise=partial(_standardise_speech, examples),
         identity=backbone.digest,
         emotions=emotions,
     )
+
+
+def _audio_examples(
+    keys: Sequence[str | None], cache: FeatureCache, targets: npt.NDArray[Any], collapse: bool
+) -> Examples:
+    """Blocks read from the cache at each use; or, without attention over time, whole segments kept in memory."""
+    if not collapse:
+        return speech_examples(lambda index: read_blocks(cache, keys[index] or ""), targets)
+    whole = [None if key is None else _halved(collapse_blocks(read_blocks(cache, key))) for key in keys]
+
+    def held(index: int) -> SpeechBlocks:
+        blocks = whole[index]
+        assert blocks is not None, "an absent row was read"  # noqa: S101
+        return blocks
+
+    return speech_examples(held, targets)
+
+
+def _halved(blocks: SpeechBlocks) -> SpeechBlocks:
+    """The same in 16 bits: 6 KiB an utterance."""
+    return SpeechBlocks(mean=blocks.mean.astype(np.float16), std=blocks.std.astype(np.float16), count=blocks.count)
 
 
 def columns_side(
@@ -97,7 +121,7 @@ def columns_side(
         modality="speech",
         examples=examples,
         present=~np.isnan(columns).all(axis=1),
-        build=partial(ColumnsNetwork, width=columns.shape[1], **_head(config, emotions)),
+        build=partial(ColumnsNetwork, width=columns.shape[1], emotions=emotions, shape=_shape(config)),
         standardise=standardise,
         identity="columns " + " ".join(names),
         emotions=emotions,
@@ -127,21 +151,23 @@ def text_side(
         modality="text",
         examples=array_examples({"pooled": pooled}, targets),
         present=np.array([key is not None for key in keys]),
-        build=partial(TextNetwork, layers=shape[0], width=shape[1], **_head(config, emotions)),
+        build=partial(TextNetwork, layers=shape[0], width=shape[1], emotions=emotions, shape=_shape(config)),
         standardise=standardise,
         identity=backbone.digest,
         emotions=emotions,
     )
 
 
-def _head(config: StageConfig, emotions: int) -> dict[str, Any]:
-    return {
-        "emotions": emotions,
-        "hidden_width": config.hidden_width,
-        "embedding_width": config.embedding_width,
-        "dropout": config.dropout,
-        "noise": config.noise,
-    }
+def _shape(config: StageConfig) -> HeadShape:
+    return HeadShape(
+        heads=config.heads,
+        hidden_width=config.hidden_width,
+        embedding_width=config.embedding_width,
+        input_dropout=config.input_dropout,
+        dropout=config.dropout,
+        noise=config.noise,
+        scale=config.scale,
+    )
 
 
 def _standardise_speech(examples: Examples, network: Any, rows: Sequence[int]) -> None:
@@ -154,4 +180,6 @@ def _standardise_speech(examples: Examples, network: Any, rows: Sequence[int]) -
             pooled.append(network.pool(mean, std, count).flatten(1))
             means.append(mean.flatten(2)[count > 0][::4])
     network.pool.standardise.fit(torch.cat(means))
-    network.standardise.fit(torch.cat(pooled))
+    statistics = torch.cat(pooled)
+    network.standardise.fit(statistics)
+    network.project.fit(network.standardise(statistics))

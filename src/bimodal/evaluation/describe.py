@@ -1,0 +1,155 @@
+"""A report in words and aligned tables, as plain text for a terminal and as Markdown for a file."""
+
+from collections.abc import Sequence
+
+from bimodal.evaluation.report import Comparison, Estimate, Gain, Report, SystemReport
+
+Table = list[list[str]]  # rows of cells, the header first
+
+NAMES = {"speech": "speech alone", "text": "text alone", "late": "late fusion"}  # in a sentence
+
+
+def describe(report: Report) -> str:
+    """The report for people: systems side by side, recalls, what fusion gains, what to mind.
+
+    Shares are in percent, with the interval in brackets.
+    """
+    parts = [
+        _heading(report),
+        _aligned(_transposed(_figures(report))),
+        _aligned(_recalls(report)),
+        _listed("Paired differences:", comparison_sentences(report)),
+        _listed("Mind:", report.warnings),
+        _listed("Notes:", report.notes),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def describe_markdown(report: Report) -> str:
+    """The same as Markdown, a system a row."""
+    parts = [
+        f"# {_escaped(report.title) or 'Evaluation'}",
+        _counted(report),
+        _markdown_table(_figures(report)),
+        "Recall of each emotion in percent:",
+        _markdown_table(_recalls(report)),
+        _section("What fusion gains", comparison_sentences(report)),
+        _section("Mind", report.warnings),
+        _section("Notes", report.notes),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def comparison_sentences(report: Report) -> list[str]:
+    """One sentence per paired comparison; differences in points of percent."""
+    return [_comparison_sentence(comparison, report.confidence) for comparison in report.comparisons]
+
+
+def _comparison_sentence(comparison: Comparison, confidence: float) -> str:
+    gain = comparison.uar
+    return (
+        f"{comparison.system} is {_verdict(gain)} {NAMES[comparison.other]} on the {comparison.rows} utterances that "
+        f"both had input for: UAR {_points(gain)}, weighted F1 {_points(comparison.weighted_f1)} ({100 * confidence:g} % intervals)."
+    )
+
+
+def _verdict(gain: Gain) -> str:
+    if gain.value is None or gain.low is None or gain.high is None:
+        return "of unknown standing to"
+    if gain.low > 0:
+        return "better than"
+    return "worse than" if gain.high < 0 else "not clearly different from"
+
+
+def _points(gain: Gain) -> str:
+    """A difference in points, such as `+2.1 [+0.3, +3.9], p = 0.020`."""
+    if gain.value is None:
+        return "unknown"
+    value = f"{100 * gain.value:+.1f}"
+    if gain.low is None or gain.high is None or gain.p is None:
+        return value
+    p = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
+    return f"{value} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}], {p}"
+
+
+def _percent(estimate: Estimate) -> str:
+    """A share in percent, such as `67.5 [61.0, 73.2]`."""
+    if estimate.value is None:
+        return "-"
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:.1f}"
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def _counted(report: Report) -> str:
+    clusters = "" if report.cluster_name == "utterance" else f" of {report.clusters} {report.cluster_name}s"
+    emotions = ", ".join(f"{_escaped(emotion)} {count}" for emotion, count in report.counts.items())
+    intervals = f"{100 * report.confidence:g} % intervals from {report.replicates} resamples of {report.cluster_name}s"
+    return f"{report.rows} utterances{clusters} ({emotions}); {intervals}."
+
+
+def _heading(report: Report) -> str:
+    lines = [report.title] if report.title else []
+    return "\n".join([*lines, _counted(report)])
+
+
+def _figures(report: Report) -> Table:
+    header = ["system", "utterances", "UAR %", "WA %", "macro F1 %", "weighted F1 %", "NLL", "Brier", "ECE %"]
+    return [header, *(_system_row(system) for system in report.systems)]
+
+
+def _system_row(system: SystemReport) -> list[str]:
+    shares = (system.uar, system.accuracy, system.macro_f1, system.weighted_f1)
+    calibration = [f"{system.nll:.3f}", f"{system.brier:.3f}", f"{100 * system.ece:.1f}"]
+    return [system.system, str(system.rows), *(_percent(share) for share in shares), *calibration]
+
+
+def _recalls(report: Report) -> Table:
+    header = ["recall %", "utterances", *(system.system for system in report.systems)]
+    rows = [[emotion, str(report.counts[emotion])] for emotion in report.emotions]
+    for row, emotion in zip(rows, report.emotions, strict=True):
+        recalls = [system.recalls[emotion] for system in report.systems]
+        row.extend("-" if recall is None else f"{100 * recall:.1f}" for recall in recalls)
+    return [header, *rows]
+
+
+def _transposed(table: Table) -> Table:
+    return [list(column) for column in zip(*table, strict=True)]
+
+
+def _aligned(table: Table) -> str:
+    """Columns of equal width: names to the left, figures to the right.
+
+    Example:
+        >>> print(_aligned([["system", "speech"], ["UAR %", "7.5"]]))
+        system  speech
+        UAR %      7.5
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    lines = []
+    for name, *figures in table:
+        cells = [f"{figure:>{width}}" for figure, width in zip(figures, widths[1:], strict=True)]
+        lines.append("  ".join([f"{name:<{widths[0]}}", *cells]).rstrip())
+    return "\n".join(lines)
+
+
+def _listed(heading: str, sentences: Sequence[str]) -> str:
+    return "\n".join([heading, *(f"- {sentence}" for sentence in sentences)]) if sentences else ""
+
+
+def _section(heading: str, sentences: Sequence[str]) -> str:
+    escaped = [_escaped(sentence) for sentence in sentences]
+    return _listed(f"## {heading}\n", escaped)
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown and HTML leave as it is, on one line."""
+    for special in "\\`*_|<":
+        text = text.replace(special, f"\\{special}")
+    return " ".join(text.split())
+
+
+def _markdown_table(table: Table) -> str:
+    header, *rows = [[_escaped(cell) for cell in row] for row in table]
+    rule = ["---", *("---:" for _ in header[1:])]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])

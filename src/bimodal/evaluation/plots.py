@@ -1,0 +1,111 @@
+"""One picture of a report: confusion matrices, unweighted average recall, reliability; needs matplotlib."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bimodal.errors import BimodalError
+from bimodal.evaluation.predictions import Predictions
+from bimodal.evaluation.report import Report, SystemReport
+from bimodal.metrics import reliability_bins
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = {"speech": "#0072B2", "text": "#E69F00", "late": "#7F7F7F", "fused": "#009E73"}  # told apart by colour-blind
+PANEL = 3.9  # inches
+BINS = 10  # of the reliability diagram
+
+
+def plot_report(path: Path, report: Report, predictions: Predictions) -> None:
+    """Draw the report into a PNG; matplotlib's global state stays untouched.
+
+    Raises:
+        BimodalError: If matplotlib is not installed.
+    """
+    figure = _new_figure(max(2, len(report.systems)))
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1.25, 1], hspace=0.04)
+    if report.title:
+        top.suptitle(report.title, fontsize=13, fontweight="bold")
+    _draw_confusions(top, report)
+    bars, lines = bottom.subplots(1, 2)
+    _draw_recalls(bars, report)
+    _draw_reliability(lines, report, predictions)
+    figure.savefig(path, dpi=150)
+
+
+def _new_figure(panels: int) -> Any:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+    except ImportError as error:
+        raise BimodalError("plots need matplotlib: pip install 'bimodal-emotion[train]'") from error
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)  # inches
+    figure = Figure(figsize=(PANEL * panels, 2.3 * PANEL), layout=layout, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _draw_confusions(figure: Any, report: Report) -> None:
+    """Confusion matrices of all systems in a row, each row of a matrix in percent of its truth."""
+    panels = figure.subplots(1, len(report.systems), squeeze=False, sharey=True)[0]
+    for axes, system in zip(panels, report.systems, strict=True):
+        _draw_confusion(axes, system, report.emotions)
+    panels[0].set_ylabel("truth")
+    figure.supxlabel("prediction (each row of figures is % of that truth)", fontsize=10)
+
+
+def _draw_confusion(axes: "Axes", system: SystemReport, emotions: tuple[str, ...]) -> None:
+    counts = np.array(system.confusion, dtype=np.float64)
+    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    for row, column in np.ndindex(*shares.shape):
+        colour = "white" if shares[row, column] > 55 else "black"
+        text = f"{shares[row, column]:.0f}" if counts[row].any() else "-"
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(len(emotions)), emotions, rotation=45, ha="right", rotation_mode="anchor", fontsize=9)
+    axes.set_yticks(range(len(emotions)), emotions, fontsize=9)
+    axes.tick_params(length=0)
+    axes.set_title(f"{system.system} ({system.rows} utterances)", fontsize=11)
+
+
+def _draw_recalls(axes: "Axes", report: Report) -> None:
+    """Unweighted average recall of each system as a bar with its interval."""
+    for place, system in enumerate(report.systems):
+        value = 100 * (system.uar.value or 0.0)
+        low, high = (value if end is None else 100 * end for end in (system.uar.low, system.uar.high))
+        errors = [[max(0.0, value - low)], [max(0.0, high - value)]]
+        axes.bar(place, value, width=0.62, color=COLOURS[system.system], yerr=errors, capsize=5, ecolor="#333333")
+        axes.text(place, max(high, value) + 1.5, f"{value:.1f}", ha="center", va="bottom", fontsize=10)
+    chance = 100 / max(1, sum(count > 0 for count in report.counts.values()))
+    axes.axhline(chance, color="#333333", linestyle=":", linewidth=1.2, label=f"chance ({chance:.1f})")
+    axes.set_xticks(range(len(report.systems)), [system.system for system in report.systems])
+    axes.set_xlim(-0.5, len(report.systems) - 0.5)
+    axes.set_ylim(0, 110)
+    axes.set_yticks(range(0, 101, 20))
+    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    axes.set_title(f"unweighted average recall, %, {100 * report.confidence:g} % intervals", fontsize=11)
+    _open_frame(axes)
+
+
+def _draw_reliability(axes: "Axes", report: Report, predictions: Predictions) -> None:
+    """Share of right predictions over confidence; a dot's area grows with the utterances behind it."""
+    axes.plot([0, 1], [0, 1], color="#555555", linestyle=":", linewidth=1)
+    for system in report.systems:
+        rows, colour = predictions.answered(system.system), COLOURS[system.system]
+        bins = reliability_bins(predictions.scores[system.system][rows], predictions.targets[rows], BINS)
+        filled = bins.count > 0
+        label = f"{system.system} (ECE {100 * system.ece:.1f} %)"
+        axes.plot(bins.confidence[filled], bins.accuracy[filled], color=colour, linewidth=1.5, label=label)
+        area = 12 + 150 * bins.count[filled] / bins.count.sum()
+        axes.scatter(bins.confidence[filled], bins.accuracy[filled], s=area, color=colour, alpha=0.8, linewidth=0)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="share right")
+    axes.set_title("reliability (below the diagonal: too sure)", fontsize=11)
+    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    _open_frame(axes)
+
+
+def _open_frame(axes: "Axes") -> None:
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,267 @@
+"""Predictions: what every system thought of every utterance, in memory and as CSV; and late fusion, the one to beat."""
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bimodal.errors import BimodalError
+
+Floats = NDArray[np.float64]
+ClusterName = Literal["speaker", "dialogue", "utterance"]
+
+SYSTEMS = ("speech", "text", "late", "fused")  # the order in which they stand side by side everywhere
+TOLERANCE = 1e-3  # of the sum of an utterance's scores; single precision must pass
+LEAST_SCORE = 1e-30  # keeps the logarithm of a score of 0 finite
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Predictions:
+    """Scores of up to four systems on the same N utterances, C emotions.
+
+    A ValueError says what does not fit together.
+
+    Attributes:
+        ids: (N,) different names.
+        targets: (N,) positions of the true emotions.
+        emotions: (C,) names.
+        clusters: (N,) what is resampled as one for the intervals: the speaker or dialogue of each utterance.
+        cluster_name: What the clusters are; `utterance` where neither is known.
+        scores: For each of some `SYSTEMS`, (N, C) probabilities; a row of NaN where the system had no input.
+        extra: Other columns by name, each (N,), such as speaker, split, fold, transcript; None where absent.
+    """
+
+    ids: tuple[str, ...]
+    targets: NDArray[np.integer[Any]]
+    emotions: tuple[str, ...]
+    clusters: tuple[str, ...]
+    cluster_name: ClusterName
+    scores: Mapping[str, NDArray[np.floating[Any]]]
+    extra: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_rows(self)
+        _check_names(self)
+        for system, scores in self.scores.items():
+            _check_scores(system, scores, self)
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The systems that have scores, in their fixed order."""
+        return tuple(system for system in SYSTEMS if system in self.scores)
+
+    def answered(self, system: str) -> NDArray[np.bool_]:
+        """Which utterances the system had input for, (N,)."""
+        present: NDArray[np.bool_] = ~np.isnan(self.scores[system][:, 0])
+        return present
+
+
+def _check_rows(predictions: Predictions) -> None:
+    """Refuse no utterances, columns of different length, targets out of range and ids that occur twice."""
+    count, targets = len(predictions.ids), predictions.targets
+    columns = {"clusters": predictions.clusters, **predictions.extra}
+    lengths = {name: len(column) for name, column in columns.items()} | {"targets": len(targets)}
+    wrong = {name: length for name, length in lengths.items() if length != count}
+    if wrong or not count:
+        raise ValueError(f"{count} ids but {wrong or lengths}, expected as many of each and at least one")
+    if targets.dtype.kind not in "iu" or targets.min() < 0 or targets.max() >= len(predictions.emotions):
+        found = f"{targets.dtype} {targets.min()} to {targets.max()}"
+        raise ValueError(f"targets are {found}, expected integers 0 to {len(predictions.emotions) - 1}")
+    twice = [name for name, times in Counter(predictions.ids).items() if times > 1]
+    if twice:
+        raise ValueError(f"{len(twice)} ids occur more than once, the first is {twice[0]!r}")
+
+
+def _check_names(predictions: Predictions) -> None:
+    """Refuse unknown systems and kinds of cluster, doubled emotions, and extra columns that would collide in a CSV."""
+    unknown = sorted(set(predictions.scores) - set(SYSTEMS))
+    if unknown or not predictions.scores:
+        raise ValueError(f"systems {sorted(predictions.scores)}, expected at least one of {list(SYSTEMS)}")
+    if predictions.cluster_name not in get_args(ClusterName):
+        raise ValueError(f"cluster_name {predictions.cluster_name!r}, expected one of {get_args(ClusterName)}")
+    if len(set(predictions.emotions)) != len(predictions.emotions):
+        raise ValueError(f"emotions {list(predictions.emotions)} hold one twice")
+    taken = [name for name in predictions.extra if name in ("id", "truth", *SYSTEMS) or ":" in name]
+    if taken:
+        raise ValueError(f"extra columns {taken}: 'id', 'truth', {list(SYSTEMS)} and names with ':' are taken")
+
+
+def _check_scores(system: str, scores: NDArray[np.floating[Any]], predictions: Predictions) -> None:
+    """Refuse scores of another shape, and rows that are neither probabilities nor NaN throughout."""
+    shape = (len(predictions.ids), len(predictions.emotions))
+    if scores.shape != shape:
+        raise ValueError(f"{system} scores have shape {scores.shape}, expected {shape}")
+    absent = np.isnan(scores).all(axis=1)
+    sound = (scores >= 0).all(axis=1) & (np.abs(scores.sum(axis=1) - 1.0) <= TOLERANCE)
+    if not (absent | sound).all():
+        row = int(np.argmin(absent | sound))
+        found = f"{system} scores of {predictions.ids[row]!r} are {scores[row].tolist()}"
+        raise ValueError(f"{found}, expected probabilities that sum to 1, or NaN throughout where there was no input")
+
+
+def late_fusion(speech: ArrayLike, text: ArrayLike, priors: ArrayLike) -> Floats:
+    """Scores of both sides as independent witnesses: their product over the prior, scaled to sum 1.
+
+    p(c | s, t) ~ p(c | s) p(c | t) / p(c), exact if voice and words are independent given the emotion and both sides
+    are calibrated (the product rule of Kittler et al. 1998, doi 10.1109/34.667881). Nothing is trained, so a trained
+    fusion has to beat it.
+
+    Args:
+        speech: (N, C) probabilities; a row of NaN where there is no speech.
+        text: (N, C) likewise.
+        priors: (C,) shares of the emotions in the data that the sides were trained on, above 0, sum 1.
+
+    Returns:
+        (N, C); where one side is absent the other stands, where both are, NaN.
+
+    Raises:
+        ValueError: If shapes or priors do not fit.
+
+    Example:
+        >>> late_fusion([[0.5, 0.5], [0.6, 0.4]], [[0.8, 0.2], [np.nan, np.nan]], [0.8, 0.2]).round(4).tolist()
+        [[0.5, 0.5], [0.6, 0.4]]
+    """
+    first, second, prior = (np.asarray(values, dtype=np.float64) for values in (speech, text, priors))
+    if first.ndim != 2 or first.shape != second.shape or prior.shape != first.shape[1:]:
+        raise ValueError(f"shapes {first.shape}, {second.shape}, {prior.shape}, expected (N, C) twice and (C,)")
+    if not (prior > 0).all() or abs(prior.sum() - 1.0) > TOLERANCE:
+        raise ValueError(f"priors are {prior.tolist()}, expected shares above 0 that sum to 1")
+    logs = np.log(np.maximum(first, LEAST_SCORE)) + np.log(np.maximum(second, LEAST_SCORE)) - np.log(prior)
+    product = np.exp(logs - logs.max(axis=1, keepdims=True))
+    both: Floats = product / product.sum(axis=1, keepdims=True)
+    return np.where(np.isnan(first), second, np.where(np.isnan(second), first, both))
+
+
+def concatenate(*predictions: Predictions) -> Predictions:
+    """Pool predictions, such as those of all folds; a system or column that some lack is absent there.
+
+    Raises:
+        ValueError: If there are none, emotions or kinds of cluster differ, or an id occurs twice.
+    """
+    kinds = {(part.emotions, part.cluster_name) for part in predictions}
+    if len(kinds) != 1:
+        raise ValueError(f"emotions and clusters are {sorted(kinds)}, expected the same in every part and at least one")
+    emotions, cluster_name = kinds.pop()
+    columns = dict.fromkeys(name for part in predictions for name in part.extra)
+    return Predictions(
+        ids=tuple(name for part in predictions for name in part.ids),
+        targets=np.concatenate([part.targets for part in predictions]),
+        emotions=emotions,
+        clusters=tuple(name for part in predictions for name in part.clusters),
+        cluster_name=cluster_name,
+        scores={system: _pooled_scores(system, predictions) for system in _all_systems(predictions)},
+        extra={name: tuple(cell for part in predictions for cell in _column(part, name)) for name in columns},
+    )
+
+
+def _all_systems(predictions: Sequence[Predictions]) -> list[str]:
+    return [system for system in SYSTEMS if any(system in part.scores for part in predictions)]
+
+
+def _pooled_scores(system: str, predictions: Sequence[Predictions]) -> Floats:
+    absent = [np.full((len(part.ids), len(part.emotions)), np.nan) for part in predictions]
+    return np.concatenate([part.scores.get(system, none) for part, none in zip(predictions, absent, strict=True)])
+
+
+def _column(part: Predictions, name: str) -> tuple[str | None, ...]:
+    return part.extra.get(name, (None,) * len(part.ids))
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write one utterance a line: id, `cluster:speaker`, truth, each system's prediction, the scores, extra columns.
+
+    A system without input has empty cells; scores are written so that they read back the same.
+    """
+    extra = predictions.extra
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow([*_base_header(predictions.cluster_name), *_score_header(predictions), *extra])
+        for row in range(len(predictions.ids)):
+            table.writerow([*_cells(predictions, row), *(extra[name][row] or "" for name in extra)])
+
+
+def _base_header(cluster_name: str) -> list[str]:
+    return ["id", f"cluster:{cluster_name}", "truth"]
+
+
+def _score_header(predictions: Predictions) -> list[str]:
+    systems = predictions.systems
+    return [*systems, *(f"{system}:{emotion}" for system in systems for emotion in predictions.emotions)]
+
+
+def _cells(predictions: Predictions, row: int) -> Iterator[str]:
+    """One line of the table, without the extra columns."""
+    emotions = predictions.emotions
+    yield from (predictions.ids[row], predictions.clusters[row], emotions[predictions.targets[row]])
+    scores = [predictions.scores[system][row] for system in predictions.systems]
+    for values in scores:
+        yield "" if math.isnan(values[0]) else emotions[int(values.argmax())]
+    for values in scores:
+        yield from ("" if math.isnan(value) else repr(float(value)) for value in values)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what `write_predictions` wrote. The systems' prediction columns follow from the scores and are not read.
+
+    Raises:
+        BimodalError: If the file is missing or anything in it does not fit; says where.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, restkey="", strict=True)
+            lines = [(table.line_num, cells) for cells in table]
+        return _parsed(path, table.fieldnames or [], lines)
+    except OSError as error:
+        raise BimodalError(f"{path}: the predictions cannot be read ({error.strerror})") from error
+    except (ValueError, csv.Error) as error:
+        raise BimodalError(f"{path}: {error}") from error
+
+
+def _parsed(path: Path, header: Sequence[str], lines: Sequence[tuple[int, dict[str, str]]]) -> Predictions:
+    """Predictions from the cells of a table."""
+    cluster_column = next((name for name in header if name.startswith("cluster:")), "cluster:speaker")
+    cluster_name: Any = cluster_column.removeprefix("cluster:")
+    systems = [system for system in SYSTEMS if system in header]
+    emotions = [name.split(":", 1)[1] for name in header if systems and name.startswith(f"{systems[0]}:")]
+    scores = [f"{system}:{emotion}" for system in systems for emotion in emotions]
+    needed = [*_base_header(cluster_name), *scores]
+    if not set(needed) <= set(header) or not scores or len(set(header)) != len(header):
+        raise ValueError(f"columns are {list(header)}, expected {needed}, one or more of {SYSTEMS}, each once")
+    for line, cells in lines:
+        if len(cells) != len(header) or None in cells.values():
+            raise BimodalError(f"{path}:{line}: expected {len(header)} cells as in the header, found fewer or more")
+    return Predictions(
+        ids=tuple(cells["id"] for _, cells in lines),
+        targets=np.array([_position(cells["truth"], emotions, f"{path}:{line}") for line, cells in lines], np.int64),
+        emotions=tuple(emotions),
+        clusters=tuple(cells[cluster_column] for _, cells in lines),
+        cluster_name=cluster_name,
+        scores={system: _read_scores(path, lines, [f"{system}:{name}" for name in emotions]) for system in systems},
+        extra={
+            name: tuple(cells[name] or None for _, cells in lines) for name in header if name not in (*needed, *systems)
+        },
+    )
+
+
+def _position(truth: str, emotions: Sequence[str], where: str) -> int:
+    if truth not in emotions:
+        raise BimodalError(f"{where}: unknown emotion {truth!r}, expected one of {list(emotions)}")
+    return emotions.index(truth)
+
+
+def _read_scores(path: Path, lines: Sequence[tuple[int, dict[str, str]]], columns: Sequence[str]) -> Floats:
+    """Scores (N, C) of some columns; an empty cell is NaN."""
+    values = np.full((len(lines), len(columns)), np.nan)
+    for row, (line, cells) in enumerate(lines):
+        for place, column in enumerate(columns):
+            try:
+                values[row, place] = float(cells[column] or "nan")
+            except ValueError as error:
+                raise BimodalError(f"{path}:{line}: {column} is {cells[column]!r}, expected a number") from error
+    return values

@@ -1,0 +1,314 @@
+"""The report: every system side by side on the same utterances, with intervals, and what fusion gains over each."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bimodal import metrics
+from bimodal.evaluation.predictions import Predictions
+
+CONFIDENCE = 0.95
+COMPARED = (("fused", "speech"), ("fused", "text"), ("fused", "late"))
+FEW_CLUSTERS = 20  # below it a percentile interval over clusters is too narrow
+FEW_UTTERANCES = 10  # of an emotion: its recall then moves by 10 points and more per utterance
+
+Mask = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A figure with its interval.
+
+    Attributes:
+        value: On all utterances; None where it cannot be told.
+        low: Lower end of the interval; None where it cannot be told.
+        high: Upper end; None likewise.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gain:
+    """By how much the first of two systems is better.
+
+    Attributes:
+        value: First minus second, -1 to 1.
+        low: Lower end of the interval; None where it cannot be told.
+        high: Upper end; None likewise.
+        p: Two-sided bootstrap p of "no difference"; None likewise.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SystemReport:
+    """How good one system is on the utterances it had input for.
+
+    Attributes:
+        system: Of `SYSTEMS`.
+        rows: Utterances that it had input for.
+        clusters: Speakers or dialogues among them.
+        uar: Unweighted average recall, 0 to 1.
+        accuracy: Share recognised (WA), 0 to 1.
+        macro_f1: Mean F1, 0 to 1.
+        weighted_f1: F1 weighted by frequency, 0 to 1.
+        recalls: Of each emotion, 0 to 1; None where truth does not hold it.
+        confusion: (C, C) counts, rows truth, columns prediction.
+        nll: Negative log-likelihood, nats.
+        brier: Brier score, 0 to 2.
+        ece: Expected calibration error, 0 to 1.
+    """
+
+    system: str
+    rows: int
+    clusters: int
+    uar: Estimate
+    accuracy: Estimate
+    macro_f1: Estimate
+    weighted_f1: Estimate
+    recalls: Mapping[str, float | None]
+    confusion: tuple[tuple[int, ...], ...]
+    nll: float
+    brier: float
+    ece: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Two systems on the utterances that both had input for.
+
+    Attributes:
+        system: The first.
+        other: The second.
+        rows: Utterances compared.
+        uar: What the first gains in unweighted average recall.
+        weighted_f1: What it gains in weighted F1.
+    """
+
+    system: str
+    other: str
+    rows: int
+    uar: Gain
+    weighted_f1: Gain
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """All that an evaluation found; becomes report.json.
+
+    Attributes:
+        title: What was evaluated on what.
+        emotions: (C,) names.
+        counts: Utterances of each emotion in truth.
+        rows: Utterances.
+        clusters: Speakers or dialogues that were resampled.
+        cluster_name: What the clusters are: speaker, dialogue or utterance.
+        systems: In their fixed order.
+        comparisons: What fusion gains over each other system.
+        warnings: Sentences on what to mind when reading the figures.
+        notes: Sentences of the caller, such as what parts of an official split share.
+        confidence: Of the intervals.
+        replicates: Bootstrap resamples.
+        seed: Of the resampling.
+        schema: Version of this record.
+    """
+
+    title: str
+    emotions: tuple[str, ...]
+    counts: Mapping[str, int]
+    rows: int
+    clusters: int
+    cluster_name: str
+    systems: tuple[SystemReport, ...]
+    comparisons: tuple[Comparison, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    confidence: float
+    replicates: int
+    seed: int
+    schema: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Resampling:
+    replicates: int
+    seed: int
+
+
+def evaluate(
+    predictions: Predictions, *, replicates: int = 2000, seed: int = 0, title: str = "", notes: Sequence[str] = ()
+) -> Report:
+    """Figures of every system, with intervals, and of what fusion gains.
+
+    Args:
+        predictions: Of one protocol; pool folds with `concatenate` first.
+        replicates: Bootstrap resamples of the clusters.
+        seed: Of the resampling; the same seed gives the same report.
+        title: What was evaluated on what.
+        notes: Sentences to print beside the figures, such as the overlaps of an official split.
+
+    Raises:
+        ValueError: If no system has input for any utterance.
+
+    Example:
+        >>> predictions = Predictions(
+        ...     ids=("1", "2", "3"), targets=np.array([0, 1, 1]), emotions=("anger", "joy"),
+        ...     clusters=("Ann", "Ann", "Bob"), cluster_name="speaker",
+        ...     scores={"speech": np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])})
+        >>> report = evaluate(predictions, replicates=100)
+        >>> report.systems[0].uar.value, report.systems[0].recalls["joy"]
+        (0.75, 0.5)
+    """
+    systems = [system for system in predictions.systems if predictions.answered(system).any()]
+    if not systems:
+        raise ValueError(f"no system of {list(predictions.systems)} has input for any utterance")
+    resampling = _Resampling(replicates=replicates, seed=seed)
+    reports = tuple(_system_report(predictions, system, resampling) for system in systems)
+    comparisons = _comparisons(predictions, resampling)
+    counts = np.bincount(predictions.targets, minlength=len(predictions.emotions)).tolist()
+    return Report(
+        title=title,
+        emotions=predictions.emotions,
+        counts=dict(zip(predictions.emotions, counts, strict=True)),
+        rows=len(predictions.ids),
+        clusters=len(set(predictions.clusters)),
+        cluster_name=predictions.cluster_name,
+        systems=reports,
+        comparisons=comparisons,
+        warnings=(*_fusion_warnings(comparisons), *_data_warnings(predictions)),
+        notes=tuple(notes),
+        confidence=CONFIDENCE,
+        replicates=replicates,
+        seed=seed,
+    )
+
+
+def _confusions(predictions: Predictions, system: str, rows: Mask) -> Integers:
+    """One confusion matrix per cluster, (G, C, C), over chosen rows (N,)."""
+    chosen, names = np.flatnonzero(rows).tolist(), predictions.emotions
+    guesses = predictions.scores[system][rows].argmax(axis=1)
+    return metrics.cluster_confusions(
+        [names[predictions.targets[row]] for row in chosen],
+        [names[guess] for guess in guesses],
+        [predictions.clusters[row] for row in chosen],
+        names,
+    )
+
+
+def _system_report(predictions: Predictions, system: str, resampling: _Resampling) -> SystemReport:
+    rows = predictions.answered(system)
+    scores, targets = predictions.scores[system][rows], predictions.targets[rows]
+    confusions = _confusions(predictions, system, rows)
+    matrix = confusions.sum(axis=0)
+    estimate = partial(_estimate, confusions, resampling=resampling)
+    recalls = [_known(recall) for recall in metrics.recall_per_class(matrix).tolist()]
+    return SystemReport(
+        system=system,
+        rows=int(rows.sum()),
+        clusters=len(confusions),
+        uar=estimate(metrics.unweighted_average_recall),
+        accuracy=estimate(metrics.accuracy),
+        macro_f1=estimate(metrics.macro_f1),
+        weighted_f1=estimate(metrics.weighted_f1),
+        recalls=dict(zip(predictions.emotions, recalls, strict=True)),
+        confusion=tuple(tuple(row) for row in matrix.tolist()),
+        nll=metrics.negative_log_likelihood(scores, targets),
+        brier=metrics.brier_score(scores, targets),
+        ece=metrics.expected_calibration_error(scores, targets),
+    )
+
+
+def _known(value: float) -> float | None:
+    """None for NaN, which JSON does not know."""
+    return None if math.isnan(value) else float(value)
+
+
+def _estimate(confusions: Integers, metric: metrics.Metric, resampling: _Resampling) -> Estimate:
+    found = metrics.bootstrap_interval(
+        confusions, metric, replicates=resampling.replicates, confidence=CONFIDENCE, seed=resampling.seed
+    )
+    return Estimate(value=_known(found.value), low=_known(found.low), high=_known(found.high))
+
+
+def _comparisons(predictions: Predictions, resampling: _Resampling) -> tuple[Comparison, ...]:
+    """Every pair of `COMPARED` that has utterances in common."""
+    pairs = [pair for pair in COMPARED if set(pair) <= set(predictions.systems)]
+    shared = [predictions.answered(system) & predictions.answered(other) for system, other in pairs]
+    return tuple(
+        _comparison(predictions, pair, rows, resampling) for pair, rows in zip(pairs, shared, strict=True) if rows.any()
+    )
+
+
+def _comparison(predictions: Predictions, pair: tuple[str, str], rows: Mask, resampling: _Resampling) -> Comparison:
+    first, second = (_confusions(predictions, system, rows) for system in pair)
+    gain = partial(_gain, first, second, resampling=resampling)
+    return Comparison(
+        system=pair[0],
+        other=pair[1],
+        rows=int(rows.sum()),
+        uar=gain(metrics.unweighted_average_recall),
+        weighted_f1=gain(metrics.weighted_f1),
+    )
+
+
+def _gain(first: Integers, second: Integers, metric: metrics.Metric, resampling: _Resampling) -> Gain:
+    options: dict[str, Any] = {"replicates": resampling.replicates, "confidence": CONFIDENCE, "seed": resampling.seed}
+    found = metrics.paired_bootstrap(first, second, metric, **options)
+    return Gain(value=_known(found.value), low=_known(found.low), high=_known(found.high), p=_known(found.p))
+
+
+def _fusion_warnings(comparisons: Sequence[Comparison]) -> list[str]:
+    """The sentence that nobody likes to print: fusion is worse than one side alone."""
+    return [
+        f"Fusion does not pay here: fused is {-100 * comparison.uar.value:.1f} points of UAR below {comparison.other} "
+        f"alone on the {comparison.rows} utterances that both had input for."
+        for comparison in comparisons
+        if comparison.other in ("speech", "text") and comparison.uar.value is not None and comparison.uar.value < 0
+    ]
+
+
+def _data_warnings(predictions: Predictions) -> list[str]:
+    return [*_cluster_warnings(predictions), *_emotion_warnings(predictions), *_system_warnings(predictions)]
+
+
+def _cluster_warnings(predictions: Predictions) -> list[str]:
+    count, name = len(set(predictions.clusters)), predictions.cluster_name
+    if count == 1:
+        return [f"There is one {name} only, so no interval can be told."]
+    few = f"There are {count} {name}s, fewer than {FEW_CLUSTERS}: the intervals are too narrow."
+    alone = "Intervals take every utterance as independent, which it is not: name speakers or dialogues to widen them."
+    return ([few] if count < FEW_CLUSTERS else []) + ([alone] if name == "utterance" else [])
+
+
+def _emotion_warnings(predictions: Predictions) -> list[str]:
+    counts = np.bincount(predictions.targets, minlength=len(predictions.emotions)).tolist()
+    named = list(zip(predictions.emotions, counts, strict=True))
+    absent = ", ".join(name for name, count in named if not count)
+    few = ", ".join(f"{name} ({count})" for name, count in named if 0 < count < FEW_UTTERANCES)
+    return ([f"No utterance is truly {absent}: UAR is the mean over the other emotions."] if absent else []) + (
+        [f"Recalls that rest on fewer than {FEW_UTTERANCES} utterances: {few}."] if few else []
+    )
+
+
+def _system_warnings(predictions: Predictions) -> list[str]:
+    answered = {system: predictions.answered(system) for system in predictions.systems}
+    silent = [system for system, rows in answered.items() if not rows.any()]
+    some = [rows for rows in answered.values() if rows.any()]
+    differ = any(not np.array_equal(some[0], rows) for rows in some)
+    unequal = "The systems had input for different utterances: compare them by the paired differences, not the table."
+    return [f"{system} had input for no utterance and is left out." for system in silent] + (
+        [unequal] if differ else []
+    )

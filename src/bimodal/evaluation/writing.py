@@ -1,0 +1,63 @@
+"""A report as a folder: report.json, predictions.csv, report.md and report.png."""
+
+from pathlib import Path
+
+import msgspec
+
+from bimodal.errors import BimodalError
+from bimodal.evaluation.describe import describe_markdown
+from bimodal.evaluation.plots import plot_report
+from bimodal.evaluation.predictions import Predictions, write_predictions
+from bimodal.evaluation.report import Report
+
+PICTURE = "report.png"
+CAPTION = "Confusion matrices, unweighted average recall with intervals, and reliability of each system"
+
+
+def write_report(folder: Path, report: Report, predictions: Predictions, *, plots: bool = True) -> None:
+    """Write the report, in place of an earlier one.
+
+    Args:
+        folder: Is made if it does not exist.
+        report: Of `evaluate`.
+        predictions: What it was made from.
+        plots: Draw report.png too.
+
+    Raises:
+        BimodalError: If the folder cannot be written, or plots are asked for and matplotlib is not installed; all but
+            the picture is written then.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PICTURE).unlink(missing_ok=True)  # an earlier report's
+        (folder / "report.json").write_bytes(encode_report(report))
+        write_predictions(folder / "predictions.csv", predictions)
+        _write_markdown(folder, report, "")
+        if plots:
+            plot_report(folder / PICTURE, report, predictions)
+            _write_markdown(folder, report, f"\n![{CAPTION}]({PICTURE})\n")
+    except OSError as error:
+        raise BimodalError(f"{folder}: the report cannot be written ({error.strerror})") from error
+
+
+def encode_report(report: Report) -> bytes:
+    """The report as indented JSON in UTF-8; what cannot be told is null."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
+def read_report(path: Path) -> Report:
+    """Read a report.json.
+
+    Raises:
+        BimodalError: If the file is missing or is no report.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+    except OSError as error:
+        raise BimodalError(f"{path}: the report cannot be read ({error.strerror})") from error
+    except msgspec.DecodeError as error:
+        raise BimodalError(f"{path}: not a report of this version ({error})") from error
+
+
+def _write_markdown(folder: Path, report: Report, picture: str) -> None:
+    (folder / "report.md").write_text(describe_markdown(report) + picture, encoding="utf-8")

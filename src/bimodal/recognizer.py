@@ -1,0 +1,301 @@
+"""Speech and words in, an emotion with calibrated scores out (step 205 of the method). Imports no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.audio import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
+from bimodal.data import pad_blocks
+from bimodal.errors import BimodalError, ModelFolderError
+from bimodal.features.backbone import SpeechBackbone, TextBackbone, collapse_blocks, load_backbone
+from bimodal.metrics import softmax
+from bimodal.modelfolder import GRAPHS, ModelConfig, SideConfig, load_model_config
+from bimodal.records import Clip, Recognition
+from bimodal.runtime import Device, make_session
+from bimodal.text import normalise_transcript
+
+SILENCE_DB: Final = -80.0
+"""Below this root-mean-square level a recording is taken as silent."""
+
+SHORTEST_SECONDS: Final = 0.1
+"""Speech shorter than this is not judged."""
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What the networks found in N clips: emotion embeddings and logits; rows of NaN where a side is absent.
+
+    Attributes:
+        speech: Speech embeddings (N, Es); None in a model without speech.
+        speech_logits: (N, C).
+        text: Text embeddings (N, Et); None in a model without text.
+        text_logits: (N, C).
+        fused: Fused embeddings (N, E); None in a model without fusion.
+        fused_logits: (N, C).
+        gate: Share of speech (N,), 0 to 1.
+    """
+
+    speech: Floats | None = None
+    speech_logits: Floats | None = None
+    text: Floats | None = None
+    text_logits: Floats | None = None
+    fused: Floats | None = None
+    fused_logits: Floats | None = None
+    gate: Floats | None = None
+
+
+class Recognizer:
+    """A trained model, ready to recognise; safe to call from several threads.
+
+    Args:
+        folder: Model folder, as `bimodal train` writes it.
+        threads: Threads of one operator; 0 for one per core.
+        device: `cpu`, or `cuda` with onnxruntime-gpu.
+        verify: Compare the files with their digests first.
+
+    Raises:
+        ModelFolderError: A file is missing, altered, or of an unknown schema.
+
+    Example:
+        >>> recognizer = Recognizer("model")  # doctest: +SKIP
+        >>> recognizer.recognize("clip.wav", transcript="I can't believe it!").emotion  # doctest: +SKIP
+        'surprise'
+    """
+
+    def __init__(self, folder: str | Path, *, threads: int = 0, device: Device = "cpu", verify: bool = True) -> None:
+        self.folder = Path(folder)
+        self.config: ModelConfig = load_model_config(self.folder, verify=verify)
+        self._threads = threads
+        self._device: Device = device
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotions that the model knows, in the order of its scores."""
+        return self.config.emotions
+
+    def recognize(
+        self,
+        audio: str | Path | npt.ArrayLike | None = None,
+        *,
+        sampling_rate: int | None = None,
+        transcript: str | None = None,
+    ) -> Recognition:
+        """Recognise the emotion expressed in one clip, as a whole.
+
+        Args:
+            audio: A file, or a signal (T,); None for words alone.
+            sampling_rate: Of the signal, in Hz.
+            transcript: The words, if known.
+
+        Raises:
+            AudioError: A recording that cannot be used.
+            BimodalError: Neither speech nor words, or the model cannot use what was given.
+        """
+        return self.recognize_batch([Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)])[0]
+
+    def recognize_batch(self, clips: Sequence[Clip]) -> list[Recognition]:
+        """Recognise several clips; each result equals that of a single call.
+
+        Raises:
+            AudioError: As in `recognize`.
+            BimodalError: As in `recognize`.
+        """
+        if not clips:
+            return []
+        signals = [self._signal(clip) for clip in clips]
+        findings = self._find(clips, signals)
+        durations = [None if signal is None else len(signal) / SAMPLING_RATE for signal in signals]
+        return [self._result(row, clip, durations[row], findings) for row, clip in enumerate(clips)]
+
+    def extract(self, clips: Sequence[Clip]) -> Findings:
+        """Emotion embeddings and logits of several clips, for use in other programs.
+
+        Raises:
+            AudioError: As in `recognize`.
+            BimodalError: As in `recognize`.
+        """
+        return self._find(clips, [self._signal(clip) for clip in clips])
+
+    def _signal(self, clip: Clip) -> Signal | None:
+        """The clip's speech at 16 kHz; None where there is none to judge."""
+        if clip.audio is None:
+            return None
+        if isinstance(clip.audio, str | Path):
+            return load_signal(clip.audio, start=clip.start, end=clip.end)
+        if clip.sampling_rate is None:
+            raise BimodalError("a signal needs its sampling_rate in Hz, for example sampling_rate=16000")
+        return resample(check_signal(clip.audio), clip.sampling_rate)
+
+    def _find(self, clips: Sequence[Clip], signals: Sequence[Signal | None]) -> Findings:
+        speech, text = self._find_speech(clips, signals), self._find_text(clips)
+        if speech is None or text is None or not self.config.fusion_temperatures:
+            return _one_sided(speech, text)
+        present = np.stack([~np.isnan(side[1]).any(axis=1) for side in (speech, text)], axis=1)
+        names = ("speech", "speech_logits", "text", "text_logits")
+        inputs = {name: np.nan_to_num(array) for name, array in zip(names, (*speech, *text), strict=True)}
+        fused, logits, gate = self._fusion.run(None, inputs | {"present": present.astype(np.float32)})
+        fused[~present.any(axis=1)] = logits[~present.any(axis=1)] = np.nan
+        return replace(_one_sided(speech, text), fused=fused, fused_logits=logits, gate=gate)
+
+    def _find_speech(self, clips: Sequence[Clip], signals: Sequence[Signal | None]) -> tuple[Floats, Floats] | None:
+        side = self.config.speech
+        if side is None:
+            return None
+        if side.columns:
+            rows = [row for row, clip in enumerate(clips) if clip.columns is not None]
+            values = np.array([clips[row].columns for row in rows], np.float32).reshape(len(rows), -1)
+            return self._run_side(self._speech, {"columns": values}, rows, len(clips), side)
+        rows = [row for row, signal in enumerate(signals) if signal is not None and not unusable(signal)]
+        blocks = [self._speech_backbone.extract(signals[row]) for row in rows]  # type: ignore[arg-type]
+        if side.collapse:
+            blocks = [collapse_blocks(item) for item in blocks]
+        return self._run_side(self._speech, pad_blocks(blocks) if rows else {}, rows, len(clips), side)
+
+    def _find_text(self, clips: Sequence[Clip]) -> tuple[Floats, Floats] | None:
+        side = self.config.text
+        if side is None:
+            return None
+        texts = [normalise_transcript(clip.transcript) for clip in clips]
+        rows = [row for row, text in enumerate(texts) if text is not None]
+        pooled = self._text_backbone.extract([text for text in texts if text is not None]) if rows else None
+        return self._run_side(self._text, {"pooled": pooled} if rows else {}, rows, len(clips), side)
+
+    def _run_side(
+        self, session: Any, inputs: dict[str, Any], rows: Sequence[int], count: int, side: SideConfig
+    ) -> tuple[Floats, Floats]:
+        """Embeddings (count, E) and logits (count, C), NaN where absent."""
+        embedding = np.full((count, side.embedding_width), np.nan, np.float32)
+        logits = np.full((count, len(self.emotions)), np.nan, np.float32)
+        if rows:
+            embedding[list(rows)], logits[list(rows)] = session.run(None, inputs)
+        return embedding, logits
+
+    def _result(self, row: int, clip: Clip, duration: float | None, findings: Findings) -> Recognition:
+        config = self.config
+        speech = _scores(findings.speech_logits, row, config.speech.temperature if config.speech else 1.0)
+        text = _scores(findings.text_logits, row, config.text.temperature if config.text else 1.0)
+        both = speech is not None and text is not None
+        scores = speech if text is None else text
+        if findings.fused_logits is not None:
+            case = 0 if both else 1 if speech is not None else 2
+            scores = _scores(findings.fused_logits, row, config.fusion_temperatures[case])
+        elif both:
+            raise ModelFolderError(f"{self.folder}: has two sides but no fusion stage; train it, or give one side")
+        start = clip.start or 0.0
+        common: dict[str, Any] = {
+            "start": None if duration is None else start,
+            "end": None if duration is None else start + duration,
+            "speaker": clip.speaker,
+            "transcript": None if text is None else normalise_transcript(clip.transcript),
+            "transcript_source": None if text is None else "given",
+            "model": config.name,
+            "revision": config.revision,
+        }
+        if scores is None:
+            return self._abstained(clip, duration, common)
+        return Recognition(
+            emotion=config.emotions[int(np.argmax(scores))],
+            scores=self._named(scores),
+            speech_scores=None if speech is None else self._named(speech),
+            text_scores=None if text is None else self._named(text),
+            gate=float(findings.gate[row]) if both and findings.gate is not None else None,
+            **common,
+        )
+
+    def _named(self, scores: Floats) -> dict[str, float]:
+        return {emotion: float(score) for emotion, score in zip(self.emotions, scores, strict=True)}
+
+    def _abstained(self, clip: Clip, duration: float | None, common: dict[str, Any]) -> Recognition:
+        """No claim, and why; scores are those of the training data."""
+        if clip.audio is None and clip.columns is None and normalise_transcript(clip.transcript) is None:
+            raise BimodalError("nothing to recognise: give a recording, words, or both")
+        if duration is not None and self.config.speech is not None and not self.config.speech.columns:
+            short = duration < SHORTEST_SECONDS
+            reason = f"the speech is shorter than {SHORTEST_SECONDS} s" if short else "the recording is silent"
+        else:
+            reason = f"the model '{self.config.name}' has no use for what was given"
+        priors = np.array(self.config.priors, np.float32)
+        return Recognition(
+            emotion=None,
+            scores=self._named(priors),
+            speech_scores=None,
+            text_scores=None,
+            gate=None,
+            abstained=True,
+            reason=reason,
+            **common,
+        )
+
+    @cached_property
+    def _speech_backbone(self) -> SpeechBackbone:
+        backbone = self._backbone(self.config.speech)
+        if not isinstance(backbone, SpeechBackbone):
+            raise ModelFolderError(f"{self.folder}: its speech backbone '{backbone.description.name}' reads text")
+        return backbone
+
+    @cached_property
+    def _text_backbone(self) -> TextBackbone:
+        backbone = self._backbone(self.config.text)
+        if not isinstance(backbone, TextBackbone):
+            raise ModelFolderError(f"{self.folder}: its text backbone '{backbone.description.name}' hears speech")
+        return backbone
+
+    def _backbone(self, side: SideConfig | None) -> SpeechBackbone | TextBackbone:
+        if side is None:
+            raise ModelFolderError(f"{self.folder}: this side is missing")
+        backbone = load_backbone(side.backbone, threads=self._threads, device=self._device)
+        if backbone.description.digest != side.backbone_digest:
+            raise ModelFolderError(
+                f"{self.folder}: was trained on another version of the backbone '{side.backbone}' "
+                f"({side.backbone_digest[:12]}, installed is {backbone.description.digest[:12]}); install that version"
+            )
+        return backbone
+
+    @cached_property
+    def _speech(self) -> Any:
+        return self._session("speech")
+
+    @cached_property
+    def _text(self) -> Any:
+        return self._session("text")
+
+    @cached_property
+    def _fusion(self) -> Any:
+        return self._session("fusion")
+
+    def _session(self, stage: str) -> Any:
+        return make_session(self.folder / GRAPHS[stage], threads=1, device=self._device)
+
+
+def unusable(signal: Signal) -> bool:
+    """True for silence and for what is too short to be judged.
+
+    Example:
+        >>> unusable(np.zeros(16000, np.float32)), unusable(np.ones(100, np.float32))
+        (True, True)
+    """
+    return len(signal) < SHORTEST_SECONDS * SAMPLING_RATE or level_db(signal) < SILENCE_DB
+
+
+def _one_sided(speech: tuple[Floats, Floats] | None, text: tuple[Floats, Floats] | None) -> Findings:
+    found = Findings()
+    if speech is not None:
+        found = replace(found, speech=speech[0], speech_logits=speech[1])
+    if text is not None:
+        found = replace(found, text=text[0], text_logits=text[1])
+    return found
+
+
+def _scores(logits: Floats | None, row: int, temperature: float) -> Floats | None:
+    """Calibrated scores (C,) of one row; None where that side is absent."""
+    if logits is None or np.isnan(logits[row]).any():
+        return None
+    scores: Floats = softmax(logits[row], temperature)
+    return scores
