@@ -149,3 +149,11 @@ def test_bootstrap_numbers_out_of_range_are_refused():
     ]:
         with pytest.raises(ValueError, match="expected"):
             bootstrap_interval(confusions, accuracy, **options)
+
+
+def test_clusters_that_look_alike_are_drawn_as_often_as_any_others():
+    confusions = np.repeat([[[3, 1], [0, 2]], [[0, 4], [3, 1]]], [30, 10], axis=0)
+    found = bootstrap_interval(confusions, accuracy, replicates=4000)
+    rng = np.random.default_rng(7)
+    values = [accuracy(confusions[rng.integers(40, size=40)].sum(axis=0)) for _ in range(4000)]
+    assert [found.low, found.high] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.01)

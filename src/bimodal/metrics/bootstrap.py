@@ -58,15 +58,20 @@ def _check_clusters(confusions: ArrayLike, replicates: int, confidence: float) -
 
 
 def _replicates(systems: Sequence[Floats], metric: Metric, replicates: int, seed: int) -> Floats:
-    """The metric of each system (rows) on each replicate (columns), every system on the same resampled clusters."""
+    """The metric of each system (rows) on each replicate (columns), every system on the same resampled clusters.
+
+    Clusters that look alike in every system are drawn as one kind: the same distribution, and quick where each
+    utterance is a cluster.
+    """
     rng = np.random.default_rng(seed)
-    clusters, emotions = systems[0].shape[:2]
+    clusters = len(systems[0])
+    kinds, sizes = np.unique(np.stack(systems, axis=1), axis=0, return_counts=True)  # (K, systems, C, C)
     parts = []
     for start in range(0, replicates, REPLICATES_AT_ONCE):
         size = min(REPLICATES_AT_ONCE, replicates - start)
-        counts = rng.multinomial(clusters, np.full(clusters, 1.0 / clusters), size=size).astype(np.float64)
-        sums = [(counts @ system.reshape(clusters, -1)).reshape(size, emotions, emotions) for system in systems]
-        parts.append(np.stack([metric(matrices) for matrices in sums]))
+        counts = rng.multinomial(clusters, sizes / clusters, size=size).astype(np.float64)
+        sums = (counts @ kinds.reshape(len(kinds), -1)).reshape(size, *kinds.shape[1:])
+        parts.append(metric(sums).T)
     return np.concatenate(parts, axis=1)
 
 
