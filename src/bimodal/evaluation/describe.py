@@ -46,11 +46,10 @@ def comparison_sentences(report: Report) -> list[str]:
 
 
 def _comparison_sentence(comparison: Comparison, confidence: float) -> str:
-    gain = comparison.uar
-    return (
-        f"{comparison.system} is {_verdict(gain)} {NAMES[comparison.other]} on the {comparison.rows} utterances that "
-        f"both had input for: UAR {_points(gain)}, weighted F1 {_points(comparison.weighted_f1)} ({100 * confidence:g} % intervals)."
-    )
+    standing = f"{comparison.system} is {_verdict(comparison.uar)} {NAMES[comparison.other]}"
+    figures = f"UAR {_points(comparison.uar)}, weighted F1 {_points(comparison.weighted_f1)}"
+    where = f"on the {comparison.rows} utterances that both had input for"
+    return f"{standing} {where}: {figures} ({100 * confidence:g} % intervals)."
 
 
 def _verdict(gain: Gain) -> str:

@@ -76,7 +76,7 @@ def _draw_recalls(axes: "Axes", report: Report) -> None:
     for place, system in enumerate(report.systems):
         value = 100 * (system.uar.value or 0.0)
         low, high = (value if end is None else 100 * end for end in (system.uar.low, system.uar.high))
-        errors = [[max(0.0, value - low)], [max(0.0, high - value)]]
+        errors = None if system.uar.low is None else [[max(0.0, value - low)], [max(0.0, high - value)]]
         axes.bar(place, value, width=0.62, color=COLOURS[system.system], yerr=errors, capsize=5, ecolor="#333333")
         axes.text(place, max(high, value) + 1.5, f"{value:.1f}", ha="center", va="bottom", fontsize=10)
     chance = 100 / max(1, sum(count > 0 for count in report.counts.values()))

@@ -215,8 +215,9 @@ def read_predictions(path: Path) -> Predictions:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file, restkey="", strict=True)
+            header = list(table.fieldnames or [])
             lines = [(table.line_num, cells) for cells in table]
-        return _parsed(path, table.fieldnames or [], lines)
+        return _parsed(path, header, lines)
     except OSError as error:
         raise BimodalError(f"{path}: the predictions cannot be read ({error.strerror})") from error
     except (ValueError, csv.Error) as error:
@@ -225,28 +226,35 @@ def read_predictions(path: Path) -> Predictions:
 
 def _parsed(path: Path, header: Sequence[str], lines: Sequence[tuple[int, dict[str, str]]]) -> Predictions:
     """Predictions from the cells of a table."""
-    cluster_column = next((name for name in header if name.startswith("cluster:")), "cluster:speaker")
-    cluster_name: Any = cluster_column.removeprefix("cluster:")
-    systems = [system for system in SYSTEMS if system in header]
-    emotions = [name.split(":", 1)[1] for name in header if systems and name.startswith(f"{systems[0]}:")]
-    scores = [f"{system}:{emotion}" for system in systems for emotion in emotions]
-    needed = [*_base_header(cluster_name), *scores]
-    if not set(needed) <= set(header) or not scores or len(set(header)) != len(header):
-        raise ValueError(f"columns are {list(header)}, expected {needed}, one or more of {SYSTEMS}, each once")
+    cluster_name, systems, emotions = _layout(header)
     for line, cells in lines:
         if len(cells) != len(header) or None in cells.values():
             raise BimodalError(f"{path}:{line}: expected {len(header)} cells as in the header, found fewer or more")
+    extra = [name for name in header if name not in ("id", "truth", *systems) and ":" not in name]
     return Predictions(
         ids=tuple(cells["id"] for _, cells in lines),
         targets=np.array([_position(cells["truth"], emotions, f"{path}:{line}") for line, cells in lines], np.int64),
-        emotions=tuple(emotions),
-        clusters=tuple(cells[cluster_column] for _, cells in lines),
+        emotions=emotions,
+        clusters=tuple(cells[f"cluster:{cluster_name}"] for _, cells in lines),
         cluster_name=cluster_name,
         scores={system: _read_scores(path, lines, [f"{system}:{name}" for name in emotions]) for system in systems},
-        extra={
-            name: tuple(cells[name] or None for _, cells in lines) for name in header if name not in (*needed, *systems)
-        },
+        extra={name: tuple(cells[name] or None for _, cells in lines) for name in extra},
     )
+
+
+def _layout(header: Sequence[str]) -> tuple[Any, list[str], tuple[str, ...]]:
+    """Name of the clusters, systems and emotions that a header speaks of."""
+    cluster_name = next((name.split(":", 1)[1] for name in header if name.startswith("cluster:")), "speaker")
+    systems = [system for system in SYSTEMS if system in header]
+    first = f"{systems[0] if systems else ''}:"
+    emotions = tuple(name.removeprefix(first) for name in header if name.startswith(first))
+    scores = [f"{system}:{emotion}" for system in systems for emotion in emotions]
+    needed = ["id", f"cluster:{cluster_name}", "truth", *scores]
+    foreign = [name for name in header if ":" in name and name not in needed]
+    if not set(needed) <= set(header) or not scores or foreign or len(set(header)) != len(header):
+        systems_wanted = f"for one or more of {list(SYSTEMS)} a column and its scores (speech, speech:anger, ...)"
+        raise ValueError(f"columns are {list(header)}, expected each once: {needed[:3]}, and {systems_wanted}")
+    return cluster_name, systems, emotions
 
 
 def _position(truth: str, emotions: Sequence[str], where: str) -> int:

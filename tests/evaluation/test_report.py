@@ -1,0 +1,115 @@
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bimodal.evaluation import evaluate
+from bimodal.splits import Overlap
+
+
+def width(estimate):
+    return estimate.high - estimate.low
+
+
+def test_figures_worked_by_hand_over_the_utterances_each_system_had_input_for(by_hand):
+    speech, text, fused = evaluate(by_hand, replicates=200).systems
+    assert [system.rows for system in (speech, text, fused)] == [5, 5, 6]
+    assert speech.confusion == ((1, 1, 0), (1, 1, 0), (0, 0, 1))
+    assert speech.recalls == {"anger": 0.5, "fear": 0.5, "joy": 1.0}
+    assert speech.uar.value == pytest.approx(2 / 3)
+    assert speech.accuracy.value == pytest.approx(3 / 5)
+    assert speech.macro_f1.value == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert speech.weighted_f1.value == pytest.approx((2 * 0.5 + 2 * 0.5 + 1) / 5)
+    assert speech.nll == pytest.approx(-(3 * math.log(0.8) + 2 * math.log(0.1)) / 5)
+    assert speech.brier == pytest.approx((3 * (0.04 + 0.02) + 2 * (0.64 + 0.81 + 0.01)) / 5)
+    assert speech.ece == pytest.approx(0.8 - 0.6)
+    assert text.uar.value == pytest.approx(2 / 3)
+    assert fused.uar.value == pytest.approx(2.5 / 3)
+
+
+def test_systems_are_compared_on_the_utterances_that_both_had_input_for(by_hand):
+    first, second = evaluate(by_hand, replicates=200).comparisons
+    assert (first.system, first.other, first.rows) == ("fused", "speech", 5)
+    assert first.uar.value == pytest.approx((0.5 + 1 + 1) / 3 - (0.5 + 0.5 + 1) / 3)
+    assert (second.other, second.rows) == ("text", 5)
+    assert second.uar.value == pytest.approx((1 + 1 + 1) / 3 - (1 + 0 + 1) / 3)
+    # F1: all right (1) against anger 2/4, fear 0, joy 1, weighted 1, 2, 2
+    assert second.weighted_f1.value == pytest.approx(1 - (0.5 + 0 + 2) / 5)
+
+
+def test_clusters_widen_the_intervals_and_leave_the_figures(made_up):
+    predictions = made_up(each=40)
+    alone = replace(predictions, clusters=predictions.ids, cluster_name="utterance")
+    by_speaker, by_utterance = evaluate(predictions).systems[0], evaluate(alone).systems[0]
+    assert by_speaker.uar.value == by_utterance.uar.value
+    assert width(by_speaker.uar) > 1.3 * width(by_utterance.uar)
+    assert by_speaker.uar.low < by_speaker.uar.value < by_speaker.uar.high
+
+
+def test_a_better_fusion_is_told_with_interval_and_p_and_no_warning(made_up):
+    report = evaluate(made_up(each=40))
+    assert [comparison.other for comparison in report.comparisons] == ["speech", "text", "late"]
+    assert all(0 < comparison.uar.low < comparison.uar.value for comparison in report.comparisons)
+    assert all(0 < comparison.uar.p < 0.05 for comparison in report.comparisons)
+    assert report.warnings == ()
+
+
+def test_fusion_below_a_side_is_said_plainly(made_up):
+    report = evaluate(made_up((("speech", 0.2), ("text", 2.0), ("fused", 1.0))), replicates=200)
+    lost = -100 * report.comparisons[1].uar.value
+    assert lost > 0
+    assert report.warnings == (
+        f"Fusion does not pay here: fused is {lost:.1f} points of UAR below text alone on the 500 utterances that both "
+        "had input for.",
+    )
+
+
+def test_what_to_mind_is_said(by_hand):
+    report = evaluate(by_hand, replicates=100)
+    assert report.warnings == (
+        "There are 2 speakers, fewer than 20: the intervals are too narrow.",
+        "Recalls that rest on fewer than 10 utterances: anger (2), fear (2), joy (2).",
+        "The systems had input for different utterances: compare them by the paired differences, not the table.",
+    )
+    alone = replace(by_hand, clusters=by_hand.ids, cluster_name="utterance")
+    assert any("every utterance as independent" in warning for warning in evaluate(alone, replicates=100).warnings)
+
+
+def test_one_speaker_and_an_emotion_that_nobody_shows_leave_gaps_and_say_so(by_hand):
+    report = evaluate(replace(by_hand, clusters=("Ann",) * 6, targets=np.array([0, 0, 1, 1, 1, 1])), replicates=100)
+    assert report.warnings[-3:-1] == (
+        "No utterance is truly joy: UAR is the mean over the other emotions.",
+        "Recalls that rest on fewer than 10 utterances: anger (2), fear (4).",
+    )
+    assert "There is one speaker only, so no interval can be told." in report.warnings
+    assert report.systems[0].recalls["joy"] is None
+    assert report.systems[0].uar.low is None
+    assert report.comparisons[0].uar.p is None
+    assert report.counts == {"anger": 2, "fear": 4, "joy": 0}
+
+
+def test_a_system_that_never_had_input_is_left_out_and_named(by_hand):
+    nothing = np.full((6, 3), np.nan)
+    report = evaluate(replace(by_hand, scores={**by_hand.scores, "text": nothing}), replicates=100)
+    assert [system.system for system in report.systems] == ["speech", "fused"]
+    assert [comparison.other for comparison in report.comparisons] == ["speech"]
+    assert "text had input for no utterance and is left out." in report.warnings
+    with pytest.raises(ValueError, match="no system of"):
+        evaluate(replace(by_hand, scores={"speech": nothing}))
+
+
+def test_the_same_seed_gives_the_same_report_and_notes_pass_through(by_hand):
+    note = str(Overlap(what="speakers in train and test", shared=6, share_of_rows=0.96, allowed="MELD"))
+    report = evaluate(by_hand, replicates=100, seed=3, title="MELD test", notes=[note])
+    assert report == evaluate(by_hand, replicates=100, seed=3, title="MELD test", notes=[note])
+    assert report.notes == (note,)
+    assert (report.title, report.replicates, report.seed, report.clusters) == ("MELD test", 100, 3, 2)
+
+
+def test_evaluation_needs_neither_torch_nor_matplotlib():
+    code = "import sys, bimodal.evaluation; print({'torch', 'matplotlib', 'sklearn'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,59 @@
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bimodal.errors import BimodalError
+from bimodal.evaluation import evaluate, read_predictions, read_report, write_report
+
+
+def test_a_report_reads_back_as_it_was_written_and_follows_from_the_written_predictions(tmp_path, by_hand):
+    report = evaluate(by_hand, replicates=100, title="Übung")
+    write_report(tmp_path / "new" / "folder", report, by_hand, plots=False)
+    assert read_report(tmp_path / "new" / "folder" / "report.json") == report
+    again = read_predictions(tmp_path / "new" / "folder" / "predictions.csv")
+    assert evaluate(again, replicates=100, title="Übung") == report
+
+
+def test_the_json_holds_null_and_no_nan(tmp_path, by_hand):
+    predictions = replace(by_hand, clusters=("Ann",) * 6, targets=np.array([0, 0, 1, 1, 1, 1]))
+    write_report(tmp_path, evaluate(predictions, replicates=100), predictions, plots=False)
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    found = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
+    assert found["schema"] == 1
+    assert found["systems"][0]["recalls"] == {"anger": 0.5, "fear": 1 / 3, "joy": None}
+    assert found["systems"][0]["uar"]["low"] is None
+
+
+def test_the_folder_holds_all_four_files_and_an_earlier_picture_never_stays(tmp_path, by_hand):
+    report = evaluate(by_hand, replicates=100)
+    write_report(tmp_path, report, by_hand)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "predictions.csv", "report.json", "report.md", "report.png",
+    ]  # fmt: skip
+    assert (tmp_path / "report.md").read_text().endswith("](report.png)\n")
+    write_report(tmp_path, report, by_hand, plots=False)
+    assert not (tmp_path / "report.png").exists()
+    assert "report.png" not in (tmp_path / "report.md").read_text()
+
+
+def test_without_matplotlib_all_but_the_picture_is_written_and_the_way_out_is_told(tmp_path, by_hand, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(BimodalError, match=r"pip install 'bimodal-emotion\[train\]'"):
+        write_report(tmp_path, evaluate(by_hand, replicates=100), by_hand)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["predictions.csv", "report.json", "report.md"]
+
+
+def test_a_folder_that_is_a_file_and_a_report_that_is_none_are_refused(tmp_path, by_hand):
+    (tmp_path / "file").write_text("{}")
+    with pytest.raises(BimodalError, match="cannot be written"):
+        write_report(tmp_path / "file", evaluate(by_hand, replicates=100), by_hand)
+    with pytest.raises(BimodalError, match="not a report"):
+        read_report(tmp_path / "file")
+    with pytest.raises(BimodalError, match="cannot be read"):
+        read_report(tmp_path / "absent")
