@@ -128,11 +128,9 @@ class TextBackbone:
     """A frozen language model with its tokeniser, run by onnxruntime; safe to call from several threads."""
 
     def __init__(self, folder: Path, description: BackboneDescription, threads: int, device: Device) -> None:
-        from tokenizers import Tokenizer
-
         self.description = description
         self._session = make_session(folder / MODEL, threads=threads, device=device)
-        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer = _load_tokenizer(folder / TOKENIZER)
         self._tokenizer.enable_truncation(description.max_tokens)
         self._tokenizer.enable_padding()
 
@@ -148,6 +146,15 @@ class TextBackbone:
             mask = np.array([encoding.attention_mask for encoding in encoded], np.int64)
             pooled[chosen] = self._session.run(None, {"tokens": tokens, "mask": mask})[0]
         return pooled
+
+
+def _load_tokenizer(file: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise BackboneError(f"{file}: missing or damaged ({error}); install the backbone again") from error
 
 
 def pool_blocks(states: Floats, block_frames: int) -> SpeechBlocks:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import DESCRIPTION, MODEL, TOKENIZER, BackboneDescription, load_backbone
-from bimodal.features.logmel import log_mel
+from bimodal.features.logmel import BINS, log_mel
 
 Weights = Literal["float16", "int8"]
 _SMALLEST_COMPRESSED = 4096
@@ -97,9 +97,16 @@ def build_speech_backbone(source: str, out: Path, description: BackboneDescripti
         weights: How weights are stored.
 
     Raises:
-        BackboneError: The artifact's outputs differ from torch's by more than its weight storage explains.
+        BackboneError: The description does not fit the encoder, or the artifact's outputs differ from torch's by more
+            than its weight storage explains.
     """
-    network = WhisperLayers(_load_whisper_encoder(source), description.layers).eval()
+    encoder = _load_whisper_encoder(source)
+    _check_fits(source, description, encoder.config.encoder_layers, encoder.config.d_model)
+    if encoder.config.num_mel_bins != BINS:
+        raise BackboneError(
+            f"{source}: hears {encoder.config.num_mel_bins} mel bins, expected {BINS}; choose a smaller Whisper"
+        )
+    network = WhisperLayers(encoder, description.layers).eval()
     rng = np.random.default_rng(0)
     mel = torch.from_numpy(np.stack([log_mel(rng.normal(0, 0.1, 24_000).astype(np.float32)) for _ in range(2)]))
     time = torch.export.Dim("time", min=3, max=3000)
@@ -128,17 +135,20 @@ def build_text_backbone(source: str, out: Path, description: BackboneDescription
         weights: How weights are stored.
 
     Raises:
-        BackboneError: The artifact's outputs differ from torch's by more than its weight storage explains.
+        BackboneError: As in `build_speech_backbone`.
     """
     from transformers import AutoModel, AutoTokenizer
 
     encoder = AutoModel.from_pretrained(
         source, dtype=torch.float32, attn_implementation="eager", add_pooling_layer=False
     )
+    _check_fits(source, description, encoder.config.num_hidden_layers, encoder.config.hidden_size)
     network = PooledTextLayers(encoder, description.layers).eval()
     tokenizer = AutoTokenizer.from_pretrained(source)
     sentences = ["A plain line.", "I can't believe you did that, it is wonderful!", "Nein. Das ist mir egal, wirklich."]
-    encoded = tokenizer(sentences, padding=True, return_tensors="pt")
+    encoded = tokenizer(
+        sentences, padding=True, truncation=True, max_length=description.max_tokens, return_tensors="pt"
+    )
     batch, time = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("time", min=2, max=512)
     shapes = ({0: batch, 1: time}, {0: batch, 1: time})
     arguments = (encoded["input_ids"], encoded["attention_mask"])
@@ -147,6 +157,14 @@ def build_text_backbone(source: str, out: Path, description: BackboneDescription
     with torch.inference_mode():
         expected = network(*arguments).numpy()
     _finish(out, description, lambda backbone: list(zip(expected, backbone.extract(sentences), strict=True)))
+
+
+def _check_fits(source: str, description: BackboneDescription, layers: int, width: int) -> None:
+    """Refuse a description of layers that the encoder does not have."""
+    if not 1 <= min(description.layers) <= max(description.layers) <= layers:
+        raise BackboneError(f"{source}: has {layers} layers, expected {description.layers} to be among them")
+    if description.width != width:
+        raise BackboneError(f"{source}: is {width} wide, expected {description.width} as described")
 
 
 def _load_whisper_encoder(source: str) -> Any:

@@ -43,13 +43,19 @@ def text_key(transcript: str, backbone: TextBackbone) -> str:
     return cache_key("text", transcript, backbone.description.digest, "float32")
 
 
-@lru_cache(maxsize=4096)
 def _file_digest(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        status = path.stat()
+        return _digest_once(path, status.st_mtime_ns, status.st_size, status.st_ino)
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@lru_cache(maxsize=4096)
+def _digest_once(path: Path, *version: int) -> str:
+    """Digest of a file; `version` tells a file that was replaced meanwhile from the one that was read."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def cache_speech(

@@ -1,0 +1,333 @@
+"""Backbones: the packaged files are whole, a batch equals single calls, ONNX equals torch, blocks lose nothing."""
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bimodal_backbones import FOLDERS
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, WhisperConfig
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from bimodal.audio import normalise_level
+from bimodal.errors import BackboneError
+from bimodal.features.backbone import (
+    BackboneDescription,
+    SpeechBackbone,
+    TextBackbone,
+    collapse_blocks,
+    find_backbone,
+    load_backbone,
+    pool_blocks,
+)
+from bimodal.features.build import build_speech_backbone, build_text_backbone
+from bimodal.features.logmel import log_mel
+
+TEXTS = [
+    "No.",
+    "I can't believe you did that!",
+    "It is what it is, and it has been like that for a very long time, if you ask me.",
+    "Grüße, 你好 🙂",
+    "",
+]
+
+
+def voice(seconds: float, seed: int = 0) -> np.ndarray:
+    """A gliding tone with overtones, pauses and noise."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(max(1, int(seconds * 16_000))) / 16_000
+    pitch = 2 * np.pi * (140 * time + 20 * np.sin(3 * time))
+    tone = sum(np.sin(k * pitch) / k for k in range(1, 10))
+    return (0.1 * tone * (1 + np.sin(7 * time)) + rng.normal(0, 0.005, len(time))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def speech() -> SpeechBackbone:
+    return load_backbone("whisper-base-4", threads=1)
+
+
+@pytest.fixture(scope="module")
+def text() -> TextBackbone:
+    return load_backbone("minilm-l6", threads=1)
+
+
+def describe(kind: str, **changes) -> BackboneDescription:
+    description = BackboneDescription(
+        name="tiny",
+        kind=kind,
+        source="random",
+        licence="CC0-1.0",
+        layers=(1, 2),
+        width=64,
+        weights="float16",
+        preprocessing="none",
+        max_tokens=16,
+    )
+    return replace(description, **changes)
+
+
+@pytest.fixture(scope="module")
+def tiny_whisper(tmp_path_factory) -> Path:
+    """A random Whisper encoder of no published size, saved as transformers saves it."""
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        d_model=64, encoder_layers=3, encoder_attention_heads=2, encoder_ffn_dim=96, num_mel_bins=80, init_std=0.15
+    )
+    WhisperEncoder(config).save_pretrained(folder := tmp_path_factory.mktemp("whisper"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny_bert(tmp_path_factory) -> Path:
+    """A random BERT that reads letters, saved with its tokeniser as transformers saves it."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("bert")
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    letters = [chr(code) for code in range(33, 127)]
+    vocabulary = {piece: i for i, piece in enumerate([*special, *letters, *(f"##{letter}" for letter in letters)])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    ).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=96,
+        initializer_range=0.3,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built_speech(tiny_whisper, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("artifacts") / "speech"
+    build_speech_backbone(str(tiny_whisper), folder, describe("speech"), "float16")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built_text(tiny_bert, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("artifacts") / "text"
+    build_text_backbone(str(tiny_bert), folder, describe("text"), "int8")
+    return folder
+
+
+# The packaged files
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+def test_the_packaged_files_are_the_described_ones(name):
+    load_backbone(name, threads=1, verify=True)
+
+
+@pytest.mark.parametrize(("name", "file"), [("minilm-l6", "tokenizer.json"), ("whisper-base-4", "model.onnx")])
+def test_one_flipped_bit_in_a_packaged_file_is_found(tmp_path, name, file):
+    folder = shutil.copytree(FOLDERS[name], tmp_path / name)
+    with (folder / file).open("r+b") as stream:
+        stream.seek(100_000)
+        byte = stream.read(1)[0]
+        stream.seek(100_000)
+        stream.write(bytes([byte ^ 1]))
+    with pytest.raises(BackboneError, match=rf"{file}: altered"):
+        load_backbone(folder, verify=True)
+
+
+def test_a_file_that_is_missing_or_no_model_is_one_sentence(tmp_path, built_text):
+    folder = shutil.copytree(built_text, tmp_path / "text")
+    (folder / "tokenizer.json").write_text("{")
+    with pytest.raises(BackboneError, match=r"tokenizer\.json: "):
+        load_backbone(folder)
+    (folder / "tokenizer.json").unlink()
+    for verify in (True, False):
+        with pytest.raises(BackboneError, match=r"tokenizer\.json: "):
+            load_backbone(folder, verify=verify)
+    (folder / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(BackboneError, match=r"model\.onnx: cannot be loaded"):
+        load_backbone(folder)
+    (folder / "backbone.json").write_text('{"name": "x"}')
+    with pytest.raises(BackboneError, match="not a backbone description"):
+        load_backbone(folder)
+
+
+def test_an_unknown_name_is_refused_with_the_packaged_ones():
+    with pytest.raises(BackboneError, match=r"no backbone 'whisper-huge': expected one of \['minilm-l6', 'whisper-ba"):
+        find_backbone("whisper-huge")
+
+
+def test_the_digest_depends_on_all_that_decides_the_outputs():
+    base = describe("speech", digests={"model.onnx": "a"})
+    changes = [
+        {"digests": {"model.onnx": "b"}},
+        {"preprocessing": "other"},
+        {"layers": (1, 3)},
+        {"max_seconds": 20.0},
+        {"block_frames": 5},
+        {"max_tokens": 17},
+    ]
+    digests = {base.digest, *(replace(base, **change).digest for change in changes)}
+    assert len(digests) == 1 + len(changes)
+    assert replace(base, parity_cosine=0.5, licence="other").digest == base.digest
+
+
+@pytest.mark.parametrize("which", [*sorted(FOLDERS), "built_speech", "built_text"])
+def test_no_graph_names_a_path_of_the_machine_it_was_made_on(which, request):
+    folder = Path(FOLDERS[which]) if which in FOLDERS else request.getfixturevalue(which)
+    content = (folder / "model.onnx").read_bytes()
+    found = re.search(rb"/(tmp|work|home|root|usr)/|site-packages|\w\.py\b|\\Users\\", content)
+    assert found is None, content[max(0, found.start() - 60) : found.end() + 60]
+
+
+# A batch equals single calls
+
+
+def test_speech_padded_into_a_batch_equals_single_calls(speech):
+    mels = [log_mel(voice(seconds, seed)) for seed, seconds in enumerate((0.01, 0.5, 0.77, 2.0))]
+    for mel, together in zip(mels, speech.run_batch(mels), strict=True):
+        single = speech.run(mel)
+        assert together.shape == single.shape == (3, (mel.shape[1] + 1) // 2, 512)
+        assert np.abs(together - single).max() < 1e-4 * max(1, np.abs(single).max())
+
+
+def test_words_padded_into_a_batch_equal_single_calls(text):
+    together = text.extract(TEXTS, batch_size=3)
+    assert together.shape == (len(TEXTS), 3, 384)
+    for row, words in zip(together, TEXTS, strict=True):
+        assert np.abs(row - text.extract([words])[0]).max() < 1e-4
+    assert np.abs(together[0] - together[1]).max() > 0.1
+
+
+def test_words_beyond_the_longest_text_are_cut_off(built_text):
+    backbone = load_backbone(built_text)
+    assert np.array_equal(backbone.extract(["a" * 14]), backbone.extract(["a" * 40]))
+    assert not np.array_equal(backbone.extract(["a" * 13]), backbone.extract(["a" * 40]))
+    assert backbone.extract([]).shape == (0, 2, 64)
+
+
+# Blocks
+
+
+@pytest.mark.parametrize("frames", [1, 9, 10, 11, 257])
+def test_blocks_give_back_mean_and_deviation_over_all_frames(frames):
+    states = np.random.default_rng(0).normal(3, 2, (3, frames, 8)).astype(np.float32)
+    blocks = pool_blocks(states, 10)
+    assert blocks.count.sum() == frames
+    assert blocks.mean.shape == blocks.std.shape == (-(-frames // 10), 3, 8)
+    share = (blocks.count / frames)[:, None, None]
+    mean = (share * blocks.mean).sum(0)
+    deviation = np.sqrt((share * (blocks.std**2 + (blocks.mean - mean) ** 2)).sum(0))
+    assert mean == pytest.approx(states.mean(axis=1), abs=1e-5)
+    assert deviation == pytest.approx(states.std(axis=1), abs=1e-5)
+    whole = collapse_blocks(blocks)
+    assert whole.count.tolist() == [frames]
+    assert whole.mean[0] == pytest.approx(mean, abs=1e-5)
+    assert whole.std[0] == pytest.approx(deviation, abs=1e-5)
+
+
+def test_each_block_describes_its_own_frames():
+    states = np.random.default_rng(0).normal(size=(2, 25, 4)).astype(np.float32)
+    blocks = pool_blocks(states, 10)
+    for number, (first, last) in enumerate([(0, 10), (10, 20), (20, 25)]):
+        assert blocks.mean[number] == pytest.approx(states[:, first:last].mean(axis=1), abs=1e-6)
+        assert blocks.std[number] == pytest.approx(states[:, first:last].std(axis=1), abs=1e-6)
+
+
+@pytest.mark.parametrize("decibels", [-12, 12])
+def test_a_microphones_gain_and_offset_do_not_change_the_blocks(speech, decibels):
+    plain = speech.extract(voice(1.5))
+    louder = speech.extract(voice(1.5) * np.float32(10 ** (decibels / 20)) + np.float32(0.1))
+    scale = np.abs(plain.mean).max()
+    assert np.abs(plain.mean - louder.mean).max() < 1e-3 * scale
+    assert np.abs(plain.std - louder.std).max() < 1e-3 * scale
+
+
+@pytest.mark.parametrize("samples", [1, 2, 160, 399, 400])
+def test_very_short_signals_give_one_finite_block(speech, samples):
+    blocks = speech.extract(voice(1.0)[:samples])
+    assert blocks.count.tolist() == [1]
+    assert np.isfinite(blocks.mean).all()
+    assert not blocks.std.any()
+
+
+def test_digital_silence_is_finite(speech):
+    assert np.isfinite(speech.extract(np.zeros(8000, np.float32)).mean).all()
+
+
+def test_speech_longer_than_the_backbone_hears_is_cut_into_equal_parts(built_speech):
+    backbone = load_backbone(built_speech)
+    signal = voice(70.0)
+    blocks = backbone.extract(signal)
+    assert blocks.count.sum() == pytest.approx(70 * 50, abs=3)
+    part = backbone.run(log_mel(np.array_split(normalise_level(signal), 3)[1]))
+    middle = pool_blocks(part, 10)
+    first = len(blocks.count) // 3
+    assert blocks.count.tolist() == middle.count.tolist() * 3
+    assert np.array_equal(blocks.mean[first : 2 * first], middle.mean)
+
+
+# ONNX equals torch
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.333, 4.0, 30.0])
+def test_a_built_speech_backbone_equals_the_transformers_encoder(tiny_whisper, built_speech, seconds):
+    """The encoder insists on 30 s, where both ways agree; shorter speech goes through its parts one by one."""
+    encoder = WhisperEncoder.from_pretrained(tiny_whisper, attn_implementation="eager").eval()
+    mel = log_mel(voice(seconds, seed=3))
+    with torch.inference_mode():
+        hidden = torch.nn.functional.gelu(encoder.conv1(torch.from_numpy(mel)[None]))
+        hidden = torch.nn.functional.gelu(encoder.conv2(hidden)).transpose(1, 2)
+        hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+        expected = []
+        for block in encoder.layers:
+            hidden = block(hidden, attention_mask=None)
+            hidden = hidden[0] if isinstance(hidden, tuple) else hidden
+            expected.append(hidden[0].numpy())
+        if mel.shape[1] == 3000:
+            theirs = encoder(torch.from_numpy(mel)[None], output_hidden_states=True).hidden_states
+            assert theirs[2][0].numpy() == pytest.approx(expected[1], abs=1e-4)
+    found = load_backbone(built_speech, verify=True).run(mel)
+    for ours, layer in zip(found, expected[:2], strict=True):
+        assert np.abs(ours - layer).max() < 0.01 * np.abs(layer).max()
+
+
+def test_a_built_text_backbone_equals_the_transformers_model(tiny_bert, built_text):
+    model = BertModel.from_pretrained(tiny_bert, add_pooling_layer=False).eval()
+    backbone = load_backbone(built_text, verify=True)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tiny_bert)
+    texts = ["A.", "well, now", "quite", "Nein"]
+    for words, ours in zip(texts, backbone.extract(texts), strict=True):
+        with torch.inference_mode():
+            states = model(**tokenizer(words, return_tensors="pt"), output_hidden_states=True).hidden_states
+        for layer, number in zip(ours, (1, 2), strict=True):
+            expected = states[number][0].mean(0).numpy()
+            assert np.abs(layer - expected).max() < 0.1 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"), [({"layers": (1, 4)}, r"has \d layers"), ({"width": 32}, "is 64 wide")]
+)
+def test_a_description_that_does_not_fit_the_encoder_is_refused(tiny_whisper, tiny_bert, tmp_path, changes, complaint):
+    with pytest.raises(BackboneError, match=complaint):
+        build_speech_backbone(str(tiny_whisper), tmp_path / "out", describe("speech", **changes), "float16")
+    with pytest.raises(BackboneError, match=complaint):
+        build_text_backbone(str(tiny_bert), tmp_path / "out", describe("text", **changes), "float16")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_encoder_with_another_spectrogram_is_refused(tmp_path):
+    config = WhisperConfig(
+        d_model=32, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=32, num_mel_bins=128
+    )
+    WhisperEncoder(config).save_pretrained(tmp_path / "large")
+    with pytest.raises(BackboneError, match="128 mel bins, expected 80"):
+        build_speech_backbone(
+            str(tmp_path / "large"), tmp_path / "out", describe("speech", layers=(1,), width=32), "float16"
+        )
