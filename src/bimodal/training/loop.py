@@ -4,6 +4,7 @@ A run is a folder: `checkpoint.safetensors` while it goes on, `weights.safetenso
 A finished run is returned, an interrupted one goes on as if it had never stopped, one of another identity is refused.
 """
 
+import contextlib
 import hashlib
 import math
 import time
@@ -175,7 +176,10 @@ class _State:
             part, _, rest = name.partition("/")
             parts.setdefault(part, {})[rest] = value
         self.network.load_state_dict(parts["network"])
-        self.best, self.average = parts["best"], parts.get("average")
+        self.best, self.average = parts["best"], None
+        if "average" in parts:
+            live = self.network.state_dict()
+            self.average = {name: value.to(live[name].device) for name, value in parts["average"].items()}
         if isinstance(self.affinity, nn.Module):
             self.affinity.load_state_dict(parts["affinity"])
         state = self.optimiser.state_dict()
@@ -329,10 +333,11 @@ def _resume(state: _State, folder: Path | None, identity: str) -> None:
         with safe_open(folder / CHECKPOINT, framework="pt") as handle:
             notes = msgspec.json.decode(handle.metadata()["notes"])
             flat = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        found, progress = notes["identity"], (notes["epoch"], notes["history"], notes["best_epoch"])
+    except (SafetensorError, OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
         raise TrainingError(f"{folder / CHECKPOINT}: damaged ({error}); delete it to start this stage anew") from error
-    _check_same(folder, notes["identity"], identity)
-    state.restore(flat, notes["epoch"], notes["history"], notes["best_epoch"])
+    _check_same(folder, found, identity)
+    state.restore(flat, *progress)
 
 
 def _save_checkpoint(state: _State, folder: Path, identity: str) -> None:
@@ -348,8 +353,13 @@ def _save_checkpoint(state: _State, folder: Path, identity: str) -> None:
 def _save_finished(network: nn.Module, record: StageRecord, folder: Path) -> None:
     _save({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS, None)
     partial_file = folder / f"{RECORD}.partial"
-    partial_file.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
-    partial_file.rename(folder / RECORD)
+    try:
+        partial_file.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
+        partial_file.rename(folder / RECORD)
+    except OSError as error:
+        raise TrainingError(
+            f"{folder / RECORD}: cannot be written ({error}); free some space, then run again"
+        ) from error
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -361,5 +371,6 @@ def _save(tensors: dict[str, Tensor], file: Path, metadata: dict[str, str] | Non
         save_file(tensors, unfinished, metadata=metadata)
         unfinished.rename(file)
     except (OSError, SafetensorError) as error:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise TrainingError(f"{file}: cannot be written ({error}); free some space, then run again") from error

@@ -1,5 +1,6 @@
 """A side is one modality of a list of utterances: its inputs, where it is there, and the network that reads it."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from torch import nn
 from bimodal.config import SpeechConfig, StageConfig
 from bimodal.data import Examples, array_examples, speech_examples
 from bimodal.features.backbone import BackboneDescription, SpeechBlocks, collapse_blocks
-from bimodal.features.cache import FeatureCache
+from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import read_blocks, read_pooled
 from bimodal.models.layers import HeadShape
 from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
@@ -33,7 +34,7 @@ class Side:
         present: Where the modality is there, (N,) bool.
         build: Makes a fresh network for C emotions.
         standardise: Fits a network's standardisation to chosen rows.
-        identity: Digest of what the inputs are made with.
+        identity: Digest of the inputs of all N and of what they are made with; other recordings are another run.
         emotions: C.
     """
 
@@ -78,7 +79,7 @@ def audio_side(
             shape=_shape(config),
         ),
         standardise=partial(_standardise_speech, examples),
-        identity=backbone.digest,
+        identity=cache_key(backbone.digest, *keys),
         emotions=emotions,
     )
 
@@ -123,7 +124,7 @@ def columns_side(
         present=~np.isnan(columns).all(axis=1),
         build=partial(ColumnsNetwork, width=columns.shape[1], emotions=emotions, shape=_shape(config)),
         standardise=standardise,
-        identity="columns " + " ".join(names),
+        identity=cache_key("columns", *names, hashlib.sha256(np.ascontiguousarray(columns).tobytes()).hexdigest()),
         emotions=emotions,
     )
 
@@ -153,7 +154,7 @@ def text_side(
         present=np.array([key is not None for key in keys]),
         build=partial(TextNetwork, layers=shape[0], width=shape[1], emotions=emotions, shape=_shape(config)),
         standardise=standardise,
-        identity=backbone.digest,
+        identity=cache_key(backbone.digest, *keys),
         emotions=emotions,
     )
 

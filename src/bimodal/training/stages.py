@@ -13,6 +13,7 @@ from torch import nn
 from bimodal.config import FusionConfig, StageConfig
 from bimodal.data import Examples, array_examples
 from bimodal.errors import TrainingError
+from bimodal.features.cache import cache_key
 from bimodal.metrics import count_confusions, unweighted_average_recall
 from bimodal.models.fusion import FusionNetwork
 from bimodal.training.loop import Run, StageRecord, fit, predict
@@ -97,7 +98,7 @@ def train_side(
             seed=where.seed,
             device=where.device,
             folder=where.folder,
-            identity=side.identity,
+            identity=cache_key(side.identity, *map(int, rows), "dev", *map(int, dev if config.patience else [])),
             score=uar_score,
             on_epoch=where.on_epoch,
         ),
@@ -152,17 +153,12 @@ def cross_fit(
         network, _ = train_side(side, others, [], config, where.below(f"part{number + 1}"))
         reference = np.array(_present(side, others))
         turn = rotation(
-            predict(network, side.examples.subset(reference.tolist()))[0], _final_embedding(final, side, reference)
+            predict(network, side.examples.subset(reference.tolist()), where.device)[0],
+            predict(final, side.examples.subset(reference.tolist()), where.device)[0],
         )
         embedding, logits = predict(network, side.examples.subset(rows.tolist()), where.device)[:2]
         whole.embedding[rows], whole.logits[rows] = embedding @ turn, logits
     return whole
-
-
-def _final_embedding(final: nn.Module, side: Side, rows: npt.NDArray[Any]) -> Floats:
-    """Embeddings of chosen rows by the final network."""
-    embedding: Floats = predict(final, side.examples.subset(rows.tolist()))[0]
-    return embedding
 
 
 def rotation(source: Floats, target: Floats) -> Floats:

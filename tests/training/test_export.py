@@ -1,0 +1,89 @@
+"""Exported graphs give what torch gives, for any number of utterances and blocks."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from bimodal.data import pad_blocks
+from bimodal.errors import ModelFolderError
+from bimodal.features.backbone import SpeechBlocks
+from bimodal.models.fusion import FusionNetwork
+from bimodal.models.layers import HeadShape
+from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
+from bimodal.models.text import TextNetwork
+from bimodal.runtime import make_session
+from bimodal.training import export
+from bimodal.training.export import OUTPUTS, export_network, fusion_example
+
+SHAPE = HeadShape(heads=2, hidden_width=8, embedding_width=5, input_dropout=0.2, dropout=0.3, noise=0.1, scale=4.0)
+EMOTIONS = 3
+
+
+def networks() -> dict[str, torch.nn.Module]:
+    torch.manual_seed(0)
+    return {
+        "speech": SpeechNetwork(layers=2, width=6, emotions=EMOTIONS, attention_width=7, components=9, shape=SHAPE),
+        "columns": ColumnsNetwork(width=4, emotions=EMOTIONS, shape=SHAPE),
+        "text": TextNetwork(layers=2, width=6, emotions=EMOTIONS, shape=SHAPE),
+        "fusion": FusionNetwork(
+            speech_width=10,
+            text_width=10,
+            emotions=EMOTIONS,
+            hidden_width=8,
+            embedding_width=7,
+            dropout=0.1,
+            modality_dropout=0.3,
+        ),
+    }
+
+
+def inputs(stage: str, size: int, blocks: int, network: torch.nn.Module) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(size)
+    if stage == "fusion":
+        example = fusion_example(network, EMOTIONS)
+        return {name: np.tile(array, (size, 1))[:size] for name, array in example.items()}
+    if stage == "text":
+        return {"pooled": rng.normal(size=(size, 2, 6)).astype(np.float32)}
+    if stage == "columns":
+        columns = rng.normal(size=(size, 4)).astype(np.float32)
+        columns[0, 1] = np.nan
+        return {"columns": columns}
+    shape = (blocks, 2, 6)
+    return pad_blocks(
+        [
+            SpeechBlocks(
+                mean=rng.normal(size=shape)[: 1 + i % blocks],
+                std=rng.random(size=shape)[: 1 + i % blocks],
+                count=rng.integers(1, 11, blocks)[: 1 + i % blocks],
+            )
+            for i in range(size - 1, -1, -1)
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", ["speech", "columns", "text", "fusion"])
+def test_a_graph_equals_torch_for_other_batch_sizes_and_block_counts_and_names_no_path(tmp_path, name):
+    network = networks()[name]
+    for tensor in [*network.parameters(), *network.buffers()]:
+        tensor.data.add_(0.3 * torch.rand_like(tensor))
+    stage = "speech" if name == "columns" else name
+    file = tmp_path / f"{name}.onnx"
+    export_network(network, stage, inputs(name, 3, 4, network), file)
+    session = make_session(file, threads=1)
+    assert [output.name for output in session.get_outputs()] == list(OUTPUTS[stage])
+    for size, blocks in ((1, 1), (2, 9), (7, 2)):
+        given = inputs(name, size, blocks, network)
+        with torch.inference_mode():
+            expected = network(**{key: torch.from_numpy(array) for key, array in given.items()})
+        for ours, theirs in zip(session.run(None, given), expected, strict=True):
+            assert ours.shape == theirs.shape
+            assert np.abs(ours - theirs.numpy()).max() < 1e-4
+    for wrong in (0.01, float("nan")):
+        with pytest.raises(ModelFolderError, match="differs from torch by"):
+            export._compare(file, given, (expected[0], expected[1] + wrong, *expected[2:]))
+    content = file.read_bytes()
+    found = re.search(rb"/(tmp|work|home|root|usr)/|site-packages|\w\.py\b", content)
+    assert found is None, content[max(0, found.start() - 60) : found.end() + 60]
+    assert sorted(tmp_path.iterdir()) == [file]

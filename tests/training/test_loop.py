@@ -1,0 +1,232 @@
+"""The training loop: interrupted equals uninterrupted, the best weights are kept, errors are sentences."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bimodal.config import LossConfig, StageConfig
+from bimodal.data import Examples, array_examples
+from bimodal.errors import TrainingError
+from bimodal.models.layers import HeadShape
+from bimodal.models.text import TextNetwork
+from bimodal.training import loop
+from bimodal.training.loop import CHECKPOINT, RECORD, WEIGHTS, Run, fit, predict
+
+CONFIG = StageConfig(
+    epochs=6,
+    batch_size=8,
+    learning_rate=1e-2,
+    average=0.9,
+    loss=LossConfig(affinity="gaussian", class_weights="balanced"),
+    embedding_width=6,
+)
+
+
+def examples(size: int = 30, seed: int = 0) -> Examples:
+    """Three emotions that differ in their mean, with much noise."""
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(0, 3, size)
+    pooled = rng.normal(0, 1.5, (size, 2, 4)) + np.eye(3, 8)[targets].reshape(size, 2, 4)
+    return array_examples({"pooled": pooled.astype(np.float32)}, targets)
+
+
+def network() -> TextNetwork:
+    torch.manual_seed(0)
+    shape = HeadShape(heads=2, hidden_width=8, embedding_width=6, input_dropout=0.1, dropout=0.3, noise=0.1, scale=4.0)
+    return TextNetwork(layers=2, width=4, emotions=3, shape=shape)
+
+
+def accuracy(logits: np.ndarray, targets: np.ndarray) -> float:
+    return float((logits.argmax(1) == targets).mean())
+
+
+def run(folder=None, **changes) -> Run:
+    options = {"train": examples(), "dev": examples(40, seed=1), "config": CONFIG, "score": accuracy} | changes
+    return Run(emotions=3, seed=3, folder=folder, **options)
+
+
+def without_seconds(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{name: value for name, value in entry.items() if name != "seconds"} for entry in history]
+
+
+def assert_same_weights(one: torch.nn.Module, other: torch.nn.Module) -> None:
+    for (name, ours), theirs in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs), name
+
+
+class InterruptionError(Exception):
+    """The process is stopped here."""
+
+
+def interrupted_at(epoch: int):
+    def on_epoch(entry: dict[str, float]) -> None:
+        if entry["epoch"] == epoch:
+            raise InterruptionError
+
+    return on_epoch
+
+
+@pytest.mark.parametrize("epoch", range(1, 7))
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, average=0.0, patience=3, loss=LossConfig())])
+def test_a_run_interrupted_in_any_epoch_ends_as_if_it_never_was(tmp_path, monkeypatch, config, epoch):
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    whole = network()
+    record = fit(whole, run(config=config))
+    if epoch > len(record.history):
+        return
+    with pytest.raises(InterruptionError):
+        fit(network(), run(tmp_path, config=config, on_epoch=interrupted_at(epoch)))
+    assert (tmp_path / CHECKPOINT).exists() == (epoch > 1)
+    seen = []
+    resumed = network()
+    torch.manual_seed(99)  # a new process starts anywhere
+    again = fit(resumed, run(tmp_path, config=config, on_epoch=seen.append))
+    assert [entry["epoch"] for entry in seen] == list(range(epoch, len(record.history) + 1))
+    assert without_seconds(again.history) == without_seconds(record.history)
+    assert again.best_epoch == record.best_epoch
+    assert_same_weights(resumed, whole)
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([WEIGHTS, RECORD])
+
+
+def test_a_finished_run_is_returned_without_training(tmp_path):
+    first, second, seen = network(), network(), []
+    record = fit(first, run(tmp_path))
+    again = fit(second, run(tmp_path, on_epoch=seen.append))
+    assert again == record
+    assert seen == []
+    assert_same_weights(first, second)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": replace(CONFIG, learning_rate=2e-2)},
+        {"config": replace(CONFIG, loss=LossConfig(affinity="gaussian", beta=0.5))},
+        {"train": examples(seed=5)},
+        {"identity": "another backbone"},
+    ],
+)
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_run_in_the_same_folder_is_refused(tmp_path, monkeypatch, change, finished):
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    if finished:
+        fit(network(), run(tmp_path))
+    else:
+        with pytest.raises(InterruptionError):
+            fit(network(), run(tmp_path, on_epoch=interrupted_at(3)))
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(TrainingError, match="holds a run with another configuration or other data"):
+        fit(network(), run(tmp_path, **change))
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_early_stopping_keeps_the_best_weights():
+    scores, states = iter([0.1, 0.5, 0.3, 0.5, 0.9]), []
+    trained = network()
+    record = fit(
+        trained,
+        run(
+            config=replace(CONFIG, patience=2, average=0.0),
+            score=lambda logits, targets: next(scores),
+            on_epoch=lambda entry: states.append({k: v.clone() for k, v in trained.state_dict().items()}),
+        ),
+    )
+    assert [entry["dev"] for entry in record.history] == [0.1, 0.5, 0.3, 0.5]
+    assert record.best_epoch == 2
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, states[1][name])
+    assert not torch.equal(states[1]["head.embed.weight"], states[3]["head.embed.weight"])
+    assert not trained.training
+
+
+def test_without_a_dev_set_the_last_weights_are_kept():
+    states, trained = [], network()
+    config = replace(CONFIG, average=0.0, patience=1)
+    keep = lambda entry: states.append(trained.head.embed.weight.detach().clone())  # noqa: E731
+    record = fit(trained, run(config=config, dev=None, on_epoch=keep))
+    assert record.best_epoch == len(states) == 6
+    assert torch.equal(trained.head.embed.weight, states[-1])
+
+
+def test_the_running_average_is_the_one_worked_out_by_hand():
+    states, trained = [], network()
+    expected = trained.head.embed.weight.detach().clone()
+    config = replace(CONFIG, batch_size=30, average=0.2)  # one step an epoch
+    keep = lambda entry: states.append(trained.head.embed.weight.detach().clone())  # noqa: E731
+    fit(trained, run(config=config, dev=None, on_epoch=keep))
+    for step, weights in enumerate(states):
+        decay = min(0.2, (step + 1) / (step + 10))
+        expected = decay * expected + (1 - decay) * weights
+    assert trained.head.embed.weight.detach() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_network_and_leaves_the_callers_randomness_alone():
+    networks = [network(), network()]
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fit(networks[0], run())
+    assert torch.equal(torch.rand(3), expected)
+    fit(networks[1], run())
+    assert_same_weights(*networks)
+
+
+def test_a_loss_that_is_no_longer_finite_is_a_sentence_with_advice():
+    data = examples()
+    broken = Examples(
+        size=data.size,
+        read=lambda rows: {"pooled": np.full_like(data.read(rows)["pooled"], np.nan)},
+        targets=data.targets,
+    )
+    with pytest.raises(TrainingError, match=r"the loss of epoch 1 is nan; lower learning_rate \(0\.01\) or beta"):
+        fit(network(), run(train=broken, dev=None))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "notes", "empty"])
+def test_a_damaged_checkpoint_is_a_sentence_with_advice(tmp_path, monkeypatch, damage):
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    with pytest.raises(InterruptionError):
+        fit(network(), run(tmp_path, on_epoch=interrupted_at(3)))
+    content = (tmp_path / CHECKPOINT).read_bytes()
+    broken = {"truncated": content[:-7], "notes": content.replace(b"identity", b"idontity", 1), "empty": b""}
+    (tmp_path / CHECKPOINT).write_bytes(broken[damage])
+    with pytest.raises(TrainingError, match=rf"{CHECKPOINT}: damaged .*delete it"):
+        fit(network(), run(tmp_path))
+
+
+def test_a_damaged_finished_run_is_a_sentence_with_advice(tmp_path):
+    fit(network(), run(tmp_path))
+    (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:-5])
+    with pytest.raises(TrainingError, match=r"damaged run .*delete the folder"):
+        fit(network(), run(tmp_path))
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match="cannot be written"):
+        fit(network(), run(tmp_path / "file" / "stage"))
+
+
+def test_the_loss_after_three_epochs_is_the_pinned_one():
+    history = fit(network(), run(config=replace(CONFIG, epochs=3))).history
+    assert [entry["loss"] for entry in history] == pytest.approx(PINNED, abs=2e-3)
+
+
+PINNED = [1.743755, 2.059676, 1.956199]  # it rises at first because beta does
+
+
+def test_training_learns():
+    data, trained = examples(60), network()
+    config = replace(CONFIG, epochs=15, learning_rate=2e-2, average=0.0, loss=LossConfig())
+    fit(trained, run(train=data, dev=None, config=config))
+    assert accuracy(predict(trained, data)[1], data.targets) > accuracy(predict(network(), data)[1], data.targets) + 0.2
+
+
+def test_predictions_have_a_row_for_each_example_in_order_and_no_dropout():
+    data, trained = examples(300), network()
+    embedding, logits = predict(trained.train(), data)
+    assert (embedding.shape, logits.shape) == ((300, 12), (300, 3))
+    alone = predict(trained, data.subset([299]))[1]
+    assert alone[0] == pytest.approx(logits[299], abs=1e-5)

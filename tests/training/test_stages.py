@@ -1,0 +1,188 @@
+"""The stages: fused evidence comes from networks that did not see it, and no group crosses the parts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bimodal.config import FusionConfig, LossConfig, StageConfig
+from bimodal.errors import TrainingError
+from bimodal.training.loop import RECORD, predict
+from bimodal.training.sides import Side, columns_side
+from bimodal.training.stages import (
+    Evidence,
+    Where,
+    build_fusion,
+    cross_fit,
+    find_evidence,
+    fusion_examples,
+    parts_by_group,
+    rotation,
+    train_fusion,
+    train_side,
+)
+
+SIZE, EMOTIONS = 36, 3
+CONFIG = StageConfig(
+    epochs=15, batch_size=12, learning_rate=2e-2, dropout=0.0, input_dropout=0.0, hidden_width=24, embedding_width=6
+)
+PARTS = [list(range(first, SIZE, 3)) for first in range(3)]
+
+
+def noise(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Columns that say nothing about the targets, so many that any network learns them by heart."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(SIZE, 60)).astype(np.float32), np.arange(SIZE) // 3 % EMOTIONS
+
+
+def side(columns: np.ndarray, targets: np.ndarray, config: StageConfig = CONFIG) -> Side:
+    return columns_side(columns, targets, [f"c{i}" for i in range(columns.shape[1])], config, EMOTIONS)
+
+
+def hits(logits: np.ndarray, targets: np.ndarray) -> float:
+    return float((logits.argmax(1) == targets).mean())
+
+
+@pytest.fixture(scope="module")
+def final() -> torch.nn.Module:
+    return train_side(side(*noise()), range(SIZE), [], CONFIG, Where())[0]
+
+
+def test_evidence_of_training_rows_is_what_unseen_rows_get_not_what_was_learned_by_heart(final):
+    columns, targets = noise()
+    by_heart = find_evidence(final, side(columns, targets))
+    honest = cross_fit(side(columns, targets), final, PARTS, CONFIG, Where())
+    assert hits(by_heart.logits, targets) > 0.95
+    assert hits(honest.logits, targets) < 0.65
+    assert honest.embedding.shape == by_heart.embedding.shape
+    assert np.linalg.norm(honest.embedding, axis=1) == pytest.approx(np.ones(SIZE), abs=1e-4)
+
+
+def test_changing_a_row_changes_the_evidence_of_every_part_but_its_own(final):
+    columns, targets = noise()
+    before = cross_fit(side(columns, targets), final, PARTS, CONFIG, Where())
+    changed, relabelled, row = columns.copy(), targets.copy(), PARTS[1][4]
+    changed[row] += 1.0
+    relabelled[row] = (targets[row] + 1) % EMOTIONS
+    after = cross_fit(side(changed, relabelled), final, PARTS, CONFIG, Where())
+    own = [other for other in PARTS[1] if other != row]
+    assert np.array_equal(after.logits[own], before.logits[own])
+    assert np.array_equal(after.embedding[own], before.embedding[own])
+    for part in (PARTS[0], PARTS[2]):
+        assert (after.logits[part] != before.logits[part]).any(axis=1).all()
+
+
+def test_rows_in_no_part_get_their_evidence_from_the_final_network_and_absent_ones_none(final):
+    columns, targets = noise()
+    columns[5] = np.nan
+    whole = side(columns, targets)
+    parts = [[row for row in part if row < 30] for part in PARTS]
+    evidence = cross_fit(whole, final, parts, CONFIG, Where())
+    assert np.array_equal(evidence.logits[30:], find_evidence(final, whole).logits[30:])
+    assert not evidence.present[5]
+    assert not evidence.logits[5].any()
+    assert not evidence.embedding[5].any()
+    assert evidence.present.sum() == SIZE - 1
+
+
+def test_a_rotation_is_found_again_and_is_orthogonal():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=(40, 6)).astype(np.float32)
+    turn, _ = np.linalg.qr(rng.normal(size=(6, 6)))
+    found = rotation((target @ turn.T).astype(np.float32), target)
+    assert found == pytest.approx(turn, abs=1e-4)
+    few = rotation(target[:3], rng.normal(size=(3, 6)).astype(np.float32))
+    assert few @ few.T == pytest.approx(np.eye(6), abs=1e-5)
+
+
+def test_cross_fitted_embeddings_are_turned_towards_those_of_the_final_network(final, monkeypatch):
+    columns, targets = noise()
+    whole = side(columns, targets)
+    reference = find_evidence(final, whole).embedding
+    turned = cross_fit(whole, final, PARTS, CONFIG, Where(seed=7)).embedding
+    monkeypatch.setattr("bimodal.training.stages.rotation", lambda one, other: np.eye(one.shape[1], dtype=np.float32))
+    plain = cross_fit(whole, final, PARTS, CONFIG, Where(seed=7)).embedding
+    assert (turned * reference).sum(1).mean() > (plain * reference).sum(1).mean() + 0.1
+
+
+@given(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=50), st.integers(2, 6), st.integers(0, 5))
+def test_parts_hold_every_row_once_and_never_split_a_group(groups, count, seed):
+    rows = list(range(0, len(groups), 2))
+    parts = parts_by_group(groups, rows, count, seed)
+    assert sorted(row for part in parts for row in part) == rows
+    assert len(parts) == min(count, len({groups[row] for row in rows}))
+    owners = [{groups[row] for row in part} for part in parts]
+    assert sum(map(len, owners)) == len(set.union(*owners))
+
+
+def test_a_side_stage_needs_two_emotions():
+    columns, _ = noise()
+    with pytest.raises(TrainingError, match=r"the speech stage has 4 training utterances .*fewer than two"):
+        train_side(side(columns, np.zeros(SIZE, np.int64)), range(4), [], CONFIG, Where())
+
+
+def test_the_same_labels_of_other_recordings_or_rows_are_another_run(tmp_path):
+    columns, targets = noise()
+    other, _ = noise(seed=1)
+    rows = list(range(18))
+    short = replace(CONFIG, epochs=2)
+    network, record = train_side(side(columns, targets), rows, [], short, Where(folder=tmp_path))
+    again, same = train_side(side(columns, targets), rows, [], short, Where(folder=tmp_path))
+    assert same == record
+    for ours, theirs in zip(network.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+    with pytest.raises(TrainingError, match="other data"):
+        train_side(side(other, targets), rows, [], short, Where(folder=tmp_path))
+    moved = list(range(18, 36))
+    assert np.array_equal(targets[rows], targets[moved])
+    with pytest.raises(TrainingError, match="other data"):
+        train_side(side(columns, targets), moved, [], short, Where(folder=tmp_path))
+
+
+def test_each_part_of_the_cross_fitting_is_restartable_in_a_folder_of_its_own(tmp_path, final):
+    short = replace(CONFIG, epochs=2)
+    whole = side(*noise())
+    first = cross_fit(whole, final, PARTS, short, Where(folder=tmp_path))
+    assert sorted(file.parent.name for file in tmp_path.rglob(RECORD)) == ["part1", "part2", "part3"]
+    seen = []
+    again = cross_fit(whole, final, PARTS, short, Where(folder=tmp_path, on_epoch=seen.append))
+    assert seen == []
+    assert np.array_equal(first.logits, again.logits)
+
+
+def evidence(signal: np.ndarray, present: np.ndarray, seed: int) -> Evidence:
+    """Logits that follow a signal (N, C) more or less."""
+    rng = np.random.default_rng(seed)
+    embedding = rng.normal(size=(len(signal), 6)).astype(np.float32)
+    return Evidence(
+        embedding=embedding / np.linalg.norm(embedding, axis=1, keepdims=True) * present[:, None],
+        logits=(signal * present[:, None]).astype(np.float32),
+        present=present,
+    )
+
+
+def test_fusion_learns_which_side_to_trust():
+    rng = np.random.default_rng(0)
+    targets = np.arange(120) % EMOTIONS
+    truth, everywhere = 2.0 * np.eye(EMOTIONS)[targets], np.ones(120, bool)
+    text = evidence(truth + rng.normal(0, 0.5, truth.shape), everywhere, 1)
+    speech = evidence(4.0 * rng.normal(size=truth.shape), everywhere, 2)
+    config = FusionConfig(epochs=30, learning_rate=1e-2, modality_dropout=0.0, loss=LossConfig(affinity="none"))
+    examples = fusion_examples(speech, text, targets)
+    network, _ = train_fusion(examples, range(80), [], config, Where())
+    fresh = build_fusion(6, 6, EMOTIONS, config, seed=0)
+    _, logits, gate = predict(network, examples.subset(range(80, 120)))
+    late = predict(fresh, examples.subset(range(80, 120)))[1]
+    assert hits(logits, targets[80:]) > hits(late, targets[80:]) + 0.2
+    assert gate.mean() < 0.4
+
+
+def test_fusion_without_paired_rows_is_refused():
+    present = np.arange(12) % 2 == 0
+    signal = np.zeros((12, EMOTIONS))
+    examples = fusion_examples(evidence(signal, present, 0), evidence(signal, ~present, 1), np.arange(12) % EMOTIONS)
+    with pytest.raises(TrainingError, match="no training utterance has both speech and words"):
+        train_fusion(examples, range(12), [], FusionConfig(), Where())
