@@ -95,6 +95,8 @@ class Two:
 def test_what_is_overlaid_is_the_instance_not_its_class():
     config = read_config(Two(), settings=["one.loss.gamma=0", "other.epochs=2"])
     assert config == Two(one=StageConfig(epochs=7, loss=LossConfig(gamma=0.0, beta=3.0)), other=StageConfig(epochs=2))
+    given = Two(other=StageConfig(epochs=9, dropout=0.7))
+    assert read_config(given, settings=["other.epochs=2"]) == Two(other=StageConfig(epochs=2, dropout=0.7))
 
 
 @pytest.mark.parametrize(
