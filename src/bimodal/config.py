@@ -43,7 +43,8 @@ class StageConfig:
     """How one stage is trained.
 
     Attributes:
-        epochs: Most passes over the training data.
+        epochs: Passes over the training data.
+        steps: Least updates; on a small corpus there are more passes to reach them.
         patience: Passes without a better dev score after which a stage stops; 0 for never.
         batch_size: Utterances in a step.
         learning_rate: Peak of AdamW's rate; warmed up over a tenth of the steps, then a cosine to zero.
@@ -60,6 +61,7 @@ class StageConfig:
     """
 
     epochs: Natural = 30
+    steps: Natural = 500
     patience: Natural = 0
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
@@ -82,23 +84,35 @@ class SpeechConfig(StageConfig):
     Attributes:
         attention_width: Units of the attention over time; 0 for plain statistics.
         components: Principal components of the pooled statistics that are kept; 0 for all.
+        views: Augmented views of the recordings that are trained on too, such as speed0.9; cached, see `render_view`.
+        view_share: Share of the training utterances that stand as one of their views in an epoch.
         columns: Numeric manifest columns (glob patterns) that stand for speech; empty for audio.
     """
 
     batch_size: Count = 64
-    noise: NotNegative = 0.5
+    noise: NotNegative = 1.0
     input_dropout: Share = 0.4
     heads: Count = 4
     hidden_width: Natural = 0
     embedding_width: Count = 64
     attention_width: Natural = 0
     components: Natural = 400
+    views: tuple[str, ...] = ()
+    view_share: Share = 0.67
     columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig(StageConfig):
     """How the text stage is trained."""
+
+    epochs: Natural = 10
+    batch_size: Count = 128
+    weight_decay: NotNegative = 0.05
+    hidden_width: Natural = 128
+    embedding_width: Count = 64
+    scale: NotNegative = 0.0
+    loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +141,8 @@ class TrainConfig:
         text_backbone: Packaged name or folder of the frozen language model.
         dev_share: Share of the training speakers that is held out where the manifest has no dev split.
         split_by: What must not cross the inner splits: the manifest's speakers, or nothing (`utterance`).
+        licence: Licence of the weights: they carry that of the data they saw.
+        trained_on: What the data are, for the card.
         official_split: Name of a published split whose overlap between parts is accepted and reported.
         seed: Decides every start, order and inner split.
         device: Torch device of training.
@@ -142,6 +158,8 @@ class TrainConfig:
     text_backbone: str = "minilm-l6"
     dev_share: Share = 0.15
     split_by: Literal["speaker", "utterance"] = "speaker"
+    licence: str = "unknown: set it to that of the training data"
+    trained_on: str = ""
     official_split: str = ""
     seed: Natural = 0
     device: str = "cpu"

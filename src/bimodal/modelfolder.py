@@ -115,12 +115,16 @@ def load_model_config(folder: str | Path, *, verify: bool = True) -> ModelConfig
     if len(config.priors) != len(config.emotions) or len(config.emotions) < 2:
         raise ModelFolderError(f"{folder / CONFIG}: {len(config.emotions)} emotions, {len(config.priors)} priors")
     for name, expected in config.files.items():
+        if Path(name).name != name:
+            raise ModelFolderError(
+                f"{folder / CONFIG}: names a file outside its folder ({name!r}); do not use this model"
+            )
         _check_file(folder / name, expected, verify)
     return config
 
 
 def _check_file(file: Path, expected: str, verify: bool) -> None:
-    if file.name != str(file.relative_to(file.parent)) or not file.is_file():
+    if not file.is_file():
         raise ModelFolderError(f"{file}: missing; copy the whole model folder again")
     if verify and (found := file_digest(file)) != expected:
         raise ModelFolderError(

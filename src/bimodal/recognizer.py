@@ -297,5 +297,4 @@ def _scores(logits: Floats | None, row: int, temperature: float) -> Floats | Non
     """Calibrated scores (C,) of one row; None where that side is absent."""
     if logits is None or np.isnan(logits[row]).any():
         return None
-    scores: Floats = softmax(logits[row], temperature)
-    return scores
+    return softmax(logits[row], temperature).astype(np.float32)

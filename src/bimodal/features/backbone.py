@@ -262,6 +262,8 @@ def verify_digests(folder: Path, digests: Mapping[str, str]) -> None:
     Raises:
         BackboneError: A file is missing or altered.
     """
+    if MODEL not in digests:
+        raise BackboneError(f"{folder / DESCRIPTION}: no digest of {MODEL}; install or build the backbone again")
     for name, expected in digests.items():
         file = folder / name
         if not file.is_file():

@@ -177,7 +177,8 @@ def _probe_signal(rng: np.random.Generator, seconds: float) -> npt.NDArray[np.fl
     """A gliding tone with noise: something with the structure of a voice, made in code."""
     time = np.arange(int(seconds * 16_000)) / 16_000
     tone = sum(np.sin(2 * np.pi * k * (120 * time + 15 * np.sin(3 * time))) / k for k in range(1, 12))
-    return (0.05 * tone * (1 + np.sin(9 * time)) + rng.normal(0, 0.003, len(time))).astype(np.float32)
+    noisy = 0.05 * tone * (1 + np.sin(9 * time)) + rng.normal(0, 0.003, len(time))
+    return np.asarray(noisy, np.float32)
 
 
 def _export(

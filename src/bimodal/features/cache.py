@@ -91,7 +91,7 @@ class FeatureCache:
                 f"{shard}: damaged ({error}); delete this file, what it held will be computed again"
             ) from error
         self._open[shard] = handle
-        for name in handle.keys():  # noqa: SIM118 - a safetensors handle is no mapping
+        for name in handle.keys():  # type: ignore[no-untyped-call]  # noqa: SIM118 - a safetensors handle is no mapping
             key, _, array = name.partition("/")
             self._shards.setdefault(key, {})[array] = shard
 

@@ -13,12 +13,11 @@ from bimodal.audio import load_signal
 from bimodal.errors import AudioError
 from bimodal.features.backbone import SpeechBackbone, SpeechBlocks, TextBackbone
 from bimodal.features.cache import FeatureCache, cache_key
+from bimodal.features.views import PLAIN, render_view
 from bimodal.records import Utterance
 from bimodal.text import normalise_transcript
 
 _TEXTS_AT_ONCE: Final = 256
-PLAIN: Final = "plain"
-"""The view of a recording that was not augmented."""
 
 
 def speech_key(utterance: Utterance, folder: Path, backbone: SpeechBackbone, view: str = PLAIN) -> str:
@@ -59,7 +58,7 @@ def _digest_once(path: Path, *version: int) -> str:
 
 
 def cache_speech(
-    utterances: Iterable[Utterance], folder: Path, backbone: SpeechBackbone, cache: FeatureCache
+    utterances: Iterable[Utterance], folder: Path, backbone: SpeechBackbone, cache: FeatureCache, view: str = PLAIN
 ) -> list[str]:
     """Make sure that the speech of every utterance is in the cache; keep what is done even when one fails.
 
@@ -68,6 +67,7 @@ def cache_speech(
         folder: Folder that the paths are relative to.
         backbone: Runs on what is missing.
         cache: Read and written.
+        view: Augmented view; see `render_view`.
 
     Returns:
         One key per utterance.
@@ -79,10 +79,10 @@ def cache_speech(
     keys = []
     with cache:
         for utterance in utterances:
-            key = speech_key(utterance, folder, backbone)
+            key = speech_key(utterance, folder, backbone, view)
             if key not in cache:
                 signal = load_signal(recording(utterance, folder), start=utterance.start, end=utterance.end)
-                cache.write(key, _packed(backbone.extract(signal)))
+                cache.write(key, _packed(backbone.extract(render_view(signal, view))))
             keys.append(key)
     return keys
 

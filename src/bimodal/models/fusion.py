@@ -9,7 +9,7 @@ class FusionNetwork(nn.Module):
 
     The logits are a product of experts, `2 g a_s log p_s + 2 (1 - g) a_t log p_t`, plus a correction from the gated
     embedding that starts at zero. So training begins at plain late fusion and departs from it only where that pays.
-    A single side has its own expert alone (g is 1 or 0).
+    A single side has its own expert alone (g is 1 or 0), corrected by its embedding beside the other's absent vector.
 
     Args:
         speech_width: Width of the speech embedding.
@@ -38,13 +38,12 @@ class FusionNetwork(nn.Module):
         self.project_text = nn.Linear(text_width + emotions, embedding_width)
         self.absent_speech = nn.Parameter(torch.zeros(embedding_width))
         self.absent_text = nn.Parameter(torch.zeros(embedding_width))
-        self.gate = nn.Sequential(
-            nn.Linear(2 * embedding_width, hidden_width), nn.Tanh(), nn.Dropout(dropout), nn.Linear(hidden_width, 1)
-        )
+        self.compare = nn.Sequential(nn.Linear(2 * embedding_width, hidden_width), nn.Tanh(), nn.Dropout(dropout))
+        self.gate = nn.Linear(hidden_width, 1)
         self.sharpness = nn.Parameter(torch.zeros(2))
         self.dropout = nn.Dropout(dropout)
         self.correct = nn.Linear(embedding_width, emotions)
-        for layer in (self.gate[-1], self.correct):
+        for layer in (self.gate, self.correct):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -72,9 +71,9 @@ class FusionNetwork(nn.Module):
         text_side = self.project_text(torch.cat([text, log_text.exp()], dim=1))
         speech_side = has_speech * speech_side + (1 - has_speech) * self.absent_speech
         text_side = has_text * text_side + (1 - has_text) * self.absent_text
-        balance = torch.sigmoid(self.gate(torch.cat([speech_side, text_side], dim=1)))
-        balance = has_speech * (has_text * balance + (1 - has_text))
+        balance = torch.sigmoid(self.gate(self.compare(torch.cat([speech_side, text_side], dim=1))))
         embedding = nn.functional.normalize(balance * speech_side + (1 - balance) * text_side, dim=1)
+        balance = has_speech * (has_text * balance + (1 - has_text))
         weight = (has_speech + has_text) * torch.exp(self.sharpness)
         logits = weight[:, :1] * balance * log_speech + weight[:, 1:] * (1 - balance) * log_text
         logits = logits + self.correct(self.dropout(embedding))

@@ -40,6 +40,9 @@ class Standardise(nn.Module):
         width: Features F.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
@@ -68,6 +71,8 @@ class Project(nn.Module):
         width: Features F.
         components: P; 0 leaves the features as they are.
     """
+
+    basis: Tensor
 
     def __init__(self, width: int, components: int) -> None:
         super().__init__()

@@ -96,7 +96,7 @@ def fit(network: nn.Module, run: Run) -> StageRecord:
     state = _State(network, run)
     _resume(state, run.folder, identity)
     saved = time.monotonic()
-    while state.epoch < run.config.epochs and not _out_of_patience(state.history, run.config.patience):
+    while state.epoch < state.epochs and not _out_of_patience(state.history, run.config.patience):
         entry = _epoch(state, run)
         state.finish_epoch(entry, _dev_score(state, run))
         run.on_epoch(entry)
@@ -131,14 +131,17 @@ class _State:
         counts = target_distribution(torch.from_numpy(run.train.targets), run.emotions).sum(0)
         self.classification, self.affinity = _losses(run, counts.long().tolist(), network, run.device)
         modules = [network, self.affinity] if isinstance(self.affinity, nn.Module) else [network]
-        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-        decayed = [p for p in parameters if p.ndim > 1]
+        named = [item for module in modules for item in module.named_parameters() if item[1].requires_grad]
+        weights = [value for name, value in named if value.ndim > 1 and not name.endswith("bias")]
+        others = [value for name, value in named if value.ndim <= 1 or name.endswith("bias")]
         groups = [
-            {"params": decayed, "weight_decay": run.config.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": weights, "weight_decay": run.config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=run.config.learning_rate)
-        self.steps = math.ceil(run.train.size / run.config.batch_size) * run.config.epochs
+        per_epoch = math.ceil(run.train.size / run.config.batch_size)
+        self.epochs = max(run.config.epochs, math.ceil(run.config.steps / per_epoch)) if run.config.epochs else 0
+        self.steps = per_epoch * self.epochs
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.average = _copy(network) if run.config.average else None
@@ -233,7 +236,7 @@ def _step(state: _State, run: Run, step: int, chosen: list[int]) -> float:
     ]
     loss = torch.stack(losses).sum()
     state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     state.optimiser.step()
     if state.average is not None:
         decay = min(run.config.average, (step + 1) / (step + 10))

@@ -1,7 +1,7 @@
 """A side is one modality of a list of utterances: its inputs, where it is there, and the network that reads it."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal
@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bimodal.config import SpeechConfig, StageConfig
 from bimodal.data import Examples, array_examples, speech_examples
@@ -31,6 +31,7 @@ class Side:
     Attributes:
         modality: `speech` or `text`.
         examples: Inputs of all N; only rows that are present may be read.
+        augmented: The same for training, where views of an utterance may stand for it, drawn by torch's generator.
         present: Where the modality is there, (N,) bool.
         build: Makes a fresh network for C emotions.
         standardise: Fits a network's standardisation to chosen rows.
@@ -40,6 +41,7 @@ class Side:
 
     modality: Modality
     examples: Examples
+    augmented: Examples
     present: npt.NDArray[np.bool_]
     build: Callable[[], nn.Module]
     standardise: Callable[[Any, Sequence[int]], None]
@@ -55,20 +57,34 @@ class Side:
         return network
 
 
+Keys = Sequence[str | None]
+
+
 def audio_side(
-    keys: Sequence[str | None],
+    keys: Mapping[str, Keys],
     cache: FeatureCache,
     targets: npt.NDArray[Any],
     backbone: BackboneDescription,
     config: SpeechConfig,
     emotions: int,
 ) -> Side:
-    """The speech side from cached blocks; a key is None where a row has no recording."""
-    examples = _audio_examples(keys, cache, targets, collapse=config.attention_width == 0)
+    """The speech side from cached blocks.
+
+    Args:
+        keys: Cache keys of all N by view, `plain` first; None where a row has no recording.
+        cache: Holds the blocks.
+        targets: (N,) or (N, C).
+        backbone: What made the blocks.
+        config: Of the speech stage.
+        emotions: C.
+    """
+    readers = [_reader(chosen, cache, collapse=config.attention_width == 0) for chosen in keys.values()]
+    views = [speech_examples(reader, targets) for reader in readers]
     return Side(
         modality="speech",
-        examples=examples,
-        present=np.array([key is not None for key in keys]),
+        examples=views[0],
+        augmented=speech_examples(partial(_read_any, readers, config.view_share), targets),
+        present=np.array([key is not None for key in next(iter(keys.values()))]),
         build=partial(
             SpeechNetwork,
             layers=len(backbone.layers),
@@ -78,18 +94,16 @@ def audio_side(
             emotions=emotions,
             shape=_shape(config),
         ),
-        standardise=partial(_standardise_speech, examples),
-        identity=cache_key(backbone.digest, *keys),
+        standardise=partial(_standardise_speech, views),
+        identity=cache_key(backbone.digest, *(item for view, chosen in keys.items() for item in (view, *chosen))),
         emotions=emotions,
     )
 
 
-def _audio_examples(
-    keys: Sequence[str | None], cache: FeatureCache, targets: npt.NDArray[Any], collapse: bool
-) -> Examples:
+def _reader(keys: Keys, cache: FeatureCache, collapse: bool) -> Callable[[int], SpeechBlocks]:
     """Blocks read from the cache at each use; or, without attention over time, whole segments kept in memory."""
     if not collapse:
-        return speech_examples(lambda index: read_blocks(cache, keys[index] or ""), targets)
+        return lambda index: read_blocks(cache, keys[index] or "")
     whole = [None if key is None else _halved(collapse_blocks(read_blocks(cache, key))) for key in keys]
 
     def held(index: int) -> SpeechBlocks:
@@ -97,7 +111,13 @@ def _audio_examples(
         assert blocks is not None, "an absent row was read"  # noqa: S101
         return blocks
 
-    return speech_examples(held, targets)
+    return held
+
+
+def _read_any(readers: Sequence[Callable[[int], SpeechBlocks]], share: float, index: int) -> SpeechBlocks:
+    """The plain utterance, or with probability `share` one of its views."""
+    augmented = len(readers) > 1 and float(torch.rand(())) < share
+    return readers[1 + int(torch.randint(len(readers) - 1, ())) if augmented else 0](index)
 
 
 def _halved(blocks: SpeechBlocks) -> SpeechBlocks:
@@ -121,7 +141,8 @@ def columns_side(
     return Side(
         modality="speech",
         examples=examples,
-        present=~np.isnan(columns).all(axis=1),
+        augmented=examples,
+        present=np.asarray(~np.isnan(columns).all(axis=1)),
         build=partial(ColumnsNetwork, width=columns.shape[1], emotions=emotions, shape=_shape(config)),
         standardise=standardise,
         identity=cache_key("columns", *names, hashlib.sha256(np.ascontiguousarray(columns).tobytes()).hexdigest()),
@@ -148,9 +169,11 @@ def text_side(
     def standardise(network: Any, rows: Sequence[int]) -> None:
         network.standardise.fit(torch.from_numpy(pooled[list(rows)]).flatten(1))
 
+    examples = array_examples({"pooled": pooled}, targets)
     return Side(
         modality="text",
-        examples=array_examples({"pooled": pooled}, targets),
+        examples=examples,
+        augmented=examples,
         present=np.array([key is not None for key in keys]),
         build=partial(TextNetwork, layers=shape[0], width=shape[1], emotions=emotions, shape=_shape(config)),
         standardise=standardise,
@@ -171,16 +194,25 @@ def _shape(config: StageConfig) -> HeadShape:
     )
 
 
-def _standardise_speech(examples: Examples, network: Any, rows: Sequence[int]) -> None:
-    """Fit both standardisations: of block means for the attention, of pooled statistics for the head."""
-    means, pooled = [], []
+def _standardise_speech(views: Sequence[Examples], network: Any, rows: Sequence[int]) -> None:
+    """Fit what precedes the head: standardisation to the plain utterances, principal components to all views."""
+    pooled = []
     with torch.inference_mode():
-        for first in range(0, len(rows), _FITTED_AT_ONCE):
-            batch = examples.read(rows[first : first + _FITTED_AT_ONCE])
-            mean, std, count = (torch.from_numpy(batch[name]) for name in ("mean", "std", "count"))
-            pooled.append(network.pool(mean, std, count).flatten(1))
-            means.append(mean.flatten(2)[count > 0][::4])
-    network.pool.standardise.fit(torch.cat(means))
-    statistics = torch.cat(pooled)
-    network.standardise.fit(statistics)
-    network.project.fit(network.standardise(statistics))
+        for number, examples in enumerate(views):
+            means, statistics = _statistics(examples, network, rows)
+            pooled.append(statistics)
+            if number == 0:
+                network.pool.standardise.fit(means)
+                network.standardise.fit(statistics)
+    network.project.fit(torch.cat([network.standardise(statistics) for statistics in pooled]))
+
+
+def _statistics(examples: Examples, network: Any, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Every fourth block mean (K, L D), and the pooled statistics (N, 2 L D), of some rows."""
+    means, pooled = [], []
+    for first in range(0, len(rows), _FITTED_AT_ONCE):
+        batch = examples.read(rows[first : first + _FITTED_AT_ONCE])
+        mean, std, count = (torch.from_numpy(batch[name]) for name in ("mean", "std", "count"))
+        pooled.append(network.pool(mean, std, count).flatten(1))
+        means.append(mean.flatten(2)[count > 0][::4])
+    return torch.cat(means), torch.cat(pooled)

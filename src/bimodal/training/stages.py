@@ -1,5 +1,6 @@
 """The three stages of the method as functions: speech (201), text (202), fusion of cached features (203, 204)."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ def train_side(
     record = fit(
         network,
         Run(
-            train=side.examples.subset(rows),
+            train=side.augmented.subset(rows),
             dev=side.examples.subset(_present(side, dev)) if config.patience and _present(side, dev) else None,
             config=config,
             emotions=side.emotions,
@@ -223,7 +224,7 @@ def train_fusion(
             seed=where.seed,
             device=where.device,
             folder=where.folder,
-            identity=_digest(examples, paired),
+            identity=_digest(examples, [*paired, *(dev if config.patience else [])]),
             score=uar_score,
             on_epoch=where.on_epoch,
         ),
@@ -247,9 +248,11 @@ def build_fusion(speech_width: int, text_width: int, emotions: int, config: Fusi
 
 
 def _digest(examples: Examples, rows: Sequence[int]) -> str:
-    """A short fingerprint of the evidence, so that a changed side stage is another fusion run."""
-    inputs = examples.read(list(rows))
-    return " ".join(f"{name}:{float(np.abs(array).sum(dtype=np.float64)):.6e}" for name, array in inputs.items())
+    """A fingerprint of the evidence, so that a changed side stage is another fusion run."""
+    digest = hashlib.sha256()
+    for name, array in sorted(examples.read(list(rows)).items()):
+        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def parts_by_group(groups: Sequence[str], rows: Sequence[int], count: int, seed: int) -> list[list[int]]:

@@ -1,0 +1,225 @@
+"""From trained stages to a model folder, and the one call that does everything."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import onnxruntime
+import torch
+from safetensors.torch import save_file
+
+from bimodal.config import TrainConfig
+from bimodal.errors import ModelFolderError
+from bimodal.features.cache import FeatureCache
+from bimodal.manifest import read_manifest
+from bimodal.metrics import count_confusions, unweighted_average_recall
+from bimodal.modelfolder import CARD, GRAPHS, REPORT, WEIGHTS, ModelConfig, SideConfig, save_model_config, write_json
+from bimodal.training.export import export_network, fusion_example
+from bimodal.training.pipeline import STAGES, Prepared, Progress, Trained, prepare_sides, train_stages
+from bimodal.training.rows import Parts, label_rows, split_rows
+from bimodal.training.stages import OnEpoch, Where
+
+CONFIG_USED: Final = "training.json"
+_EXAMPLES: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainReport:
+    """What a training run saw and reached on the speakers that it held out.
+
+    Attributes:
+        train_rows: Utterances trained on.
+        dev_rows: Utterances held out for temperature and early stopping.
+        dropped: Rows left out, by reason.
+        overlaps: What an official split shares between its parts.
+        counts: Training utterances of each emotion.
+        dev_uar: Unweighted average recall on the held-out rows, by stage, 0 to 1; it chose, so it is no headline.
+        parameters: Trained parameters of each stage.
+        versions: Of the libraries.
+    """
+
+    train_rows: int
+    dev_rows: int
+    dropped: dict[str, int]
+    overlaps: list[str]
+    counts: dict[str, int]
+    dev_uar: dict[str, float]
+    parameters: dict[str, int]
+    versions: dict[str, str]
+
+
+def train(
+    manifest: str | Path,
+    out: str | Path,
+    config: TrainConfig,
+    cache: str | Path,
+    *,
+    stages: Sequence[str] = STAGES,
+    progress: Progress = lambda items, label: items,
+    on_epoch: OnEpoch = lambda entry: None,
+) -> Path:
+    """Train the named stages on a manifest and write a model folder.
+
+    Args:
+        manifest: CSV or JSON Lines; `bimodal check` tells what is wrong with one.
+        out: Run folder: `speech/`, `text/`, `fusion/` hold the stages, `model/` the result. Called again, finished
+            stages are loaded, an interrupted one goes on.
+        config: How to train.
+        cache: Folder of the feature cache; shared between runs.
+        stages: `speech`, `text`, `fusion`; the model has the sides of those named.
+        progress: Wraps iterables with a bar.
+        on_epoch: Called after each epoch of any stage.
+
+    Returns:
+        The model folder.
+
+    Raises:
+        BimodalError: What is wrong with the manifest, the recordings, the configuration or the run folder.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    read = read_manifest(Path(manifest))
+    rows = label_rows(read.utterances, config.vocabulary)
+    parts = split_rows(rows, config)
+    with FeatureCache(cache) as features:
+        prepared = prepare_sides(rows, read.folder, config, features, progress, stages)
+        where = Where(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch)
+        trained = train_stages(prepared, parts, config, where, stages)
+    return pack_model(trained, prepared, parts, config, Path(out) / "model")
+
+
+def pack_model(trained: Trained, prepared: Prepared, parts: Parts, config: TrainConfig, folder: Path) -> Path:
+    """Write the model folder: ONNX graphs, weights, configuration, report, card.
+
+    Raises:
+        ModelFolderError: The folder cannot be written, or an exported graph differs from torch.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+        _export_all(trained, prepared, folder)
+        weights = {
+            f"{stage}.{name}": value.detach().cpu().contiguous()
+            for stage, network in trained.networks.items()
+            for name, value in network.state_dict().items()
+        }
+        save_file(weights, folder / WEIGHTS)
+        write_json(folder / CONFIG_USED, config)
+        report = _report(trained, prepared, parts)
+        write_json(folder / REPORT, report)
+        model = save_model_config(folder, _model_config(trained, prepared, parts, config))
+        (folder / CARD).write_text(model_card(model, report), encoding="utf-8")
+    except OSError as error:
+        raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}); free some space") from error
+    return folder
+
+
+def _export_all(trained: Trained, prepared: Prepared, folder: Path) -> None:
+    for stage, network in trained.networks.items():
+        file = folder / GRAPHS[stage]
+        if stage == "fusion":
+            export_network(network, stage, fusion_example(network, len(prepared.rows.emotions)), file)  # type: ignore[arg-type]
+            continue
+        side = prepared.sides[stage]
+        rows = np.flatnonzero(side.present)[:_EXAMPLES].tolist()
+        export_network(network, stage, side.examples.read(rows), file)
+
+
+def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: TrainConfig) -> ModelConfig:
+    rows = prepared.rows
+    counts = np.bincount(rows.targets[parts.train], minlength=len(rows.emotions))
+    return ModelConfig(
+        name=config.name,
+        emotions=rows.emotions,
+        vocabulary=config.vocabulary,
+        priors=tuple((counts / counts.sum()).tolist()),
+        speech=_side_config("speech", trained, prepared),
+        text=_side_config("text", trained, prepared),
+        fusion_temperatures=trained.temperatures.get("fusion", ()),
+        licence=config.licence,
+        trained_on=config.trained_on,
+    )
+
+
+def _side_config(stage: str, trained: Trained, prepared: Prepared) -> SideConfig | None:
+    if stage not in trained.networks:
+        return None
+    width = trained.evidence[stage].embedding.shape[1]
+    return replace(prepared.configs[stage], temperature=trained.temperatures[stage][0], embedding_width=width)
+
+
+def _report(trained: Trained, prepared: Prepared, parts: Parts) -> TrainReport:
+    rows = prepared.rows
+    counts = np.bincount(rows.targets[parts.train], minlength=len(rows.emotions))
+    return TrainReport(
+        train_rows=len(parts.train),
+        dev_rows=len(parts.dev),
+        dropped=dict(rows.dropped),
+        overlaps=[str(overlap) for overlap in parts.overlaps],
+        counts=dict(zip(rows.emotions, counts.tolist(), strict=True)),
+        dev_uar={stage: _dev_uar(stage, trained, prepared, parts) for stage in trained.networks},
+        parameters={
+            stage: sum(parameter.numel() for parameter in network.parameters())
+            for stage, network in trained.networks.items()
+        },
+        versions={"torch": str(torch.__version__), "onnxruntime": onnxruntime.__version__, "numpy": np.__version__},
+    )
+
+
+def _dev_uar(stage: str, trained: Trained, prepared: Prepared, parts: Parts) -> float:
+    dev: Any = parts.dev
+    if stage in prepared.sides:
+        dev = [row for row in parts.dev if prepared.sides[stage].present[row]]
+    predicted = trained.logits[stage][dev].argmax(axis=1)
+    matrix = count_confusions(prepared.rows.targets[dev], predicted, len(prepared.rows.emotions))
+    return round(float(unweighted_average_recall(matrix)), 4) if len(dev) else 0.0
+
+
+def model_card(config: ModelConfig, report: TrainReport) -> str:
+    """The model card: what it is, what it saw, how good, what it must not be used for."""
+    figures = "\n".join(f"| {stage} | {100 * value:.1f} |" for stage, value in report.dev_uar.items())
+    counts = ", ".join(f"{emotion} {count}" for emotion, count in report.counts.items())
+    overlaps = "".join(f"\n- {overlap}" for overlap in report.overlaps) or "\n- none between train and dev speakers"
+    return f"""---
+license: other
+license_name: "{config.licence}"
+library_name: bimodal
+tags: [speech-emotion-recognition, multimodal]
+---
+# {config.name}
+
+Recognises the emotion expressed in speech, as perceived by others, from what is heard and what is said.
+Version {config.version}, revision {config.revision}. Emotions: {", ".join(config.emotions)}.
+
+**Licence of these weights:** {config.licence}
+
+## Training data
+{config.trained_on or "(not described; set trained_on when training)"}
+
+{report.train_rows} utterances trained on ({counts}); {report.dev_rows} held out.
+Shared between the parts of the split:{overlaps}
+
+## Figures on the held-out speakers
+Unweighted average recall, %. These speakers also fitted the temperatures, so the figures are a check and no headline;
+`bimodal evaluate` gives those of other data, with intervals.
+
+| stage | UAR |
+|---|---|
+{figures}
+
+## Limits and forbidden uses
+It hears what resembles its training data; other languages, acted against spontaneous speech, noise and distance all
+cost accuracy. It tells what is expressed, not what is felt, and must not decide anything about a person.
+In the European Union, inferring emotions from voice at work or in education is forbidden except for medical or safety
+reasons (AI Act, Article 5(1)(f)); elsewhere such systems are high-risk, and the persons exposed must be told (Article
+50(3)).
+
+## Configuration
+```json
+{msgspec.json.format(msgspec.json.encode(config), indent=1).decode()}
+```
+"""
