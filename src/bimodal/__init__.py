@@ -1,1 +1,23 @@
 """Recognises the emotion expressed in speech from both what is heard and what is said."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bimodal.recognizer import Recognizer
+    from bimodal.records import Clip, Recognition
+
+__all__ = ["Clip", "Recognition", "Recognizer", "__version__"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import bimodal` costs nothing."""
+    if name == "Recognizer":
+        from bimodal.recognizer import Recognizer
+
+        return Recognizer
+    if name in ("Clip", "Recognition"):
+        from bimodal import records
+
+        return getattr(records, name)
+    raise AttributeError(f"module 'bimodal' has no attribute '{name}'")

@@ -1,0 +1,5 @@
+"""`python -m bimodal`."""
+
+from bimodal.cli import main
+
+main()

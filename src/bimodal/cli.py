@@ -1,0 +1,350 @@
+"""The command line: each command is a typed function; data go to stdout, everything else to stderr."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+
+from bimodal.errors import BimodalError
+
+LAW = (
+    "In the EU, inferring emotions from voice at work or in education is forbidden except for medical or safety "
+    "reasons (AI Act, Art. 5(1)(f)); persons exposed must be told (Art. 50(3))."
+)
+app = typer.Typer(
+    name="bimodal",
+    help="Recognises the emotion expressed in speech, as perceived, from both what is heard and what is said.\n\n"
+    + LAW,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+ManifestFile = Annotated[Path, typer.Argument(help="CSV or JSON Lines, one utterance a line.", metavar="MANIFEST")]
+ModelFolder = Annotated[Path, typer.Argument(help="Model folder, as 'bimodal train' writes it.", metavar="MODEL")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; what it leaves out keeps its default.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="One value, such as speech.epochs=5; repeatable.")]
+CacheFolder = Annotated[
+    Path | None, typer.Option("--cache", help="Feature cache. [default: $BIMODAL_CACHE or ~/.cache]")
+]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="Threads of one operator; 0: one per core.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
+def main() -> None:
+    """Run the command line; exit 0, 1 with one sentence, or 2 for wrong usage."""
+    try:
+        app()
+    except BimodalError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _say("interrupted; what was finished is kept")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+
+
+def _fail(sentence: str) -> NoReturn:
+    _say(f"bimodal: {sentence}")
+    sys.exit(1)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@app.command()
+def prepare(
+    corpus: Annotated[str, typer.Argument(help="ravdess, emodb, meld, ..., or manifest for one's own.")],
+    source: Annotated[Path, typer.Argument(help="Folder (or manifest) as it was downloaded.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write manifest.csv and audio/ to.")],
+) -> None:
+    """Turn a published corpus, or one's own manifest, into a folder that the other commands read."""
+    from bimodal.corpora import prepare_corpus
+
+    manifest = prepare_corpus(corpus, source, out)
+    _say(f"{len(manifest.utterances)} utterances in {manifest.path}; next: bimodal check {manifest.path}")
+
+
+@app.command()
+def check(
+    manifest: ManifestFile,
+    vocabulary: Annotated[
+        str, typer.Option(help="Vocabulary that the labels are mapped to, or a TOML map.")
+    ] = "ekman7",
+    official_split: Annotated[str, typer.Option(help="Accept the overlap of a published split of this name.")] = "",
+    audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Read the header of every recording.")] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Say what a manifest holds, which rows would drop and why, what crosses its splits, what is wrong."""
+    from bimodal.checking import check_manifest, describe
+    from bimodal.labels import emotion_map, read_emotion_map
+
+    chosen = read_emotion_map(Path(vocabulary)) if vocabulary.endswith(".toml") else emotion_map(vocabulary)
+    report = check_manifest(
+        manifest,
+        emotion_map=chosen,
+        official_split=official_split or None,
+        probe_audio=audio,
+        progress=lambda items: _bar(items, "recordings", quiet),
+    )
+    typer.echo(describe(report))
+    if report.problems:
+        sys.exit(1)
+
+
+@app.command()
+def train(
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="[speech|text|fusion] MANIFEST OUT", help="One stage, or all; run folder.")
+    ],
+    config: ConfigFile = None,
+    settings: Settings = None,
+    cache: CacheFolder = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model: the speech stage, the text stage, the fusion stage, or all of them; restartable."""
+    from bimodal.config import TrainConfig, read_config
+
+    stages, manifest, out = _stages(arguments)
+    train_all = _training().train
+    resolved = read_config(TrainConfig(), config, settings or ())
+    folder = cache or default_cache()
+    _say(f"feature cache {folder}: {_megabytes(folder)} before")
+    with _epochs(quiet) as on_epoch:
+        model = train_all(
+            manifest,
+            out,
+            resolved,
+            folder,
+            stages=stages,
+            progress=lambda items, label: _bar(items, label, quiet),
+            on_epoch=on_epoch,
+        )
+    _say(f"feature cache {folder}: {_megabytes(folder)} after")
+    _say(f"model in {model} (licence: {resolved.licence}); next: bimodal evaluate {manifest} --model {model}")
+
+
+def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:
+    """Stages, manifest and run folder from `[STAGE] MANIFEST OUT`."""
+    named = arguments[0] if arguments[0] in ("speech", "text", "fusion", "all") and len(arguments) == 3 else "all"
+    rest = arguments[1:] if len(arguments) == 3 and arguments[0] == named else arguments
+    if len(rest) != 2:
+        raise typer.BadParameter("expected [speech|text|fusion] MANIFEST OUT", param_hint="arguments")
+    return ("speech", "text", "fusion") if named == "all" else (named,), rest[0], rest[1]
+
+
+def _training() -> Any:
+    """The module that trains, or a sentence that says how to get what it needs."""
+    try:
+        from bimodal.training import packing
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("bimodal"):
+            raise
+        raise BimodalError(f"training needs '{error.name}': pip install 'bimodal-emotion[train]'") from error
+    return packing
+
+
+@app.command()
+def evaluate(
+    manifest: ManifestFile,
+    model: Annotated[Path | None, typer.Option(help="Model folder to evaluate.")] = None,
+    folds: Annotated[str, typer.Option(help="Or train and test per fold: 'loso', a number, or a column name.")] = "",
+    split: Annotated[
+        str, typer.Option(help="Rows to test a model on. [default: test where there is one, else all]")
+    ] = "",
+    cluster: Annotated[
+        str, typer.Option(help="What intervals are clustered by: speaker, dialogue or utterance.")
+    ] = "speaker",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.json, report.md, report.png, predictions.csv.")
+    ] = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    cache: CacheFolder = None,
+    threads: Threads = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model, or a configuration over folds: speech alone, text alone, late fusion and fused side by side."""
+    from bimodal.evaluation import describe, evaluate, write_report
+    from bimodal.evaluation.running import evaluate_folds, evaluate_model
+
+    if (model is None) == (not folds):
+        raise typer.BadParameter("give either --model or --folds", param_hint="--model/--folds")
+
+    def progress(items: Iterable[Any], label: str) -> Iterable[Any]:
+        return _bar(items, label, quiet)
+
+    if model is not None:
+        predictions, notes = evaluate_model(
+            model, manifest, split=split, cluster=cluster, threads=threads, progress=progress
+        )
+    else:
+        from bimodal.config import TrainConfig, read_config
+
+        _training()
+        resolved = read_config(TrainConfig(), config, settings or ())
+        predictions, notes = evaluate_folds(
+            manifest, folds, resolved, cache or default_cache(), cluster=cluster, progress=progress
+        )
+    report = evaluate(predictions, title=str(manifest), notes=notes)
+    typer.echo(describe(report))
+    if out is not None:
+        write_report(out, report, predictions)
+        _say(f"written to {out}")
+
+
+@app.command()
+def recognize(
+    model: ModelFolder,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Recordings; none with --text alone.")] = None,
+    text: Annotated[str | None, typer.Option(help="The words that are said.")] = None,
+    form: Annotated[
+        Literal["table", "jsonl"], typer.Option("--format", help="For people, or one JSON object a line.")
+    ] = "table",
+    threads: Threads = 0,
+) -> None:
+    """Recognise the emotion expressed in recordings, in words, or in both."""
+    from bimodal.recognizer import Recognizer
+    from bimodal.records import Clip
+
+    recognizer = Recognizer(model, threads=threads)
+    _say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
+    if text is not None and paths and len(paths) > 1:
+        raise typer.BadParameter("--text goes with one recording; use 'bimodal extract' or a manifest for many")
+    failed = False
+    for path in paths or [None]:
+        try:
+            result = recognizer.recognize_batch([Clip(audio=path, transcript=text)])[0]
+        except BimodalError as error:
+            _say(f"bimodal: {error}")
+            failed = True
+            continue
+        typer.echo(_json_line(result, path) if form == "jsonl" else _for_people(result, path))
+    if failed:
+        sys.exit(1)
+
+
+def _json_line(result: Any, path: Path | None) -> str:
+    import msgspec
+
+    return msgspec.json.encode({"path": None if path is None else str(path), **result.to_dict()}).decode()
+
+
+def _for_people(result: Any, path: Path | None) -> str:
+    """One result as lines: what, how sure, and what each side said."""
+    lines = [f"{path or 'words alone'}: {result.emotion or f'no answer ({result.reason})'}"]
+    columns = {"all": result.scores, "voice": result.speech_scores, "words": result.text_scores}
+    known = {name: scores for name, scores in columns.items() if scores is not None}
+    lines.append(" " * 14 + "".join(f"{name:>8}" for name in known))
+    for emotion in sorted(result.scores, key=lambda name: -result.scores[name]):
+        lines.append(f"  {emotion:<12}" + "".join(f"{scores[emotion]:8.2f}" for scores in known.values()))
+    if result.gate is not None:
+        lines.append(f"  the voice counted {100 * result.gate:.0f} %, the words {100 - 100 * result.gate:.0f} %")
+    return "\n".join(lines)
+
+
+@app.command()
+def extract(
+    model: ModelFolder,
+    manifest: ManifestFile,
+    out: Annotated[Path, typer.Argument(help="File to write: .safetensors or .npz, with one row per utterance.")],
+    threads: Threads = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write the emotion embeddings and logits of every utterance, for use in other programs."""
+    from bimodal.evaluation.running import extract_manifest
+
+    names = extract_manifest(
+        model, manifest, out, threads=threads, progress=lambda items, label: _bar(items, label, quiet)
+    )
+    _say(f"{out}: {', '.join(names)}")
+
+
+@app.command()
+def cache(
+    folder: CacheFolder = None, clear: Annotated[bool, typer.Option("--clear", help="Delete what it holds.")] = False
+) -> None:
+    """Show the feature cache's size, or empty it."""
+    from bimodal.features.cache import FeatureCache
+
+    place = folder or default_cache()
+    held = FeatureCache(place)
+    if clear:
+        typer.echo(f"{place}: {held.clear() / 1e6:.1f} MB freed")
+    else:
+        typer.echo(f"{place}: {len(held)} entries, {held.size / 1e6:.1f} MB")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Argument(help="Folder for corpus, model and report; a second call goes on.")] = Path(
+        "demo"
+    ),
+    size: Annotated[int, typer.Option(min=60, help="Utterances that are spoken.")] = 720,
+    threads: Threads = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Speak a small synthetic corpus, train all three stages on it, evaluate, recognise: the whole path in minutes."""
+    _training()
+    from bimodal.demo import run_demo
+
+    with _epochs(quiet) as on_epoch:
+        run_demo(
+            out,
+            size=size,
+            threads=threads,
+            say=typer.echo,
+            progress=lambda items, label: _bar(items, label, quiet),
+            on_epoch=on_epoch,
+        )
+
+
+def default_cache() -> Path:
+    """Folder of the feature cache: `$BIMODAL_CACHE`, else below the user's cache folder."""
+    named = os.environ.get("BIMODAL_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bimodal" / "features"
+
+
+def _megabytes(folder: Path) -> str:
+    return (
+        f"{sum(file.stat().st_size for file in folder.glob('*.safetensors')) / 1e6:.1f} MB"
+        if folder.is_dir()
+        else "empty"
+    )
+
+
+def _bar(items: Iterable[Any], label: str, quiet: bool) -> Iterable[Any]:
+    """A progress bar with rate and remaining time on stderr."""
+    from tqdm import tqdm
+
+    bar: Iterable[Any] = tqdm(items, desc=label, file=sys.stderr, disable=quiet, dynamic_ncols=True, delay=0.5)
+    return bar
+
+
+@contextmanager
+def _epochs(quiet: bool) -> Iterator[Any]:
+    """A counter of training epochs with the loss of the last one."""
+    from tqdm import tqdm
+
+    with tqdm(desc="training", unit=" epochs", file=sys.stderr, disable=quiet, dynamic_ncols=True, delay=0.5) as bar:
+
+        def on_epoch(entry: dict[str, float]) -> None:
+            bar.set_postfix(loss=f"{entry['loss']:.3f}", refresh=False)
+            bar.update()
+
+        yield on_epoch
+
+
+if __name__ == "__main__":
+    main()
