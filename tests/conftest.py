@@ -1,9 +1,12 @@
 """Fixtures that any test may use."""
 
+import csv
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,59 @@ def corpus_data() -> Path:
             pytest.fail(complaint)
         pytest.skip(complaint)
     return folder
+
+
+WORDS = {
+    "anger": ["Stop that at once!", "I have had enough of you.", "Get out of my house!"],
+    "happiness": ["What a lovely day!", "I am so glad you came.", "We won, we really won!"],
+    "sadness": ["I miss him every day.", "Nothing will bring her back.", "I feel so alone."],
+}
+"""Words of the tiny corpus."""
+
+
+def write_tiny_corpus(folder: Path, *, speakers: int = 6, per_emotion: int = 3) -> Path:
+    """A few tones of half a second whose pitch and vibrato depend on the emotion, with words; gives the manifest."""
+    rng = np.random.default_rng(0)
+    (folder / "audio").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for speaker in range(speakers):
+        for number, (emotion, sentences) in enumerate(WORDS.items()):
+            for take in range(per_emotion):
+                time = np.arange(8000) / 16_000
+                pitch = (110 + 15 * speaker) * (1 + 0.4 * number)
+                tone = np.sin(2 * np.pi * pitch * time + (1 + 3 * number) * np.sin(2 * np.pi * (3 + 2 * number) * time))
+                signal = 0.2 * tone + 0.02 * rng.normal(size=len(time))
+                name = f"audio/s{speaker}-{emotion}-{take}.wav"
+                soundfile.write(folder / name, signal.astype(np.float32), 16_000, subtype="FLOAT")
+                rows.append([name, sentences[take % 3], emotion, f"s{speaker}", "test" if speaker == 0 else "train"])
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["path", "transcript", "emotion", "speaker", "split"], *rows])
+    return folder / "manifest.csv"
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifest of the tiny corpus; read only."""
+    return write_tiny_corpus(tmp_path_factory.mktemp("tiny"))
+
+
+FAST = (
+    "speech.epochs=2",
+    "speech.steps=40",
+    "speech.components=0",
+    "speech.heads=2",
+    "text.steps=40",
+    "fusion.steps=20",
+)
+"""Settings under which the tiny corpus trains in seconds."""
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Model folder trained on the tiny corpus; read only, copy it to damage it."""
+    from bimodal.config import TrainConfig, read_config
+    from bimodal.training.packing import train
+
+    run = tmp_path_factory.mktemp("run")
+    config = read_config(TrainConfig(), settings=[*FAST, "fusion.parts=2", "threads=1", "name=tiny"])
+    return train(tiny_manifest, run, config, tmp_path_factory.mktemp("cache"))

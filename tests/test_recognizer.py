@@ -1,0 +1,152 @@
+"""Recognition: batch = single, modalities may be missing, silence abstains, an altered model is refused."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bimodal import Clip, Recognizer
+from bimodal.audio import read_audio
+from bimodal.errors import AudioError, BimodalError, ModelFolderError
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny_model: Path) -> Recognizer:
+    return Recognizer(tiny_model, threads=1)
+
+
+@pytest.fixture(scope="module")
+def recording(tiny_manifest: Path) -> Path:
+    return tiny_manifest.parent / "audio" / "s0-anger-0.wav"
+
+
+def test_scores_sum_to_one_and_the_emotion_is_the_most_probable(recognizer, recording):
+    result = recognizer.recognize(recording, transcript="Stop that at once!")
+    for scores in (result.scores, result.speech_scores, result.text_scores):
+        assert sum(scores.values()) == pytest.approx(1, abs=1e-5)
+    assert result.emotion == max(result.scores, key=result.scores.__getitem__)
+    assert 0 < result.gate < 1
+    assert (result.start, result.end) == (0.0, 0.5)
+
+
+def test_a_batch_gives_what_single_calls_give(recognizer, tiny_manifest):
+    files = sorted((tiny_manifest.parent / "audio").glob("s0-*.wav"))
+    clips = [Clip(audio=file, transcript="some words" * (1 + i) if i % 2 else None) for i, file in enumerate(files)]
+    clips.append(Clip(transcript="words alone"))
+    for clip, together in zip(clips, recognizer.recognize_batch(clips), strict=True):
+        alone = recognizer.recognize_batch([clip])[0]
+        assert together.emotion == alone.emotion
+        assert list(together.scores.values()) == pytest.approx(list(alone.scores.values()), abs=1e-4)
+
+
+def test_a_file_and_its_samples_give_the_same(recognizer, recording):
+    signal, rate = read_audio(recording)
+    assert recognizer.recognize(recording).scores == recognizer.recognize(signal, sampling_rate=rate).scores
+
+
+def test_gain_does_not_matter(recognizer, recording):
+    signal, rate = read_audio(recording)
+    loud, quiet = (recognizer.recognize(signal * gain, sampling_rate=rate) for gain in (4.0, 0.25))
+    assert list(loud.scores.values()) == pytest.approx(list(quiet.scores.values()), abs=1e-3)
+
+
+def test_one_side_alone_is_enough(recognizer, recording):
+    voice, words = recognizer.recognize(recording), recognizer.recognize(transcript="I am so glad")
+    assert voice.text_scores is None and voice.gate is None and voice.transcript is None
+    assert words.speech_scores is None and words.gate is None and words.start is None
+
+
+def test_blank_words_are_absent(recognizer, recording):
+    assert recognizer.recognize(recording, transcript=" \n").scores == recognizer.recognize(recording).scores
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(1.0, "silent"), (0.01, "shorter")])
+def test_silence_and_scraps_are_not_judged(recognizer, seconds, reason):
+    result = recognizer.recognize(np.zeros(int(16_000 * seconds), np.float32), sampling_rate=16_000)
+    assert result.abstained and result.emotion is None and reason in result.reason
+
+
+def test_silence_with_words_is_judged_by_the_words(recognizer):
+    both = recognizer.recognize(np.zeros(16_000, np.float32), sampling_rate=16_000, transcript="I am so glad")
+    assert both.scores == recognizer.recognize(transcript="I am so glad").scores
+
+
+def test_nothing_to_recognise_is_said(recognizer):
+    with pytest.raises(BimodalError, match="give a recording, words, or both"):
+        recognizer.recognize()
+
+
+def test_a_signal_needs_its_sampling_rate(recognizer):
+    with pytest.raises(BimodalError, match="sampling_rate"):
+        recognizer.recognize(np.ones(16_000, np.float32))
+
+
+def test_nan_samples_are_refused(recognizer):
+    with pytest.raises(AudioError, match="NaN"):
+        recognizer.recognize(np.full(16_000, np.nan, np.float32), sampling_rate=16_000)
+
+
+def test_embeddings_of_a_missing_side_are_nan(recognizer, recording):
+    found = recognizer.extract([Clip(audio=recording), Clip(transcript="hello")])
+    assert np.isnan(found.text[0]).all() and np.isnan(found.speech[1]).all()
+    assert np.isfinite(found.fused).all()
+    assert np.linalg.norm(found.speech[0]) == pytest.approx(1, abs=1e-4)
+
+
+def test_recognition_imports_no_torch(tiny_model, recording):
+    code = (
+        "import sys, bimodal; r = bimodal.Recognizer(sys.argv[1]).recognize(sys.argv[2], transcript='hi'); "
+        "assert not {'torch', 'transformers', 'sklearn', 'onnx'} & set(sys.modules); print(r.emotion)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tiny_model, recording], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() in ("anger", "happiness", "sadness")
+
+
+@pytest.mark.parametrize("name", ["speech.onnx", "text.onnx", "fusion.onnx", "weights.safetensors", "report.json"])
+def test_a_missing_or_altered_file_is_refused(tiny_model, tmp_path, name):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelFolderError, match=f"{name}: altered"):
+        Recognizer(folder)
+    (folder / name).unlink()
+    with pytest.raises(ModelFolderError, match=f"{name}: missing"):
+        Recognizer(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"schema": 99}, "schema 99, expected 1"),
+        ({"files": {"../../etc/passwd": "0"}}, "outside its folder"),
+        ({"emotions": ["anger"]}, "1 emotions"),
+        ({"emotions": 3}, "damaged"),
+    ],
+)
+def test_a_strange_configuration_is_refused(tiny_model, tmp_path, change, sentence):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(ModelFolderError, match=sentence):
+        Recognizer(folder)
+
+
+def test_another_backbone_is_refused(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["text"]["backbone_digest"] = "0" * 64
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelFolderError, match="another version of the backbone"):
+        Recognizer(folder).recognize(transcript="hello")
+
+
+def test_no_model_folder_is_said(tmp_path):
+    with pytest.raises(ModelFolderError, match="no model folder"):
+        Recognizer(tmp_path)
