@@ -175,7 +175,7 @@ def evaluate(
 ) -> None:
     """Measure a model, or a configuration over folds: speech alone, text alone, late fusion and fused side by side."""
     from bimodal.evaluation import describe, evaluate, write_report
-    from bimodal.evaluation.running import evaluate_folds, evaluate_model
+    from bimodal.evaluation.protocols import evaluate_folds, evaluate_model
 
     if (model is None) == (not folds):
         raise typer.BadParameter("give either --model or --folds", param_hint="--model/--folds")
@@ -221,7 +221,8 @@ def recognize(
     if text is not None and paths and len(paths) > 1:
         raise typer.BadParameter("--text goes with one recording; use 'bimodal extract' or a manifest for many")
     failed = False
-    for path in paths or [None]:
+    wanted: list[Path | None] = [*paths] if paths else [None]
+    for path in wanted:
         try:
             result = recognizer.recognize_batch([Clip(audio=path, transcript=text)])[0]
         except BimodalError as error:
@@ -261,7 +262,7 @@ def extract(
     quiet: Quiet = False,
 ) -> None:
     """Write the emotion embeddings and logits of every utterance, for use in other programs."""
-    from bimodal.evaluation.running import extract_manifest
+    from bimodal.evaluation.protocols import extract_manifest
 
     names = extract_manifest(
         model, manifest, out, threads=threads, progress=lambda items, label: _bar(items, label, quiet)

@@ -9,7 +9,7 @@ import numpy as np
 from bimodal.config import SpeechConfig, TrainConfig
 from bimodal.corpora import spoken
 from bimodal.evaluation import Predictions, describe, evaluate, write_report
-from bimodal.evaluation.running import evaluate_model
+from bimodal.evaluation.protocols import evaluate_model
 from bimodal.recognizer import Recognizer
 from bimodal.training.packing import train
 

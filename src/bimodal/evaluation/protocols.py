@@ -1,0 +1,295 @@
+"""Protocols: a model over a manifest; a configuration over folds. What is reported never chose anything."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.config import TrainConfig
+from bimodal.errors import BimodalError, SplitError
+from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
+from bimodal.manifest import feature_matrix, read_manifest
+from bimodal.metrics import softmax
+from bimodal.recognizer import Findings, Recognizer
+from bimodal.records import Clip, Manifest, Recognition, Utterance
+from bimodal.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
+from bimodal.training.rows import LabelledRows, Parts, label_rows
+
+Progress = Callable[[Iterable[Any], str], Iterable[Any]]
+Notes = tuple[str, ...]
+_AT_ONCE: Final = 16
+_LEAST_PRIOR: Final = 1e-6
+
+
+def plain(items: Iterable[Any], label: str) -> Iterable[Any]:
+    """No progress bar."""
+    return items
+
+
+def evaluate_model(
+    model: str | Path,
+    manifest: str | Path,
+    *,
+    split: str = "",
+    cluster: str = "speaker",
+    threads: int = 0,
+    progress: Progress = plain,
+) -> tuple[Predictions, Notes]:
+    """What a model says of the labelled utterances of a manifest.
+
+    Args:
+        model: Model folder.
+        manifest: CSV or JSON Lines.
+        split: Rows to take; empty for `test` where there is such a split, else all.
+        cluster: What belongs together: `speaker`, `dialogue`, `utterance`.
+        threads: As in `Recognizer`.
+        progress: Wraps iterables with a bar.
+
+    Returns:
+        Predictions of speech alone, text alone, late fusion and fused; sentences about what was left out.
+
+    Raises:
+        BimodalError: What is wrong with model, manifest, or a recording.
+    """
+    recognizer = Recognizer(model, threads=threads)
+    read = read_manifest(Path(manifest))
+    utterances, notes = _chosen(read, split)
+    rows = label_rows(utterances, recognizer.config.vocabulary, recognizer.emotions)
+    clips = manifest_clips(recognizer, read, rows.utterances)
+    results: list[Recognition] = []
+    for first in progress(range(0, len(clips), _AT_ONCE), "recognising"):
+        results += recognizer.recognize_batch(clips[first : first + _AT_ONCE])
+    systems = {
+        "speech": _stacked([result.speech_scores for result in results], recognizer),
+        "text": _stacked([result.text_scores for result in results], recognizer),
+        "fused": _stacked([None if result.abstained else result.scores for result in results], recognizer),
+    }
+    notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
+    return _predictions(rows, systems, np.array(recognizer.config.priors), cluster), tuple(notes)
+
+
+def _chosen(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]:
+    """The utterances of a split and a note that says which."""
+    known = {utterance.split for utterance in read.utterances}
+    wanted = split or ("test" if "test" in known else "")
+    if not wanted:
+        return list(read.utterances), []
+    if wanted not in known:
+        raise SplitError(f"{read.path}: no split '{wanted}', expected one of {sorted(name for name in known if name)}")
+    return [utterance for utterance in read.utterances if utterance.split == wanted], [f"split '{wanted}'"]
+
+
+def manifest_clips(recognizer: Recognizer, read: Manifest, utterances: Sequence[Utterance]) -> list[Clip]:
+    """Clips of a manifest's utterances, with the columns that the model takes for speech."""
+    names = () if recognizer.config.speech is None else recognizer.config.speech.columns
+    columns: Any = feature_matrix(utterances, names) if names else [None] * len(utterances)
+    return [
+        Clip(
+            audio=None if utterance.path is None or names else read.folder / utterance.path,
+            transcript=utterance.transcript,
+            start=utterance.start,
+            end=utterance.end,
+            columns=None if values is None or np.isnan(values).all() else values,
+            speaker=utterance.speaker,
+        )
+        for utterance, values in zip(utterances, columns, strict=True)
+    ]
+
+
+def _stacked(scores: Sequence[Any], recognizer: Recognizer) -> npt.NDArray[np.float64]:
+    """Scores (N, C), NaN where absent."""
+    absent = [np.nan] * len(recognizer.emotions)
+    return np.array([absent if row is None else [row[name] for name in recognizer.emotions] for row in scores])
+
+
+def _predictions(
+    rows: LabelledRows, systems: dict[str, npt.NDArray[Any]], priors: npt.NDArray[Any], cluster: str
+) -> Predictions:
+    """Predictions with late fusion beside the others; a system without any row is left out."""
+    known = {name: scores for name, scores in systems.items() if not np.isnan(scores).all()}
+    if "speech" in known and "text" in known:
+        share = np.maximum(priors, _LEAST_PRIOR)
+        known["late"] = late_fusion(known["speech"], known["text"], share / share.sum())
+    else:
+        known.pop("fused", None)
+    names, values = _clusters(rows.utterances, cluster)
+    extra = {name for utterance in rows.utterances for name in utterance.extra if ":" not in name}
+    columns = {"speaker", "transcript", *extra} - {"id", "truth", "speech", "text", "late", "fused"}
+    return Predictions(
+        ids=tuple(utterance.id for utterance in rows.utterances),
+        targets=rows.targets,
+        emotions=rows.emotions,
+        clusters=values,
+        cluster_name=names,
+        scores=known,
+        extra={name: tuple(_cell(utterance, name) for utterance in rows.utterances) for name in sorted(columns)},
+    )
+
+
+def _cell(utterance: Utterance, name: str) -> str | None:
+    return getattr(utterance, name) if name in ("speaker", "transcript") else utterance.extra.get(name)
+
+
+def _clusters(utterances: Sequence[Utterance], cluster: str) -> tuple[ClusterName, tuple[str, ...]]:
+    """What is resampled as one; utterances themselves where any lacks the wanted column."""
+    if cluster not in ("speaker", "dialogue", "utterance"):
+        raise BimodalError(f"intervals cannot be clustered by '{cluster}', expected speaker, dialogue or utterance")
+    values = [utterance.id if cluster == "utterance" else getattr(utterance, cluster) for utterance in utterances]
+    if any(value is None for value in values):
+        return "utterance", tuple(utterance.id for utterance in utterances)
+    return cluster, tuple(values)  # type: ignore[return-value]
+
+
+def make_folds(rows: LabelledRows, folds: str, seed: int = 0) -> tuple[Fold, ...]:
+    """Folds by name: `loso`, a number of folds, or a manifest column that names each row's fold.
+
+    Raises:
+        SplitError: Speakers are unknown, or cross the folds of a column.
+    """
+    speakers = [utterance.speaker for utterance in rows.utterances]
+    if folds == "loso" or folds.isdigit():
+        return speaker_folds(speakers, "loso" if folds == "loso" else int(folds), seed=seed)
+    named: dict[str, set[str]] = {}
+    for utterance in rows.utterances:
+        fold = utterance.extra.get(folds)
+        if fold is None or utterance.speaker is None:
+            raise SplitError(f"utterance '{utterance.id}' has no {'speaker' if fold else f'column {folds!r}'}")
+        named.setdefault(fold, set()).add(utterance.speaker)
+    return named_folds(speakers, dict(sorted(named.items())))
+
+
+def evaluate_folds(
+    manifest: str | Path,
+    folds: str,
+    config: TrainConfig,
+    cache: str | Path,
+    *,
+    cluster: str = "speaker",
+    progress: Progress = plain,
+) -> tuple[Predictions, Notes]:
+    """Train and test a configuration per fold over a manifest, pooled.
+
+    Args:
+        manifest: CSV or JSON Lines.
+        folds: As in `make_folds`.
+        config: How to train; dev speakers are taken from each fold's training part.
+        cache: Folder of the feature cache.
+        cluster: As in `evaluate_model`.
+        progress: Wraps iterables with a bar.
+
+    Raises:
+        BimodalError: What is wrong with the manifest, a recording, or the folds.
+    """
+    from bimodal.features.cache import FeatureCache
+    from bimodal.training.pipeline import prepare_sides
+
+    read = read_manifest(Path(manifest))
+    rows = label_rows(read.utterances, config.vocabulary)
+    chosen = make_folds(rows, folds, config.seed)
+    with FeatureCache(cache) as features:
+        prepared = prepare_sides(rows, read.folder, config, features, progress)
+        parts = [cross_validate_fold(prepared, fold, config, cluster) for fold in progress(chosen, "folds")]
+    notes = [f"{len(chosen)} folds ({folds}), seed {config.seed}; each fold's dev speakers come from its training part"]
+    notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
+    train, test = ([rows.utterances[row].transcript for row in part] for part in (chosen[0].train, chosen[0].test))
+    overlap = count_text_overlap(train, test, "texts in the first fold's train and test")
+    return concatenate(*parts), (*notes, str(overlap))
+
+
+def cross_validate_fold(prepared: Any, fold: Fold, config: TrainConfig, cluster: str = "speaker") -> Predictions:
+    """Train on one fold's training rows alone and predict its test rows.
+
+    Raises:
+        SplitError: A speaker stands on both sides, or no dev speakers can be held out.
+    """
+    from bimodal.training.pipeline import train_stages
+    from bimodal.training.stages import Where
+
+    rows: LabelledRows = prepared.rows
+    speakers = [utterance.speaker for utterance in rows.utterances]
+    if config.split_by == "speaker":
+        train, test = ([speakers[row] for row in part] for part in (fold.train, fold.test))
+        check_disjoint(train, test, f"speakers in train and test of fold {fold.name}", config.official_split or None)
+    parts = _inner_parts(rows, fold, config)
+    trained = train_stages(prepared, parts, config, Where(seed=config.seed, device=config.device))
+    systems = fold_scores(trained, prepared, list(fold.test))
+    counts = np.bincount(rows.targets[parts.train], minlength=len(rows.emotions))
+    return _predictions(rows.subset(fold.test), systems, counts / counts.sum(), cluster)
+
+
+def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
+    """Dev speakers out of a fold's training rows; none where `dev_share` is 0."""
+    if not config.dev_share:
+        return Parts(train=list(fold.train), dev=[], overlaps=())
+    held = inner_dev(
+        [rows.utterances[row].speaker for row in fold.train],
+        [rows.emotions[rows.targets[row]] for row in fold.train],
+        share=config.dev_share,
+        seed=config.seed,
+        by=config.split_by,
+    )
+    dev = [fold.train[row] for row in held]
+    return Parts(train=sorted(set(fold.train) - set(dev)), dev=dev, overlaps=())
+
+
+def fold_scores(trained: Any, prepared: Any, rows: Sequence[int]) -> dict[str, npt.NDArray[np.float64]]:
+    """Calibrated scores (n, C) of some rows by system, NaN where a side is absent."""
+    chosen = list(rows)
+    present = {name: side.present[chosen] for name, side in prepared.sides.items()}
+    systems = {}
+    for name, here in present.items():
+        scores = softmax(trained.logits[name][chosen], trained.temperatures[name][0])
+        systems[name] = np.where(here[:, None], scores, np.nan)
+    if "fusion" in trained.logits:
+        case = np.where(present["speech"], np.where(present["text"], 0, 1), 2)
+        temperature = np.array(trained.temperatures["fusion"])[case]
+        scores = softmax(trained.logits["fusion"][chosen] / temperature[:, None])
+        systems["fused"] = np.where((present["speech"] | present["text"])[:, None], scores, np.nan)
+    return systems
+
+
+def extract_manifest(
+    model: str | Path, manifest: str | Path, out: str | Path, *, threads: int = 0, progress: Progress = plain
+) -> tuple[str, ...]:
+    """Write embeddings and logits of every utterance of a manifest; rows in its order, NaN where a side is absent.
+
+    Args:
+        model: Model folder.
+        manifest: CSV or JSON Lines; labels are not needed.
+        out: `.safetensors` or `.npz`.
+        threads: As in `Recognizer`.
+        progress: Wraps iterables with a bar.
+
+    Returns:
+        Names and shapes of the arrays.
+
+    Raises:
+        BimodalError: What is wrong with model, manifest, a recording, or the file's ending.
+    """
+    out = Path(out)
+    if out.suffix not in (".safetensors", ".npz"):
+        raise BimodalError(f"{out}: expected a name that ends in .safetensors or .npz")
+    recognizer = Recognizer(model, threads=threads)
+    read = read_manifest(Path(manifest))
+    clips = manifest_clips(recognizer, read, read.utterances)
+    found: list[Findings] = []
+    for first in progress(range(0, len(clips), _AT_ONCE), "extracting"):
+        found.append(recognizer.extract(clips[first : first + _AT_ONCE]))
+    names = [name for name in Findings.__dataclass_fields__ if getattr(found[0], name) is not None]
+    arrays = {name: np.concatenate([getattr(part, name) for part in found]) for name in names}
+    _write_arrays(out, arrays, [utterance.id for utterance in read.utterances])
+    return tuple(f"{name} {array.shape}" for name, array in arrays.items())
+
+
+def _write_arrays(out: Path, arrays: dict[str, npt.NDArray[Any]], ids: list[str]) -> None:
+    """Arrays and the utterances' ids in one file."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        np.savez(out, **{"ids": np.array(ids), **arrays})  # type: ignore[arg-type]
+        return
+    import msgspec
+    from safetensors.numpy import save_file
+
+    save_file(arrays, out, metadata={"ids": msgspec.json.encode(ids).decode()})
