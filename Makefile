@@ -1,0 +1,29 @@
+PYTHON ?= python3
+THREADS ?= 2
+
+.PHONY: check format test types lint lock demo benchmarks
+
+check: lint types test  ## What CI runs
+
+lint:
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+
+types:
+	$(PYTHON) -m mypy
+
+test:
+	OMP_NUM_THREADS=$(THREADS) $(PYTHON) -m pytest -q --durations=10
+
+format:
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+lock:  ## Write constraints.txt anew from the open ranges of pyproject.toml
+	sh scripts/lock.sh
+
+demo:
+	$(PYTHON) -m bimodal demo
+
+benchmarks:  ## Real corpora; BIMODAL_DATA names their folder
+	$(PYTHON) -m benchmarks.run
