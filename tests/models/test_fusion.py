@@ -69,6 +69,25 @@ def test_training_starts_at_late_fusion():
     assert gate.tolist() == [0.5] * 6
 
 
+def test_late_fusion_at_the_start_divides_by_the_prior():
+    given, fusion = inputs([[1.0, 1.0]] * 6), network()
+    fusion.set_prior(torch.tensor([60, 25, 15, 0]))
+    prior = torch.tensor([60, 25, 15, 1]) / 101
+    with torch.inference_mode():
+        logits = fusion(**given)[1]
+    late = torch.softmax(given["speech_logits"], 1) * torch.softmax(given["text_logits"], 1) / prior
+    assert torch.softmax(logits, 1) == pytest.approx(late / late.sum(1, keepdim=True), abs=1e-5)
+
+
+def test_a_side_that_knows_the_prior_only_changes_nothing_at_the_start():
+    given, fusion = inputs([[1.0, 1.0]] * 6), network()
+    fusion.set_prior(torch.tensor([60, 25, 15, 5]))
+    given["speech_logits"] = fusion.log_prior.expand(6, -1)
+    with torch.inference_mode():
+        logits = fusion(**given)[1]
+    assert torch.softmax(logits, 1) == pytest.approx(torch.softmax(given["text_logits"], 1), abs=1e-5)
+
+
 def test_the_embedding_has_unit_length_and_the_gate_lies_between_0_and_1():
     given = inputs([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]] * 3)
     with torch.inference_mode():

@@ -54,13 +54,37 @@ def evaluate_model(
         BimodalError: What is wrong with model, manifest, or a recording.
     """
     recognizer = Recognizer(model, threads=threads)
-    read = read_manifest(Path(manifest))
+    return predict_model(recognizer, read_manifest(Path(manifest)), split=split, cluster=cluster, progress=progress)
+
+
+def predict_model(
+    recognizer: Recognizer,
+    read: Manifest,
+    *,
+    split: str = "",
+    cluster: str = "speaker",
+    batch: int = _AT_ONCE,
+    progress: Progress = plain,
+) -> tuple[Predictions, Notes]:
+    """As `evaluate_model`, of a model and a manifest that are at hand; memory grows with the batch alone.
+
+    Args:
+        recognizer: The model.
+        read: The manifest; what the model takes for speech are its recordings or its columns.
+        split: As in `evaluate_model`.
+        cluster: As in `evaluate_model`.
+        batch: Utterances that are recognised at once.
+        progress: Wraps iterables with a bar.
+
+    Raises:
+        BimodalError: What is wrong with the manifest, or a recording.
+    """
     utterances, notes = _chosen(read, split)
     rows = label_rows(utterances, recognizer.config.vocabulary, recognizer.emotions)
     clips = manifest_clips(recognizer, read, rows.utterances)
     results: list[Recognition] = []
-    for first in progress(range(0, len(clips), _AT_ONCE), "recognising"):
-        results += recognizer.recognize_batch(clips[first : first + _AT_ONCE])
+    for first in progress(range(0, len(clips), batch), "recognising"):
+        results += recognizer.recognize_batch(clips[first : first + batch])
     systems = {
         "speech": _stacked([result.speech_scores for result in results], recognizer),
         "text": _stacked([result.text_scores for result in results], recognizer),
@@ -190,12 +214,36 @@ def evaluate_folds(
     chosen = make_folds(rows, folds, config.seed)
     with FeatureCache(cache) as features:
         prepared = prepare_sides(rows, read.folder, config, features, progress)
-        parts = [cross_validate_fold(prepared, fold, config, cluster) for fold in progress(chosen, "folds")]
+        pooled = cross_validate(prepared, chosen, config, cluster=cluster, progress=progress)
     notes = [f"{len(chosen)} folds ({folds}), seed {config.seed}; each fold's dev speakers come from its training part"]
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
     train, test = ([rows.utterances[row].transcript for row in part] for part in (chosen[0].train, chosen[0].test))
     overlap = count_text_overlap(train, test, "texts in the first fold's train and test")
-    return concatenate(*parts), (*notes, str(overlap))
+    return pooled, (*notes, str(overlap))
+
+
+def cross_validate(
+    prepared: Any,
+    folds: Sequence[Fold],
+    config: TrainConfig,
+    *,
+    cluster: str = "speaker",
+    progress: Progress = plain,
+) -> Predictions:
+    """Train on each fold's training rows, predict its test rows, pool.
+
+    Args:
+        prepared: From `prepare_sides`, of all rows: the frozen backbones run once for all folds. What is fitted to
+            data (standardisation, components, networks, temperatures) is fitted to a fold's training rows.
+        folds: Row numbers; no row is tested twice.
+        config: How to train; the sides that are prepared are trained.
+        cluster: As in `evaluate_model`.
+        progress: Wraps iterables with a bar.
+
+    Raises:
+        SplitError: A speaker stands on both sides, or no dev speakers can be held out.
+    """
+    return concatenate(*(cross_validate_fold(prepared, fold, config, cluster) for fold in progress(folds, "folds")))
 
 
 def cross_validate_fold(prepared: Any, fold: Fold, config: TrainConfig, cluster: str = "speaker") -> Predictions:
@@ -203,6 +251,19 @@ def cross_validate_fold(prepared: Any, fold: Fold, config: TrainConfig, cluster:
 
     Raises:
         SplitError: A speaker stands on both sides, or no dev speakers can be held out.
+    """
+    trained, parts = train_fold(prepared, fold, config)
+    return predict_rows(trained, prepared, parts, fold.test, cluster)
+
+
+def train_fold(prepared: Any, fold: Fold, config: TrainConfig) -> tuple[Any, Parts]:
+    """Train on one fold's training rows alone.
+
+    Returns:
+        What `train_stages` gives, and the rows that it trained on and held out.
+
+    Raises:
+        SplitError: As `cross_validate_fold`.
     """
     from bimodal.training.pipeline import train_stages
     from bimodal.training.stages import Where
@@ -213,10 +274,31 @@ def cross_validate_fold(prepared: Any, fold: Fold, config: TrainConfig, cluster:
         train, test = ([speakers[row] for row in part] for part in (fold.train, fold.test))
         check_disjoint(train, test, f"speakers in train and test of fold {fold.name}", config.official_split or None)
     parts = _inner_parts(rows, fold, config)
-    trained = train_stages(prepared, parts, config, Where(seed=config.seed, device=config.device))
-    systems = fold_scores(trained, prepared, list(fold.test))
+    check_untouched(parts, fold.test, f"fold {fold.name}")
+    return train_stages(prepared, parts, config, Where(seed=config.seed, device=config.device)), parts
+
+
+def check_untouched(parts: Parts, test: Sequence[int], what: str) -> None:
+    """Make sure that no reported row trains or chooses anything.
+
+    Raises:
+        SplitError: Rows to be reported are among those trained on or held out for choosing.
+    """
+    shared = set(test) & {*parts.train, *parts.dev}
+    if shared:
+        raise SplitError(f"{what}: {len(shared)} rows to test, first row {min(shared)}, also train or choose the model")
+
+
+def predict_rows(trained: Any, prepared: Any, parts: Parts, test: Sequence[int], cluster: str) -> Predictions:
+    """What trained stages say of rows that they have not seen, late fusion with the training rows' priors beside it.
+
+    Raises:
+        SplitError: Such a row trained or chose the stages.
+    """
+    check_untouched(parts, test, "prediction")
+    rows: LabelledRows = prepared.rows
     counts = np.bincount(rows.targets[parts.train], minlength=len(rows.emotions))
-    return _predictions(rows.subset(fold.test), systems, counts / counts.sum(), cluster)
+    return _predictions(rows.subset(test), fold_scores(trained, prepared, test), counts / counts.sum(), cluster)
 
 
 def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:

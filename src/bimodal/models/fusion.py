@@ -1,5 +1,7 @@
 """The third network: what both sides found, weighed against each other (step 204 of the method)."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -7,9 +9,11 @@ from torch import Tensor, nn
 class FusionNetwork(nn.Module):
     """A gate between two experts, with learned vectors for an absent side.
 
-    The logits are a product of experts, `2 g a_s log p_s + 2 (1 - g) a_t log p_t`, plus a correction from the gated
-    embedding that starts at zero. So training begins at plain late fusion and departs from it only where that pays.
-    A single side has its own expert alone (g is 1 or 0), corrected by its embedding beside the other's absent vector.
+    With l the log of the emotions' prior in training and p_s, p_t what the sides find, the logits are a product of
+    experts, `l + 2 g a_s (log p_s - l) + 2 (1 - g) a_t (log p_t - l)`, plus a correction from the gated embedding that
+    starts at zero. So training begins at plain late fusion and departs from it only where that pays; a side that knows
+    no more than the prior adds nothing. A single side has its own expert alone (g is 1 or 0), corrected by its
+    embedding beside the other's absent vector.
 
     Args:
         speech_width: Width of the speech embedding.
@@ -20,6 +24,8 @@ class FusionNetwork(nn.Module):
         dropout: Share of embedding features that are dropped in training.
         modality_dropout: Share of utterances whose one side (either, evenly) is taken away in training.
     """
+
+    log_prior: Tensor
 
     def __init__(
         self,
@@ -34,6 +40,7 @@ class FusionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.modality_dropout = modality_dropout
+        self.register_buffer("log_prior", torch.full((emotions,), -math.log(emotions)))
         self.project_speech = nn.Linear(speech_width + emotions, embedding_width)
         self.project_text = nn.Linear(text_width + emotions, embedding_width)
         self.absent_speech = nn.Parameter(torch.zeros(embedding_width))
@@ -46,6 +53,11 @@ class FusionNetwork(nn.Module):
         for layer in (self.gate, self.correct):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+
+    def set_prior(self, counts: Tensor) -> None:
+        """Take the prior from the training utterances of each emotion, (C,); one that never occurs counts as one."""
+        known = counts.clamp(min=1).to(self.log_prior.dtype)
+        self.log_prior.copy_(torch.log(known / known.sum()))
 
     def forward(
         self, speech: Tensor, speech_logits: Tensor, text: Tensor, text_logits: Tensor, present: Tensor
@@ -75,7 +87,8 @@ class FusionNetwork(nn.Module):
         embedding = nn.functional.normalize(balance * speech_side + (1 - balance) * text_side, dim=1)
         balance = has_speech * (has_text * balance + (1 - has_text))
         weight = (has_speech + has_text) * torch.exp(self.sharpness)
-        logits = weight[:, :1] * balance * log_speech + weight[:, 1:] * (1 - balance) * log_text
+        logits = self.log_prior + weight[:, :1] * balance * (log_speech - self.log_prior)
+        logits = logits + weight[:, 1:] * (1 - balance) * (log_text - self.log_prior)
         logits = logits + self.correct(self.dropout(embedding))
         return embedding, logits, balance[:, 0]
 

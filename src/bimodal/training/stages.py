@@ -214,6 +214,7 @@ def train_fusion(
     network = build_fusion(
         inputs["speech"].shape[1], inputs["text"].shape[1], inputs["speech_logits"].shape[1], config, where.seed
     )
+    network.set_prior(_counted(examples.targets[paired], inputs["speech_logits"].shape[1]))
     record = fit(
         network,
         Run(
@@ -230,6 +231,12 @@ def train_fusion(
         ),
     )
     return network, record
+
+
+def _counted(targets: npt.NDArray[Any], emotions: int) -> torch.Tensor:
+    """Utterances of each emotion (C,); soft targets count by share."""
+    counts = np.bincount(targets, minlength=emotions) if targets.ndim == 1 else targets.sum(axis=0)
+    return torch.from_numpy(np.asarray(counts, np.float64))
 
 
 def build_fusion(speech_width: int, text_width: int, emotions: int, config: FusionConfig, seed: int) -> FusionNetwork:

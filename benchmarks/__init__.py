@@ -1,0 +1,1 @@
+"""Benchmarks on public corpora: `python -m benchmarks.all` writes docs/results.md."""

@@ -1,0 +1,147 @@
+"""What the two acted corpora share: the speech stage over folds of unseen speakers, a gain test, a linear baseline."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from benchmarks.record import Options
+from bimodal.audio import load_signal
+from bimodal.config import SpeechConfig, TrainConfig
+from bimodal.evaluation import Predictions, concatenate
+from bimodal.evaluation.protocols import predict_rows, train_fold
+from bimodal.features.backbone import SpeechBackbone, load_backbone
+from bimodal.features.cache import FeatureCache, cache_key
+from bimodal.features.extraction import speech_key
+from bimodal.records import Utterance
+from bimodal.splits import Fold
+from bimodal.training.loop import predict
+from bimodal.training.pipeline import Prepared, prepare_sides
+from bimodal.training.rows import LabelledRows, label_rows
+from bimodal.training.sides import audio_side
+
+GAIN_DB = 12.0
+CONFIG = TrainConfig(dev_share=0.0, speech=SpeechConfig(views=("speed0.9", "speed1.1")))
+"""Fixed passes over all training speakers; nobody is held out, as nothing is chosen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldsRun:
+    """Predictions over the folds, pooled.
+
+    Attributes:
+        trained: Of the speech stage, one per seed.
+        shifted: The same networks on the test clips at a random gain; empty where it was not asked for.
+        linear: Logistic regression on the same pooled statistics.
+    """
+
+    trained: list[Predictions]
+    shifted: list[Predictions]
+    linear: Predictions
+
+
+def prepare_corpus(utterances: Sequence[Utterance], folder: Path, config: TrainConfig, cache: FeatureCache) -> Prepared:
+    """Features of all clips and their views."""
+    rows = label_rows(utterances, config.vocabulary)
+    return prepare_sides(rows, folder, config, cache, progress, ("speech",))
+
+
+def progress(items: Iterable[Any], label: str) -> Iterator[Any]:
+    """A bar on stderr."""
+    return iter(tqdm(items, desc=label, mininterval=5))
+
+
+def run_folds(
+    prepared: Prepared, folds: Sequence[Fold], config: TrainConfig, options: Options, shifted: Any = None
+) -> FoldsRun:
+    """Train the speech stage per fold and seed; test it on the fold's unseen speakers.
+
+    Args:
+        prepared: Of the corpus.
+        folds: Of whole speakers.
+        config: How to train.
+        options: Seeds and threads.
+        shifted: The speech side of the same clips at a random gain, or None.
+    """
+    torch.set_num_threads(options.threads)
+    trained, louder = [], []
+    for seed in options.seeds:
+        parts, others = [], []
+        for fold in progress(folds, f"folds, seed {seed}"):
+            found, inner = train_fold(prepared, fold, replace(config, seed=seed))
+            parts.append(predict_rows(found, prepared, inner, fold.test, "speaker"))
+            if shifted is not None:
+                logits = predict(found.networks["speech"], shifted.examples.subset(fold.test))[1]
+                others.append(replace(parts[-1], scores={"speech": _softmax(logits)}))
+        trained.append(concatenate(*parts))
+        louder += [concatenate(*others)] if others else []
+    return FoldsRun(trained=trained, shifted=louder, linear=_linear(prepared, folds))
+
+
+def _softmax(logits: Any) -> Any:
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def shifted_side(rows: LabelledRows, folder: Path, config: TrainConfig, cache: FeatureCache, options: Options) -> Any:
+    """The speech side of every clip, scaled by a random gain of up to +-12 dB before the backbone hears it."""
+    backbone = load_backbone(config.speech_backbone, threads=options.threads, verify=True)
+    assert isinstance(backbone, SpeechBackbone)  # noqa: S101
+    gains = np.random.default_rng(0).uniform(-GAIN_DB, GAIN_DB, len(rows.utterances))
+    keys: list[str | None] = []
+    with cache:
+        for utterance, gain in progress(zip(rows.utterances, gains, strict=True), "clips at a random gain"):
+            key = cache_key("gain", speech_key(utterance, folder, backbone), float(gain))
+            if key not in cache:
+                signal = load_signal(folder / str(utterance.path)) * np.float32(10 ** (gain / 20))
+                blocks = backbone.extract(signal)
+                halves = {"mean": blocks.mean.astype(np.float16), "std": blocks.std.astype(np.float16)}
+                cache.write(key, {**halves, "count": blocks.count})
+            keys.append(key)
+    side = replace(config.speech, views=())
+    return audio_side({"plain": keys}, cache, rows.targets, backbone.description, side, len(rows.emotions))
+
+
+def _linear(prepared: Prepared, folds: Sequence[Fold]) -> Predictions:
+    """Logistic regression on standardised mean and deviation over time of all layers, of the plain clips."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    values, targets, rows = pooled_statistics(prepared), prepared.rows.targets, prepared.rows
+    parts = []
+    for fold in progress(folds, "logistic regression"):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=1e-3, max_iter=500))
+        model.fit(values[list(fold.train)], targets[list(fold.train)])
+        scores = np.zeros((len(fold.test), len(rows.emotions)))
+        scores[:, model.classes_] = model.predict_proba(values[list(fold.test)])
+        chosen = [rows.utterances[row] for row in fold.test]
+        parts.append(
+            Predictions(
+                ids=tuple(utterance.id for utterance in chosen),
+                targets=targets[list(fold.test)],
+                emotions=rows.emotions,
+                clusters=tuple(str(utterance.speaker) for utterance in chosen),
+                cluster_name="speaker",
+                scores={"speech": scores},
+            )
+        )
+    return concatenate(*parts)
+
+
+def pooled_statistics(prepared: Prepared) -> Any:
+    """Mean and deviation over time of every layer, (N, 2 L D)."""
+    read, pooled = prepared.sides["speech"].examples.read, []
+    for row in range(len(prepared.rows.utterances)):
+        inputs = read([row])
+        count = inputs["count"][0].astype(np.float64)
+        share = (count / count.sum())[:, None, None]
+        mean, std = inputs["mean"][0].astype(np.float64), inputs["std"][0].astype(np.float64)
+        centre = (share * mean).sum(0)
+        spread = np.sqrt((share * (std**2 + (mean - centre) ** 2)).sum(0))
+        pooled.append(np.concatenate([centre.ravel(), spread.ravel()]))
+    return np.array(pooled, np.float32)

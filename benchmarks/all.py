@@ -1,0 +1,22 @@
+"""All benchmarks, then docs/results.md. `python -m benchmarks.all --tables` writes the page alone."""
+
+import sys
+
+from benchmarks import emodb, meld, ravdess, tables
+from benchmarks.record import RESULTS, ROOT, read_options
+
+PAGE = ROOT / "docs" / "results.md"
+
+
+def main() -> None:
+    if sys.argv[1:] == ["--tables"]:
+        tables.write_results(RESULTS, PAGE)
+        return
+    options = read_options(__doc__ or "")
+    for benchmark in (ravdess, emodb, meld):
+        benchmark.run(options)
+    tables.write_results(options.results, PAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Protocols: what is reported neither trains nor chooses; a model over a manifest says what it left out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bimodal.config import SpeechConfig, TextConfig, TrainConfig
+from bimodal.errors import SplitError
+from bimodal.evaluation.protocols import cross_validate, make_folds, predict_model, predict_rows, train_fold
+from bimodal.manifest import read_manifest
+from bimodal.recognizer import Recognizer
+from bimodal.records import Utterance
+from bimodal.splits import Fold, speaker_folds
+from bimodal.training.pipeline import Prepared
+from bimodal.training.rows import LabelledRows, Parts
+from bimodal.training.sides import columns_side
+
+EMOTIONS = ("anger", "joy", "neutral")
+SPEAKERS, EACH = 4, 9
+CONFIG = TrainConfig(
+    dev_share=0.0,
+    speech=SpeechConfig(epochs=3, steps=10, heads=1, components=0, embedding_width=4, noise=0.0),
+    text=TextConfig(epochs=3, steps=10),
+)
+
+
+def corpus(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    targets = np.arange(SPEAKERS * EACH) % len(EMOTIONS)
+    columns = rng.normal(size=(len(targets), 5)) + 2 * np.eye(3, 5)[targets]
+    return columns.astype(np.float32), targets
+
+
+def prepared(columns: np.ndarray, targets: np.ndarray) -> Prepared:
+    utterances = tuple(
+        Utterance(id=f"u{row}", speaker=f"s{row // EACH}", emotion=EMOTIONS[target], extra={"fold": str(row // EACH)})
+        for row, target in enumerate(targets)
+    )
+    rows = LabelledRows(utterances=utterances, targets=targets, emotions=EMOTIONS, dropped={})
+    side = columns_side(columns, targets, [f"c{i}" for i in range(5)], CONFIG.speech, len(EMOTIONS))
+    return Prepared(rows=rows, folder=Path(), sides={"speech": side}, configs={})
+
+
+def folds() -> tuple[Fold, ...]:
+    return speaker_folds([f"s{row // EACH}" for row in range(SPEAKERS * EACH)], "loso")
+
+
+def test_every_row_is_predicted_once_by_networks_that_never_saw_its_speaker():
+    found = cross_validate(prepared(*corpus()), folds(), CONFIG)
+    assert sorted(found.ids) == sorted(f"u{row}" for row in range(SPEAKERS * EACH))
+    assert found.systems == ("speech",)
+    assert (found.scores["speech"].argmax(1) == found.targets).mean() > 0.5
+
+
+def test_a_speaker_in_train_and_test_is_refused():
+    leaking = Fold(name="leak", train=tuple(range(3, 36)), test=(0, 1, 2))
+    with pytest.raises(SplitError, match="speakers in train and test of fold leak"):
+        cross_validate(prepared(*corpus()), [leaking], CONFIG)
+
+
+def test_a_row_that_trains_or_chooses_is_not_reported():
+    data = prepared(*corpus())
+    trained, parts = train_fold(data, folds()[0], CONFIG)
+    with pytest.raises(SplitError, match="also train or choose"):
+        predict_rows(trained, data, Parts(train=parts.train, dev=[0], overlaps=()), [0, 1], "speaker")
+
+
+@pytest.mark.parametrize("dev_share", [0.0, 0.3])
+def test_neither_features_nor_labels_of_test_rows_influence_training(dev_share):
+    from dataclasses import replace
+
+    config = replace(CONFIG, dev_share=dev_share)
+    columns, targets = corpus()
+    fold = folds()[0]
+    before, _ = train_fold(prepared(columns, targets), fold, config)
+    changed, other = columns.copy(), targets.copy()
+    changed[list(fold.test)] = 40.0
+    other[list(fold.test)] = (targets[list(fold.test)] + 1) % len(EMOTIONS)
+    after, _ = train_fold(prepared(changed, other), fold, config)
+    rest = list(fold.train)
+    assert np.array_equal(before.logits["speech"][rest], after.logits["speech"][rest])
+    assert before.temperatures == after.temperatures
+    assert not np.array_equal(before.logits["speech"][list(fold.test)], after.logits["speech"][list(fold.test)])
+
+
+def test_folds_may_stand_in_a_column():
+    rows = prepared(*corpus()).rows
+    assert [fold.test for fold in make_folds(rows, "fold")] == [fold.test for fold in make_folds(rows, "loso")]
+
+
+def test_a_model_over_a_manifest_takes_the_test_split_and_has_all_systems(tiny_model, tiny_manifest):
+    recognizer = Recognizer(tiny_model, threads=1)
+    found, notes = predict_model(recognizer, read_manifest(tiny_manifest), batch=4)
+    assert set(found.clusters) == {"s0"}
+    assert found.systems == ("speech", "text", "late", "fused")
+    assert "split 'test'" in notes
+    whole, _ = predict_model(recognizer, read_manifest(tiny_manifest), batch=100)
+    for system in found.systems:
+        assert found.scores[system] == pytest.approx(whole.scores[system], abs=1e-4)
+
+
+def test_an_unknown_split_is_refused(tiny_model, tiny_manifest):
+    with pytest.raises(SplitError, match="no split 'holdout'"):
+        predict_model(Recognizer(tiny_model, threads=1), read_manifest(tiny_manifest), split="holdout")
