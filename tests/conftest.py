@@ -73,6 +73,12 @@ FAST = (
 
 
 @pytest.fixture(scope="session")
+def fast_settings() -> list[str]:
+    """The same as arguments of the command line."""
+    return [part for value in (*FAST, "fusion.parts=2") for part in ("--set", value)]
+
+
+@pytest.fixture(scope="session")
 def tiny_model(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Model folder trained on the tiny corpus; read only, copy it to damage it."""
     from bimodal.config import TrainConfig, read_config

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bimodal.config import SpeechConfig, TrainConfig
+from bimodal.config import FusionConfig, SpeechConfig, TextConfig, TrainConfig
 from bimodal.corpora import spoken
 from bimodal.evaluation import Predictions, describe, evaluate, write_report
 from bimodal.evaluation.protocols import evaluate_model
@@ -17,7 +17,7 @@ SYNTHETIC: Final = (
     "This corpus is synthetic: a synthesiser speaks sentences of ours by published rules of emotional prosody.\n"
     "It shows that the machinery works. No figure below says anything about people's voices."
 )
-_EPOCHS: Final = 30
+_STEPS: Final = 250
 
 
 def run_demo(
@@ -86,7 +86,9 @@ def _config(threads: int) -> TrainConfig:
     return TrainConfig(
         name="demo",
         threads=threads,
-        speech=SpeechConfig(epochs=_EPOCHS),
+        speech=SpeechConfig(epochs=1, steps=_STEPS),
+        text=TextConfig(epochs=1, steps=_STEPS),
+        fusion=FusionConfig(parts=3),
         licence="CC0-1.0 (synthetic speech and sentences of the bimodal project)",
         trained_on="Synthetic speech by eSpeak NG; it says nothing about people's voices.",
     )

@@ -1,0 +1,110 @@
+"""The command line as a user types it: real processes, exit codes, one sentence on stderr, data on stdout."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+def run(*arguments, code: int = 0, cache: Path | None = None) -> subprocess.CompletedProcess:
+    """Run `bimodal`; a traceback is always a failure."""
+    extra = ["--cache", cache] if cache else []
+    command = [sys.executable, "-m", "bimodal", *map(str, arguments), *map(str, extra)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def recording(tiny_manifest: Path) -> Path:
+    return tiny_manifest.parent / "audio" / "s0-anger-0.wav"
+
+
+def test_help_names_the_commands_and_the_law():
+    shown = run("--help").stdout
+    for word in ("prepare", "check", "train", "evaluate", "recognize", "extract", "demo", "AI Act"):
+        assert word in shown
+
+
+def test_check_shows_counts_and_exits_with_1_for_problems(tiny_manifest, tmp_path):
+    assert "no problems" in run("check", tiny_manifest).stdout
+    text = tiny_manifest.read_text().replace("audio/s1-anger-0.wav", "../secret.wav")
+    (tmp_path / "bad.csv").write_text(text)
+    assert "secret" in run("check", tmp_path / "bad.csv", code=1).stdout
+
+
+def test_train_evaluate_recognize_extract(tiny_manifest, fast_settings, tmp_path):
+    done = run("train", tiny_manifest, tmp_path / "run", *fast_settings, cache=tmp_path / "cache")
+    assert "MB after" in done.stderr and done.stdout == ""
+    model = tmp_path / "run" / "model"
+    shown = run("evaluate", tiny_manifest, "--model", model, "--out", tmp_path / "report").stdout
+    assert all(system in shown for system in ("speech", "text", "late", "fused"))
+    assert {file.name for file in (tmp_path / "report").iterdir()} == {
+        "report.json", "report.md", "report.png", "predictions.csv",
+    }  # fmt: skip
+    assert len((tmp_path / "report" / "predictions.csv").read_text().splitlines()) == 1 + 9
+    run("extract", model, tiny_manifest, tmp_path / "x.npz")
+    arrays = np.load(tmp_path / "x.npz")
+    assert len(arrays["ids"]) == len(arrays["fused"]) == 54 and np.isfinite(arrays["fused_logits"]).all()
+
+
+def test_folds_train_and_test_every_speaker(tiny_manifest, tmp_path):
+    settings = [part for value in ("text.steps=10", "text.epochs=1") for part in ("--set", value)]
+    text_only = tmp_path / "words.csv"
+    rows = tiny_manifest.read_text().splitlines()
+    text_only.write_text(
+        "\n".join(row if number == 0 else "," + row.split(",", 1)[1] for number, row in enumerate(rows))
+    )
+    shown = run("evaluate", text_only, "--folds", "3", *settings, cache=tmp_path / "cache").stdout
+    assert "54 utterances of 6 speakers" in shown and "3 folds" in shown
+
+
+def test_recognize_gives_json_lines_on_stdout(tiny_model, recording):
+    lines = run("recognize", tiny_model, recording, "--text", "Stop!", "--format", "jsonl").stdout.splitlines()
+    (result,) = map(json.loads, lines)
+    assert result["emotion"] in result["scores"] and sum(result["scores"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_bad_recording_is_named_and_the_others_are_recognised(tiny_model, recording, tmp_path):
+    (tmp_path / "empty.wav").write_bytes(b"")
+    done = run("recognize", tiny_model, tmp_path / "empty.wav", recording, "--format", "jsonl", code=1)
+    assert "empty.wav: the file is empty" in done.stderr and len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["train", "none.csv", "out"], 1, "none.csv"),
+        (["train", "one.csv"], 2, "MANIFEST OUT"),
+        (["recognize", "nowhere", "--text", "hi"], 1, "no model folder"),
+        (["evaluate", "x.csv"], 2, "--model or --folds"),
+        (["prepare", "nothing", "a", "b"], 1, "nothing"),
+        (["train", "x.csv", "out", "--set", "speech.epoch=3"], 1, "did you mean 'epochs'"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(arguments, code, sentence, tmp_path):
+    assert sentence in run(*arguments, code=code).stderr
+
+
+def test_a_full_disk_while_caching_is_one_sentence_and_keeps_what_was_done(tiny_manifest, tmp_path):
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); sys.argv[0] = 'bimodal'; "
+        "from bimodal.cli import main; main()"
+    )
+    command = [sys.executable, "-c", script, "train", "speech", tiny_manifest, tmp_path / "run"]
+    done = subprocess.run([*command, "--cache", tmp_path / "cache"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "cannot write a shard" in done.stderr and "free some space" in done.stderr
+
+
+def test_a_corpus_can_be_prepared_from_a_manifest(tiny_manifest, tmp_path):
+    run("prepare", "manifest", tiny_manifest, tmp_path / "mine")
+    assert "no problems" in run("check", tmp_path / "mine" / "manifest.csv").stdout
+    shutil.rmtree(tmp_path / "mine")
