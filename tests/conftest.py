@@ -66,7 +66,9 @@ FAST = (
     "speech.steps=40",
     "speech.components=0",
     "speech.heads=2",
+    "text.epochs=2",
     "text.steps=40",
+    "fusion.epochs=2",
     "fusion.steps=20",
 )
 """Settings under which the tiny corpus trains in seconds."""
