@@ -335,16 +335,22 @@ def _bar(items: Iterable[Any], label: str, quiet: bool) -> Iterable[Any]:
 
 @contextmanager
 def _epochs(quiet: bool) -> Iterator[Any]:
-    """A counter of training epochs with the loss of the last one."""
+    """A counter of training epochs with the loss of the last one, from the first epoch on."""
     from tqdm import tqdm
 
-    with tqdm(desc="training", unit=" epochs", file=sys.stderr, disable=quiet, dynamic_ncols=True, delay=0.5) as bar:
+    bars: list[Any] = []
 
-        def on_epoch(entry: dict[str, float]) -> None:
-            bar.set_postfix(loss=f"{entry['loss']:.3f}", refresh=False)
-            bar.update()
+    def on_epoch(entry: dict[str, float]) -> None:
+        if not bars:
+            bars.append(tqdm(desc="training", unit=" epochs", file=sys.stderr, disable=quiet, dynamic_ncols=True))
+        bars[0].set_postfix(loss=f"{entry['loss']:.3f}", refresh=False)
+        bars[0].update()
 
+    try:
         yield on_epoch
+    finally:
+        for bar in bars:
+            bar.close()
 
 
 if __name__ == "__main__":

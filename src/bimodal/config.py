@@ -117,15 +117,19 @@ class TextConfig(StageConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig(StageConfig):
-    """How the fusion stage is trained.
+    """How the fusion stage is trained: briefly, since it starts at late fusion and small corpora tempt it away.
 
     Attributes:
         modality_dropout: Share of utterances whose one side is taken away in training.
         parts: Parts of the cross-fitting: networks trained on all but one give the embeddings of that one.
     """
 
+    epochs: Natural = 6
+    steps: Natural = 60
+    batch_size: Count = 256
     hidden_width: Natural = 32
     embedding_width: Count = 64
+    loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
     modality_dropout: Probability = 0.3
     parts: Parts = 5
 
