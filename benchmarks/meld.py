@@ -57,7 +57,16 @@ QUOTED = (
     Quoted(system="EmoBERTa (355 M), text with context", metric="weighted F1", value=65.6, source="as published"),
     Quoted(system="EmoBERTa (355 M), text without context", metric="weighted F1", value=63.5, source="as published"),
 )
-TRIED: tuple[str, ...] = ()
+SHIFTED = "text with half the prior taken away"
+TRIED = (
+    "The fusion was decided on dev (two seeds, weighted F1): text 55.4, late fusion 55.9, fused without class weights "
+    "54.4 (worse than text), with weights by the square root of the inverse frequency 57.1 (focal g = 0: 57.1). Text "
+    "with .3 of the log prior taken away 56.8, with half of it 55.7: most of the gain is the prior, not the voice.",
+    "On test the dev gain in weighted F1 did not hold; that test was looked at once with this fusion, and nothing was "
+    "changed after it.",
+    "The networks' settings come from the research on dev (docs/ledger.csv names its looks at the test), where a "
+    "fine-tuned language model with the dialogue's context reached 61.9; it is not part of this recipe.",
+)
 
 
 def run(options: Options) -> Result:
@@ -68,7 +77,8 @@ def run(options: Options) -> Result:
     prepared, parts = prepare_meld(options, config)
     test = prepared.rows.rows("test")
     found = [run_seed(prepared, parts, test, replace(config, seed=seed), options) for seed in options.seeds]
-    figures = measure_all(found)
+    counts = np.bincount(prepared.rows.targets[parts.train], minlength=len(prepared.rows.emotions))
+    figures = (*measure_all(found), *measure_shifted(found, counts))
     result = Result(
         name="meld",
         title="MELD: words and prosody, 7 emotions, official split",
@@ -128,6 +138,21 @@ def measure_all(found: list[Predictions]) -> tuple[Figure, ...]:
     alone = [measure(found, key, name, *metric) for key, name in systems.items() for metric in wanted]
     gains = [measure_gain(found, ("fused", other), *metric) for other in ("text", "late") for metric in wanted]
     return (*alone, *gains)
+
+
+def measure_shifted(found: list[Predictions], counts: Any) -> tuple[Figure, ...]:
+    """Text alone with rare emotions raised as the fusion's class weights raise them: the fairer thing to beat.
+
+    Weights by the square root of the inverse frequency take half of the log prior away from the logits.
+    """
+    shifted = []
+    for one in found:
+        scores = one.scores["text"] / np.sqrt(counts / counts.sum())
+        text = scores / scores.sum(axis=1, keepdims=True)
+        shifted.append(replace(one, scores={"text": text, "fused": one.scores["fused"]}))
+    name, metric = "weighted F1", metrics.weighted_f1
+    gain = measure_gain(shifted, ("fused", "text"), name, metric)
+    return measure(shifted, "text", SHIFTED, name, metric), replace(gain, system=f"fused - {SHIFTED}")
 
 
 def headline(figures: tuple[Figure, ...]) -> str:

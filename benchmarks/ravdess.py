@@ -25,8 +25,8 @@ TRIED = (
     "Decided on inner dev actors of the training part (three folds, four draws each, UA): 400 components with the two "
     "speed views 77.4; without the views 76.4; 600 components 76.6; 60 passes 76.4; eight heads 77.5, not worth twice "
     "the size.",
-    "Attention over time fell behind plain statistics on inner actors (69.9 against 75.7 at one learning rate); gentler "
-    "settings were not tried to the end, so it is not ruled out.",
+    "Attention over time fell behind plain statistics on inner actors (69.9 against 75.7 at one learning rate); "
+    "gentler settings were not tried to the end, so it is not ruled out.",
     "Scoring the test clips' speed views too gained a point in the research; left out, as it costs three times the "
     "computation.",
     "Research prototypes looked at these six folds before (docs/ledger.csv), and the features (layers 2-4 of "
