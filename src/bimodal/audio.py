@@ -5,6 +5,7 @@ A signal is a 1-D float32 array in [-1, 1]. Every function that reads raises `Au
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -48,8 +49,42 @@ def read_audio(path: str | Path, *, start: float | None = None, end: float | Non
     return np.concatenate([block for block, _ in blocks]), rate
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudioHeader:
+    """What a recording's header says.
+
+    Attributes:
+        duration: In seconds.
+        sampling_rate: In Hz.
+        channels: How many channels it has.
+    """
+
+    duration: float
+    sampling_rate: int
+    channels: int
+
+
+def read_header(path: str | Path) -> AudioHeader:
+    """Length, rate and channels of a recording, without decoding it.
+
+    Raises:
+        AudioError: The file is missing, empty, truncated or not audio.
+    """
+    path = Path(path)
+    _check_file(path)
+    with _open(path) as file:
+        return AudioHeader(
+            duration=file.frames / file.samplerate, sampling_rate=file.samplerate, channels=file.channels
+        )
+
+
 def iterate_audio(
-    path: str | Path, *, start: float | None = None, end: float | None = None, block_seconds: float = _BLOCK_SECONDS
+    path: str | Path,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    block_seconds: float = _BLOCK_SECONDS,
+    channel: int | None = None,
 ) -> Iterator[tuple[Signal, int]]:
     """Decode as `read_audio` does, a block at a time, so that memory stays flat.
 
@@ -58,6 +93,7 @@ def iterate_audio(
         start: As in `read_audio`.
         end: As in `read_audio`.
         block_seconds: Length of a block, in seconds; the last one may be shorter.
+        channel: Number of the channel to hear, from 0; None for the mean of all.
 
     Yields:
         Signal (T,) and sampling rate in Hz.
@@ -74,16 +110,21 @@ def iterate_audio(
             first, last = _stretch(path, file.frames, file.samplerate, start, end)
             if file.channels > _MAX_CHANNELS:
                 raise AudioError(f"{path}: {file.channels} channels, expected at most {_MAX_CHANNELS}")
+            if channel is not None and not 0 <= channel < file.channels:
+                raise AudioError(f"{path}: no channel {channel}, expected 0 to {file.channels - 1}")
             file.seek(first)
             remaining = last - first
             while remaining > 0:
-                block = file.read(min(remaining, int(block_seconds * file.samplerate)), dtype="float32", always_2d=True)
+                block = file.read(
+                    min(remaining, max(1, int(block_seconds * file.samplerate))), dtype="float32", always_2d=True
+                )
                 if len(block) == 0:
                     raise AudioError(
                         f"{path}: truncated: the header promises {file.frames} frames and {remaining} of them "
                         "are missing; copy or convert the recording again"
                     )
-                yield _mix(path, block, last - remaining), file.samplerate
+                chosen = block if channel is None else block[:, channel : channel + 1]
+                yield _mix(path, chosen, last - remaining), file.samplerate
                 remaining -= len(block)
     except sf.LibsndfileError as error:
         raise AudioError(

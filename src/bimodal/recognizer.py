@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bimodal.audio import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
 from bimodal.data import pad_blocks
 from bimodal.errors import BimodalError, ModelFolderError
-from bimodal.features.backbone import SpeechBackbone, TextBackbone, collapse_blocks, load_backbone
+from bimodal.features.backbone import SpeechBackbone, SpeechBlocks, TextBackbone, collapse_blocks, load_backbone
 from bimodal.metrics import softmax
 from bimodal.modelfolder import GRAPHS, ModelConfig, SideConfig, load_model_config
 from bimodal.records import Clip, Recognition
@@ -110,7 +110,7 @@ class Recognizer:
         if not clips:
             return []
         signals = [self._signal(clip) for clip in clips]
-        findings = self._find(clips, signals)
+        findings = self._find(clips, [self._encode(signal) for signal in signals])
         durations = [None if signal is None else len(signal) / SAMPLING_RATE for signal in signals]
         return [self._result(row, clip, durations[row], findings) for row, clip in enumerate(clips)]
 
@@ -121,7 +121,35 @@ class Recognizer:
             AudioError: As in `recognize`.
             BimodalError: As in `recognize`.
         """
-        return self._find(clips, [self._signal(clip) for clip in clips])
+        return self._find(clips, [self._encode(self._signal(clip)) for clip in clips])
+
+    def encode(self, signal: Signal) -> SpeechBlocks | None:
+        """One stretch of 16 kHz speech as the backbone hears it, for `recognize_blocks`; None for silence and scraps.
+
+        Raises:
+            BimodalError: The model does not hear speech.
+        """
+        if self.config.speech is None or self.config.speech.columns:
+            raise BimodalError(f"the model '{self.config.name}' does not hear speech; choose one trained on recordings")
+        return self._encode(signal)
+
+    def recognize_blocks(self, blocks: Sequence[SpeechBlocks | None], clips: Sequence[Clip]) -> list[Recognition]:
+        """Recognise stretches that `encode` has heard, or any slices of them.
+
+        Args:
+            blocks: One for each clip; None where no speech is to be judged.
+            clips: Words, speaker, start and end of each; their audio and columns are not looked at.
+
+        Raises:
+            BimodalError: As in `recognize`.
+        """
+        if not clips:
+            return []
+        findings = self._find(clips, blocks)
+        return [
+            self._result(row, clip, 0.0 if clip.end is None else clip.end - (clip.start or 0.0), findings)
+            for row, clip in enumerate(clips)
+        ]
 
     def _signal(self, clip: Clip) -> Signal | None:
         """The clip's speech at 16 kHz; None where there is none to judge."""
@@ -133,8 +161,15 @@ class Recognizer:
             raise BimodalError("a signal needs its sampling_rate in Hz, for example sampling_rate=16000")
         return resample(check_signal(clip.audio), clip.sampling_rate)
 
-    def _find(self, clips: Sequence[Clip], signals: Sequence[Signal | None]) -> Findings:
-        speech, text = self._find_speech(clips, signals), self._find_text(clips)
+    def _encode(self, signal: Signal | None) -> SpeechBlocks | None:
+        """Blocks of the speech; None where there is none to judge or the model hears none."""
+        side = self.config.speech
+        if side is None or side.columns or signal is None or unusable(signal):
+            return None
+        return self._speech_backbone.extract(signal)
+
+    def _find(self, clips: Sequence[Clip], blocks: Sequence[SpeechBlocks | None]) -> Findings:
+        speech, text = self._find_speech(clips, blocks), self._find_text(clips)
         if speech is None or text is None or not self.config.fusion_temperatures:
             return _one_sided(speech, text)
         present = np.stack([~np.isnan(side[1]).any(axis=1) for side in (speech, text)], axis=1)
@@ -144,7 +179,9 @@ class Recognizer:
         fused[~present.any(axis=1)] = logits[~present.any(axis=1)] = np.nan
         return replace(_one_sided(speech, text), fused=fused, fused_logits=logits, gate=gate)
 
-    def _find_speech(self, clips: Sequence[Clip], signals: Sequence[Signal | None]) -> tuple[Floats, Floats] | None:
+    def _find_speech(
+        self, clips: Sequence[Clip], blocks: Sequence[SpeechBlocks | None]
+    ) -> tuple[Floats, Floats] | None:
         side = self.config.speech
         if side is None:
             return None
@@ -152,11 +189,11 @@ class Recognizer:
             rows = [row for row, clip in enumerate(clips) if clip.columns is not None]
             values = np.array([clips[row].columns for row in rows], np.float32).reshape(len(rows), -1)
             return self._run_side(self._speech, {"columns": values}, rows, len(clips), side)
-        rows = [row for row, signal in enumerate(signals) if signal is not None and not unusable(signal)]
-        blocks = [self._speech_backbone.extract(signals[row]) for row in rows]  # type: ignore[arg-type]
+        rows = [row for row, item in enumerate(blocks) if item is not None]
+        heard = [item for item in blocks if item is not None]
         if side.collapse:
-            blocks = [collapse_blocks(item) for item in blocks]
-        return self._run_side(self._speech, pad_blocks(blocks) if rows else {}, rows, len(clips), side)
+            heard = [collapse_blocks(item) for item in heard]
+        return self._run_side(self._speech, pad_blocks(heard) if rows else {}, rows, len(clips), side)
 
     def _find_text(self, clips: Sequence[Clip]) -> tuple[Floats, Floats] | None:
         side = self.config.text
@@ -214,7 +251,7 @@ class Recognizer:
 
     def _abstained(self, clip: Clip, duration: float | None, common: dict[str, Any]) -> Recognition:
         """No claim, and why; scores are those of the training data."""
-        if clip.audio is None and clip.columns is None and normalise_transcript(clip.transcript) is None:
+        if duration is None and clip.columns is None and normalise_transcript(clip.transcript) is None:
             raise BimodalError("nothing to recognise: give a recording, words, or both")
         if duration is not None and self.config.speech is not None and not self.config.speech.columns:
             short = duration < SHORTEST_SECONDS

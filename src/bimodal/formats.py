@@ -1,0 +1,241 @@
+"""Recognitions written as JSON Lines, CSV, WebVTT, SRT, TextGrid, RTTM and EmotionML.
+
+Each writer takes results as they come and writes them to a text stream (TextGrid alone has to hold them). The packages
+that read these formats hold whole documents and leave escaping to the caller, so the writers are our own; the tests
+read what they write with those packages.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any, Final, TextIO
+from urllib.parse import quote
+from xml.sax.saxutils import escape, quoteattr
+
+import msgspec
+
+from bimodal.errors import BimodalError
+from bimodal.records import Recognition
+
+EMOTIONML: Final = "http://www.w3.org/2009/10/emotionml"
+"""Namespace of EmotionML 1.0 (https://www.w3.org/TR/emotionml/)."""
+
+_COLUMNS: Final = ("start", "end", "speaker", "emotion")
+_LAST_COLUMNS: Final = (
+    "gate",
+    "abstained",
+    "reason",
+    "transcript",
+    "transcript_source",
+    "transcript_confidence",
+    "model",
+    "revision",
+)
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+
+
+def write_recognitions(
+    recognitions: Iterable[Recognition], stream: TextIO, kind: str, *, recording: str = "recording"
+) -> None:
+    """Write results in one of `FORMATS`.
+
+    Args:
+        recognitions: In order of time; a generator is written as it gives.
+        stream: Open for text as UTF-8; for CSV with `newline=""`.
+        kind: `jsonl`, `csv`, `vtt`, `srt`, `textgrid`, `rttm` or `emotionml`.
+        recording: Name of the recording, for the formats that name it (RTTM, EmotionML).
+
+    Raises:
+        BimodalError: An unknown format, or results without times in a format that needs them.
+    """
+    if kind not in FORMATS:
+        raise BimodalError(f"unknown format '{kind}', expected one of {sorted(FORMATS)}")
+    FORMATS[kind](recognitions, stream, recording)
+
+
+def _write_jsonl(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+    for result in recognitions:
+        # Lone surrogates cannot be written as UTF-8.
+        plain = result.to_dict() | {"transcript": _encodable(result.transcript), "speaker": _encodable(result.speaker)}
+        stream.write(msgspec.json.encode(plain).decode() + "\n")
+
+
+def _write_csv(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+    writer = csv.writer(stream)
+    for row, result in enumerate(recognitions):
+        emotions = list(result.scores)
+        if row == 0:
+            writer.writerow([*_COLUMNS, *emotions, *_LAST_COLUMNS])
+        plain = result.to_dict()
+        scores = [f"{result.scores[emotion]:.4f}" for emotion in emotions]
+        writer.writerow(
+            [_cell(plain[name]) for name in _COLUMNS] + scores + [_cell(plain[name]) for name in _LAST_COLUMNS]
+        )
+
+
+def _write_vtt(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+    stream.write("WEBVTT\n")
+    for result in recognitions:
+        start, end = _times(result, "vtt")
+        voice = f"<v {escape(_line(result.speaker))}>" if result.speaker else ""
+        stream.write(f"\n{_clock(start, '.')} --> {_clock(end, '.')}\n{voice}{escape(_caption(result))}\n")
+
+
+def _write_srt(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+    for number, result in enumerate(recognitions, start=1):
+        start, end = _times(result, "srt")
+        voice = f"{_line(result.speaker)}: " if result.speaker else ""
+        text = f"{voice}{_caption(result)}".replace("-->", "->")  # the format knows no escapes
+        stream.write(f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n")
+
+
+def _write_textgrid(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+    """Two tiers a speaker, emotions and words; Praat wants intervals without gaps or overlaps from start to end."""
+    tiers: dict[str, list[tuple[int, int, str]]] = {}
+    for result in recognitions:
+        start, end = _times(result, "textgrid")
+        prefix = f"{_line(result.speaker)} " if result.speaker else ""
+        tiers.setdefault(f"{prefix}emotion", []).append((start, end, result.emotion or ""))
+        tiers.setdefault(f"{prefix}transcript", []).append((start, end, result.transcript or ""))
+    if not tiers:
+        raise BimodalError("no results to write as textgrid")
+    last = max(end for marks in tiers.values() for _, end, _ in marks)
+    stream.write(f'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = {last / 1000}\n')
+    stream.write(f"tiers? <exists>\nsize = {len(tiers)}\nitem []:\n")
+    for number, (name, marks) in enumerate(tiers.items(), start=1):
+        intervals = list(_gapless(marks, last))
+        stream.write(f'    item [{number}]:\n        class = "IntervalTier"\n        name = {_praat(name)}\n')
+        stream.write(f"        xmin = 0\n        xmax = {last / 1000}\n        intervals: size = {len(intervals)}\n")
+        for index, (start, end, text) in enumerate(intervals, start=1):
+            stream.write(f"        intervals [{index}]:\n            xmin = {start / 1000}\n")
+            stream.write(f"            xmax = {end / 1000}\n            text = {_praat(text)}\n")
+
+
+def _write_rttm(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+    """One line a claimed emotion, which stands as the name; speakers are channels, in order of their first result."""
+    channels: dict[str | None, int] = {}
+    for result in recognitions:
+        start, end = _times(result, "rttm")
+        channel = channels.setdefault(result.speaker, len(channels) + 1)
+        if result.emotion is not None:
+            times = f"{start / 1000:.3f} {(end - start) / 1000:.3f}"
+            score = f"{result.scores[result.emotion]:.3f}"
+            name = f"{_field(recording)} {channel} {times} <NA> <NA> {_field(result.emotion)}"
+            stream.write(f"SPEAKER {name} {score} <NA>\n")
+
+
+def _write_emotionml(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+    """One `emotion` a claim: a category of an inline vocabulary for each score, the stretch as media fragment."""
+    results = iter(recognitions)
+    first = next(results, None)
+    stream.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<emotionml version="1.0" xmlns="{EMOTIONML}"')
+    if first is None:
+        stream.write("/>\n")
+        return
+    stream.write(' category-set="#emotions">\n  <vocabulary type="category" id="emotions">\n')
+    for emotion in first.scores:
+        stream.write(f"    <item name={_token(emotion)}/>\n")
+    stream.write("  </vocabulary>\n")
+    for result in chain([first], results):
+        if not result.abstained:
+            stream.write("".join(f"  {line}\n" for line in _emotion_element(result, recording)))
+    stream.write("</emotionml>\n")
+
+
+def _emotion_element(result: Recognition, recording: str) -> Iterator[str]:
+    voice = [] if result.speech_scores is None else ["voice"]
+    through = [*voice, *([] if result.text_scores is None else ["text"])]
+    yield f'<emotion expressed-through="{" ".join(through)}">' if through else "<emotion>"
+    if result.speaker:
+        yield f'  <info><speaker xmlns="urn:bimodal">{escape(_line(result.speaker))}</speaker></info>'
+    for emotion, score in sorted(result.scores.items(), key=lambda pair: -pair[1]):
+        yield f'  <category name={_token(emotion)} confidence="{min(1.0, max(0.0, score)):.4f}"/>'
+    if result.start is not None:
+        start, end = _times(result, "emotionml")
+        uri = f"{quote(_encodable(recording) or '')}#t={start / 1000:.3f},{end / 1000:.3f}"
+        yield f'  <reference role="expressedBy" uri={quoteattr(uri)}/>'
+    if result.transcript:
+        yield f"  {escape(_line(result.transcript))}"
+    yield "</emotion>"
+
+
+FORMATS: Final[dict[str, Callable[[Iterable[Recognition], TextIO, str], None]]] = {
+    "jsonl": _write_jsonl,
+    "csv": _write_csv,
+    "vtt": _write_vtt,
+    "srt": _write_srt,
+    "textgrid": _write_textgrid,
+    "rttm": _write_rttm,
+    "emotionml": _write_emotionml,
+}
+"""Writer of each format."""
+
+
+def _times(result: Recognition, kind: str) -> tuple[int, int]:
+    """Start and end in whole milliseconds; at least one lies between them."""
+    if result.start is None or result.end is None:
+        raise BimodalError(f"a result has no times, which '{kind}' needs; write words alone as 'jsonl' or 'csv'")
+    start = round(result.start * 1000)
+    return start, max(start + 1, round(result.end * 1000))
+
+
+def _gapless(marks: Iterable[tuple[int, int, str]], last: int) -> Iterator[tuple[int, int, str]]:
+    """Intervals from 0 to `last`, empty ones in the gaps; what overlaps the interval before begins where that ends."""
+    free = 0
+    for start, end, text in marks:
+        begin = max(start, free)
+        if begin > free:
+            yield free, begin, ""
+        if end > begin:
+            yield begin, end, text
+        free = max(begin, end)
+    if free < last:
+        yield free, last, ""
+
+
+def _clock(milliseconds: int, point: str) -> str:
+    """Hours, minutes, seconds and thousandths: 1:02:03.456."""
+    seconds, thousandths = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{thousandths:03}"
+
+
+def _caption(result: Recognition) -> str:
+    """What a reader of subtitles sees: `[anger 0.83] words`."""
+    claim = "no emotion" if result.emotion is None else f"{result.emotion} {result.scores[result.emotion]:.2f}"
+    return f"[{claim}] {_line(result.transcript)}".rstrip()
+
+
+def _encodable(text: str | None) -> str | None:
+    """The text with every half of a surrogate pair, which UTF-8 cannot hold, as a question mark."""
+    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _line(text: str | None) -> str:
+    r"""Text on one line, without control characters: an empty line would end a cue, XML forbids the rest.
+
+    Example:
+        >>> _line("one\n\n two\x00")
+        'one two'
+    """
+    return " ".join(_CONTROL.sub(" ", _encodable(text) or "").split())
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return _encodable(value)
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def _field(text: str) -> str:
+    """A field of a line that is divided at spaces."""
+    return _line(text).replace(" ", "_") or "<NA>"
+
+
+def _praat(text: str) -> str:
+    return '"' + _line(text).replace('"', '""') + '"'
+
+
+def _token(emotion: str) -> str:
+    """An emotion as quoted XML name token."""
+    return quoteattr(re.sub(r"[^\w.:-]", "_", _line(emotion)) or "_")

