@@ -1,0 +1,146 @@
+"""What we write is read by other people's readers, with nasty words and all."""
+
+import csv
+import io
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+import pytest
+import srt
+import webvtt
+from praatio import textgrid
+
+from bimodal import Recognition
+from bimodal.errors import BimodalError
+from bimodal.formats import EMOTIONML, FORMATS, write_recognitions
+
+NASTY = 'a --> b\n\n00:01 <v x> & "größe" \x00 \ud800 泣 ]]> =1+1'
+ONE_LINE = 'a --> b 00:01 <v x> & "größe" ? 泣 ]]> =1+1'
+FIRST = Recognition(
+    emotion="anger", scores={"anger": 0.75, "sadness": 0.25}, speech_scores={"anger": 0.75, "sadness": 0.25},
+    text_scores={"anger": 0.75, "sadness": 0.25}, gate=0.5, start=0.5, end=2.0, speaker="Ünal <b> & co",
+    transcript=NASTY, transcript_source="given", model="tiny", revision="0",
+)  # fmt: skip
+SECOND = replace(FIRST, emotion="sadness", start=1.0, end=3.0005, speaker="other", transcript=None)
+ABSTAINED = replace(FIRST, emotion=None, abstained=True, reason="silent", start=3.5, end=3.5, transcript="hm")
+LATE = replace(FIRST, start=36_000.0, end=36_001.9999, transcript="ten hours in")
+RESULTS = [FIRST, SECOND, ABSTAINED, LATE]
+
+
+def written(kind, results=RESULTS, recording="my call.wav") -> str:
+    stream = io.StringIO(newline="")
+    write_recognitions(iter(results), stream, kind, recording=recording)
+    stream.getvalue().encode("utf-8")
+    return stream.getvalue()
+
+
+def test_json_lines_hold_every_field():
+    rows = [json.loads(line) for line in written("jsonl").splitlines()]
+    assert rows[1] == SECOND.to_dict()
+    assert rows[0]["transcript"] == NASTY.replace("\ud800", "?")
+
+
+def test_csv_keeps_words_as_they_are():
+    rows = list(csv.DictReader(io.StringIO(written("csv"), newline="")))
+    assert len(rows) == 4
+    assert rows[0]["transcript"] == NASTY.replace("\ud800", "?")
+    assert (rows[0]["anger"], rows[0]["emotion"], rows[2]["emotion"]) == ("0.7500", "anger", "")
+
+
+def test_webvtt_is_read_by_webvtt_py():
+    captions = list(webvtt.from_string(written("vtt")))
+    assert [(one.start, one.end) for one in captions] == [
+        ("00:00:00.500", "00:00:02.000"),
+        ("00:00:01.000", "00:00:03.000"),
+        ("00:00:03.500", "00:00:03.501"),
+        ("10:00:00.000", "10:00:02.000"),
+    ]
+    assert written("vtt").count("-->") == 4
+    assert "a --&gt; b 00:01 &lt;v x&gt; &amp;" in written("vtt")
+    assert "größe" in captions[0].text and "泣" in captions[0].text
+
+
+def test_srt_is_read_by_srt():
+    cues = list(srt.parse(written("srt"), ignore_errors=False))
+    assert [cue.index for cue in cues] == [1, 2, 3, 4]
+    assert cues[0].content == f"Ünal <b> & co: [anger 0.75] {ONE_LINE.replace('-->', '->')}"
+    assert cues[3].start.total_seconds() == 36_000 and cues[3].end.total_seconds() == 36_002
+
+
+def test_textgrid_is_read_by_praatio(tmp_path):
+    file = tmp_path / "a.TextGrid"
+    file.write_text(written("textgrid"), encoding="utf-8")
+    grid = textgrid.openTextgrid(str(file), includeEmptyIntervals=True, reportingMode="error")
+    assert grid.tierNames == (
+        "Ünal <b> & co emotion", "Ünal <b> & co transcript", "other emotion", "other transcript",
+    )  # fmt: skip
+    for tier in grid.tiers:
+        assert tier.entries[0].start == 0 and tier.entries[-1].end == 36_002
+        assert all(one.end == two.start for one, two in zip(tier.entries, tier.entries[1:], strict=False))
+    assert [one.label for one in grid.getTier("Ünal <b> & co transcript").entries if one.label] == [
+        ONE_LINE, "hm", "ten hours in",
+    ]  # fmt: skip
+
+
+def test_overlaps_within_a_speaker_are_cut_in_a_textgrid(tmp_path):
+    file = tmp_path / "a.TextGrid"
+    file.write_text(written("textgrid", [FIRST, replace(SECOND, speaker=FIRST.speaker)]), encoding="utf-8")
+    tier = textgrid.openTextgrid(str(file), includeEmptyIntervals=False).tiers[0]
+    assert [(one.start, one.end, one.label) for one in tier.entries] == [(0.5, 2.0, "anger"), (2.0, 3.0, "sadness")]
+
+
+def test_rttm_has_ten_fields_a_line():
+    rows = [line.split(" ") for line in written("rttm").splitlines()]
+    assert all(len(row) == 10 and row[0] == "SPEAKER" for row in rows)
+    assert [(row[1], row[2], float(row[3]), float(row[4]), row[7]) for row in rows] == [
+        ("my_call.wav", "1", 0.5, 1.5, "anger"),
+        ("my_call.wav", "2", 1.0, 2.0, "sadness"),
+        ("my_call.wav", "1", 36_000.0, 2.0, "anger"),
+    ]
+
+
+def test_emotionml_keeps_the_rules_of_its_elements():
+    root = ElementTree.fromstring(written("emotionml"))
+    names = {"": EMOTIONML}
+    assert root.tag == f"{{{EMOTIONML}}}emotionml" and root.get("version") == "1.0"
+    vocabulary = root.find("vocabulary", names)
+    assert root.get("category-set") == f"#{vocabulary.get('id')}" and vocabulary.get("type") == "category"
+    items = {item.get("name") for item in vocabulary}
+    emotions = root.findall("emotion", names)
+    assert len(emotions) == 3  # what abstained has no category, which the element must have
+    for emotion in emotions:
+        categories = emotion.findall("category", names)
+        assert {one.get("name") for one in categories} == items and len(categories) == len(items)
+        assert all(0 <= float(one.get("confidence")) <= 1 for one in categories)
+        assert emotion.get("expressed-through") == "voice text"
+        reference = emotion.find("reference", names)
+        assert re.fullmatch(r"my%20call\.wav#t=\d+\.\d{3},\d+\.\d{3}", reference.get("uri"))
+        assert len(emotion.findall("info", names)) == 1
+        assert all(not child.tag.startswith(f"{{{EMOTIONML}}}") for child in emotion.find("info", names))
+    assert emotions[0].find("reference", names).tail.strip() == ONE_LINE
+
+
+def test_no_results_are_an_empty_document_except_for_a_textgrid():
+    assert {kind: written(kind, []) for kind in ("jsonl", "csv", "vtt", "srt", "rttm")} == {
+        "jsonl": "", "csv": "", "vtt": "WEBVTT\n", "srt": "", "rttm": "",
+    }  # fmt: skip
+    assert len(ElementTree.fromstring(written("emotionml", []))) == 0
+    with pytest.raises(BimodalError, match="no results"):
+        written("textgrid", [])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_words_alone_have_no_times(kind):
+    result = replace(FIRST, start=None, end=None)
+    if kind in ("jsonl", "csv", "emotionml"):
+        assert "anger" in written(kind, [result])
+    else:
+        with pytest.raises(BimodalError, match=f"no times, which '{kind}' needs"):
+            written(kind, [result])
+
+
+def test_an_unknown_format_is_said():
+    with pytest.raises(BimodalError, match="unknown format 'docx', expected one of"):
+        written("docx")
