@@ -26,4 +26,4 @@ demo:
 	$(PYTHON) -m bimodal demo
 
 benchmarks:  ## Real corpora; BIMODAL_DATA names their folder
-	$(PYTHON) -m benchmarks.run
+	$(PYTHON) -m benchmarks.all

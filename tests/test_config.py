@@ -77,9 +77,9 @@ def test_a_setting_without_an_equals_sign_is_refused_with_an_example(setting):
 
 
 def test_a_table_in_part_keeps_the_rest_of_the_stages_own_defaults(tmp_path):
-    config = read_config(TrainConfig(), toml(tmp_path, "[speech]\nepochs = 3\n[fusion.loss]\ngamma = 1"))
+    config = read_config(TrainConfig(), toml(tmp_path, "[speech]\nepochs = 3\n[fusion.loss]\ngamma = 3"))
     assert config.speech == SpeechConfig(epochs=3)
-    assert config.fusion == FusionConfig(loss=LossConfig(gamma=1.0))
+    assert config.fusion == FusionConfig(loss=LossConfig(gamma=3.0, beta=0.1))
     assert config.text == TrainConfig().text
     assert (config.speech.hidden_width, config.fusion.hidden_width) == (0, 32)
 

@@ -16,6 +16,7 @@ from bimodal.training.loop import CHECKPOINT, RECORD, WEIGHTS, Run, fit, predict
 
 CONFIG = StageConfig(
     epochs=6,
+    steps=0,
     batch_size=8,
     learning_rate=1e-2,
     average=0.9,
@@ -230,3 +231,8 @@ def test_predictions_have_a_row_for_each_example_in_order_and_no_dropout():
     assert (embedding.shape, logits.shape) == ((300, 12), (300, 3))
     alone = predict(trained, data.subset([299]))[1]
     assert alone[0] == pytest.approx(logits[299], abs=1e-5)
+
+
+def test_a_small_corpus_gets_more_passes_until_the_least_updates_are_reached():
+    record = fit(network(), run(config=replace(CONFIG, epochs=2, steps=15)))
+    assert len(record.history) == 4  # 30 examples in batches of 8 are 4 updates a pass

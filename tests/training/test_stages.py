@@ -27,7 +27,14 @@ from bimodal.training.stages import (
 
 SIZE, EMOTIONS = 36, 3
 CONFIG = StageConfig(
-    epochs=15, batch_size=12, learning_rate=2e-2, dropout=0.0, input_dropout=0.0, hidden_width=24, embedding_width=6
+    epochs=15,
+    steps=0,
+    batch_size=12,
+    learning_rate=2e-2,
+    dropout=0.0,
+    input_dropout=0.0,
+    hidden_width=24,
+    embedding_width=6,
 )
 PARTS = [list(range(first, SIZE, 3)) for first in range(3)]
 
