@@ -23,8 +23,15 @@ QUOTED = (
         source="an earlier run of ours, not repeated here",
     ),
 )
+SMALL_CORPUS_NOISE = 3.0
+"""More than the default of 1: decided on small training parts of another corpus, see `TRIED`."""
+
 TRIED = (
-    "The configuration is that of RAVDESS, unchanged; nothing was chosen on EmoDB. The target was not reached.",
+    "With the configuration of RAVDESS unchanged: 95.45 (sd 0.10).",
+    "Only the noise in training was changed since, and decided without EmoDB: on RAVDESS' training actors cut down to "
+    "EmoDB's size (9 actors, 252 clips, the same four emotions; six draws, ten other inner actors tested) noise of 1, "
+    "2, 3 gave 79.2, 80.6, 81.1; 100 components 80.0, all 80.2, no views 79.2. On all of RAVDESS' inner actors more "
+    "noise does not pay (76.9 against 77.4), so the default stays.",
     "Earlier looks by research prototypes stand in docs/ledger.csv. One of them reached 97.2 with the view speed1.1 "
     "alone and one seed; it was not taken, as only the tested folds spoke for it.",
 )
@@ -33,7 +40,9 @@ TRIED = (
 def run(options: Options) -> Result:
     """All seeds, one speaker out, and a linear baseline."""
     begun = time.monotonic()
-    config = replace(CONFIG, vocabulary="acted4", threads=options.threads)
+    config = replace(
+        CONFIG, vocabulary="acted4", threads=options.threads, speech=replace(CONFIG.speech, noise=SMALL_CORPUS_NOISE)
+    )
     folder = options.data / "emodb"
     with FeatureCache(options.cache) as cache:
         prepared = prepare_corpus(prepare(folder), folder, config, cache)
