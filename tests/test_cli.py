@@ -108,3 +108,23 @@ def test_a_corpus_can_be_prepared_from_a_manifest(tiny_manifest, tmp_path):
     run("prepare", "manifest", tiny_manifest, tmp_path / "mine")
     assert "no problems" in run("check", tmp_path / "mine" / "manifest.csv").stdout
     shutil.rmtree(tmp_path / "mine")
+
+
+@pytest.fixture(scope="module")
+def speech(corpus_data: Path) -> Path:
+    return sorted((corpus_data / "emodb" / "audio").glob("*.flac"))[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "first"), [("jsonl", "{"), ("csv", "start"), ("vtt", "WEBVTT"), ("srt", "1"), ("emotionml", "<?xml")]
+)
+def test_a_timeline_is_written_in_the_named_format(tiny_model, speech, form, first):
+    assert run("recognize", tiny_model, speech, "--timeline", "--format", form).stdout.startswith(first)
+
+
+def test_a_timeline_for_people_ends_with_a_summary(tiny_model, speech):
+    assert "speech " in run("recognize", tiny_model, speech, "--timeline").stdout.splitlines()[-1]
+
+
+def test_formats_of_a_timeline_are_refused_for_a_whole_recording(tiny_model, recording):
+    assert "--timeline" in run("recognize", tiny_model, recording, "--format", "vtt", code=2).stderr

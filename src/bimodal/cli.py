@@ -207,31 +207,70 @@ def recognize(
     model: ModelFolder,
     paths: Annotated[list[Path] | None, typer.Argument(help="Recordings; none with --text alone.")] = None,
     text: Annotated[str | None, typer.Option(help="The words that are said.")] = None,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Follow a long recording, stretch by stretch.")] = False,
+    channels: Annotated[
+        Literal["mix", "speakers"], typer.Option(help="With --timeline: one speaker a channel, or all mixed.")
+    ] = "mix",
     form: Annotated[
-        Literal["table", "jsonl"], typer.Option("--format", help="For people, or one JSON object a line.")
+        Literal["table", "jsonl", "csv", "vtt", "srt", "textgrid", "rttm", "emotionml"],
+        typer.Option("--format", help="Table for people, or JSON Lines; the others go with --timeline."),
     ] = "table",
     threads: Threads = 0,
 ) -> None:
     """Recognise the emotion expressed in recordings, in words, or in both."""
     from bimodal.recognizer import Recognizer
-    from bimodal.records import Clip
 
+    if text is not None and (timeline or (paths and len(paths) > 1)):
+        raise typer.BadParameter("--text goes with one recording, taken as a whole")
+    if form not in ("table", "jsonl") and not timeline:
+        raise typer.BadParameter(f"--format {form} goes with --timeline")
+    if timeline and not paths:
+        raise typer.BadParameter("--timeline needs a recording")
     recognizer = Recognizer(model, threads=threads)
     _say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
-    if text is not None and paths and len(paths) > 1:
-        raise typer.BadParameter("--text goes with one recording; use 'bimodal extract' or a manifest for many")
     failed = False
     wanted: list[Path | None] = [*paths] if paths else [None]
     for path in wanted:
         try:
-            result = recognizer.recognize_batch([Clip(audio=path, transcript=text)])[0]
+            if timeline and path is not None:
+                _follow(recognizer, path, channels, form)
+            else:
+                _recognize_whole(recognizer, path, text, form)
         except BimodalError as error:
             _say(f"bimodal: {error}")
             failed = True
-            continue
-        typer.echo(_json_line(result, path) if form == "jsonl" else _for_people(result, path))
     if failed:
         sys.exit(1)
+
+
+def _recognize_whole(recognizer: Any, path: Path | None, text: str | None, form: str) -> None:
+    """One recording, or words alone, as one utterance."""
+    from bimodal.records import Clip
+
+    result = recognizer.recognize_batch([Clip(audio=path, transcript=text)])[0]
+    typer.echo(_json_line(result, path) if form == "jsonl" else _for_people(result, path))
+
+
+def _follow(recognizer: Any, path: Path, channels: Literal["mix", "speakers"], form: str) -> None:
+    """A long recording as a timeline; results are written as they come."""
+    from bimodal.formats import write_recognitions
+    from bimodal.timeline import TimelineConfig, recognize_long, summarise
+
+    results = recognize_long(recognizer, path, config=TimelineConfig(channels=channels))
+    if form != "table":
+        write_recognitions(results, sys.stdout, form, recording=path.name)
+        return
+    seen = []
+    typer.echo(f"{path}\n{'from':>9} {'to':>9}  emotion")
+    for result in results:
+        seen.append(result)
+        score = 0.0 if result.emotion is None else result.scores[result.emotion]
+        who = f"  {result.speaker}" if result.speaker else ""
+        said = f"{result.emotion} {score:.2f}" if result.emotion else f"- ({result.reason})"
+        typer.echo(f"{result.start or 0.0:9.2f} {result.end or 0.0:9.2f}  {said}{who}")
+    summary = summarise(seen)
+    shares = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in summary.shares.items() if share)
+    typer.echo(f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {shares or 'nothing judged'}")
 
 
 def _json_line(result: Any, path: Path | None) -> str:
