@@ -17,7 +17,14 @@ def demo(folder):
 
 def test_the_demo_goes_all_the_way_and_says_that_it_is_synthetic(tmp_path):
     shown = demo(tmp_path / "demo")
-    for sentence in ("synthetic", "GPL-3.0", "contradict each other", "fused", "the voice counted", "bimodal recognize"):
+    for sentence in (
+        "synthetic",
+        "GPL-3.0",
+        "contradict each other",
+        "fused",
+        "the voice counted",
+        "bimodal recognize",
+    ):
         assert sentence in shown
     picture = tmp_path / "demo" / "report" / "report.png"
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 20_000

@@ -43,7 +43,19 @@ def test_a_file_imports_only_from_lower_floors_or_its_own_folder(file: Path):
 
 
 def test_recognition_files_name_torch_nowhere():
-    for room in ("recognizer", "audio", "text", "runtime", "modelfolder", "segments", "stream", "timeline", "formats", "records", "labels"):
+    for room in (
+        "recognizer",
+        "audio",
+        "text",
+        "runtime",
+        "modelfolder",
+        "segments",
+        "stream",
+        "timeline",
+        "formats",
+        "records",
+        "labels",
+    ):
         file = SOURCE / f"{room}.py"
         if file.exists():
             assert "torch" not in {

@@ -142,14 +142,14 @@ def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:
     return ("speech", "text", "fusion") if named == "all" else (named,), rest[0], rest[1]
 
 
-def _training() -> Any:
+def _training(extra: str = "train") -> Any:
     """The module that trains, or a sentence that says how to get what it needs."""
     try:
         from bimodal.training import packing
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("bimodal"):
             raise
-        raise BimodalError(f"training needs '{error.name}': pip install 'bimodal-emotion[train]'") from error
+        raise BimodalError(f"training needs '{error.name}': pip install 'bimodal-emotion[{extra}]'") from error
     return packing
 
 
@@ -334,7 +334,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Speak a small synthetic corpus, train all three stages on it, evaluate, recognise: the whole path in minutes."""
-    _training()
+    _training("demo")
     from bimodal.demo import run_demo
 
     with _epochs(quiet) as on_epoch:
