@@ -10,6 +10,11 @@ python3 -m venv "$scratch/venv"
 "$scratch/venv/bin/pip" install -c "$scratch/torch.txt" ./backbones '.[dev]'
 {
     head -2 constraints.txt
-    "$scratch/venv/bin/pip" freeze --exclude bimodal-emotion --exclude bimodal-backbones | sed 's/+cpu$//' | grep -v '@ file'
+    "$scratch/venv/bin/pip" freeze --all --exclude pip --exclude bimodal-emotion --exclude bimodal-backbones |
+        sed 's/+cpu$//'
 } > "$scratch/constraints.txt"
+if grep -E '^(nvidia-|triton|cuda-)|\+|@' "$scratch/constraints.txt"; then
+    echo "not written: the lines above are no plain locked versions; the index offered torch for a GPU, see pip's --index-url" >&2
+    exit 1
+fi
 mv "$scratch/constraints.txt" constraints.txt

@@ -128,10 +128,3 @@ def read_pooled(cache: FeatureCache, key: str) -> npt.NDArray[np.float32]:
     """The pooled layers (L, D) of one text from the cache."""
     pooled: npt.NDArray[np.float32] = cache.read(key)["pooled"]
     return pooled
-
-
-def estimate_speech_bytes(seconds: float, backbone: SpeechBackbone) -> int:
-    """Room that so much speech will take in the cache, in bytes."""
-    description = backbone.description
-    blocks = seconds * 50 / description.block_frames
-    return int(blocks * len(description.layers) * description.width * 2 * 2)

@@ -1,6 +1,5 @@
 """All three stages over a manifest, to a model folder; each stage restartable."""
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -221,8 +220,3 @@ def _temperature(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> 
 def _groups(utterances: Sequence[Utterance]) -> list[str]:
     """What cross-fitting keeps in one part: the dialogue, else the speaker, else the utterance itself."""
     return [utterance.dialogue or utterance.speaker or utterance.id for utterance in utterances]
-
-
-def remove_stage(folder: Path) -> None:
-    """Forget a stage's run, so that it is trained anew."""
-    shutil.rmtree(folder, ignore_errors=True)
