@@ -1,4 +1,4 @@
-"""The demo as a user runs it: spoken, trained, evaluated, recognised, drawn; a second call goes on."""
+"""The demo on a small corpus, as a user runs it: spoken, trained, evaluated, recognised; a second call goes on."""
 
 import subprocess
 import sys
