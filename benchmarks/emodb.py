@@ -28,8 +28,8 @@ TRIED = (
     "One change was decided without EmoDB: on RAVDESS' training actors cut down to EmoDB's size (9 actors, 252 clips, "
     "the same four emotions; six draws, ten other inner actors tested) noise of 1, 2, 3 in training gave 79.2, 80.6, "
     "81.1 and logistic regression with C = 0.001, 0.01, 0.1 79.7, 81.0, 81.0. On EmoDB noise of 3 gave 94.10 "
-    "(sd 0.18), less than the default, and regression with C = 0.01 93.9: what helps a small RAVDESS does not help EmoDB. The "
-    "change was taken back; on all of RAVDESS' inner actors it did not pay either (76.9 against 77.4).",
+    "(sd 0.18), less than the default, and regression with C = 0.01 93.9: what helps a small RAVDESS does not help "
+    "EmoDB. The change was taken back; on all of RAVDESS' inner actors it did not pay either (76.9 against 77.4).",
     "Earlier looks by research prototypes stand in docs/ledger.csv. One of them reached 97.2 with the view speed1.1 "
     "alone and one seed; it was not taken, as only the tested folds spoke for it.",
 )
