@@ -57,6 +57,8 @@ class StageConfig:
         embedding_width: Width of the emotion embedding in front of the classifier.
         noise: Deviation of the Gaussian noise on the standardised inputs in training.
         average: Decay of the running average of the weights that is kept; 0 for the last weights.
+        gradient_norm: Length that the gradient is cut to; 0 for no limit.
+        precision: Of the large products in training; what is kept is float32.
         loss: The joint loss.
     """
 
@@ -74,6 +76,8 @@ class StageConfig:
     embedding_width: Count = 128
     noise: NotNegative = 0.0
     average: Share = 0.0
+    gradient_norm: NotNegative = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
     loss: LossConfig = field(default_factory=LossConfig)
 
 

@@ -21,17 +21,22 @@ class Examples:
         size: N.
         read: Inputs of a network for chosen examples, by input name; the first axis is the batch.
         targets: Emotion index of each example, (N,) int64, or a distribution over emotions, (N, C) float32.
+        lengths: What is padded of each example, (N,); batches are then made of alike ones. None where nothing is.
     """
 
     size: int
     read: Callable[[Sequence[int]], Inputs]
     targets: npt.NDArray[Any]
+    lengths: npt.NDArray[np.int64] | None = None
 
     def subset(self, indices: Sequence[int]) -> "Examples":
         """The examples at `indices`, in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
         return Examples(
-            size=len(chosen), read=lambda wanted: self.read(chosen[list(wanted)].tolist()), targets=self.targets[chosen]
+            size=len(chosen),
+            read=lambda wanted: self.read(chosen[list(wanted)].tolist()),
+            targets=self.targets[chosen],
+            lengths=None if self.lengths is None else self.lengths[chosen],
         )
 
 

@@ -69,21 +69,30 @@ def interrupted_at(epoch: int):
     return on_epoch
 
 
+TUNED = replace(CONFIG, precision="bfloat16", gradient_norm=0.5)
+CASES = [
+    (CONFIG, examples(), {}),
+    (replace(CONFIG, average=0.0, patience=3, loss=LossConfig()), examples(), {}),
+    (TUNED, replace(examples(), lengths=np.arange(30) % 7), {"head.hidden.": 0.1, "head.": 0.5}),
+]
+
+
 @pytest.mark.parametrize("epoch", range(1, 7))
-@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, average=0.0, patience=3, loss=LossConfig())])
-def test_a_run_interrupted_in_any_epoch_ends_as_if_it_never_was(tmp_path, monkeypatch, config, epoch):
+@pytest.mark.parametrize(("config", "data", "rates"), CASES, ids=["average", "patience", "tuned"])
+def test_a_run_interrupted_in_any_epoch_ends_as_if_it_never_was(tmp_path, monkeypatch, config, data, rates, epoch):
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    options = {"config": config, "train": data, "rates": rates}
     whole = network()
-    record = fit(whole, run(config=config))
+    record = fit(whole, run(**options))
     if epoch > len(record.history):
         return
     with pytest.raises(InterruptionError):
-        fit(network(), run(tmp_path, config=config, on_epoch=interrupted_at(epoch)))
+        fit(network(), run(tmp_path, on_epoch=interrupted_at(epoch), **options))
     assert (tmp_path / CHECKPOINT).exists() == (epoch > 1)
     seen = []
     resumed = network()
     torch.manual_seed(99)  # a new process starts anywhere
-    again = fit(resumed, run(tmp_path, config=config, on_epoch=seen.append))
+    again = fit(resumed, run(tmp_path, on_epoch=seen.append, **options))
     assert [entry["epoch"] for entry in seen] == list(range(epoch, len(record.history) + 1))
     assert without_seconds(again.history) == without_seconds(record.history)
     assert again.best_epoch == record.best_epoch
@@ -107,6 +116,8 @@ def test_a_finished_run_is_returned_without_training(tmp_path):
         {"config": replace(CONFIG, loss=LossConfig(affinity="gaussian", beta=0.5))},
         {"train": examples(seed=5)},
         {"identity": "another backbone"},
+        {"rates": {"head.": 0.5}},
+        {"config": replace(CONFIG, precision="bfloat16")},
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
@@ -236,3 +247,52 @@ def test_predictions_have_a_row_for_each_example_in_order_and_no_dropout():
 def test_a_small_corpus_gets_more_passes_until_the_least_updates_are_reached():
     record = fit(network(), run(config=replace(CONFIG, epochs=2, steps=15)))
     assert len(record.history) == 4  # 30 examples in batches of 8 are 4 updates a pass
+
+
+def test_a_part_of_the_network_moves_at_its_own_rate_and_the_longest_start_counts():
+    start, trained = network(), network()
+    one_step = replace(CONFIG, epochs=1, batch_size=30, average=0.0, weight_decay=0.0)
+    fit(trained, run(config=one_step, dev=None, rates={"head.hidden.0.": 0.25, "head.hidden.": 0.0}))
+    before = dict(start.named_parameters())
+    moved = {name: (value - before[name]).abs().max().item() for name, value in trained.named_parameters()}
+    assert moved.pop("head.hidden.0.weight") == pytest.approx(2.5e-3, rel=0.02)  # AdamW's first step is the rate
+    assert moved.pop("head.hidden.0.bias") <= 2.5e-3 * 1.02
+    assert moved.pop("head.hidden.1.weight") == moved.pop("head.hidden.1.bias") == 0.0
+    assert moved["head.classify.weight"] == pytest.approx(1e-2, rel=0.02)
+
+
+def test_examples_of_known_length_come_in_batches_of_alike_ones_each_once():
+    data = replace(examples(900), lengths=np.random.default_rng(0).permutation(900))
+    torch.manual_seed(0)
+    batches = loop._batches(data, 8)
+    assert sorted(row for batch in batches for row in batch) == list(range(900))
+    spans = [np.ptp(data.lengths[batch]) for batch in batches]
+    assert np.mean(spans) < 40  # 400 rows are sorted at a time; random batches span 700
+    firsts = [data.lengths[batch[0]] for batch in batches]
+    assert abs(np.corrcoef(firsts, np.arange(len(firsts)))[0, 1]) < 0.3  # the batches themselves are not sorted
+
+
+def test_predictions_of_examples_of_known_length_stay_in_their_order():
+    data, trained = examples(300), network()
+    expected = predict(trained, data)
+    found = predict(trained, replace(data, lengths=np.random.default_rng(0).permutation(300)))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize("limit", [0.0, 1e-3])
+def test_the_gradient_is_cut_to_the_limit(limit):
+    trained = network()
+    fit(trained, run(dev=None, config=replace(CONFIG, epochs=1, gradient_norm=limit, loss=LossConfig())))
+    length = torch.stack([value.grad.norm() for value in trained.parameters()]).norm().item()  # of the last step
+    assert length == pytest.approx(1e-3, rel=1e-2) if limit else length > 0.1
+
+
+def test_half_precision_in_training_keeps_float32_weights_and_ends_near_the_exact_ones():
+    exact, halved = network(), network()
+    plain = fit(exact, run(dev=None))
+    record = fit(halved, run(dev=None, config=replace(CONFIG, precision="bfloat16")))
+    assert {value.dtype for value in halved.state_dict().values()} == {torch.float32}
+    losses = [[entry["loss"] for entry in one.history] for one in (plain, record)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert losses[1] != losses[0]

@@ -35,6 +35,7 @@ RECORD: Final = "stage.json"
 _WARMUP: Final = 0.1
 _SECONDS_BETWEEN_CHECKPOINTS: Final = 20.0
 _PREDICTED_AT_ONCE: Final = 128
+_BATCHES_SORTED: Final = 50  # batches whose examples are sorted by length together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class Run:
         device: A torch device.
         folder: Run folder; None trains without leaving a trace.
         identity: What distinguishes this run beside the configuration (data, backbone).
+        rates: Factors of the learning rate for parameters whose name starts so (`encoder.`); the longest start counts.
         score: Higher is better, of logits (N, C) and targets (N,).
         on_epoch: Called with each history entry; for progress.
     """
@@ -79,6 +81,7 @@ class Run:
     device: str = "cpu"
     folder: Path | None = None
     identity: str = ""
+    rates: Mapping[str, float] = field(default_factory=dict)
     score: Callable[[np.ndarray, np.ndarray], float] | None = None
     on_epoch: Callable[[dict[str, float]], None] = field(default=lambda entry: None)
 
@@ -115,12 +118,14 @@ def fit(network: nn.Module, run: Run) -> StageRecord:
 def predict(network: nn.Module, examples: Examples, device: str = "cpu") -> tuple[np.ndarray, ...]:
     """Everything that the network's forward gives, as arrays with N rows; without gradients, dropout off."""
     network.eval()
+    order = np.arange(examples.size) if examples.lengths is None else np.argsort(examples.lengths, kind="stable")
     outputs = []
     with torch.inference_mode():
         for first in range(0, examples.size, _PREDICTED_AT_ONCE):
-            chosen = range(first, min(examples.size, first + _PREDICTED_AT_ONCE))
+            chosen = order[first : first + _PREDICTED_AT_ONCE].tolist()
             outputs.append([out.cpu().numpy() for out in network(**_to_torch(examples.read(chosen), device))])
-    return tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True))
+    back = np.argsort(order)
+    return tuple(np.concatenate(parts)[back] for parts in zip(*outputs, strict=True))
 
 
 class _State:
@@ -132,13 +137,7 @@ class _State:
         self.classification, self.affinity = _losses(run, counts.long().tolist(), network, run.device)
         modules = [network, self.affinity] if isinstance(self.affinity, nn.Module) else [network]
         named = [item for module in modules for item in module.named_parameters() if item[1].requires_grad]
-        weights = [value for name, value in named if value.ndim > 1 and not name.endswith("bias")]
-        others = [value for name, value in named if value.ndim <= 1 or name.endswith("bias")]
-        groups = [
-            {"params": weights, "weight_decay": run.config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        self.optimiser = torch.optim.AdamW(groups, lr=run.config.learning_rate)
+        self.optimiser = torch.optim.AdamW(_groups(named, run), lr=run.config.learning_rate)
         per_epoch = math.ceil(run.train.size / run.config.batch_size)
         self.epochs = max(run.config.epochs, math.ceil(run.config.steps / per_epoch)) if run.config.epochs else 0
         self.steps = per_epoch * self.epochs
@@ -201,8 +200,7 @@ def _epoch(state: _State, run: Run) -> dict[str, float]:
     devices = [run.device] if run.device.startswith("cuda") else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(run.seed * 1_000_003 + state.epoch)
-        order = torch.randperm(run.train.size).tolist()
-        batches = [order[i : i + run.config.batch_size] for i in range(0, len(order), run.config.batch_size)]
+        batches = _batches(run.train, run.config.batch_size)
         for number, chosen in enumerate(batches):
             step = state.epoch * len(batches) + number
             total += _step(state, run, step, chosen) * len(chosen)
@@ -214,13 +212,25 @@ def _epoch(state: _State, run: Run) -> dict[str, float]:
     return {"epoch": float(state.epoch + 1), "loss": loss, "seconds": time.monotonic() - begun}
 
 
+def _batches(train: Examples, size: int) -> list[list[int]]:
+    """Rows of each batch in random order; where lengths are known, alike ones together, which spares padding."""
+    order = torch.randperm(train.size).tolist()
+    if train.lengths is None:
+        return [order[i : i + size] for i in range(0, len(order), size)]
+    pools = [order[i : i + _BATCHES_SORTED * size] for i in range(0, len(order), _BATCHES_SORTED * size)]
+    pools = [sorted(pool, key=train.lengths.__getitem__) for pool in pools]
+    batches = [pool[i : i + size] for pool in pools for i in range(0, len(pool), size)]
+    return [batches[i] for i in torch.randperm(len(batches)).tolist()]
+
+
 def _step(state: _State, run: Run, step: int, chosen: list[int]) -> float:
     """One update; returns the joint loss."""
     for group in state.optimiser.param_groups:
-        group["lr"] = run.config.learning_rate * schedule(step, state.steps)
+        group["lr"] = run.config.learning_rate * group["rate"] * schedule(step, state.steps)
     inputs = _to_torch(run.train.read(chosen), run.device)
     targets = torch.from_numpy(run.train.targets[chosen]).to(run.device)
-    embedding, logits = state.network(**inputs)[:2]
+    with torch.autocast(torch.device(run.device).type, torch.bfloat16, enabled=run.config.precision == "bfloat16"):
+        embedding, logits = (output.float() for output in state.network(**inputs)[:2])
     if logits.ndim == 2:
         embedding, logits = embedding[:, None], logits[:, None]
     losses = [
@@ -237,6 +247,9 @@ def _step(state: _State, run: Run, step: int, chosen: list[int]) -> float:
     loss = torch.stack(losses).sum()
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    if run.config.gradient_norm:
+        trained = [value for group in state.optimiser.param_groups for value in group["params"]]
+        nn.utils.clip_grad_norm_(trained, run.config.gradient_norm)
     state.optimiser.step()
     if state.average is not None:
         decay = min(run.config.average, (step + 1) / (step + 10))
@@ -272,6 +285,19 @@ def _losses(run: Run, counts: list[int], network: nn.Module, device: str) -> tup
         return classification, GaussianAffinity(run.emotions, run.config.embedding_width).to(device)
 
 
+def _groups(named: list[tuple[str, nn.Parameter]], run: Run) -> list[dict[str, Any]]:
+    """Parameters by learning rate, and of each rate the matrices, which decay, apart from the rest."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
+    for name, value in named:
+        start = max((start for start in run.rates if name.startswith(start)), key=len, default=None)
+        rate = 1.0 if start is None else run.rates[start]
+        groups.setdefault((rate, value.ndim > 1 and not name.endswith("bias")), []).append(value)
+    return [
+        {"params": values, "weight_decay": run.config.weight_decay if decays else 0.0, "rate": rate}
+        for (rate, decays), values in groups.items()
+    ]
+
+
 def _out_of_patience(history: list[dict[str, float]], patience: int) -> bool:
     scores = [entry["dev"] for entry in history if "dev" in entry]
     return bool(patience and scores) and len(scores) - 1 - int(np.argmax(scores)) >= patience
@@ -302,6 +328,7 @@ def _identity(network: nn.Module, run: Run) -> str:
         "seed": run.seed,
         "network": {name: list(value.shape) for name, value in network.state_dict().items()},
         "identity": run.identity,
+        "rates": dict(run.rates),
         "targets": hashlib.sha256(np.ascontiguousarray(run.train.targets).tobytes()).hexdigest(),
     }
     return hashlib.sha256(msgspec.json.encode(described, order="sorted")).hexdigest()
