@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -19,6 +19,7 @@ from bimodal.features.extraction import read_blocks, read_pooled
 from bimodal.models.layers import HeadShape
 from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
 from bimodal.models.text import TextNetwork
+from bimodal.training.loop import rate_of
 
 Modality = Literal["speech", "text"]
 _FITTED_AT_ONCE: Final = 64
@@ -37,6 +38,7 @@ class Side:
         standardise: Fits a network's standardisation to chosen rows.
         identity: Digest of the inputs of all N and of what they are made with; other recordings are another run.
         emotions: C.
+        rates: Factors of the learning rate of parts of the network, as `Run` takes them; 0 keeps a part as it is.
     """
 
     modality: Modality
@@ -47,6 +49,7 @@ class Side:
     standardise: Callable[[Any, Sequence[int]], None]
     identity: str
     emotions: int
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def fresh_network(self, rows: Sequence[int], seed: int) -> nn.Module:
         """A network whose start depends on the seed alone and whose standardisation fits the rows."""
@@ -54,6 +57,8 @@ class Side:
             torch.manual_seed(seed)
             network = self.build()
         self.standardise(network, rows)
+        for name, value in network.named_parameters():
+            value.requires_grad_(rate_of(name, self.rates) > 0)
         return network
 
 
@@ -92,7 +97,7 @@ def audio_side(
             attention_width=config.attention_width,
             components=config.components,
             emotions=emotions,
-            shape=_shape(config),
+            shape=head_shape(config),
         ),
         standardise=partial(_standardise_speech, views),
         identity=cache_key(backbone.digest, *(item for view, chosen in keys.items() for item in (view, *chosen))),
@@ -143,7 +148,7 @@ def columns_side(
         examples=examples,
         augmented=examples,
         present=np.asarray(~np.isnan(columns).all(axis=1)),
-        build=partial(ColumnsNetwork, width=columns.shape[1], emotions=emotions, shape=_shape(config)),
+        build=partial(ColumnsNetwork, width=columns.shape[1], emotions=emotions, shape=head_shape(config)),
         standardise=standardise,
         identity=cache_key("columns", *names, hashlib.sha256(np.ascontiguousarray(columns).tobytes()).hexdigest()),
         emotions=emotions,
@@ -175,14 +180,15 @@ def text_side(
         examples=examples,
         augmented=examples,
         present=np.array([key is not None for key in keys]),
-        build=partial(TextNetwork, layers=shape[0], width=shape[1], emotions=emotions, shape=_shape(config)),
+        build=partial(TextNetwork, layers=shape[0], width=shape[1], emotions=emotions, shape=head_shape(config)),
         standardise=standardise,
         identity=cache_key(backbone.digest, *keys),
         emotions=emotions,
     )
 
 
-def _shape(config: StageConfig) -> HeadShape:
+def head_shape(config: StageConfig) -> HeadShape:
+    """Shape of the head that a stage's configuration asks for."""
     return HeadShape(
         heads=config.heads,
         hidden_width=config.hidden_width,
