@@ -128,3 +128,10 @@ def test_a_timeline_for_people_ends_with_a_summary(tiny_model, speech):
 
 def test_formats_of_a_timeline_are_refused_for_a_whole_recording(tiny_model, recording):
     assert "--timeline" in run("recognize", tiny_model, recording, "--format", "vtt", code=2).stderr
+
+
+def test_a_language_model_is_tuned_to_a_backbone(tiny_manifest, tiny_bert, tmp_path):
+    settings = ["--set", f"source={tiny_bert}", "--set", "epochs=1", "--set", "threads=1"]
+    done = run("tune", "text", tiny_manifest, tmp_path / "out", *settings)
+    assert f"--set text_backbone={tmp_path / 'out'}" in done.stderr
+    assert "unknown key 'epoch'" in run("tune", "text", tiny_manifest, tmp_path, "--set", "epoch=1", code=1).stderr

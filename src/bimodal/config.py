@@ -120,6 +120,72 @@ class TextConfig(StageConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TuneConfig(StageConfig):
+    """How a pretrained encoder is tuned and stored as a backbone.
+
+    Attributes:
+        name: Of the backbone.
+        source: Hub id or folder of the pretrained encoder, or the folder of an earlier tuning, which is gone on from.
+        vocabulary: As in training.
+        multiple_labels: As in training.
+        licence: Licence of the tuned weights: they carry that of the data they saw.
+        trained_on: What the data are, for the backbone's description.
+        layers: 1-based numbers of the layers that the backbone exposes; empty for the last three.
+        frozen: Lowest blocks that stay as they are, and the embeddings below them; 0 for none.
+        encoder_rate: Learning rate of the encoder's last block, as a share of the head's.
+        layer_decay: Factor from each block's learning rate to that of the one below.
+        weights: How the backbone's weights are stored.
+        dev_share: As in training.
+        split_by: As in training.
+        official_split: As in training.
+        seed: Decides start, order and inner split.
+        device: Torch device.
+        threads: Threads of torch; 0 for one per core.
+    """
+
+    name: str = "tuned"
+    source: str = ""
+    vocabulary: str = "ekman7"
+    multiple_labels: Literal["soft", "drop"] = "soft"
+    licence: str = "unknown: set it to that of the training data"
+    trained_on: str = ""
+    layers: tuple[Count, ...] = ()
+    frozen: Natural = 0
+    encoder_rate: NotNegative = 0.1
+    layer_decay: Probability = 0.85
+    weights: Literal["float16", "int8"] = "float16"
+    dev_share: Share = 0.15
+    split_by: Literal["speaker", "utterance"] = "speaker"
+    official_split: str = ""
+    seed: Natural = 0
+    device: str = "cpu"
+    threads: Natural = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneTextConfig(TuneConfig):
+    """How a language model is tuned.
+
+    Attributes:
+        max_tokens: Longest text; what lies beyond is cut off, in tuning and in use.
+    """
+
+    name: str = "text-tuned"
+    source: str = "sentence-transformers/all-MiniLM-L6-v2"
+    max_tokens: Count = 128
+    epochs: Natural = 3
+    steps: Natural = 0
+    weight_decay: NotNegative = 0.01
+    dropout: Share = 0.0
+    scale: NotNegative = 0.0
+    hidden_width: Natural = 0
+    embedding_width: Count = 64
+    gradient_norm: NotNegative = 1.0
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
+
+
+@dataclass(frozen=True, kw_only=True)
 class FusionConfig(StageConfig):
     """How the fusion stage is trained: briefly, since it starts at late fusion and small corpora tempt it away.
 

@@ -63,6 +63,37 @@ def speech_examples(read_blocks: Callable[[int], SpeechBlocks], targets: npt.NDA
     )
 
 
+def token_examples(tokens: Sequence[Sequence[int]], targets: npt.NDArray[Any]) -> Examples:
+    """Examples of texts as token ids.
+
+    Example:
+        >>> token_examples([[7, 8], [9]], np.zeros(2, np.int64)).read([1])["tokens"].tolist()
+        [[9]]
+    """
+    return Examples(
+        size=len(targets),
+        read=lambda indices: pad_tokens([tokens[i] for i in indices]),
+        targets=targets,
+        lengths=np.array([len(ids) for ids in tokens], np.int64),
+    )
+
+
+def pad_tokens(items: Sequence[Sequence[int]]) -> Inputs:
+    """Several texts as one batch: tokens (B, T) and mask (B, T), int64; the mask is 1 where a token is real.
+
+    Example:
+        >>> batch = pad_tokens([[7, 8], [9]])
+        >>> batch["tokens"].tolist(), batch["mask"].tolist()
+        ([[7, 8], [9, 0]], [[1, 1], [1, 0]])
+    """
+    shape = (len(items), max(1, *map(len, items)) if items else 1)
+    batch: Inputs = {"tokens": np.zeros(shape, np.int64), "mask": np.zeros(shape, np.int64)}
+    for row, ids in enumerate(items):
+        batch["tokens"][row, : len(ids)] = ids
+        batch["mask"][row, : len(ids)] = 1
+    return batch
+
+
 def pad_blocks(items: Sequence[SpeechBlocks]) -> Inputs:
     """Blocks of several segments as one batch: mean and std (B, S, L, D) float32, count (B, S) float32.
 

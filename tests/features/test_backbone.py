@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 from bimodal_backbones import FOLDERS
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, WhisperConfig
+from transformers import BertModel, PreTrainedTokenizerFast, WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from bimodal.audio import normalise_level
@@ -78,32 +77,6 @@ def tiny_whisper(tmp_path_factory) -> Path:
         d_model=64, encoder_layers=3, encoder_attention_heads=2, encoder_ffn_dim=96, num_mel_bins=80, init_std=0.15
     )
     WhisperEncoder(config).save_pretrained(folder := tmp_path_factory.mktemp("whisper"))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tiny_bert(tmp_path_factory) -> Path:
-    """A random BERT that reads letters, saved with its tokeniser as transformers saves it."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("bert")
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    letters = [chr(code) for code in range(33, 127)]
-    vocabulary = {piece: i for i, piece in enumerate([*special, *letters, *(f"##{letter}" for letter in letters)])}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
-    ).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=96,
-        initializer_range=0.3,
-    )
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     return folder
 
 

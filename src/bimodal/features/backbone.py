@@ -1,7 +1,8 @@
 """Frozen feature extractors as packaged artifacts: the same ONNX file in training and in recognition.
 
-An artifact is a folder with `backbone.json` (what it is, where from, licence, digests), `model.onnx` and, for words,
-`tokenizer.json`. The distribution `bimodal-backbones` carries two; a folder path names any other.
+An artifact is a folder with `backbone.json` (what it is, where from, licence, digests), `model.onnx`, for words
+`tokenizer.json`, and `probe.safetensors`: inputs with the outputs that torch gave for them when it was built. The
+distribution `bimodal-backbones` carries two; a folder path names any other.
 """
 
 import hashlib
@@ -13,6 +14,8 @@ from typing import Any, Final, Literal
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from bimodal.audio import SAMPLING_RATE, Signal, normalise_level
 from bimodal.errors import BackboneError
@@ -22,6 +25,10 @@ from bimodal.runtime import Device, make_session
 DESCRIPTION: Final = "backbone.json"
 MODEL: Final = "model.onnx"
 TOKENIZER: Final = "tokenizer.json"
+PROBE: Final = "probe.safetensors"
+COSINE_BOUND: Final = 0.998
+"""What the packaged network must share with torch's outputs on its probe."""
+
 SCHEMA: Final = 1
 DEFAULT_SPEECH: Final = "whisper-base-4"
 DEFAULT_TEXT: Final = "minilm-l6"
@@ -47,6 +54,7 @@ class BackboneDescription:
         max_tokens: Longest text, in tokens; what lies beyond is cut off.
         digests: SHA-256 of each file.
         parity_cosine: Lowest cosine to torch's outputs that was seen when the artifact was built.
+        tuned_on: Data that the weights were tuned on after pretraining; empty for weights as published.
         schema: Version of this layout.
     """
 
@@ -63,12 +71,13 @@ class BackboneDescription:
     max_tokens: int = 256
     digests: Mapping[str, str] = field(default_factory=dict)
     parity_cosine: float = 0.0
+    tuned_on: str = ""
     schema: int = SCHEMA
 
     @property
     def digest(self) -> str:
-        """One digest over the files and the preprocessing: what a cache key or a model folder names."""
-        parts = [f"{name}={value}" for name, value in sorted(self.digests.items())]
+        """One digest over all that decides the outputs: what a cache key or a model folder names."""
+        parts = [f"{name}={value}" for name, value in sorted(self.digests.items()) if name != PROBE]
         parts += [self.preprocessing, str(self.layers), str(self.max_seconds), str(self.block_frames)]
         return hashlib.sha256("\n".join([*parts, str(self.max_tokens)]).encode()).hexdigest()
 
@@ -97,6 +106,10 @@ class SpeechBackbone:
     def __init__(self, folder: Path, description: BackboneDescription, threads: int, device: Device) -> None:
         self.description = description
         self._session = make_session(folder / MODEL, threads=threads, device=device)
+
+    def run_probe(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
+        """The network's bare outputs."""
+        return run_bare(self._session, inputs)
 
     def run(self, mel: Floats) -> Floats:
         """Hidden states (L, T, D) of one log-mel spectrogram (80, 2 T or 2 T - 1)."""
@@ -134,6 +147,10 @@ class TextBackbone:
         self._tokenizer.enable_truncation(description.max_tokens)
         self._tokenizer.enable_padding()
 
+    def run_probe(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
+        """The network's bare outputs."""
+        return run_bare(self._session, inputs)
+
     def extract(self, transcripts: Sequence[str], batch_size: int = 32) -> Floats:
         """Pooled layers (B, L, D) of several texts; sorted by length inside, returned in the order given."""
         order = sorted(range(len(transcripts)), key=lambda index: len(transcripts[index]))
@@ -146,6 +163,19 @@ class TextBackbone:
             mask = np.array([encoding.attention_mask for encoding in encoded], np.int64)
             pooled[chosen] = self._session.run(None, {"tokens": tokens, "mask": mask})[0]
         return pooled
+
+
+def run_bare(session: Any, inputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
+    """First output of a session.
+
+    Raises:
+        BackboneError: The inputs are none of this network.
+    """
+    try:
+        outputs: Floats = session.run(None, dict(inputs))[0]
+    except Exception as error:  # onnxruntime raises a dozen unrelated classes here
+        raise BackboneError(str(error).splitlines()[0]) from error
+    return outputs
 
 
 def _load_tokenizer(file: Path) -> Any:
@@ -243,17 +273,54 @@ def load_backbone(
         name: `whisper-base-4`, `minilm-l6`, or a folder.
         threads: Threads of one operator; 0 for one per core.
         device: `cpu` or `cuda`.
-        verify: Compare the files with their digests first (training does; it costs a few tens of milliseconds).
+        verify: Compare the files with their digests, and the outputs with torch's on the probe, first (training does;
+            it costs a few tens of milliseconds).
 
     Raises:
-        BackboneError: Missing, damaged or altered.
+        BackboneError: Missing, damaged or altered, or a network that does not give what it gave when it was built.
     """
     folder = find_backbone(str(name))
     description = read_description(folder)
     if verify:
         verify_digests(folder, description.digests)
     kind = SpeechBackbone if description.kind == "speech" else TextBackbone
-    return kind(folder, description, threads, device)
+    backbone = kind(folder, description, threads, device)
+    if verify and (PROBE in description.digests or description.tuned_on):
+        verify_probe(folder, backbone)
+    return backbone
+
+
+def verify_probe(folder: Path, backbone: SpeechBackbone | TextBackbone) -> None:
+    """Compare a backbone's outputs on its stored probe with those of torch.
+
+    Raises:
+        BackboneError: They differ, or there is no probe.
+    """
+    try:
+        inputs = load_file(folder / PROBE)
+        expected = inputs.pop("expected")
+        found = backbone.run_probe(inputs)
+    except (OSError, SafetensorError, KeyError, BackboneError) as error:
+        complaint = f"{folder / PROBE}: missing, or no probe of this backbone ({error}); build it again"
+        raise BackboneError(complaint) from error
+    cosine = lowest_cosine(expected, found) if found.shape == expected.shape else -1.0
+    if not cosine >= COSINE_BOUND:
+        raise BackboneError(
+            f"{folder / MODEL}: does not give what torch gave when it was built (cosine {cosine:.4f} on the probe, "
+            f"expected at least {COSINE_BOUND}); build it again"
+        )
+
+
+def lowest_cosine(a: Floats, b: Floats) -> float:
+    """Lowest cosine between two sets of vectors over their last axis, around the mean vectors of the first.
+
+    Example:
+        >>> round(lowest_cosine(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)), 4)
+        1.0
+    """
+    centred = [(x - a.mean(axis=-2, keepdims=True)).reshape(-1, x.shape[-1]) for x in (a, b)]
+    dots = (centred[0] * centred[1]).sum(-1)
+    return float((dots / (np.linalg.norm(centred[0], axis=-1) * np.linalg.norm(centred[1], axis=-1))).min())
 
 
 def verify_digests(folder: Path, digests: Mapping[str, str]) -> None:

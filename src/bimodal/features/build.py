@@ -17,16 +17,25 @@ import numpy.typing as npt
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from bimodal.errors import BackboneError
-from bimodal.features.backbone import DESCRIPTION, MODEL, TOKENIZER, BackboneDescription, load_backbone
+from bimodal.features.backbone import (
+    COSINE_BOUND,
+    DESCRIPTION,
+    MODEL,
+    PROBE,
+    TOKENIZER,
+    BackboneDescription,
+    load_backbone,
+    lowest_cosine,
+)
 from bimodal.features.logmel import BINS, log_mel
 
 Weights = Literal["float16", "int8"]
 _SMALLEST_COMPRESSED = 4096
 _BLOCK = 32
-_COSINE_BOUND = 0.998
 _OPSET = 21
 
 
@@ -122,6 +131,8 @@ def build_speech_backbone(source: str, out: Path, description: BackboneDescripti
         return result
 
     probes = [_probe_signal(rng, seconds) for seconds in (0.5, 3.0, 8.0)]
+    short = log_mel(probes[0])[None]
+    _write_probe(out, run_torch(probes[0])[None], mel=short, frames=np.array([short.shape[2]]))
     _finish(out, description, lambda backbone: [(run_torch(p), backbone.run(log_mel(p))) for p in probes])
 
 
@@ -156,6 +167,7 @@ def build_text_backbone(source: str, out: Path, description: BackboneDescription
     tokenizer.backend_tokenizer.save(str(out / TOKENIZER))
     with torch.inference_mode():
         expected = network(*arguments).numpy()
+    _write_probe(out, expected, tokens=encoded["input_ids"].numpy(), mask=encoded["attention_mask"].numpy())
     _finish(out, description, lambda backbone: list(zip(expected, backbone.extract(sentences), strict=True)))
 
 
@@ -264,20 +276,26 @@ def _to_bytes(name: str, array: npt.NDArray[Any], axis: int) -> tuple[list[onnx.
     return parts, helper.make_node("DequantizeLinear", names, [name], axis=axis, block_size=_BLOCK)
 
 
+def _write_probe(out: Path, expected: npt.NDArray[Any], **inputs: npt.NDArray[Any]) -> None:
+    """Store inputs and what torch makes of them, for whoever loads the artifact."""
+    arrays = inputs | {"expected": expected}
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, out / PROBE)
+
+
 def _finish(
     out: Path,
     description: BackboneDescription,
     compare: Callable[[Any], list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]],
 ) -> None:
     """Write the description with digests, load the artifact back, and compare it with torch."""
-    digests = {name: _digest(out / name) for name in (MODEL, TOKENIZER) if (out / name).exists()}
+    digests = {name: _digest(out / name) for name in (MODEL, TOKENIZER, PROBE) if (out / name).exists()}
     _write(out, replace(description, digests=digests))
-    cosine = min(_cosine(expected, found) for expected, found in compare(load_backbone(out)))
-    if cosine < _COSINE_BOUND:
+    cosine = min(lowest_cosine(expected, found) for expected, found in compare(load_backbone(out)))
+    if cosine < COSINE_BOUND:
         shutil.rmtree(out)
         raise BackboneError(
             f"{out}: the packaged backbone does not match torch (cosine {cosine:.5f}, expected at least "
-            f"{_COSINE_BOUND}); build it with float16 weights"
+            f"{COSINE_BOUND}); build it with float16 weights"
         )
     _write(out, replace(description, digests=digests, parity_cosine=round(cosine, 6)))
 
@@ -289,10 +307,3 @@ def _write(out: Path, description: BackboneDescription) -> None:
 def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _cosine(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
-    """Lowest cosine between two sets of vectors over their last axis, around their mean vector per layer."""
-    centred = [(x - a.mean(axis=-2, keepdims=True)).reshape(-1, x.shape[-1]) for x in (a, b)]
-    dots = (centred[0] * centred[1]).sum(-1)
-    return float((dots / (np.linalg.norm(centred[0], axis=-1) * np.linalg.norm(centred[1], axis=-1))).min())

@@ -1,5 +1,7 @@
 """The second network: frozen text features to emotion embedding and logits (step 202 of the method)."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from bimodal.models.layers import EmotionHead, HeadShape, Standardise
@@ -28,4 +30,27 @@ class TextNetwork(nn.Module):
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding and logits, as `EmotionHead`, of pooled layers (B, L, D)."""
         embedding, logits = self.head(self.features(pooled))
+        return embedding, logits
+
+
+class TunedTextNetwork(nn.Module):
+    """A language model that is trained on, its mean over the real tokens, and an emotion head.
+
+    Args:
+        encoder: A `transformers` BERT-like model.
+        width: Of its layers, D.
+        emotions: C.
+        shape: Of the head.
+    """
+
+    def __init__(self, *, encoder: Any, width: int, emotions: int, shape: HeadShape) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = EmotionHead(width, emotions, shape)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedding and logits, as `EmotionHead`, of token ids (B, T) with a mask (B, T), 1 = real."""
+        states = self.encoder(input_ids=tokens, attention_mask=mask).last_hidden_state
+        weight = mask.to(states.dtype) / mask.sum(1, keepdim=True).clamp(min=1).to(states.dtype)
+        embedding, logits = self.head((weight[:, None] @ states)[:, 0])
         return embedding, logits

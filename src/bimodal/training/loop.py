@@ -289,13 +289,23 @@ def _groups(named: list[tuple[str, nn.Parameter]], run: Run) -> list[dict[str, A
     """Parameters by learning rate, and of each rate the matrices, which decay, apart from the rest."""
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     for name, value in named:
-        start = max((start for start in run.rates if name.startswith(start)), key=len, default=None)
-        rate = 1.0 if start is None else run.rates[start]
-        groups.setdefault((rate, value.ndim > 1 and not name.endswith("bias")), []).append(value)
+        decays = value.ndim > 1 and not name.endswith("bias")
+        groups.setdefault((rate_of(name, run.rates), decays), []).append(value)
     return [
         {"params": values, "weight_decay": run.config.weight_decay if decays else 0.0, "rate": rate}
         for (rate, decays), values in groups.items()
     ]
+
+
+def rate_of(name: str, rates: Mapping[str, float]) -> float:
+    """Factor of a parameter's learning rate: that of the longest start of its name, else 1.
+
+    Example:
+        >>> [rate_of(name, {"encoder.": 0.1, "encoder.layer.0.": 0}) for name in ("head.bias", "encoder.layer.0.bias")]
+        [1.0, 0]
+    """
+    start = max((start for start in rates if name.startswith(start)), key=len, default=None)
+    return 1.0 if start is None else rates[start]
 
 
 def _out_of_patience(history: list[dict[str, float]], patience: int) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.config import TrainConfig
+from bimodal.config import TrainConfig, TuneConfig
 from bimodal.errors import ManifestError, TrainingError
 from bimodal.labels import EmotionMap, Vocabulary, custom, emotion_map
 from bimodal.records import Utterance
@@ -123,7 +123,7 @@ class Parts:
     overlaps: tuple[Overlap, ...]
 
 
-def split_rows(rows: LabelledRows, config: TrainConfig) -> Parts:
+def split_rows(rows: LabelledRows, config: TrainConfig | TuneConfig) -> Parts:
     """Train and dev rows: the manifest's own split where it has a dev part, else whole speakers are held out.
 
     Rows of a `test` split are never touched.
@@ -153,7 +153,7 @@ def split_rows(rows: LabelledRows, config: TrainConfig) -> Parts:
 
 
 def _check_speakers(
-    rows: LabelledRows, train: Sequence[int], dev: Sequence[int], config: TrainConfig
+    rows: LabelledRows, train: Sequence[int], dev: Sequence[int], config: TrainConfig | TuneConfig
 ) -> tuple[Overlap, ...]:
     if config.split_by == "utterance":
         return ()

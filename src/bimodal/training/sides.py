@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, Final, Literal
 
@@ -19,6 +19,7 @@ from bimodal.features.extraction import read_blocks, read_pooled
 from bimodal.models.layers import HeadShape
 from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
 from bimodal.models.text import TextNetwork
+from bimodal.training.loop import rate_of
 
 Modality = Literal["speech", "text"]
 _FITTED_AT_ONCE: Final = 256
@@ -52,6 +53,7 @@ class Side:
         fit_front: What precedes the network's head, fitted to chosen rows; the last ones are remembered.
         identity: Digest of the inputs of all N and of what they are made with; other recordings are another run.
         emotions: C.
+        rates: Factors of the learning rate of parts of the network, as `Run` takes them; 0 keeps a part as it is.
     """
 
     modality: Modality
@@ -63,6 +65,7 @@ class Side:
     fit_front: Callable[[tuple[int, ...]], Front]
     identity: str
     emotions: int
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def fresh_network(self, rows: Sequence[int], seed: int) -> nn.Module:
         """A network whose start depends on the seed alone and whose statistics fit the rows."""
@@ -71,7 +74,10 @@ class Side:
             network = self.build()
         fitted = self.fit_front(tuple(rows)).buffers
         for name, buffer in network.named_buffers():
-            buffer.copy_(fitted[name])
+            if name in fitted:
+                buffer.copy_(fitted[name])
+        for name, value in network.named_parameters():
+            value.requires_grad_(rate_of(name, self.rates) > 0)
         return network
 
     def head_examples(self, rows: Sequence[int]) -> Examples | None:
@@ -136,7 +142,7 @@ def audio_side(
         attention_width=config.attention_width,
         components=config.components,
         emotions=emotions,
-        shape=_shape(config),
+        shape=head_shape(config),
     )
     return Side(
         modality="speech",
@@ -229,7 +235,7 @@ def columns_side(
     def fit(network: Any, rows: Sequence[int]) -> None:
         network.standardise.fit(torch.from_numpy(columns[list(rows)]))
 
-    build = partial(ColumnsNetwork, width=columns.shape[1], emotions=emotions, shape=_shape(config))
+    build = partial(ColumnsNetwork, width=columns.shape[1], emotions=emotions, shape=head_shape(config))
     return Side(
         modality="speech",
         examples=examples,
@@ -263,7 +269,7 @@ def text_side(
         network.standardise.fit(torch.from_numpy(pooled[list(rows)]).flatten(1))
 
     examples = array_examples({"pooled": pooled}, targets)
-    build = partial(TextNetwork, layers=shape[0], width=shape[1], emotions=emotions, shape=_shape(config))
+    build = partial(TextNetwork, layers=shape[0], width=shape[1], emotions=emotions, shape=head_shape(config))
     return Side(
         modality="text",
         examples=examples,
@@ -277,7 +283,8 @@ def text_side(
     )
 
 
-def _shape(config: StageConfig) -> HeadShape:
+def head_shape(config: StageConfig) -> HeadShape:
+    """Shape of the head that a stage's configuration asks for."""
     return HeadShape(
         heads=config.heads,
         hidden_width=config.hidden_width,

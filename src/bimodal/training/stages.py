@@ -102,6 +102,7 @@ def train_side(
             device=where.device,
             folder=where.folder,
             identity=cache_key(side.identity, *map(int, rows), "dev", *map(int, dev if config.patience else [])),
+            rates=side.rates,
             score=uar_score,
             on_epoch=where.on_epoch,
         ),

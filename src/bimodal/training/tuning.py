@@ -1,0 +1,83 @@
+"""What the tuning of any pretrained encoder shares: learning rates by depth, its description, where it goes."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from bimodal.config import TuneConfig
+from bimodal.errors import BackboneError, TrainingError
+from bimodal.features.backbone import DESCRIPTION, BackboneDescription, load_backbone, read_description
+
+ENCODER: Final = "encoder"
+"""Folder below a tuned backbone that holds the encoder as `transformers` saves it, to tune it further."""
+
+RUN: Final = "run"
+"""Folder below a tuned backbone that holds the tuning itself; it may be deleted."""
+
+
+def depth_rates(embeddings: Sequence[str], blocks: Sequence[str], config: TuneConfig) -> dict[str, float]:
+    """Factors of the learning rate for a pretrained encoder: falling from its last block down, 0 for what is frozen.
+
+    Args:
+        embeddings: Starts of the names of the parameters below the first block.
+        blocks: The same of each block, lowest first.
+        config: How to tune.
+
+    Raises:
+        TrainingError: Everything would be frozen.
+
+    Example:
+        >>> config = TuneConfig(encoder_rate=0.1, layer_decay=0.5, frozen=1)
+        >>> depth_rates(["e."], ["b.0.", "b.1.", "b.2."], config)
+        {'e.': 0.0, 'b.0.': 0.0, 'b.1.': 0.05, 'b.2.': 0.1}
+    """
+    if config.frozen >= len(blocks):
+        raise TrainingError(f"frozen is {config.frozen}, but the encoder has {len(blocks)} blocks; leave one to tune")
+    rates: dict[str, float] = {}
+    for depth, names in enumerate([embeddings, *([block] for block in blocks)]):
+        rate = config.encoder_rate * config.layer_decay ** (len(blocks) - depth)
+        rates |= dict.fromkeys(names, 0.0 if config.frozen and depth <= config.frozen else rate)
+    return rates
+
+
+def encoder_source(source: str) -> str:
+    """What `transformers` is to load: a Hub id, a folder, or the encoder in the folder of an earlier tuning."""
+    return str(Path(source) / ENCODER) if (Path(source) / ENCODER).is_dir() else source
+
+
+def describe_tuned(config: TuneConfig, described: BackboneDescription) -> BackboneDescription:
+    """The description of a tuned backbone: a fresh one, with the history of an earlier tuning that it went on from."""
+    if not (Path(config.source) / DESCRIPTION).is_file():
+        source = Path(config.source).name if Path(config.source).is_dir() else config.source
+        return replace(described, source=source, tuned_on=config.trained_on or "not described")
+    earlier = read_description(Path(config.source))
+    history = [earlier.tuned_on, config.trained_on or "not described"]
+    return replace(described, source=earlier.source, tuned_on="; then ".join(part for part in history if part))
+
+
+def is_built(out: Path, description: BackboneDescription) -> bool:
+    """True where the folder holds this very backbone, sound."""
+    if not (out / DESCRIPTION).is_file():
+        return False
+    try:
+        found = load_backbone(out, verify=True).description
+    except BackboneError:
+        return False
+    return replace(found, digests={}, parity_cosine=0.0) == description
+
+
+def install(built: Path, out: Path) -> None:
+    """Move the files of a built backbone into the folder above it, the description last.
+
+    Raises:
+        BackboneError: The folder cannot be written.
+    """
+    try:
+        (out / DESCRIPTION).unlink(missing_ok=True)
+        for file in sorted(built.iterdir(), key=lambda file: file.name == DESCRIPTION):
+            file.replace(out / file.name)
+        shutil.rmtree(built)
+    except OSError as error:
+        raise BackboneError(f"{out}: cannot be written ({error.strerror}); free some space, then run again") from error

@@ -1,0 +1,196 @@
+"""Tune a language model on emotion text, and store it as a backbone (step 202 of the method, below the head)."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from bimodal.config import TuneTextConfig
+from bimodal.data import token_examples
+from bimodal.errors import BackboneError
+from bimodal.features.backbone import BackboneDescription
+from bimodal.features.build import build_text_backbone
+from bimodal.features.cache import cache_key
+from bimodal.manifest import read_manifest
+from bimodal.models.text import TunedTextNetwork
+from bimodal.text import normalise_transcript
+from bimodal.training.rows import LabelledRows, label_rows, split_rows
+from bimodal.training.sides import Front, Side, head_shape
+from bimodal.training.stages import OnEpoch, Where, train_side
+from bimodal.training.tuning import ENCODER, RUN, depth_rates, describe_tuned, encoder_source, install, is_built
+
+_EXPOSED: Final = 3  # layers of an encoder that a backbone exposes where none are named
+
+
+def tune_text(
+    manifest: str | Path, out: str | Path, config: TuneTextConfig, on_epoch: OnEpoch = lambda entry: None
+) -> Path:
+    """Tune a language model on the transcripts of a manifest and write it as a backbone folder.
+
+    Args:
+        manifest: CSV or JSON Lines; rows without words are left out. A part named `test` is never touched.
+        out: Folder to write: the backbone, usable as `text_backbone` at once; `encoder/`, to tune it further; `run/`,
+            the tuning itself. Called again, a finished one is returned, an interrupted one goes on.
+        config: How to tune.
+        on_epoch: Called after each epoch.
+
+    Returns:
+        The backbone folder.
+
+    Raises:
+        BimodalError: What is wrong with the manifest, the configuration, the encoder or the folder.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    out = Path(out)
+    rows = label_rows(read_manifest(Path(manifest)).utterances, config.vocabulary)
+    parts = split_rows(rows, config)
+    pretrained = load_language_model(config.source)
+    side = tuned_text_side(rows, pretrained, config)
+    where = Where(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
+    network, record = train_side(side, parts.train, parts.dev, config, where)
+    description = describe_tuned(config, _described(pretrained, config, record.identity))
+    if not is_built(out, description):
+        _build(network, pretrained, out, description)
+    return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModel:
+    """A pretrained encoder with its tokeniser, as `transformers` loads them.
+
+    Attributes:
+        source: Hub id or folder.
+        encoder: A BERT-like model without its pooler.
+        tokenizer: Its tokeniser.
+        digest: Of the encoder's weights.
+    """
+
+    source: str
+    encoder: Any
+    tokenizer: Any
+    digest: str
+
+
+def load_language_model(source: str) -> LanguageModel:
+    """Load an encoder-type language model.
+
+    Args:
+        source: Hub id, local folder, or the folder of an earlier tuning.
+
+    Raises:
+        BackboneError: There is none, or not of this type.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    found = encoder_source(source)
+    try:
+        with _silent():
+            encoder = AutoModel.from_pretrained(found, dtype=torch.float32, add_pooling_layer=False)
+            tokenizer = AutoTokenizer.from_pretrained(found)
+    except (OSError, ValueError, TypeError) as error:
+        raise BackboneError(f"{source}: no encoder-type language model ({str(error).splitlines()[0]})") from error
+    if not hasattr(getattr(encoder, "encoder", None), "layer") or not hasattr(encoder, "embeddings"):
+        raise BackboneError(f"{source}: is a {type(encoder).__name__}, expected a BERT-like encoder; choose another")
+    digest = hashlib.sha256()
+    for name, value in encoder.state_dict().items():
+        digest.update(name.encode() + value.numpy().tobytes())
+    return LanguageModel(source=source, encoder=encoder, tokenizer=tokenizer, digest=digest.hexdigest())
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the bars and reports of `transformers`, which are put back as they were."""
+    from transformers.utils import logging as theirs
+
+    logging: Any = theirs
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def tuned_text_side(rows: LabelledRows, pretrained: LanguageModel, config: TuneTextConfig) -> Side:
+    """The text side whose network is the language model itself, for any of the stages' functions.
+
+    Args:
+        rows: Labelled utterances; absent where they have no words.
+        pretrained: Where every fresh network starts.
+        config: How to tune.
+    """
+    texts = [normalise_transcript(utterance.transcript) for utterance in rows.utterances]
+    tokens = _tokens(pretrained.tokenizer, [text or "" for text in texts], config.max_tokens)
+    examples = token_examples(tokens, rows.targets)
+    emotions = len(rows.emotions)
+    blocks = len(pretrained.encoder.encoder.layer)
+    return Side(
+        modality="text",
+        examples=examples,
+        augmented=examples,
+        view_share=0.0,
+        present=np.array([text is not None for text in texts]),
+        build=partial(_network, pretrained, emotions, config),
+        fit_front=lambda rows: Front(buffers={}, features=None),
+        identity=cache_key("tuned", pretrained.digest, config.max_tokens, *texts),
+        emotions=emotions,
+        rates=depth_rates(
+            ["encoder.embeddings."], [f"encoder.encoder.layer.{number}." for number in range(blocks)], config
+        ),
+    )
+
+
+def _tokens(tokenizer: Any, texts: Sequence[str], longest: int) -> list[list[int]]:
+    encoded: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
+    return encoded
+
+
+def _network(pretrained: LanguageModel, emotions: int, config: TuneTextConfig) -> TunedTextNetwork:
+    """A network with a copy of the encoder, so that the pretrained one stays as it is."""
+    encoder = deepcopy(pretrained.encoder)
+    width = encoder.config.hidden_size
+    return TunedTextNetwork(encoder=encoder, width=width, emotions=emotions, shape=head_shape(config))
+
+
+def _described(pretrained: LanguageModel, config: TuneTextConfig, identity: str) -> BackboneDescription:
+    last = len(pretrained.encoder.encoder.layer)
+    return BackboneDescription(
+        name=f"{config.name}-{identity[:8]}",
+        kind="text",
+        source=config.source,
+        licence=config.licence,
+        layers=config.layers or tuple(range(max(1, last - _EXPOSED + 1), last + 1)),
+        width=pretrained.encoder.config.hidden_size,
+        weights=config.weights,
+        preprocessing="NFKC, mean over tokens",
+        max_tokens=config.max_tokens,
+    )
+
+
+def _build(network: Any, pretrained: LanguageModel, out: Path, description: BackboneDescription) -> None:
+    """Save the tuned encoder, and build the backbone from it."""
+    unfinished = out / f"{ENCODER}.partial"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        with _silent():
+            network.encoder.cpu().save_pretrained(unfinished)
+            pretrained.tokenizer.save_pretrained(unfinished)
+        shutil.rmtree(out / ENCODER, ignore_errors=True)
+        unfinished.rename(out / ENCODER)
+    except OSError as error:
+        raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
+    with _silent():
+        build_text_backbone(str(out / ENCODER), out / "built", description, description.weights)
+    install(out / "built", out)
