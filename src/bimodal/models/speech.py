@@ -47,7 +47,7 @@ class AttentiveStatistics(nn.Module):
 
 
 class SpeechNetwork(nn.Module):
-    """Pooling, learned layer mix, embedding, classifier.
+    """Pooling, components, embedding, classifier.
 
     Args:
         layers: Layers L that the backbone exposes.
@@ -64,16 +64,17 @@ class SpeechNetwork(nn.Module):
         super().__init__()
         self.pool = AttentiveStatistics(layers, width, attention_width)
         self.standardise = Standardise(2 * layers * width)
-        self.mix = nn.Parameter(torch.zeros(layers))
         self.project = Project(2 * layers * width, components)
         self.head = EmotionHead(self.project.width, emotions, shape)
 
+    def features(self, mean: Tensor, std: Tensor, count: Tensor) -> Tensor:
+        """What the head sees, (B, P), of blocks as in `forward`; without attention no parameter has a part in it."""
+        projected: Tensor = self.project(self.standardise(self.pool(mean, std, count).flatten(1)))
+        return projected
+
     def forward(self, mean: Tensor, std: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding and logits, as `EmotionHead`, of blocks: mean and std (B, S, L, D), count (B, S), 0 = padding."""
-        pooled = self.pool(mean, std, count)
-        standard = self.standardise(pooled.flatten(1)).view(pooled.shape)
-        gain = torch.softmax(self.mix, dim=0) * len(self.mix)
-        embedding, logits = self.head(self.project((standard * gain[:, None]).flatten(1)))
+        embedding, logits = self.head(self.features(mean, std, count))
         return embedding, logits
 
 
@@ -91,9 +92,13 @@ class ColumnsNetwork(nn.Module):
         self.standardise = Standardise(width)
         self.head = EmotionHead(2 * width, emotions, shape)
 
-    def forward(self, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Embedding and logits, as `EmotionHead`, of columns (B, F); NaN = missing."""
+    def features(self, columns: Tensor) -> Tensor:
+        """What the head sees, (B, 2 F)."""
         missing = torch.isnan(columns)
         standard = torch.where(missing, torch.zeros_like(columns), self.standardise(columns))
-        embedding, logits = self.head(torch.cat([standard, missing.to(columns.dtype)], dim=1))
+        return torch.cat([standard, missing.to(columns.dtype)], dim=1)
+
+    def forward(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedding and logits, as `EmotionHead`, of columns (B, F); NaN = missing."""
+        embedding, logits = self.head(self.features(columns))
         return embedding, logits

@@ -20,7 +20,12 @@ class TextNetwork(nn.Module):
         self.standardise = Standardise(layers * width)
         self.head = EmotionHead(layers * width, emotions, shape)
 
+    def features(self, pooled: Tensor) -> Tensor:
+        """What the head sees, (B, L D)."""
+        standard: Tensor = self.standardise(pooled.flatten(1))
+        return standard
+
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding and logits, as `EmotionHead`, of pooled layers (B, L, D)."""
-        embedding, logits = self.head(self.standardise(pooled.flatten(1)))
+        embedding, logits = self.head(self.features(pooled))
         return embedding, logits

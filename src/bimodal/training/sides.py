@@ -1,9 +1,9 @@
 """A side is one modality of a list of utterances: its inputs, where it is there, and the network that reads it."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bimodal.config import SpeechConfig, StageConfig
-from bimodal.data import Examples, array_examples, speech_examples
+from bimodal.data import Examples, Inputs, array_examples, speech_examples
 from bimodal.features.backbone import BackboneDescription, SpeechBlocks, collapse_blocks
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import read_blocks, read_pooled
@@ -21,7 +21,21 @@ from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
 from bimodal.models.text import TextNetwork
 
 Modality = Literal["speech", "text"]
-_FITTED_AT_ONCE: Final = 64
+_FITTED_AT_ONCE: Final = 256
+_FRONTS_KEPT: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """What precedes a network's head, fitted to chosen training rows; the same for any seed and loss.
+
+    Attributes:
+        buffers: Of the network, by name: statistics, components.
+        features: What the head sees of the rows, one array (n, P) a view; None where parameters precede the head.
+    """
+
+    buffers: Mapping[str, Tensor]
+    features: Sequence[npt.NDArray[np.float32]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +46,10 @@ class Side:
         modality: `speech` or `text`.
         examples: Inputs of all N; only rows that are present may be read.
         augmented: The same for training, where views of an utterance may stand for it, drawn by torch's generator.
+        view_share: Probability that one does.
         present: Where the modality is there, (N,) bool.
         build: Makes a fresh network for C emotions.
-        standardise: Fits a network's standardisation to chosen rows.
+        fit_front: What precedes the network's head, fitted to chosen rows; the last ones are remembered.
         identity: Digest of the inputs of all N and of what they are made with; other recordings are another run.
         emotions: C.
     """
@@ -42,19 +57,47 @@ class Side:
     modality: Modality
     examples: Examples
     augmented: Examples
+    view_share: float
     present: npt.NDArray[np.bool_]
     build: Callable[[], nn.Module]
-    standardise: Callable[[Any, Sequence[int]], None]
+    fit_front: Callable[[tuple[int, ...]], Front]
     identity: str
     emotions: int
 
     def fresh_network(self, rows: Sequence[int], seed: int) -> nn.Module:
-        """A network whose start depends on the seed alone and whose standardisation fits the rows."""
+        """A network whose start depends on the seed alone and whose statistics fit the rows."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.build()
-        self.standardise(network, rows)
+        fitted = self.fit_front(tuple(rows)).buffers
+        for name, buffer in network.named_buffers():
+            buffer.copy_(fitted[name])
         return network
+
+    def head_examples(self, rows: Sequence[int]) -> Examples | None:
+        """What the head of `fresh_network(rows)` is trained on; None where what precedes it is trained too."""
+        features, targets = self.fit_front(tuple(rows)).features, self.examples.targets[list(rows)]
+        return None if features is None else _view_examples(features, targets, self.view_share)
+
+    def seen_by_head(self, network: Any, rows: Sequence[int]) -> Examples:
+        """What a network's head sees of any rows, plain."""
+        with torch.inference_mode():
+            features = _features(network, self.examples, rows)
+        return array_examples({"features": features}, self.examples.targets[list(rows)])
+
+
+def _view_examples(views: Sequence[npt.NDArray[np.float32]], targets: npt.NDArray[Any], share: float) -> Examples:
+    """Features (n, P) by view, the plain one first; with probability `share` another one stands for it."""
+    if len(views) == 1:
+        return array_examples({"features": views[0]}, targets)
+    held = np.stack(views)
+
+    def read(indices: Sequence[int]) -> Inputs:
+        shape = (len(indices),)
+        view = torch.randint(1, len(held), shape) * (torch.rand(shape) < share)
+        return {"features": held[view.numpy(), list(indices)]}
+
+    return Examples(size=len(targets), read=read, targets=targets)
 
 
 Keys = Sequence[str | None]
@@ -78,51 +121,99 @@ def audio_side(
         config: Of the speech stage.
         emotions: C.
     """
-    readers = [_reader(chosen, cache, collapse=config.attention_width == 0) for chosen in keys.values()]
-    views = [speech_examples(reader, targets) for reader in readers]
+    frozen = config.attention_width == 0
+    if frozen:
+        views = [_whole_examples(chosen, cache, backbone, targets) for chosen in keys.values()]
+        augmented = views[0]
+    else:
+        readers = [partial(_read_one, chosen, cache) for chosen in keys.values()]
+        views = [speech_examples(reader, targets) for reader in readers]
+        augmented = speech_examples(partial(_read_any, readers, config.view_share), targets)
+    build = partial(
+        SpeechNetwork,
+        layers=len(backbone.layers),
+        width=backbone.width,
+        attention_width=config.attention_width,
+        components=config.components,
+        emotions=emotions,
+        shape=_shape(config),
+    )
     return Side(
         modality="speech",
         examples=views[0],
-        augmented=speech_examples(partial(_read_any, readers, config.view_share), targets),
+        augmented=augmented,
+        view_share=config.view_share,
         present=np.array([key is not None for key in next(iter(keys.values()))]),
-        build=partial(
-            SpeechNetwork,
-            layers=len(backbone.layers),
-            width=backbone.width,
-            attention_width=config.attention_width,
-            components=config.components,
-            emotions=emotions,
-            shape=_shape(config),
-        ),
-        standardise=partial(_standardise_speech, views),
+        build=build,
+        fit_front=_remembered(build, partial(_fit_speech, views), views if frozen else ()),
         identity=cache_key(backbone.digest, *(item for view, chosen in keys.items() for item in (view, *chosen))),
         emotions=emotions,
     )
 
 
-def _reader(keys: Keys, cache: FeatureCache, collapse: bool) -> Callable[[int], SpeechBlocks]:
-    """Blocks read from the cache at each use; or, without attention over time, whole segments kept in memory."""
-    if not collapse:
-        return lambda index: read_blocks(cache, keys[index] or "")
-    whole = [None if key is None else _halved(collapse_blocks(read_blocks(cache, key))) for key in keys]
+def _remembered(
+    build: Callable[[], nn.Module], fit: Callable[[Any, Sequence[int]], None], views: Sequence[Examples]
+) -> Callable[[tuple[int, ...]], Front]:
+    """A function of rows that fits what precedes the head to them; folds x seeds ask for the same rows again.
 
-    def held(index: int) -> SpeechBlocks:
-        blocks = whole[index]
-        assert blocks is not None, "an absent row was read"  # noqa: S101
-        return blocks
+    Args:
+        build: Makes a network.
+        fit: Fits its buffers to rows.
+        views: Whose features of the rows are kept; none where parameters precede the head.
+    """
 
-    return held
+    def fit_front(rows: tuple[int, ...]) -> Front:
+        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+            network: Any = build()
+            fit(network, rows)
+            features = [_features(network, examples, rows) for examples in views]
+        buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+        return Front(buffers=buffers, features=features or None)
+
+    return lru_cache(maxsize=_FRONTS_KEPT)(fit_front)
+
+
+def _features(network: Any, examples: Examples, rows: Sequence[int]) -> npt.NDArray[np.float32]:
+    """What the network's head sees of rows, (n, P)."""
+    found = [network.features(**batch) for batch in _batches(examples, rows)]
+    features: npt.NDArray[np.float32] = torch.cat(found).numpy()
+    return features
+
+
+def _batches(examples: Examples, rows: Sequence[int]) -> Iterator[dict[str, Tensor]]:
+    """Inputs of some rows, a batch at a time."""
+    for first in range(0, len(rows), _FITTED_AT_ONCE):
+        batch = examples.read(rows[first : first + _FITTED_AT_ONCE])
+        yield {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
+
+
+def _whole_examples(
+    keys: Keys, cache: FeatureCache, backbone: BackboneDescription, targets: npt.NDArray[Any]
+) -> Examples:
+    """Whole segments as one block each, in memory at 16 bits (6 KiB an utterance); an absent row is zero."""
+    shape = (len(keys), 1, len(backbone.layers), backbone.width)
+    mean, std = np.zeros(shape, np.float16), np.zeros(shape, np.float16)
+    count = np.zeros(shape[:2], np.float32)
+    for row, key in enumerate(keys):
+        if key is not None:
+            whole = collapse_blocks(read_blocks(cache, key))
+            mean[row], std[row], count[row] = whole.mean, whole.std, whole.count
+
+    def read(indices: Sequence[int]) -> Inputs:
+        rows = list(indices)
+        return {"mean": mean[rows].astype(np.float32), "std": std[rows].astype(np.float32), "count": count[rows]}
+
+    return Examples(size=len(keys), read=read, targets=targets)
+
+
+def _read_one(keys: Keys, cache: FeatureCache, index: int) -> SpeechBlocks:
+    return read_blocks(cache, keys[index] or "")
 
 
 def _read_any(readers: Sequence[Callable[[int], SpeechBlocks]], share: float, index: int) -> SpeechBlocks:
     """The plain utterance, or with probability `share` one of its views."""
     augmented = len(readers) > 1 and float(torch.rand(())) < share
     return readers[1 + int(torch.randint(len(readers) - 1, ())) if augmented else 0](index)
-
-
-def _halved(blocks: SpeechBlocks) -> SpeechBlocks:
-    """The same in 16 bits: 6 KiB an utterance."""
-    return SpeechBlocks(mean=blocks.mean.astype(np.float16), std=blocks.std.astype(np.float16), count=blocks.count)
 
 
 def columns_side(
@@ -135,16 +226,18 @@ def columns_side(
     """Numeric feature columns (N, F) in place of speech; a row of NaN is absent."""
     examples = array_examples({"columns": columns}, targets)
 
-    def standardise(network: Any, rows: Sequence[int]) -> None:
+    def fit(network: Any, rows: Sequence[int]) -> None:
         network.standardise.fit(torch.from_numpy(columns[list(rows)]))
 
+    build = partial(ColumnsNetwork, width=columns.shape[1], emotions=emotions, shape=_shape(config))
     return Side(
         modality="speech",
         examples=examples,
         augmented=examples,
+        view_share=0.0,
         present=np.asarray(~np.isnan(columns).all(axis=1)),
-        build=partial(ColumnsNetwork, width=columns.shape[1], emotions=emotions, shape=_shape(config)),
-        standardise=standardise,
+        build=build,
+        fit_front=_remembered(build, fit, [examples]),
         identity=cache_key("columns", *names, hashlib.sha256(np.ascontiguousarray(columns).tobytes()).hexdigest()),
         emotions=emotions,
     )
@@ -166,17 +259,19 @@ def text_side(
         else np.zeros((0, *shape), np.float32)
     )
 
-    def standardise(network: Any, rows: Sequence[int]) -> None:
+    def fit(network: Any, rows: Sequence[int]) -> None:
         network.standardise.fit(torch.from_numpy(pooled[list(rows)]).flatten(1))
 
     examples = array_examples({"pooled": pooled}, targets)
+    build = partial(TextNetwork, layers=shape[0], width=shape[1], emotions=emotions, shape=_shape(config))
     return Side(
         modality="text",
         examples=examples,
         augmented=examples,
+        view_share=0.0,
         present=np.array([key is not None for key in keys]),
-        build=partial(TextNetwork, layers=shape[0], width=shape[1], emotions=emotions, shape=_shape(config)),
-        standardise=standardise,
+        build=build,
+        fit_front=_remembered(build, fit, [examples]),
         identity=cache_key(backbone.digest, *keys),
         emotions=emotions,
     )
@@ -194,25 +289,22 @@ def _shape(config: StageConfig) -> HeadShape:
     )
 
 
-def _standardise_speech(views: Sequence[Examples], network: Any, rows: Sequence[int]) -> None:
+def _fit_speech(views: Sequence[Examples], network: Any, rows: Sequence[int]) -> None:
     """Fit what precedes the head: standardisation to the plain utterances, principal components to all views."""
     pooled = []
-    with torch.inference_mode():
-        for number, examples in enumerate(views):
-            means, statistics = _statistics(examples, network, rows)
-            pooled.append(statistics)
-            if number == 0:
-                network.pool.standardise.fit(means)
-                network.standardise.fit(statistics)
+    for number, examples in enumerate(views):
+        means, statistics = _statistics(examples, network, rows)
+        pooled.append(statistics)
+        if number == 0:
+            network.pool.standardise.fit(means)
+            network.standardise.fit(statistics)
     network.project.fit(torch.cat([network.standardise(statistics) for statistics in pooled]))
 
 
 def _statistics(examples: Examples, network: Any, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Every fourth block mean (K, L D), and the pooled statistics (N, 2 L D), of some rows."""
     means, pooled = [], []
-    for first in range(0, len(rows), _FITTED_AT_ONCE):
-        batch = examples.read(rows[first : first + _FITTED_AT_ONCE])
-        mean, std, count = (torch.from_numpy(batch[name]) for name in ("mean", "std", "count"))
-        pooled.append(network.pool(mean, std, count).flatten(1))
-        means.append(mean.flatten(2)[count > 0][::4])
+    for batch in _batches(examples, rows):
+        pooled.append(network.pool(**batch).flatten(1))
+        means.append(batch["mean"].flatten(2)[batch["count"] > 0][::4])
     return torch.cat(means), torch.cat(pooled)
