@@ -26,14 +26,17 @@ class LossConfig:
     """The joint loss of a stage.
 
     Attributes:
+        classification: Loss of the logits: focal, or cross-entropy adjusted by the emotions' priors.
         gamma: Focusing exponent of the focal loss; 0 is cross-entropy.
-        affinity: Which reading of the affinity loss is added.
+        affinity: Loss of the embeddings that is added: the two readings of the affinity loss, or what they are
+            compared with, centre loss and supervised contrastive loss. Heads share prototypes and centres.
         beta: Its weight.
         class_weights: How much rare emotions count more: not, by inverse frequency, or by its square root.
     """
 
+    classification: Literal["focal", "logit_adjusted"] = "focal"
     gamma: NotNegative = 2.0
-    affinity: Literal["none", "pairwise", "gaussian"] = "pairwise"
+    affinity: Literal["none", "pairwise", "gaussian", "centre", "contrastive"] = "pairwise"
     beta: NotNegative = 1.0
     class_weights: Literal["none", "sqrt", "balanced"] = "none"
 

@@ -73,12 +73,13 @@ TUNED = replace(CONFIG, precision="bfloat16", gradient_norm=0.5)
 CASES = [
     (CONFIG, examples(), {}),
     (replace(CONFIG, average=0.0, patience=3, loss=LossConfig()), examples(), {}),
+    (replace(CONFIG, average=0.0, loss=LossConfig(gamma=0.0, affinity="centre")), examples(), {}),
     (TUNED, replace(examples(), lengths=np.arange(30) % 7), {"head.hidden.": 0.1, "head.": 0.5}),
 ]
 
 
 @pytest.mark.parametrize("epoch", range(1, 7))
-@pytest.mark.parametrize(("config", "data", "rates"), CASES, ids=["average", "patience", "tuned"])
+@pytest.mark.parametrize(("config", "data", "rates"), CASES, ids=["average", "patience", "centre", "tuned"])
 def test_a_run_interrupted_in_any_epoch_ends_as_if_it_never_was(tmp_path, monkeypatch, config, data, rates, epoch):
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     options = {"config": config, "train": data, "rates": rates}
@@ -227,6 +228,49 @@ def test_the_loss_after_three_epochs_is_the_pinned_one():
 
 
 PINNED = [1.743755, 2.059676, 1.956199]  # it rises at first because beta does
+
+
+COMPARED = {
+    "cross-entropy": LossConfig(gamma=0.0, affinity="none"),
+    "class-weighted": LossConfig(gamma=0.0, affinity="none", class_weights="balanced"),
+    "focal": LossConfig(affinity="none"),
+    "logit-adjusted": LossConfig(classification="logit_adjusted", affinity="none"),
+    "centre": LossConfig(gamma=0.0, affinity="centre"),
+    "contrastive": LossConfig(affinity="contrastive"),
+    "pairwise": LossConfig(affinity="pairwise"),
+    "gaussian": LossConfig(affinity="gaussian"),
+}
+
+
+def test_every_loss_that_is_compared_is_another_one_and_logs_how_hard_its_affinity_pulls():
+    data = examples(60)
+    rare = np.flatnonzero((data.targets > 0) | (np.arange(60) % 3 == 0)).tolist()
+    found = {}
+    for name, loss in COMPARED.items():
+        trained = network()
+        history = fit(trained, run(train=data.subset(rare), dev=None, config=replace(CONFIG, loss=loss))).history
+        found[name] = trained.head.embed.weight.detach()
+        pulls = [entry.get("affinity_gradient_ratio") for entry in history]
+        assert all(pull is None if loss.affinity == "none" else pull > 0 for pull in pulls), name
+    names = list(found)
+    for place, one in enumerate(names):
+        for other in names[place + 1 :]:
+            assert not torch.allclose(found[one], found[other], atol=1e-4), (one, other)
+
+
+def test_logit_adjustment_raises_a_rare_emotion_and_takes_no_class_weights_beside_it():
+    data = examples(90)
+    kept = [row for row in range(90) if data.targets[row] > 0 or row % 6 == 0]
+    recall = {}
+    for name in ("cross-entropy", "logit-adjusted"):
+        trained = network()
+        fit(trained, run(train=data.subset(kept), dev=None, config=replace(CONFIG, epochs=20, loss=COMPARED[name])))
+        fresh = examples(300, seed=7)
+        recall[name] = (predict(trained, fresh)[1].argmax(1) == 0)[fresh.targets == 0].mean()
+    assert recall["logit-adjusted"] > recall["cross-entropy"] + 0.05
+    both = LossConfig(classification="logit_adjusted", affinity="none", class_weights="sqrt")
+    with pytest.raises(TrainingError, match="set that to 'none'"):
+        fit(network(), run(config=replace(CONFIG, loss=both)))
 
 
 def test_training_learns():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bimodal.config import FusionConfig, LossConfig, StageConfig
 from bimodal.errors import TrainingError
-from bimodal.training.loop import RECORD, predict
-from bimodal.training.sides import Side, columns_side
+from bimodal.training.loop import RECORD, Run, fit, predict
+from bimodal.training.sides import Side, _view_examples, columns_side
 from bimodal.training.stages import (
     Evidence,
     Where,
@@ -23,6 +23,7 @@ from bimodal.training.stages import (
     rotation,
     train_fusion,
     train_side,
+    uar_score,
 )
 
 SIZE, EMOTIONS = 36, 3
@@ -123,6 +124,40 @@ def test_parts_hold_every_row_once_and_never_split_a_group(groups, count, seed):
     assert len(parts) == min(count, len({groups[row] for row in rows}))
     owners = [{groups[row] for row in part} for part in parts]
     assert sum(map(len, owners)) == len(set.union(*owners))
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+def test_a_head_trained_on_what_it_sees_is_the_one_that_the_whole_network_would_train(patience):
+    columns, targets = noise()
+    columns[3, 2] = np.nan
+    whole, rows, dev = side(columns, targets), list(range(4, 30)), list(range(30, 36))
+    config = replace(CONFIG, patience=patience)
+    network, record = train_side(whole, rows, dev, config, Where(seed=5))
+    slow = whole.fresh_network(rows, 5)
+    run = Run(
+        train=whole.examples.subset(rows),
+        dev=whole.examples.subset(dev) if patience else None,
+        config=config,
+        emotions=EMOTIONS,
+        seed=5,
+        score=uar_score,
+    )
+    expected = fit(slow, run)
+    assert record.best_epoch == expected.best_epoch
+    for (name, ours), theirs in zip(network.state_dict().items(), slow.state_dict().values(), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-4), name
+
+
+def test_views_stand_for_their_utterance_as_often_as_asked():
+    views = [np.full((40, 2), float(number), np.float32) for number in range(3)]
+    for view in views:
+        view[:, 1] = np.arange(40)
+    torch.manual_seed(0)
+    drawn = _view_examples(views, np.zeros(40, np.int64), 0.6)
+    read = np.stack([drawn.read(range(39, -1, -1))["features"] for _ in range(100)])
+    assert (read[..., 1] == np.arange(39, -1, -1)).all()
+    assert [(read[..., 0] == number).mean() for number in range(3)] == pytest.approx([0.4, 0.3, 0.3], abs=0.03)
+    assert (_view_examples(views, np.zeros(40, np.int64), 0.0).read([1])["features"] == [0, 1]).all()
 
 
 def test_a_side_stage_needs_two_emotions():

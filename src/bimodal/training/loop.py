@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from bimodal.config import LossConfig, StageConfig
 from bimodal.data import Examples, Inputs
 from bimodal.errors import TrainingError
+from bimodal.models.losses.baselines import CenterLoss, adjusted_cross_entropy, supervised_contrastive_loss
 from bimodal.models.losses.focal import focal_loss, target_distribution
 from bimodal.models.losses.gaussian import GaussianAffinity
-from bimodal.models.losses.joint import class_weights, joint_loss, warmed_beta
+from bimodal.models.losses.joint import JointLoss, affinity_gradient_ratio, class_weights, joint_loss, warmed_beta
 from bimodal.models.losses.pairwise import pairwise_affinity_loss
 
 CHECKPOINT: Final = "checkpoint.safetensors"
@@ -44,7 +45,8 @@ class StageRecord:
 
     Attributes:
         identity: Digest of configuration, seed, network and data; another one is another run.
-        history: One entry an epoch: mean loss, seconds, and the dev score where there is a dev set.
+        history: One entry an epoch: mean loss, seconds, the dev score where there is a dev set, and where there is an
+            affinity how hard it pulled at the network's parameters in the last step, beside the classification.
         best_epoch: Epoch (from 1) whose weights were kept.
         parameters: Trained parameters of the network.
     """
@@ -145,6 +147,7 @@ class _State:
         self.history: list[dict[str, float]] = []
         self.average = _copy(network) if run.config.average else None
         self.best, self.best_epoch = _copy(network), 0
+        self.pull: float | None = None
 
     def averaged(self) -> Mapping[str, Tensor]:
         """The weights that count: the running average where there is one."""
@@ -203,13 +206,14 @@ def _epoch(state: _State, run: Run) -> dict[str, float]:
         batches = _batches(run.train, run.config.batch_size)
         for number, chosen in enumerate(batches):
             step = state.epoch * len(batches) + number
-            total += _step(state, run, step, chosen) * len(chosen)
+            total += _step(state, run, step, chosen, last=number == len(batches) - 1) * len(chosen)
     loss = total / run.train.size
     if not math.isfinite(loss):
         raise TrainingError(
             f"the loss of epoch {state.epoch + 1} is {loss}; lower learning_rate ({run.config.learning_rate:g}) or beta"
         )
-    return {"epoch": float(state.epoch + 1), "loss": loss, "seconds": time.monotonic() - begun}
+    entry = {"epoch": float(state.epoch + 1), "loss": loss, "seconds": time.monotonic() - begun}
+    return entry if state.pull is None else entry | {"affinity_gradient_ratio": state.pull}
 
 
 def _batches(train: Examples, size: int) -> list[list[int]]:
@@ -223,8 +227,8 @@ def _batches(train: Examples, size: int) -> list[list[int]]:
     return [batches[i] for i in torch.randperm(len(batches)).tolist()]
 
 
-def _step(state: _State, run: Run, step: int, chosen: list[int]) -> float:
-    """One update; returns the joint loss."""
+def _step(state: _State, run: Run, step: int, chosen: list[int], last: bool) -> float:
+    """One update; returns the joint loss. In the last step of an epoch the affinity's pull is measured."""
     for group in state.optimiser.param_groups:
         group["lr"] = run.config.learning_rate * group["rate"] * schedule(step, state.steps)
     inputs = _to_torch(run.train.read(chosen), run.device)
@@ -241,10 +245,12 @@ def _step(state: _State, run: Run, step: int, chosen: list[int]) -> float:
             beta=warmed_beta(run.config.loss.beta, step, state.steps),
             classification=state.classification,
             affinity=state.affinity,
-        ).total
+        )
         for head in range(logits.shape[1])
     ]
-    loss = torch.stack(losses).sum()
+    if last:
+        state.pull = _pull(state, losses)
+    loss = torch.stack([one.total for one in losses]).sum()
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if run.config.gradient_norm:
@@ -256,6 +262,18 @@ def _step(state: _State, run: Run, step: int, chosen: list[int]) -> float:
         for name, value in state.network.state_dict().items():
             state.average[name].lerp_(value, 1 - decay)
     return loss.item() / len(losses)
+
+
+def _pull(state: _State, losses: list[JointLoss]) -> float | None:
+    """How hard the affinity pulls at the network beside the classification, all heads; None where nothing is told."""
+    if state.affinity is None:
+        return None
+    classification, affinity = (
+        torch.stack([getattr(one, part) for one in losses]).sum() for part in ("classification", "affinity")
+    )
+    whole = JointLoss(total=classification, classification=classification, affinity=affinity, beta=losses[0].beta)
+    ratio = affinity_gradient_ratio(whole, *(value for value in state.network.parameters() if value.requires_grad))
+    return ratio if math.isfinite(ratio) else None
 
 
 def schedule(step: int, steps: int) -> float:
@@ -274,12 +292,15 @@ def schedule(step: int, steps: int) -> float:
 def _losses(run: Run, counts: list[int], network: nn.Module, device: str) -> tuple[Any, Any]:
     """The classification and the affinity loss that the configuration names."""
     config: LossConfig = run.config.loss
-    weights = class_weights(counts, config.class_weights).to(device)
-    classification = partial(focal_loss, gamma=config.gamma, class_weights=weights)
+    classification = _classification(config, counts, device)
     if config.affinity == "none" or config.beta == 0:
         return classification, None
     if config.affinity == "pairwise":
         return classification, pairwise_affinity_loss
+    if config.affinity == "contrastive":
+        return classification, supervised_contrastive_loss
+    if config.affinity == "centre":
+        return classification, CenterLoss(run.emotions, run.config.embedding_width).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         return classification, GaussianAffinity(run.emotions, run.config.embedding_width).to(device)
@@ -306,6 +327,20 @@ def rate_of(name: str, rates: Mapping[str, float]) -> float:
     """
     start = max((start for start in rates if name.startswith(start)), key=len, default=None)
     return 1.0 if start is None else rates[start]
+
+
+def _classification(config: LossConfig, counts: list[int], device: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of the logits; an emotion that never occurs has the prior of one that occurs once."""
+    if config.classification == "focal":
+        weights = class_weights(counts, config.class_weights).to(device)
+        return partial(focal_loss, gamma=config.gamma, class_weights=weights)
+    if config.class_weights != "none":
+        raise TrainingError(
+            f"loss.classification 'logit_adjusted' raises rare emotions itself, found loss.class_weights "
+            f"'{config.class_weights}' beside it; set that to 'none'"
+        )
+    known = torch.tensor(counts, dtype=torch.float32, device=device).clamp(min=1)
+    return partial(adjusted_cross_entropy, priors=known / known.sum())
 
 
 def _out_of_patience(history: list[dict[str, float]], patience: int) -> bool:

@@ -132,24 +132,25 @@ def class_weights(counts: Sequence[int], kind: Weighting = "balanced") -> Tensor
     return (weights * n.sum() / (n * weights).sum()).float()
 
 
-def affinity_gradient_ratio(loss: JointLoss, embeddings: Tensor) -> float:
-    r"""How hard the affinity pulls at the embeddings beside the classification, to be logged.
+def affinity_gradient_ratio(loss: JointLoss, *shared: Tensor) -> float:
+    r"""How hard the affinity pulls at what it shares with the classification, to be logged.
 
     $$\lVert \beta\, \partial L_\text{affinity} / \partial f\rVert \,/\, \lVert \partial L_\text{classification} /
         \partial f\rVert$$
 
     At one beta it was seen between 0.03 and 0.7 depending on the embeddings' length alone. Call it before `backward`,
-    which frees the graph; costs a backward pass through the classifier, not the network.
+    which frees the graph; costs two backward passes down to f.
 
     Args:
         loss: Of this batch.
-        embeddings: (B, D), the tensor that logits and affinity were computed from, part of the graph.
+        shared: f, the embeddings that logits and affinity were computed from, or the parameters in front of them;
+            those that the affinity does not reach count on neither side.
 
     Returns:
         The ratio; `inf` where only the classification has no gradient left, 0 where the affinity has none.
 
     Raises:
-        ValueError: If the embeddings are not part of a graph.
+        ValueError: If nothing of it is part of a graph.
 
     Example:
         >>> embeddings = torch.eye(2, requires_grad=True)
@@ -157,18 +158,24 @@ def affinity_gradient_ratio(loss: JointLoss, embeddings: Tensor) -> float:
         >>> affinity_gradient_ratio(loss, embeddings)
         0.0
     """
-    if not embeddings.requires_grad:
+    if not any(tensor.requires_grad for tensor in shared):
         msg = "embeddings carry no gradient; expected those of the forward pass, before detach and outside no_grad"
         raise ValueError(msg)
-    affinity = loss.beta * _gradient_norm(loss.affinity, embeddings)
+    pulls = _gradients(loss.affinity, shared)
+    reached = [tensor for tensor, pull in zip(shared, pulls, strict=True) if pull is not None]
+    affinity = loss.beta * _norm(pulls)
     if affinity == 0.0:
         return 0.0
-    classification = _gradient_norm(loss.classification, embeddings)
+    classification = _norm(_gradients(loss.classification, reached))
     return affinity / classification if classification > 0 else float("inf")
 
 
-def _gradient_norm(loss: Tensor, embeddings: Tensor) -> float:
+def _gradients(loss: Tensor, shared: Sequence[Tensor]) -> Sequence[Tensor | None]:
     if not loss.requires_grad:  # no affinity at all: a constant
-        return 0.0
-    (gradient,) = torch.autograd.grad(loss, embeddings, retain_graph=True, allow_unused=True)
-    return 0.0 if gradient is None else float(torch.linalg.vector_norm(gradient.detach().float()))
+        return [None] * len(shared)
+    return torch.autograd.grad(loss, list(shared), retain_graph=True, allow_unused=True)
+
+
+def _norm(gradients: Sequence[Tensor | None]) -> float:
+    known = [torch.linalg.vector_norm(gradient.detach().float()) for gradient in gradients if gradient is not None]
+    return float(torch.linalg.vector_norm(torch.stack(known))) if known else 0.0
