@@ -140,7 +140,10 @@ class TrainConfig:
 
     Attributes:
         name: Name of the model.
-        vocabulary: Name of a built-in vocabulary, or `native` for the manifest's own labels as they are.
+        vocabulary: Name of a built-in vocabulary or of a published grouping (`goemotions-ekman7`), a TOML map of one's
+            own, or `native` for the manifest's own labels as they are.
+        multiple_labels: What rows of several emotions are to training: soft targets, or left out. They are always left
+            out of evaluations.
         speech_backbone: Packaged name or folder of the frozen speech encoder.
         text_backbone: Packaged name or folder of the frozen language model.
         dev_share: Share of the training speakers that is held out where the manifest has no dev split.
@@ -158,6 +161,7 @@ class TrainConfig:
 
     name: str = "bimodal"
     vocabulary: str = "ekman7"
+    multiple_labels: Literal["soft", "drop"] = "soft"
     speech_backbone: str = "whisper-base-4"
     text_backbone: str = "minilm-l6"
     dev_share: Share = 0.15

@@ -15,6 +15,7 @@ CONFIG: Final = "config.json"
 REPORT: Final = "report.json"
 CARD: Final = "README.md"
 WEIGHTS: Final = "weights.safetensors"
+LABELS: Final = "emotions.toml"
 GRAPHS: Final = {"speech": "speech.onnx", "text": "text.onnx", "fusion": "fusion.onnx"}
 _LARGEST_CONFIG: Final = 4 << 20
 
@@ -49,7 +50,7 @@ class ModelConfig:
     Attributes:
         name: Name of the model.
         emotions: The C emotions, in the order of the logits.
-        vocabulary: Name of the vocabulary they come from.
+        vocabulary: Name of the vocabulary or map they come from; a map of one's own lies in the folder.
         priors: Share of each emotion in the training data.
         speech: None where the model has no speech side.
         text: None where the model has no text side.

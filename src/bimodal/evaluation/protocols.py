@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.config import TrainConfig
+from bimodal.data import main_emotion
 from bimodal.errors import BimodalError, SplitError
 from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
 from bimodal.manifest import feature_matrix, read_manifest
@@ -80,7 +81,9 @@ def predict_model(
         BimodalError: What is wrong with the manifest, or a recording.
     """
     utterances, notes = _chosen(read, split)
-    rows = label_rows(utterances, recognizer.config.vocabulary, recognizer.emotions)
+    rows = label_rows(
+        utterances, recognizer.config.vocabulary, recognizer.emotions, multiple_labels="drop", folder=recognizer.folder
+    )
     clips = manifest_clips(recognizer, read, rows.utterances)
     results: list[Recognition] = []
     for first in progress(range(0, len(clips), batch), "recognising"):
@@ -143,7 +146,7 @@ def _predictions(
     columns = {"speaker", "transcript", *extra} - {"id", "truth", "speech", "text", "late", "fused"}
     return Predictions(
         ids=tuple(utterance.id for utterance in rows.utterances),
-        targets=rows.targets,
+        targets=main_emotion(rows.targets),
         emotions=rows.emotions,
         clusters=values,
         cluster_name=names,
@@ -210,13 +213,15 @@ def evaluate_folds(
     from bimodal.training.pipeline import prepare_sides
 
     read = read_manifest(Path(manifest))
-    rows = label_rows(read.utterances, config.vocabulary)
+    rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
     chosen = make_folds(rows, folds, config.seed)
     with FeatureCache(cache) as features:
         prepared = prepare_sides(rows, read.folder, config, features, progress)
         pooled = cross_validate(prepared, chosen, config, cluster=cluster, progress=progress)
     notes = [f"{len(chosen)} folds ({folds}), seed {config.seed}; each fold's dev speakers come from its training part"]
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
+    if several := len(rows.utterances) - len(pooled.ids):
+        notes.append(f"{several} rows of several emotions are trained on (soft targets) and not tested")
     train, test = ([rows.utterances[row].transcript for row in part] for part in (chosen[0].train, chosen[0].test))
     overlap = count_text_overlap(train, test, "texts in the first fold's train and test")
     return pooled, (*notes, str(overlap))
@@ -292,12 +297,17 @@ def check_untouched(parts: Parts, test: Sequence[int], what: str) -> None:
 def predict_rows(trained: Any, prepared: Any, parts: Parts, test: Sequence[int], cluster: str) -> Predictions:
     """What trained stages say of rows that they have not seen, late fusion with the training rows' priors beside it.
 
+    Rows of several emotions are left out.
+
     Raises:
         SplitError: Such a row trained or chose the stages.
     """
     check_untouched(parts, test, "prediction")
     rows: LabelledRows = prepared.rows
-    counts = np.bincount(rows.targets[parts.train], minlength=len(rows.emotions))
+    counts = rows.counts(parts.train)
+    test = rows.single(test)
+    if not test:
+        raise SplitError("no row to test has one emotion alone; rows of several emotions are not evaluated")
     return _predictions(rows.subset(test), fold_scores(trained, prepared, test), counts / counts.sum(), cluster)
 
 
@@ -307,7 +317,7 @@ def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
         return Parts(train=list(fold.train), dev=[], overlaps=())
     held = inner_dev(
         [rows.utterances[row].speaker for row in fold.train],
-        [rows.emotions[rows.targets[row]] for row in fold.train],
+        rows.names(fold.train),
         share=config.dev_share,
         seed=config.seed,
         by=config.split_by,

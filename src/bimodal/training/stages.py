@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from bimodal.config import FusionConfig, StageConfig
-from bimodal.data import Examples, array_examples
+from bimodal.data import Examples, array_examples, count_targets, main_emotion, single_emotion
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
 from bimodal.metrics import count_confusions, unweighted_average_recall
@@ -62,9 +62,13 @@ class Evidence:
 
 
 def uar_score(logits: Floats, targets: npt.NDArray[Any]) -> float:
-    """Unweighted average recall of logits (N, C), 0 to 1; what decides between epochs."""
-    matrix = count_confusions(targets, logits.argmax(axis=1), logits.shape[1])
-    return float(unweighted_average_recall(matrix))
+    """Unweighted average recall of logits (N, C), 0 to 1; what decides between epochs.
+
+    Targets of several emotions are left out; 0 where no other is there.
+    """
+    alone = single_emotion(targets)
+    matrix = count_confusions(main_emotion(targets)[alone], logits[alone].argmax(axis=1), logits.shape[1])
+    return float(unweighted_average_recall(matrix)) if alone.any() else 0.0
 
 
 def train_side(
@@ -83,7 +87,7 @@ def train_side(
         TrainingError: No row to train on, or fewer than two emotions in them.
     """
     rows = _present(side, train)
-    if len(set(side.examples.targets[rows].tolist())) < 2:
+    if np.count_nonzero(count_targets(side.examples.targets[rows], side.emotions)) < 2:
         raise TrainingError(
             f"the {side.modality} stage has {len(rows)} training utterances with {side.modality} and fewer than two "
             "emotions among them"
@@ -214,7 +218,8 @@ def train_fusion(
     network = build_fusion(
         inputs["speech"].shape[1], inputs["text"].shape[1], inputs["speech_logits"].shape[1], config, where.seed
     )
-    network.set_prior(_counted(examples.targets[paired], inputs["speech_logits"].shape[1]))
+    emotions = inputs["speech_logits"].shape[1]
+    network.set_prior(torch.from_numpy(count_targets(examples.targets[paired], emotions)))
     record = fit(
         network,
         Run(
@@ -231,12 +236,6 @@ def train_fusion(
         ),
     )
     return network, record
-
-
-def _counted(targets: npt.NDArray[Any], emotions: int) -> torch.Tensor:
-    """Utterances of each emotion (C,); soft targets count by share."""
-    counts = np.bincount(targets, minlength=emotions) if targets.ndim == 1 else targets.sum(axis=0)
-    return torch.from_numpy(np.asarray(counts, np.float64))
 
 
 def build_fusion(speech_width: int, text_width: int, emotions: int, config: FusionConfig, seed: int) -> FusionNetwork:
