@@ -16,7 +16,7 @@ from bimodal.errors import ManifestError, SplitError
 from bimodal.labels import EmotionMap, split_labels
 from bimodal.manifest import FEATURES, ManifestReading, has_features, inspect_manifest
 from bimodal.records import Problem, Utterance, describe_problems
-from bimodal.splits import Overlap, check_disjoint, count_text_overlap
+from bimodal.splits import Overlap, check_disjoint, count_text_overlap, one_speaker
 
 TOLERANCE = 0.01  # seconds by which `end` may pass the end of a recording, for rounding
 NO_SPLIT = "-"
@@ -145,6 +145,7 @@ def describe(report: CheckReport) -> str:
         *_aligned(table),
         "",
         *_counted(report),
+        *_alone(report.speakers),
         *(str(dropped) for dropped in report.dropped),
         *(str(overlap) for overlap in report.overlaps),
     ]
@@ -162,6 +163,10 @@ def _counted(report: CheckReport) -> list[str]:
         f"have a label without a place in {report.vocabulary} beside others, which alone count": report.trimmed,
     }
     return [f"{count} rows {what}" for what, count in counts.items() if count]
+
+
+def _alone(speakers: Mapping[str, int]) -> list[str]:
+    return [f"{one_speaker(speakers)}, or train with --set split_by=utterance"] if len(speakers) == 1 else []
 
 
 @dataclass(kw_only=True, slots=True)

@@ -122,6 +122,10 @@ class FusionConfig(StageConfig):
     Attributes:
         modality_dropout: Share of utterances whose one side is taken away in training.
         parts: Parts of the cross-fitting: networks trained on all but one give the embeddings of that one.
+        pairing: What the stage learns from: utterances that have both sides as `given`, or, where rows have speech or
+            words only, clips and texts of one emotion drawn together anew each epoch (`label_matched`). The latter
+            gains by construction and is no evidence; the card says so.
+        mismatched: With `label_matched`: share of pairs whose sides are of two emotions.
     """
 
     epochs: Natural = 6
@@ -132,6 +136,8 @@ class FusionConfig(StageConfig):
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
     modality_dropout: Probability = 0.3
     parts: Parts = 5
+    pairing: Literal["given", "label_matched"] = "given"
+    mismatched: Share = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)

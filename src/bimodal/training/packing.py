@@ -20,8 +20,10 @@ from bimodal.manifest import read_manifest
 from bimodal.metrics import count_confusions, unweighted_average_recall
 from bimodal.modelfolder import (
     CARD,
+    GIVEN,
     GRAPHS,
     LABELS,
+    NO_EVIDENCE,
     REPORT,
     WEIGHTS,
     ModelConfig,
@@ -50,6 +52,7 @@ class TrainReport:
         overlaps: What an official split shares between its parts.
         counts: Training utterances of each emotion; those with several count by share.
         dev_uar: Unweighted average recall on the held-out rows, by stage, 0 to 1; it chose, so it is no headline.
+        remarks: What to mind when reading the figures.
         parameters: Trained parameters of each stage.
         versions: Of the libraries.
     """
@@ -61,6 +64,7 @@ class TrainReport:
     overlaps: list[str]
     counts: dict[str, float]
     dev_uar: dict[str, float]
+    remarks: list[str]
     parameters: dict[str, int]
     versions: dict[str, str]
 
@@ -155,6 +159,7 @@ def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
         speech=_side_config("speech", trained, prepared),
         text=_side_config("text", trained, prepared),
         fusion_temperatures=trained.temperatures.get("fusion", ()),
+        pairing=trained.pairing,
         licence=config.licence,
         trained_on=config.trained_on,
     )
@@ -177,7 +182,12 @@ def _report(trained: Trained, prepared: Prepared, parts: Parts) -> TrainReport:
         dropped=dict(rows.dropped),
         overlaps=[str(overlap) for overlap in parts.overlaps],
         counts=dict(zip(rows.emotions, counts, strict=True)),
-        dev_uar={stage: _dev_uar(stage, trained, prepared, parts) for stage in trained.networks},
+        dev_uar={
+            stage: _dev_uar(stage, trained, prepared, parts)
+            for stage in trained.networks
+            if stage != "fusion" or trained.pairing == GIVEN
+        },
+        remarks=[NO_EVIDENCE] if trained.pairing != GIVEN else [],
         parameters={
             stage: sum(parameter.numel() for parameter in network.parameters())
             for stage, network in trained.networks.items()
@@ -200,6 +210,7 @@ def model_card(config: ModelConfig, report: TrainReport) -> str:
     figures = "\n".join(f"| {stage} | {100 * value:.1f} |" for stage, value in report.dev_uar.items())
     counts = ", ".join(f"{emotion} {count}" for emotion, count in report.counts.items())
     soft = f"; {report.soft_rows} of them carry several emotions, as soft targets" if report.soft_rows else ""
+    remarks = "".join(f"\n**{remark}**\n" for remark in report.remarks)
     overlaps = "".join(f"\n- {overlap}" for overlap in report.overlaps) or "\n- none between train and dev speakers"
     return f"""---
 license: other
@@ -219,7 +230,7 @@ Version {config.version}, revision {config.revision}. Emotions: {", ".join(confi
 
 {report.train_rows} utterances trained on ({counts}){soft}; {report.dev_rows} held out.
 Shared between the parts of the split:{overlaps}
-
+{remarks}
 ## Figures on the held-out speakers
 Unweighted average recall, %. These speakers also fitted the temperatures, so the figures are a check and no headline;
 `bimodal evaluate` gives those of other data, with intervals.

@@ -210,27 +210,45 @@ def train_fusion(
     Raises:
         TrainingError: No training row has both sides.
     """
-    inputs = examples.read([0])
     present = examples.read(range(examples.size))["present"]
     paired = [row for row in train if present[row].all()]
     if not paired:
-        raise TrainingError("no training utterance has both speech and words; the fusion stage needs paired ones")
-    network = build_fusion(
-        inputs["speech"].shape[1], inputs["text"].shape[1], inputs["speech_logits"].shape[1], config, where.seed
-    )
+        raise TrainingError(
+            "no training utterance has both speech and words; the fusion stage needs paired ones (or, for a model "
+            "whose figures are no evidence, fusion.pairing=label_matched)"
+        )
+    chosen = list(dev) if config.patience else []
+    identity = evidence_digest(examples, [*paired, *chosen])
+    return fit_fusion(examples.subset(paired), examples.subset(chosen) if chosen else None, config, where, identity)
+
+
+def fit_fusion(
+    train: Examples, dev: Examples | None, config: FusionConfig, where: Where, identity: str
+) -> tuple[FusionNetwork, StageRecord]:
+    """A fusion network fitted to examples, whichever way they were paired.
+
+    Args:
+        train: Examples to train on.
+        dev: Examples whose UAR decides which epoch is kept; None keeps the last.
+        config: How to train.
+        where: Where it runs.
+        identity: Digest of the evidence; other evidence is another run.
+    """
+    inputs = train.read([0])
     emotions = inputs["speech_logits"].shape[1]
-    network.set_prior(torch.from_numpy(count_targets(examples.targets[paired], emotions)))
+    network = build_fusion(inputs["speech"].shape[1], inputs["text"].shape[1], emotions, config, where.seed)
+    network.set_prior(torch.from_numpy(count_targets(train.targets, emotions)))
     record = fit(
         network,
         Run(
-            train=examples.subset(paired),
-            dev=examples.subset(dev) if config.patience and dev else None,
+            train=train,
+            dev=dev,
             config=config,
-            emotions=inputs["speech_logits"].shape[1],
+            emotions=emotions,
             seed=where.seed,
             device=where.device,
             folder=where.folder,
-            identity=_digest(examples, [*paired, *(dev if config.patience else [])]),
+            identity=identity,
             score=uar_score,
             on_epoch=where.on_epoch,
         ),
@@ -253,7 +271,7 @@ def build_fusion(speech_width: int, text_width: int, emotions: int, config: Fusi
         )
 
 
-def _digest(examples: Examples, rows: Sequence[int]) -> str:
+def evidence_digest(examples: Examples, rows: Sequence[int]) -> str:
     """A fingerprint of the evidence, so that a changed side stage is another fusion run."""
     digest = hashlib.sha256()
     for name, array in sorted(examples.read(list(rows)).items()):
