@@ -30,6 +30,7 @@ MINILM = BackboneDescription(
     width=384,
     weights="int8",
     preprocessing="NFKC, mean over tokens",
+    languages=("en",),
 )
 
 

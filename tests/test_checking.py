@@ -60,6 +60,18 @@ def test_the_table_for_people_has_counts_drops_and_verdict(corpus):
     assert lines[-1] == "no problems"
 
 
+def test_rows_of_several_labels_are_counted_by_what_they_mean(corpus):
+    cells = ["joy|anger", "joy|happy", "joy|calm", "calm|bored", "bored|calm", "joy|anger|calm", "joy"]
+    report = check(corpus, "transcript,emotion\n" + "".join(f"hi,{cell}\n" for cell in cells))
+    assert (report.soft, report.trimmed) == (2, 2)
+    assert report.emotions["happiness"] == {"-": 3} and not report.emotions["anger"]
+    lines = describe(report).splitlines()
+    assert "2 rows have several emotions: soft targets in training, left out of evaluations" in lines
+    assert "2 rows have a label without a place in ekman7 beside others, which alone count" in lines
+    assert "2 rows drop, because none of several labels has a place in ekman7" in lines
+    assert "expected one of" in check(corpus, "transcript,emotion\nhi,joy|hapy\n").problems[0].message
+
+
 def test_an_unknown_emotion_is_told_with_its_line_and_a_map_of_ones_own_knows_it(corpus):
     text = 'transcript,emotion\n"two\nlines",joy\nhi,hapy\n'
     report = check(corpus, text)

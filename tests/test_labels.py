@@ -8,7 +8,18 @@ from dataclasses import asdict
 import pytest
 
 from bimodal.errors import ConfigError, ManifestError
-from bimodal.labels import MERGES, SYNONYMS, VOCABULARIES, custom, emotion_map, read_emotion_map, vocabulary
+from bimodal.labels import (
+    GROUPINGS,
+    MERGES,
+    SYNONYMS,
+    VOCABULARIES,
+    custom,
+    emotion_map,
+    find_map,
+    read_emotion_map,
+    split_labels,
+    vocabulary,
+)
 
 SIZES = {
     "ekman7": 7, "iemocap4": 4, "iemocap6": 6, "ravdess8": 8, "acted4": 4, "emotion2vec9": 9, "plutchik8": 8,
@@ -161,3 +172,33 @@ def test_a_map_that_is_missing_or_not_text_is_refused(tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not a TOML file"):
         read_emotion_map(tmp_path / "binary.toml")
+
+
+def test_several_labels_of_a_cell_weigh_the_same_and_one_without_a_place_leaves_its_mass_to_the_others():
+    shares = emotion_map("ekman7").shares
+    assert shares("joy|anger") == {"happiness": 0.5, "anger": 0.5}
+    assert shares("joy | happy") == {"happiness": 1.0}
+    assert shares("calm|sad|sad|fear") == {"sadness": 2 / 3, "fear": 1 / 3}
+    assert shares("calm|boredom") == {} and shares("joy") == {"happiness": 1.0}
+    with pytest.raises(ManifestError, match="unknown emotion 'hapy'"):
+        shares("joy|hapy")
+    assert emotion_map("ekman7").drop_reason("calm|boredom") == "none of several labels has a place in ekman7"
+    assert split_labels("|") == ("|",)
+
+
+@pytest.mark.parametrize("name", GROUPINGS)
+def test_a_published_grouping_is_versioned_knows_its_labels_and_the_usual_words(name):
+    target, groups = GROUPINGS[name]
+    mapping = find_map(name)
+    assert (mapping.name, mapping.version, mapping.vocabulary) == (name, 1, vocabulary(target))
+    for emotion, labels in groups.items():
+        assert {mapping.apply(label) for label in labels.split()} == {emotion or None}
+    assert mapping.apply("hap") == "happiness"
+
+
+def test_a_map_is_found_by_name_or_file_and_else_the_names_are_told(tmp_path):
+    (tmp_path / "mine.toml").write_text('name="mine"\nversion=2\nemotions=["up", "down"]\n[map]\njoy="up"\n')
+    assert find_map("mine.toml", tmp_path).apply("joy") == "up"
+    assert find_map("ekman7") == emotion_map("ekman7")
+    with pytest.raises(ConfigError, match=r"unknown vocabulary 'ekman'.*goemotions-ekman7.*\.toml"):
+        find_map("ekman")

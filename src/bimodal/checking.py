@@ -5,7 +5,7 @@ Nothing is decoded: recordings are judged by their header.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
@@ -13,13 +13,14 @@ import soundfile
 
 from bimodal import labels
 from bimodal.errors import ManifestError, SplitError
-from bimodal.labels import EmotionMap
+from bimodal.labels import EmotionMap, split_labels
 from bimodal.manifest import FEATURES, ManifestReading, has_features, inspect_manifest
 from bimodal.records import Problem, Utterance, describe_problems
-from bimodal.splits import Overlap, check_disjoint, count_text_overlap
+from bimodal.splits import Overlap, check_disjoint, count_text_overlap, one_speaker
 
 TOLERANCE = 0.01  # seconds by which `end` may pass the end of a recording, for rounding
 NO_SPLIT = "-"
+SEVERAL = "several|labels"  # stands for all rows none of whose labels has a place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,9 @@ class CheckReport:
         modalities: Rows with `speech and text`, `speech`, `text`; features count as speech.
         hours: Length of all utterances whose length is known.
         unlabelled: Rows without an emotion.
+        soft: Rows whose labels mean several emotions: soft targets in training, left out of evaluations; `emotions`
+            does not count them.
+        trimmed: Rows with a label without a place beside one with a place, which alone counts.
         dropped: Labels without a place in the vocabulary, the most frequent first.
         overlaps: Speakers and texts that any two splits share.
         problems: In the order they were found; a sound manifest has none.
@@ -68,6 +72,8 @@ class CheckReport:
     modalities: Mapping[str, int]
     hours: float
     unlabelled: int
+    soft: int
+    trimmed: int
     dropped: tuple[Dropped, ...]
     overlaps: tuple[Overlap, ...]
     problems: tuple[Problem, ...]
@@ -101,22 +107,27 @@ def check_manifest(
     reading = inspect_manifest(Path(path), features)
     utterances = reading.manifest.utterances
     mapping = emotion_map or labels.emotion_map()
-    emotions, dropped, problems = _map_labels(reading, mapping)
+    found = _map_labels(reading, mapping)
     overlaps, leaks = _compare_splits(reading, official_split)
     durations, broken = _probe(reading, progress) if probe_audio else ({}, [])
     return CheckReport(
         path=Path(path),
         vocabulary=mapping.vocabulary.name,
         rows=len(utterances),
-        emotions=emotions,
+        emotions=found.emotions,
         splits=Counter(row.split or NO_SPLIT for row in utterances),
         speakers=Counter(row.speaker for row in utterances if row.speaker is not None),
         modalities=Counter(_modality(row, features) for row in utterances),
         hours=sum(_length(row, durations) for row in utterances) / 3600,
         unlabelled=sum(row.emotion is None for row in utterances),
-        dropped=dropped,
+        soft=found.soft,
+        trimmed=found.trimmed,
+        dropped=tuple(
+            Dropped(label=name, reason=mapping.drop_reason(name), rows=rows)
+            for name, rows in found.dropped.most_common()
+        ),
         overlaps=overlaps,
-        problems=(*reading.problems, *problems, *broken, *leaks),
+        problems=(*reading.problems, *found.problems, *broken, *leaks),
     )
 
 
@@ -133,7 +144,8 @@ def describe(report: CheckReport) -> str:
         "",
         *_aligned(table),
         "",
-        *([f"{report.unlabelled} rows have no emotion"] if report.unlabelled else []),
+        *_counted(report),
+        *_alone(report.speakers),
         *(str(dropped) for dropped in report.dropped),
         *(str(overlap) for overlap in report.overlaps),
     ]
@@ -143,25 +155,53 @@ def describe(report: CheckReport) -> str:
     return "\n".join([*lines, verdict])
 
 
-def _map_labels(
-    reading: ManifestReading, mapping: EmotionMap
-) -> tuple[Mapping[str, Mapping[str, int]], tuple[Dropped, ...], list[Problem]]:
+def _counted(report: CheckReport) -> list[str]:
+    """Sentences on the rows that the table does not count as they stand."""
+    counts = {
+        "have no emotion": report.unlabelled,
+        "have several emotions: soft targets in training, left out of evaluations": report.soft,
+        f"have a label without a place in {report.vocabulary} beside others, which alone count": report.trimmed,
+    }
+    return [f"{count} rows {what}" for what, count in counts.items() if count]
+
+
+def _alone(speakers: Mapping[str, int]) -> list[str]:
+    return [f"{one_speaker(speakers)}, or train with --set split_by=utterance"] if len(speakers) == 1 else []
+
+
+@dataclass(kw_only=True, slots=True)
+class _Labels:
     """Counts by emotion and split, what drops, and a problem for each row with an unknown word."""
-    emotions = {emotion: Counter[str]() for emotion in mapping.vocabulary.emotions}
-    dropped: Counter[str] = Counter()
-    problems = []
+
+    emotions: dict[str, Counter[str]]
+    soft: int = 0
+    trimmed: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def _map_labels(reading: ManifestReading, mapping: EmotionMap) -> _Labels:
+    found = _Labels(emotions={emotion: Counter() for emotion in mapping.vocabulary.emotions})
     for line, row in zip(reading.lines, reading.manifest.utterances, strict=True):
         try:
-            emotion = None if row.emotion is None else mapping.apply(row.emotion)
+            _count_labels(row, mapping, found)
         except ManifestError as error:
-            problems.append(Problem(where=f"{reading.manifest.path}:{line}", message=str(error)))
-            continue
-        if emotion is not None:
-            emotions[emotion][row.split or NO_SPLIT] += 1
-        elif row.emotion is not None:
-            dropped[row.emotion] += 1
-    records = [Dropped(label=name, reason=mapping.drop_reason(name), rows=rows) for name, rows in dropped.most_common()]
-    return emotions, tuple(records), problems
+            found.problems.append(Problem(where=f"{reading.manifest.path}:{line}", message=str(error)))
+    return found
+
+
+def _count_labels(row: Utterance, mapping: EmotionMap, found: _Labels) -> None:
+    if row.emotion is None:
+        return
+    shares = mapping.shares(row.emotion)
+    found.trimmed += bool(shares) and any(mapping.apply(label) is None for label in split_labels(row.emotion))
+    if not shares:
+        several = len(split_labels(row.emotion)) > 1
+        found.dropped[SEVERAL if several else row.emotion] += 1
+    elif len(shares) > 1:
+        found.soft += 1
+    else:
+        found.emotions[next(iter(shares))][row.split or NO_SPLIT] += 1
 
 
 def _compare_splits(reading: ManifestReading, official_split: str | None) -> tuple[tuple[Overlap, ...], list[Problem]]:

@@ -79,7 +79,7 @@ def prepare(
 def check(
     manifest: ManifestFile,
     vocabulary: Annotated[
-        str, typer.Option(help="Vocabulary that the labels are mapped to, or a TOML map.")
+        str, typer.Option(help="Vocabulary or published grouping that the labels are mapped to, or a TOML map.")
     ] = "ekman7",
     official_split: Annotated[str, typer.Option(help="Accept the overlap of a published split of this name.")] = "",
     audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Read the header of every recording.")] = True,
@@ -87,12 +87,11 @@ def check(
 ) -> None:
     """Say what a manifest holds, which rows would drop and why, what crosses its splits, what is wrong."""
     from bimodal.checking import check_manifest, describe
-    from bimodal.labels import emotion_map, read_emotion_map
+    from bimodal.labels import find_map
 
-    chosen = read_emotion_map(Path(vocabulary)) if vocabulary.endswith(".toml") else emotion_map(vocabulary)
     report = check_manifest(
         manifest,
-        emotion_map=chosen,
+        emotion_map=find_map(vocabulary),
         official_split=official_split or None,
         probe_audio=audio,
         progress=lambda items: _bar(items, "recordings", quiet),

@@ -195,6 +195,10 @@ class FusionConfig(StageConfig):
     Attributes:
         modality_dropout: Share of utterances whose one side is taken away in training.
         parts: Parts of the cross-fitting: networks trained on all but one give the embeddings of that one.
+        pairing: What the stage learns from: utterances that have both sides as `given`, or, where rows have speech or
+            words only, clips and texts of one emotion drawn together anew each epoch (`label_matched`). The latter
+            gains by construction and is no evidence; the card says so.
+        mismatched: With `label_matched`: share of pairs whose sides are of two emotions.
     """
 
     epochs: Natural = 6
@@ -205,6 +209,8 @@ class FusionConfig(StageConfig):
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
     modality_dropout: Probability = 0.3
     parts: Parts = 5
+    pairing: Literal["given", "label_matched"] = "given"
+    mismatched: Share = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +219,10 @@ class TrainConfig:
 
     Attributes:
         name: Name of the model.
-        vocabulary: Name of a built-in vocabulary, or `native` for the manifest's own labels as they are.
+        vocabulary: Name of a built-in vocabulary or of a published grouping (`goemotions-ekman7`), a TOML map of one's
+            own, or `native` for the manifest's own labels as they are.
+        multiple_labels: What rows of several emotions are to training: soft targets, or left out. They are always left
+            out of evaluations.
         speech_backbone: Packaged name or folder of the frozen speech encoder.
         text_backbone: Packaged name or folder of the frozen language model.
         dev_share: Share of the training speakers that is held out where the manifest has no dev split.
@@ -231,6 +240,7 @@ class TrainConfig:
 
     name: str = "bimodal"
     vocabulary: str = "ekman7"
+    multiple_labels: Literal["soft", "drop"] = "soft"
     speech_backbone: str = "whisper-base-4"
     text_backbone: str = "minilm-l6"
     dev_share: Share = 0.15

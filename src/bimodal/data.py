@@ -94,6 +94,41 @@ def pad_tokens(items: Sequence[Sequence[int]]) -> Inputs:
     return batch
 
 
+def single_emotion(targets: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which targets name one emotion alone, (N,); those of several emotions are no truth to count hits against.
+
+    Args:
+        targets: Emotion indices (N,), or distributions (N, C).
+
+    Example:
+        >>> single_emotion(np.array([[1.0, 0.0], [0.5, 0.5]])).tolist(), single_emotion(np.array([1])).tolist()
+        ([True, False], [True])
+    """
+    alone: npt.NDArray[np.bool_] = np.ones(len(targets), bool) if targets.ndim == 1 else (targets > 0).sum(axis=1) == 1
+    return alone
+
+
+def main_emotion(targets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The index of each target's largest share, the first of equal ones, (N,).
+
+    Example:
+        >>> main_emotion(np.array([[0.25, 0.75], [0.5, 0.5]])).tolist()
+        [1, 0]
+    """
+    return (targets if targets.ndim == 1 else targets.argmax(axis=1)).astype(np.int64)
+
+
+def count_targets(targets: npt.NDArray[Any], emotions: int) -> npt.NDArray[np.float64]:
+    """Utterances of each emotion, (C,); those of several emotions count by share.
+
+    Example:
+        >>> count_targets(np.array([[1.0, 0.0], [0.5, 0.5]]), 2).tolist(), count_targets(np.array([1, 1]), 2).tolist()
+        ([1.5, 0.5], [0.0, 2.0])
+    """
+    counts = np.bincount(targets, minlength=emotions) if targets.ndim == 1 else targets.sum(axis=0, dtype=np.float64)
+    return counts.astype(np.float64)
+
+
 def pad_blocks(items: Sequence[SpeechBlocks]) -> Inputs:
     """Blocks of several segments as one batch: mean and std (B, S, L, D) float32, count (B, S) float32.
 

@@ -2,10 +2,12 @@
 
 A corpus keeps its own words (`joy`, `hap`, `mad`). A map says which emotion of a vocabulary each word means. A
 word whose emotion has no place in the vocabulary is dropped and counted; a word that the map does not know is an error.
-Nothing is folded silently: the few merges are listed in `MERGES`.
+Nothing is folded silently: the few merges are listed in `MERGES` and `GROUPINGS`. A cell may hold several labels,
+`joy|surprise`, as several raters or a rater with several answers give them; each weighs the same, a repeated one more.
 """
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,9 +17,31 @@ from typing import Any
 
 from bimodal.errors import ConfigError, ManifestError
 
+SEPARATOR = "|"  # between the labels of one cell
+
 
 def _word(label: str) -> str:
     return label.strip().casefold()
+
+
+def split_labels(cell: str) -> tuple[str, ...]:
+    """The labels of one cell of a manifest; one for the usual row.
+
+    Example:
+        >>> split_labels("joy|surprise"), split_labels("joy")
+        (('joy', 'surprise'), ('joy',))
+    """
+    return tuple(label.strip() for label in cell.split(SEPARATOR) if label.strip()) or (cell,)
+
+
+def join_labels(labels: Iterable[str]) -> str:
+    """The cell of a manifest that says these labels.
+
+    Example:
+        >>> join_labels(["joy", "surprise"])
+        'joy|surprise'
+    """
+    return SEPARATOR.join(labels)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,8 +116,27 @@ class EmotionMap:
         emotion = self._meaning(label)
         return emotion if emotion in self.vocabulary.emotions else None
 
+    def shares(self, cell: str) -> dict[str, float]:
+        """What the labels of one cell mean: the share of each emotion among those labels that have a place.
+
+        Args:
+            cell: One label, or several with `|` between them; a repeated one counts again.
+
+        Returns:
+            Shares that sum to 1, one of them for labels that all mean the same; empty where no label has a place.
+
+        Raises:
+            ManifestError: As `apply`.
+
+        Example:
+            >>> emotion_map("ekman7").shares("joy|happy|anger|calm") == {"happiness": 2 / 3, "anger": 1 / 3}
+            True
+        """
+        placed = Counter(emotion for emotion in map(self.apply, split_labels(cell)) if emotion is not None)
+        return {emotion: count / placed.total() for emotion, count in placed.items()}
+
     def drop_reason(self, label: str) -> str:
-        """Why `apply` gives None for this label, as half a sentence.
+        """Why `apply` gives None for this label (`shares` nothing for this cell), as half a sentence.
 
         Raises:
             ManifestError: If the map does not know the label.
@@ -102,6 +145,8 @@ class EmotionMap:
             >>> emotion_map("ekman7").drop_reason("bored")
             "'bored' (boredom) has no place in ekman7"
         """
+        if len(split_labels(label)) > 1:
+            return f"none of several labels has a place in {self.vocabulary.name}"
         emotion = self._meaning(label)
         meaning = f" ({emotion})" if emotion and emotion != _word(label) else ""
         return f"{label!r}{meaning} has no place in {self.vocabulary.name}"
@@ -182,6 +227,39 @@ MERGES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 
+# Published groupings of a corpus's labels by the name of their map: the vocabulary that it leads to, and for an emotion
+# of it the labels that count as it. An empty emotion lists labels without a place. Other words mean the usual.
+GROUPINGS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        # Demszky et al., ACL 2020, arXiv 2005.00547: their ekman_mapping.json, with neutral as it is
+        "goemotions-ekman7": (
+            "ekman7",
+            {
+                "anger": "anger annoyance disapproval",
+                "disgust": "disgust",
+                "fear": "fear nervousness",
+                "happiness": "joy amusement approval excitement gratitude love optimism relief pride admiration desire "
+                "caring",
+                "sadness": "sadness disappointment embarrassment grief remorse",
+                "surprise": "surprise realization confusion curiosity",
+                "neutral": "neutral",
+            },
+        ),
+        # Ours; the primary emotions of Willcox's feeling wheel that EmoryNLP uses
+        "emorynlp-ekman7": (
+            "ekman7",
+            {
+                "anger": "mad",
+                "fear": "scared",
+                "happiness": "joyful",
+                "sadness": "sad",
+                "neutral": "neutral",
+                "": "peaceful powerful",
+            },
+        ),
+    }
+)
+
 
 def custom(emotions: Iterable[str], name: str = "custom", version: int = 1) -> Vocabulary:
     """A vocabulary from one's own list of emotions, in the order given.
@@ -241,6 +319,33 @@ def emotion_map(target: str | Vocabulary = "ekman7") -> EmotionMap:
             table |= dict.fromkeys((emotion, *words), places[0] if places else merges.get(emotion, emotion))
     table |= {_word(emotion): emotion for emotion in target.emotions}
     return EmotionMap(name=f"builtin-{target.name}", version=1, vocabulary=target, table=table)
+
+
+def find_map(name: str, folder: Path = Path()) -> EmotionMap:
+    """The map that a name stands for, as `--vocabulary` and the configuration give it.
+
+    Args:
+        name: A built-in vocabulary (`ekman7`), a published grouping (`goemotions-ekman7`), or a TOML file of one's own.
+        folder: Where the TOML file is looked for.
+
+    Raises:
+        ConfigError: If there is none of that name, or the file is no map.
+
+    Example:
+        >>> find_map("goemotions-ekman7").apply("annoyance"), find_map("ekman7").apply("annoyance")
+        ('anger', None)
+    """
+    if name.endswith(".toml"):
+        return read_emotion_map(folder / name)
+    if name in GROUPINGS:
+        target, groups = GROUPINGS[name]
+        usual = emotion_map(target)
+        table = {label: emotion for emotion, labels in groups.items() for label in labels.split()}
+        return EmotionMap(name=name, version=1, vocabulary=usual.vocabulary, table={**usual.table, **table})
+    if name not in VOCABULARIES:
+        expected = f"{sorted(VOCABULARIES)}, {sorted(GROUPINGS)} or a file that ends in .toml"
+        raise ConfigError(f"unknown vocabulary {name!r}, expected one of {expected}")
+    return emotion_map(name)
 
 
 def read_emotion_map(path: Path) -> EmotionMap:

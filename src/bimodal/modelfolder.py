@@ -15,7 +15,16 @@ CONFIG: Final = "config.json"
 REPORT: Final = "report.json"
 CARD: Final = "README.md"
 WEIGHTS: Final = "weights.safetensors"
+LABELS: Final = "emotions.toml"
 GRAPHS: Final = {"speech": "speech.onnx", "text": "text.onnx", "fusion": "fusion.onnx"}
+PAIRING: Final = "pairing"  # column of a manifest that tells how speech and words of a row came together
+GIVEN: Final = "given"
+LABEL_MATCHED: Final = "label_matched"
+NO_EVIDENCE: Final = (
+    "The fusion network learnt from speech and words of different utterances, paired by their label. What it gains on "
+    "such pairs it gains by construction: they are counted in no figure, and only utterances that really have both "
+    "sides can tell whether fusion pays."
+)
 _LARGEST_CONFIG: Final = 4 << 20
 
 Record = TypeVar("Record")
@@ -49,12 +58,13 @@ class ModelConfig:
     Attributes:
         name: Name of the model.
         emotions: The C emotions, in the order of the logits.
-        vocabulary: Name of the vocabulary they come from.
+        vocabulary: Name of the vocabulary or map they come from; a map of one's own lies in the folder.
         priors: Share of each emotion in the training data.
         speech: None where the model has no speech side.
         text: None where the model has no text side.
         fusion_temperatures: Divide the fused logits with both sides, speech alone, text alone; empty where there is no
             fusion stage.
+        pairing: What the fusion stage learnt from: pairs as `given`, or `label_matched`, which are no evidence.
         licence: Of the weights, which carry that of the data they saw.
         trained_on: What the data were.
         files: SHA-256 of each file of the folder but this one.
@@ -69,6 +79,7 @@ class ModelConfig:
     speech: SideConfig | None = None
     text: SideConfig | None = None
     fusion_temperatures: tuple[float, ...] = ()
+    pairing: str = GIVEN
     licence: str = "unknown: set it to that of the training data"
     trained_on: str = ""
     files: Mapping[str, str] = field(default_factory=dict)

@@ -73,6 +73,8 @@ def speaker_folds(speakers: Sequence[str | None], k: int | Literal["loso"], *, s
         [(0, 1), (2, 3)]
     """
     sizes = Counter(_known(speakers))
+    if len(sizes) < 2:
+        raise SplitError(one_speaker(sizes))
     k = len(sizes) if k == "loso" else k
     if not 2 <= k <= len(sizes):
         raise SplitError(f"{k} folds of {len(sizes)} speakers: give from 2 to as many folds as there are speakers")
@@ -84,6 +86,17 @@ def speaker_folds(speakers: Sequence[str | None], k: int | Literal["loso"], *, s
     for name in sorted(order, key=lambda name: -sizes[name]):
         min(parts, key=lambda part: sum(sizes[other] for other in part)).append(name)
     return named_folds(speakers, {str(number): part for number, part in enumerate(parts, start=1)})
+
+
+def one_speaker(names: Collection[str]) -> str:
+    """The sentence for a corpus of one speaker (or none), where speakers would have to be held out.
+
+    Example:
+        >>> one_speaker(["ann"])
+        "there is one speaker ('ann'), so none can be held out: give recordings of more speakers"
+    """
+    found = f"one speaker ({next(iter(names))!r})" if names else "no speaker"
+    return f"there is {found}, so none can be held out: give recordings of more speakers"
 
 
 def named_folds(speakers: Sequence[str | None], folds: Mapping[str, Collection[str]]) -> tuple[Fold, ...]:
@@ -155,13 +168,10 @@ def inner_dev(
     generator = np.random.default_rng(seed)
     if by == "utterance":
         return _stratified(emotions, share, generator)
-    known = _known(speakers, advice="; or ask for a random choice with by='utterance'")
+    known = _known(speakers, advice="; or ask for a random choice with split_by=utterance")
     names = sorted(set(known))
     if len(names) < 2:
-        raise SplitError(
-            f"{len(names)} speakers ({', '.join(names)}): no development part of whole speakers can be set aside; "
-            "give more speakers, a split of your own, or ask for a random choice with by='utterance'"
-        )
+        raise SplitError(f"{one_speaker(names)}, or ask for a random choice with split_by=utterance")
     told = {name: Counter[str]() for name in names}
     for speaker, emotion in zip(known, emotions, strict=True):
         told[speaker].update([] if emotion is None else [emotion])

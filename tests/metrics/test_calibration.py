@@ -144,3 +144,16 @@ def test_temperatures_at_the_bounds():
     assert fit_temperature([[5.0, 5.0], [1.0, 1.0]], [1, 0]) == 1.0
     with pytest.raises(ValueError, match="not finite"):
         fit_temperature([[math.inf, 0.0]], [0])
+
+
+def test_a_temperature_fits_distributions_as_their_repetition_would():
+    rng = np.random.default_rng(0)
+    logits = 3 * rng.normal(size=(200, 3))
+    shares = rng.multinomial(4, [0.5, 0.3, 0.2], size=200) / 4
+    repeated = [target for row in shares for target, share in enumerate(row) for _ in range(round(4 * share))]
+    expected = fit_temperature(np.repeat(logits, 4, axis=0), repeated)
+    assert fit_temperature(logits, shares) == pytest.approx(expected, rel=1e-6)
+    hard = rng.integers(3, size=200)
+    assert fit_temperature(logits, np.eye(3)[hard]) == pytest.approx(fit_temperature(logits, hard), rel=1e-9)
+    with pytest.raises(ValueError, match="sum to 1"):
+        fit_temperature(logits, shares * 2)

@@ -10,16 +10,20 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from bimodal.corpora import emodb, meld, own, ravdess
+from bimodal.corpora import emodb, emorynlp, emotiontts, goemotions, meld, own, ravdess, tweeteval
 from bimodal.errors import ManifestError
 from bimodal.manifest import write_manifest
 from bimodal.records import Manifest, Problem, Utterance, describe_problems
 
 PREPARE: Mapping[str, Callable[[Path], tuple[Utterance, ...]]] = {
     "emodb": emodb.prepare,
+    "emorynlp": emorynlp.prepare,
+    "emotiontts": emotiontts.prepare,
+    "goemotions": goemotions.prepare,
     "manifest": own.prepare,
     "meld": meld.prepare,
     "ravdess": ravdess.prepare,
+    "tweeteval": tweeteval.prepare,
 }
 
 

@@ -3,15 +3,13 @@
 Its official split shares speakers: 96 % of the test rows are by speakers of the training part.
 """
 
-import csv
-import io
 import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from bimodal.corpora.reading import made_manifest, table_rows
 from bimodal.errors import ManifestError
-from bimodal.manifest import read_manifest
 from bimodal.records import Utterance
 
 log = logging.getLogger(__name__)
@@ -44,10 +42,8 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
         if clips and without:
             log.warning("MELD: %d of %d utterances have no clip and stay text only", without, len(rows))
         return tuple(rows)
-    if (source / "manifest.csv").is_file():
-        manifest = read_manifest(source / "manifest.csv")
-        if {"sentiment", "dialogue", "split"} <= set(manifest.columns):
-            return manifest.utterances
+    if manifest := made_manifest(source, ("sentiment", "dialogue", "split")):
+        return manifest.utterances
     missing = [name for split, name in FILES.items() if not tables[split]]
     raise ManifestError(
         f"{source}: no MELD below, {', '.join(missing)} missing; nor a manifest.csv of MELD in the folder"
@@ -68,20 +64,12 @@ def _clips(source: Path) -> Mapping[tuple[str, int, int], str]:
 
 
 def _utterances(file: Path, split: str, clips: Mapping[tuple[str, int, int], str]) -> list[Utterance]:
-    content = file.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")  # as some mirrors have saved it
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if lacking := NEEDED - set(reader.fieldnames or ()):
-        raise ManifestError(f"{file}:1: columns {sorted(lacking)} are missing, found {reader.fieldnames}")
     utterances = []
-    for row in reader:
+    for line, row in table_rows(file, NEEDED):
         try:
             utterances.append(_utterance(row, split, clips))
         except (TypeError, ValueError, AttributeError) as error:
-            raise ManifestError(f"{file}:{reader.line_num}: not a row of MELD ({error})") from error
+            raise ManifestError(f"{file}:{line}: not a row of MELD ({error})") from error
     return utterances
 
 

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.config import TrainConfig
+from bimodal.data import main_emotion
 from bimodal.errors import BimodalError, SplitError
 from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
 from bimodal.manifest import feature_matrix, read_manifest
 from bimodal.metrics import softmax
+from bimodal.modelfolder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
 from bimodal.recognizer import Findings, Recognizer
 from bimodal.records import Clip, Manifest, Recognition, Utterance
 from bimodal.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
@@ -80,7 +82,12 @@ def predict_model(
         BimodalError: What is wrong with the manifest, or a recording.
     """
     utterances, notes = _chosen(read, split)
-    rows = label_rows(utterances, recognizer.config.vocabulary, recognizer.emotions)
+    utterances = _really_paired(utterances, notes)
+    by_label = recognizer.config.pairing == LABEL_MATCHED
+    notes += [NO_EVIDENCE] if by_label else []
+    rows = label_rows(
+        utterances, recognizer.config.vocabulary, recognizer.emotions, multiple_labels="drop", folder=recognizer.folder
+    )
     clips = manifest_clips(recognizer, read, rows.utterances)
     results: list[Recognition] = []
     for first in progress(range(0, len(clips), batch), "recognising"):
@@ -91,7 +98,8 @@ def predict_model(
         "fused": _stacked([None if result.abstained else result.scores for result in results], recognizer),
     }
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
-    return _predictions(rows, systems, np.array(recognizer.config.priors), cluster), tuple(notes)
+    priors = np.array(recognizer.config.priors)
+    return _predictions(rows, systems, priors, cluster, paired_only=by_label), tuple(notes)
 
 
 def _chosen(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]:
@@ -103,6 +111,16 @@ def _chosen(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]:
     if wanted not in known:
         raise SplitError(f"{read.path}: no split '{wanted}', expected one of {sorted(name for name in known if name)}")
     return [utterance for utterance in read.utterances if utterance.split == wanted], [f"split '{wanted}'"]
+
+
+def _really_paired(utterances: Sequence[Utterance], notes: list[str]) -> list[Utterance]:
+    """The utterances without those whose speech and words were paired by their label, which a note counts."""
+    kept = [utterance for utterance in utterances if utterance.extra.get(PAIRING) != LABEL_MATCHED]
+    if len(kept) < len(utterances):
+        notes.append(f"{len(utterances) - len(kept)} rows left out: paired by label, which is no evidence")
+    if not kept:
+        raise BimodalError(f"all {len(utterances)} rows to test are paired by label, which is no evidence for anything")
+    return kept
 
 
 def manifest_clips(recognizer: Recognizer, read: Manifest, utterances: Sequence[Utterance]) -> list[Clip]:
@@ -129,13 +147,23 @@ def _stacked(scores: Sequence[Any], recognizer: Recognizer) -> npt.NDArray[np.fl
 
 
 def _predictions(
-    rows: LabelledRows, systems: dict[str, npt.NDArray[Any]], priors: npt.NDArray[Any], cluster: str
+    rows: LabelledRows,
+    systems: dict[str, npt.NDArray[Any]],
+    priors: npt.NDArray[Any],
+    cluster: str,
+    *,
+    paired_only: bool,
 ) -> Predictions:
-    """Predictions with late fusion beside the others; a system without any row is left out."""
+    """Predictions with late fusion beside the others; a system without any row is left out.
+
+    With `paired_only`, late fusion and fused are told of utterances with both sides alone.
+    """
     known = {name: scores for name, scores in systems.items() if not np.isnan(scores).all()}
     if "speech" in known and "text" in known:
         share = np.maximum(priors, _LEAST_PRIOR)
         known["late"] = late_fusion(known["speech"], known["text"], share / share.sum())
+        if paired_only:
+            known = _with_both(known)
     else:
         known.pop("fused", None)
     names, values = _clusters(rows.utterances, cluster)
@@ -143,13 +171,21 @@ def _predictions(
     columns = {"speaker", "transcript", *extra} - {"id", "truth", "speech", "text", "late", "fused"}
     return Predictions(
         ids=tuple(utterance.id for utterance in rows.utterances),
-        targets=rows.targets,
+        targets=main_emotion(rows.targets),
         emotions=rows.emotions,
         clusters=values,
         cluster_name=names,
         scores=known,
         extra={name: tuple(_cell(utterance, name) for utterance in rows.utterances) for name in sorted(columns)},
     )
+
+
+def _with_both(systems: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The systems with nothing said of fusion where a side is absent."""
+    both = ~np.isnan(systems["speech"] + systems["text"]).any(axis=1)
+    fusions = [name for name in ("late", "fused") if name in systems]
+    cut = {name: np.where(both[:, None], systems[name], np.nan) for name in fusions if both.any()}
+    return {name: scores for name, scores in systems.items() if name not in fusions} | cut
 
 
 def _cell(utterance: Utterance, name: str) -> str | None:
@@ -210,16 +246,20 @@ def evaluate_folds(
     from bimodal.training.pipeline import prepare_sides
 
     read = read_manifest(Path(manifest))
-    rows = label_rows(read.utterances, config.vocabulary)
+    left_out: list[str] = [NO_EVIDENCE] if config.fusion.pairing == LABEL_MATCHED else []
+    utterances = _really_paired(read.utterances, left_out)
+    rows = label_rows(utterances, config.vocabulary, multiple_labels=config.multiple_labels)
     chosen = make_folds(rows, folds, config.seed)
     with FeatureCache(cache) as features:
         prepared = prepare_sides(rows, read.folder, config, features, progress)
         pooled = cross_validate(prepared, chosen, config, cluster=cluster, progress=progress)
     notes = [f"{len(chosen)} folds ({folds}), seed {config.seed}; each fold's dev speakers come from its training part"]
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
+    if several := len(rows.utterances) - len(pooled.ids):
+        notes.append(f"{several} rows of several emotions are trained on (soft targets) and not tested")
     train, test = ([rows.utterances[row].transcript for row in part] for part in (chosen[0].train, chosen[0].test))
     overlap = count_text_overlap(train, test, "texts in the first fold's train and test")
-    return pooled, (*notes, str(overlap))
+    return pooled, (*notes, *left_out, str(overlap))
 
 
 def cross_validate(
@@ -292,13 +332,24 @@ def check_untouched(parts: Parts, test: Sequence[int], what: str) -> None:
 def predict_rows(trained: Any, prepared: Any, parts: Parts, test: Sequence[int], cluster: str) -> Predictions:
     """What trained stages say of rows that they have not seen, late fusion with the training rows' priors beside it.
 
+    Rows of several emotions are left out.
+
     Raises:
         SplitError: Such a row trained or chose the stages.
     """
     check_untouched(parts, test, "prediction")
     rows: LabelledRows = prepared.rows
-    counts = np.bincount(rows.targets[parts.train], minlength=len(rows.emotions))
-    return _predictions(rows.subset(test), fold_scores(trained, prepared, test), counts / counts.sum(), cluster)
+    counts = rows.counts(parts.train)
+    test = rows.single(test)
+    if not test:
+        raise SplitError("no row to test has one emotion alone; rows of several emotions are not evaluated")
+    return _predictions(
+        rows.subset(test),
+        fold_scores(trained, prepared, test),
+        counts / counts.sum(),
+        cluster,
+        paired_only=trained.pairing == LABEL_MATCHED,
+    )
 
 
 def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
@@ -307,7 +358,7 @@ def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
         return Parts(train=list(fold.train), dev=[], overlaps=())
     held = inner_dev(
         [rows.utterances[row].speaker for row in fold.train],
-        [rows.emotions[rows.targets[row]] for row in fold.train],
+        rows.names(fold.train),
         share=config.dev_share,
         seed=config.seed,
         by=config.split_by,

@@ -53,6 +53,7 @@ class BackboneDescription:
         block_frames: Speech frames (20 ms) whose mean and deviation are kept together.
         max_tokens: Longest text, in tokens; what lies beyond is cut off.
         digests: SHA-256 of each file.
+        languages: ISO 639-1 codes of the languages whose words it reads; empty for any. No part of the digest.
         parity_cosine: Lowest cosine to torch's outputs that was seen when the artifact was built.
         tuned_on: Data that the weights were tuned on after pretraining; empty for weights as published.
         schema: Version of this layout.
@@ -70,6 +71,7 @@ class BackboneDescription:
     block_frames: int = 10
     max_tokens: int = 256
     digests: Mapping[str, str] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
     parity_cosine: float = 0.0
     tuned_on: str = ""
     schema: int = SCHEMA
@@ -80,6 +82,10 @@ class BackboneDescription:
         parts = [f"{name}={value}" for name, value in sorted(self.digests.items()) if name != PROBE]
         parts += [self.preprocessing, str(self.layers), str(self.max_seconds), str(self.block_frames)]
         return hashlib.sha256("\n".join([*parts, str(self.max_tokens)]).encode()).hexdigest()
+
+    def foreign(self, language: str) -> bool:
+        """Whether a language (ISO 639-1) is none that it reads; an unknown one, empty, is not foreign."""
+        return bool(language and self.languages) and language not in self.languages
 
 
 @dataclass(frozen=True, kw_only=True)

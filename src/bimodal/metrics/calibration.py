@@ -2,9 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from bimodal.metrics.arrays import Floats, Integers, ratio
 
@@ -70,6 +71,16 @@ def _check_scores(scores: ArrayLike, targets: ArrayLike) -> tuple[Floats, Intege
         msg = f"row {row} is {values[row].tolist()}, expected probabilities that sum to 1; see `softmax`"
         raise ValueError(msg)
     return values, truth
+
+
+def _true_logits(logits: ArrayLike, targets: NDArray[Any]) -> tuple[Floats, Floats]:
+    """Logits (N, C), and the true one of each row (N,): the expected one where the truth is a distribution."""
+    if targets.ndim == 2:
+        shares, truth = _check_scores(targets, targets.argmax(axis=1))
+        values, _ = _check_targets(logits, truth)
+        return values, (shares * values).sum(axis=1)
+    values, truth = _check_targets(logits, targets)
+    return values, values[np.arange(len(truth)), truth]
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
@@ -217,7 +228,7 @@ def fit_temperature(logits: ArrayLike, targets: ArrayLike) -> float:
 
     Args:
         logits: (N, C), finite.
-        targets: (N,) positions.
+        targets: (N,) positions, or (N, C) distributions, whose cross-entropy is then made least.
 
     Raises:
         ValueError: If shapes or targets do not fit or a logit is not finite.
@@ -228,8 +239,7 @@ def fit_temperature(logits: ArrayLike, targets: ArrayLike) -> float:
         >>> softmax(logits, temperature)[0].round(4).tolist()
         [0.75, 0.25]
     """
-    values, truth = _check_targets(logits, targets)
-    true_logits = values[np.arange(len(truth)), truth]
+    values, true_logits = _true_logits(logits, np.asarray(targets))
     if not np.ptp(values, axis=1).any():
         return 1.0
 

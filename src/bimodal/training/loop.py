@@ -136,7 +136,7 @@ class _State:
     def __init__(self, network: nn.Module, run: Run) -> None:
         self.network = network.to(run.device)
         counts = target_distribution(torch.from_numpy(run.train.targets), run.emotions).sum(0)
-        self.classification, self.affinity = _losses(run, counts.long().tolist(), network, run.device)
+        self.classification, self.affinity = _losses(run, counts.tolist(), network, run.device)
         modules = [network, self.affinity] if isinstance(self.affinity, nn.Module) else [network]
         named = [item for module in modules for item in module.named_parameters() if item[1].requires_grad]
         self.optimiser = torch.optim.AdamW(_groups(named, run), lr=run.config.learning_rate)
@@ -289,7 +289,7 @@ def schedule(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1.0, steps - ramp)))
 
 
-def _losses(run: Run, counts: list[int], network: nn.Module, device: str) -> tuple[Any, Any]:
+def _losses(run: Run, counts: list[float], network: nn.Module, device: str) -> tuple[Any, Any]:
     """The classification and the affinity loss that the configuration names."""
     config: LossConfig = run.config.loss
     classification = _classification(config, counts, device)

@@ -13,11 +13,24 @@ import torch
 from safetensors.torch import save_file
 
 from bimodal.config import TrainConfig
+from bimodal.data import main_emotion
 from bimodal.errors import ModelFolderError
 from bimodal.features.cache import FeatureCache
 from bimodal.manifest import read_manifest
 from bimodal.metrics import count_confusions, unweighted_average_recall
-from bimodal.modelfolder import CARD, GRAPHS, REPORT, WEIGHTS, ModelConfig, SideConfig, save_model_config, write_json
+from bimodal.modelfolder import (
+    CARD,
+    GIVEN,
+    GRAPHS,
+    LABELS,
+    NO_EVIDENCE,
+    REPORT,
+    WEIGHTS,
+    ModelConfig,
+    SideConfig,
+    save_model_config,
+    write_json,
+)
 from bimodal.training.export import export_network, fusion_example
 from bimodal.training.pipeline import STAGES, Prepared, Progress, Trained, prepare_sides, train_stages
 from bimodal.training.rows import Parts, label_rows, split_rows
@@ -34,20 +47,24 @@ class TrainReport:
     Attributes:
         train_rows: Utterances trained on.
         dev_rows: Utterances held out for temperature and early stopping.
+        soft_rows: Of those trained on, those with several emotions.
         dropped: Rows left out, by reason.
         overlaps: What an official split shares between its parts.
-        counts: Training utterances of each emotion.
+        counts: Training utterances of each emotion; those with several count by share.
         dev_uar: Unweighted average recall on the held-out rows, by stage, 0 to 1; it chose, so it is no headline.
+        remarks: What to mind when reading the figures.
         parameters: Trained parameters of each stage.
         versions: Of the libraries.
     """
 
     train_rows: int
     dev_rows: int
+    soft_rows: int
     dropped: dict[str, int]
     overlaps: list[str]
-    counts: dict[str, int]
+    counts: dict[str, float]
     dev_uar: dict[str, float]
+    remarks: list[str]
     parameters: dict[str, int]
     versions: dict[str, str]
 
@@ -83,7 +100,7 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     read = read_manifest(Path(manifest))
-    rows = label_rows(read.utterances, config.vocabulary)
+    rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
     parts = split_rows(rows, config)
     with FeatureCache(cache) as features:
         prepared = prepare_sides(rows, read.folder, config, features, progress, stages)
@@ -109,6 +126,8 @@ def pack_model(trained: Trained, prepared: Prepared, parts: Parts, config: Train
         }
         save_file(weights, folder / WEIGHTS)
         write_json(folder / CONFIG_USED, config)
+        if config.vocabulary.endswith(".toml"):
+            shutil.copyfile(config.vocabulary, folder / LABELS)
         report = _report(trained, prepared, parts)
         write_json(folder / REPORT, report)
         model = save_model_config(folder, _model_config(trained, prepared, parts, config))
@@ -131,15 +150,16 @@ def _export_all(trained: Trained, prepared: Prepared, folder: Path) -> None:
 
 def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: TrainConfig) -> ModelConfig:
     rows = prepared.rows
-    counts = np.bincount(rows.targets[parts.train], minlength=len(rows.emotions))
+    counts = rows.counts(parts.train)
     return ModelConfig(
         name=config.name,
         emotions=rows.emotions,
-        vocabulary=config.vocabulary,
+        vocabulary=LABELS if config.vocabulary.endswith(".toml") else config.vocabulary,
         priors=tuple((counts / counts.sum()).tolist()),
         speech=_side_config("speech", trained, prepared),
         text=_side_config("text", trained, prepared),
         fusion_temperatures=trained.temperatures.get("fusion", ()),
+        pairing=trained.pairing,
         licence=config.licence,
         trained_on=config.trained_on,
     )
@@ -154,14 +174,20 @@ def _side_config(stage: str, trained: Trained, prepared: Prepared) -> SideConfig
 
 def _report(trained: Trained, prepared: Prepared, parts: Parts) -> TrainReport:
     rows = prepared.rows
-    counts = np.bincount(rows.targets[parts.train], minlength=len(rows.emotions))
+    counts = [int(count) if count.is_integer() else round(count, 2) for count in rows.counts(parts.train).tolist()]
     return TrainReport(
         train_rows=len(parts.train),
         dev_rows=len(parts.dev),
+        soft_rows=len(parts.train) - len(rows.single(parts.train)),
         dropped=dict(rows.dropped),
         overlaps=[str(overlap) for overlap in parts.overlaps],
-        counts=dict(zip(rows.emotions, counts.tolist(), strict=True)),
-        dev_uar={stage: _dev_uar(stage, trained, prepared, parts) for stage in trained.networks},
+        counts=dict(zip(rows.emotions, counts, strict=True)),
+        dev_uar={
+            stage: _dev_uar(stage, trained, prepared, parts)
+            for stage in trained.networks
+            if stage != "fusion" or trained.pairing == GIVEN
+        },
+        remarks=[NO_EVIDENCE] if trained.pairing != GIVEN else [],
         parameters={
             stage: sum(parameter.numel() for parameter in network.parameters())
             for stage, network in trained.networks.items()
@@ -171,11 +197,11 @@ def _report(trained: Trained, prepared: Prepared, parts: Parts) -> TrainReport:
 
 
 def _dev_uar(stage: str, trained: Trained, prepared: Prepared, parts: Parts) -> float:
-    dev: Any = parts.dev
+    dev: Any = prepared.rows.single(parts.dev)
     if stage in prepared.sides:
-        dev = [row for row in parts.dev if prepared.sides[stage].present[row]]
+        dev = [row for row in dev if prepared.sides[stage].present[row]]
     predicted = trained.logits[stage][dev].argmax(axis=1)
-    matrix = count_confusions(prepared.rows.targets[dev], predicted, len(prepared.rows.emotions))
+    matrix = count_confusions(main_emotion(prepared.rows.targets[dev]), predicted, len(prepared.rows.emotions))
     return round(float(unweighted_average_recall(matrix)), 4) if len(dev) else 0.0
 
 
@@ -183,6 +209,8 @@ def model_card(config: ModelConfig, report: TrainReport) -> str:
     """The model card: what it is, what it saw, how good, what it must not be used for."""
     figures = "\n".join(f"| {stage} | {100 * value:.1f} |" for stage, value in report.dev_uar.items())
     counts = ", ".join(f"{emotion} {count}" for emotion, count in report.counts.items())
+    soft = f"; {report.soft_rows} of them carry several emotions, as soft targets" if report.soft_rows else ""
+    remarks = "".join(f"\n**{remark}**\n" for remark in report.remarks)
     overlaps = "".join(f"\n- {overlap}" for overlap in report.overlaps) or "\n- none between train and dev speakers"
     return f"""---
 license: other
@@ -200,9 +228,9 @@ Version {config.version}, revision {config.revision}. Emotions: {", ".join(confi
 ## Training data
 {config.trained_on or "(not described; set trained_on when training)"}
 
-{report.train_rows} utterances trained on ({counts}); {report.dev_rows} held out.
+{report.train_rows} utterances trained on ({counts}){soft}; {report.dev_rows} held out.
 Shared between the parts of the split:{overlaps}
-
+{remarks}
 ## Figures on the held-out speakers
 Unweighted average recall, %. These speakers also fitted the temperatures, so the figures are a check and no headline;
 `bimodal evaluate` gives those of other data, with intervals.

@@ -1,5 +1,7 @@
 """All three stages over a manifest, to a model folder; each stage restartable."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,16 +12,18 @@ import numpy.typing as npt
 from torch import nn
 
 from bimodal.config import TrainConfig
-from bimodal.errors import TrainingError
-from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone
+from bimodal.data import Examples
+from bimodal.errors import SplitError, TrainingError
+from bimodal.features.backbone import BackboneDescription, SpeechBackbone, TextBackbone, load_backbone
 from bimodal.features.cache import FeatureCache
 from bimodal.features.extraction import cache_speech, cache_text
 from bimodal.features.views import PLAIN, check_view
 from bimodal.manifest import feature_columns, feature_matrix
 from bimodal.metrics import fit_temperature
-from bimodal.modelfolder import SideConfig
+from bimodal.modelfolder import GIVEN, LABEL_MATCHED, PAIRING, SideConfig
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
+from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
 from bimodal.training.rows import LabelledRows, Parts
 from bimodal.training.sides import Side, audio_side, columns_side, text_side
 from bimodal.training.stages import (
@@ -33,6 +37,7 @@ from bimodal.training.stages import (
     train_side,
 )
 
+log = logging.getLogger(__name__)
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Stage = Literal["speech", "text", "fusion"]
 STAGES: Final[tuple[Stage, ...]] = ("speech", "text", "fusion")
@@ -128,11 +133,29 @@ def _prepare_text(prepared: Prepared, config: TrainConfig, cache: FeatureCache) 
     backbone = load_backbone(config.text_backbone, threads=config.threads, verify=True)
     if not isinstance(backbone, TextBackbone):
         raise TrainingError(f"text_backbone '{config.text_backbone}' is a speech backbone")
+    warn_of_languages(prepared.rows.utterances, backbone.description)
     keys = cache_text([utterance.transcript for utterance in prepared.rows.utterances], backbone, cache)
     description = backbone.description
     emotions = len(prepared.rows.emotions)
     prepared.sides["text"] = text_side(keys, cache, prepared.rows.targets, description, config.text, emotions)
     prepared.configs["text"] = SideConfig(backbone=config.text_backbone, backbone_digest=description.digest)
+
+
+def warn_of_languages(utterances: Sequence[Utterance], backbone: BackboneDescription) -> None:
+    """One warning where the column `lang` names languages of transcripts that the text backbone does not read."""
+    told = [(utterance.lang or "").replace("_", "-").split("-")[0].lower() for utterance in utterances]
+    spoken = [lang for lang, utterance in zip(told, utterances, strict=True) if utterance.transcript]
+    foreign = Counter(lang for lang in spoken if backbone.foreign(lang))
+    if foreign:
+        log.warning(
+            "%d of %d transcripts are in %s, but the text backbone '%s' reads %s alone: expect little from those "
+            "words; name a backbone of that language (text_backbone), translate them, or leave them out",
+            foreign.total(),
+            len(spoken),
+            ", ".join(sorted(foreign)),
+            backbone.name,
+            ", ".join(backbone.languages),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +168,7 @@ class Trained:
         evidence: What each side's final network found in every utterance.
         logits: Of every utterance by stage, (N, C).
         gate: Share of speech in every utterance, (N,); None without a fusion stage.
+        pairing: What the fusion stage learnt from: pairs as `given`, or `label_matched`.
     """
 
     networks: dict[str, nn.Module]
@@ -152,6 +176,7 @@ class Trained:
     evidence: dict[str, Evidence]
     logits: dict[str, npt.NDArray[np.float32]]
     gate: npt.NDArray[np.float32] | None = field(default=None)
+    pairing: str = GIVEN
 
 
 def train_stages(
@@ -176,7 +201,7 @@ def train_stages(
         dev = [row for row in parts.dev if side.present[row]]
         trained.temperatures[name] = (_temperature(trained.logits[name][dev], prepared.rows.targets[dev]),)
         if fusing:
-            inner = parts_by_group(_groups(prepared.rows.utterances), parts.train, config.fusion.parts, config.seed)
+            inner = _cross_parts(prepared.rows.utterances, parts.train, config)
             cross_fitted[name] = cross_fit(side, network, inner, stage_config, where.below(f"fusion/{name}"))
     if not fusing:
         return trained
@@ -191,25 +216,38 @@ def _train_fusion(
     config: TrainConfig,
     where: Where,
 ) -> Trained:
-    examples = fusion_examples(cross_fitted["speech"], cross_fitted["text"], rows.targets)
-    network, _ = train_fusion(examples, parts.train, parts.dev, config.fusion, where.below("fusion"))
+    found, there = (cross_fitted["speech"], cross_fitted["text"], rows.targets), where.below("fusion")
+    if config.fusion.pairing == LABEL_MATCHED:
+        network = train_fusion_by_label(*found, (parts.train, parts.dev), config.fusion, there)
+    else:
+        network, _ = train_fusion(fusion_examples(*found), parts.train, parts.dev, config.fusion, there)
     trained.networks["fusion"] = network
     speech, text = trained.evidence["speech"], trained.evidence["text"]
     cases = []
-    for has_speech, has_text in ((True, True), (True, False), (False, True)):
-        some = fusion_examples(
-            replace(speech, present=speech.present & has_speech),
-            replace(text, present=text.present & has_text),
-            rows.targets,
-        )
-        dev = [
-            row for row in parts.dev if (not has_speech or speech.present[row]) and (not has_text or text.present[row])
-        ]
-        logits = predict(network, some.subset(dev), where.device)[1] if dev else np.zeros((0, 1), np.float32)
-        cases.append(_temperature(logits, rows.targets[dev]))
+    for has in ((True, True), (True, False), (False, True)):
+        dev = _dev_examples((speech, text), rows.targets, parts.dev, has, config)
+        logits = predict(network, dev, where.device)[1] if dev.size else np.zeros((0, 1), np.float32)
+        cases.append(_temperature(logits, dev.targets))
     trained.temperatures["fusion"] = tuple(cases)
     _, trained.logits["fusion"], gate = predict(network, fusion_examples(speech, text, rows.targets), where.device)
-    return replace(trained, gate=gate)
+    made = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
+    return replace(trained, gate=gate, pairing=LABEL_MATCHED if made else config.fusion.pairing)
+
+
+def _dev_examples(
+    sides: tuple[Evidence, Evidence],
+    targets: npt.NDArray[Any],
+    dev: Sequence[int],
+    has: tuple[bool, bool],
+    config: TrainConfig,
+) -> Examples:
+    """The held-out rows that have the wanted sides, shown with these alone; pairs by label where none has both."""
+    speech, text = (replace(side, present=side.present & wanted) for side, wanted in zip(sides, has, strict=True))
+    chosen = [row for row in dev if speech.present[row] >= has[0] and text.present[row] >= has[1]]
+    if all(has) and not chosen and config.fusion.pairing == LABEL_MATCHED and pairable(speech, text, targets, dev):
+        pairs = pair_by_label(speech, text, targets, dev, mismatched=config.fusion.mismatched, seed=config.seed)
+        return draw_once(pairs, config.seed)
+    return fusion_examples(speech, text, targets).subset(chosen)
 
 
 def _temperature(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> float:
@@ -217,6 +255,20 @@ def _temperature(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> 
     return float(fit_temperature(logits, targets)) if len(targets) else 1.0
 
 
-def _groups(utterances: Sequence[Utterance]) -> list[str]:
-    """What cross-fitting keeps in one part: the dialogue, else the speaker, else the utterance itself."""
-    return [utterance.dialogue or utterance.speaker or utterance.id for utterance in utterances]
+def _cross_parts(utterances: Sequence[Utterance], train: Sequence[int], config: TrainConfig) -> list[list[int]]:
+    """Parts of the cross-fitting; what stays within one is the dialogue, else the speaker, else the utterance itself.
+
+    Raises:
+        SplitError: One speaker (dialogue) alone is left to train on, so none can be held out.
+    """
+    groups = [utterance.dialogue or utterance.speaker or utterance.id for utterance in utterances]
+    if config.split_by == "utterance" and len({groups[row] for row in train}) < 2:
+        groups = [utterance.id for utterance in utterances]
+    parts = parts_by_group(groups, train, config.fusion.parts, config.seed)
+    if len(parts) < 2:
+        raise SplitError(
+            f"the fusion stage learns from speakers (dialogues) that the other stages did not train on, but only "
+            f"{groups[train[0]]!r} is left to train on; give recordings of more speakers, train speech and text alone, "
+            "or let speakers stand on both sides with --set split_by=utterance"
+        )
+    return parts

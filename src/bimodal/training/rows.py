@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from bimodal.config import TrainConfig, TuneConfig
+from bimodal.data import count_targets, main_emotion, single_emotion
 from bimodal.errors import ManifestError, TrainingError
-from bimodal.labels import EmotionMap, Vocabulary, custom, emotion_map
+from bimodal.labels import EmotionMap, Vocabulary, custom, find_map, split_labels
 from bimodal.records import Utterance
 from bimodal.splits import Overlap, check_disjoint, inner_dev
 
@@ -20,19 +23,32 @@ class LabelledRows:
 
     Attributes:
         utterances: N, those without a place in the vocabulary left out.
-        targets: Emotion index of each, (N,) int64.
+        targets: Emotion index of each, (N,) int64; or, where any row has several emotions, (N, C) float32.
         emotions: The C emotions of the model.
         dropped: How many rows were left out, by reason.
     """
 
     utterances: tuple[Utterance, ...]
-    targets: npt.NDArray[np.int64]
+    targets: npt.NDArray[Any]
     emotions: tuple[str, ...]
     dropped: Mapping[str, int]
 
     def rows(self, *splits: str) -> list[int]:
         """Row numbers of the utterances in the named splits."""
         return [row for row, utterance in enumerate(self.utterances) if utterance.split in splits]
+
+    def single(self, rows: Sequence[int]) -> list[int]:
+        """Those of some rows that have one emotion."""
+        alone = single_emotion(self.targets)
+        return [row for row in rows if alone[row]]
+
+    def names(self, rows: Sequence[int]) -> list[str]:
+        """The emotion of some rows; of several, that with the largest share."""
+        return [self.emotions[target] for target in main_emotion(self.targets[list(rows)])]
+
+    def counts(self, rows: Sequence[int]) -> npt.NDArray[np.float64]:
+        """How many of some rows have each emotion, (C,); those with several count by share."""
+        return count_targets(self.targets[list(rows)], len(self.emotions))
 
     def subset(self, rows: Sequence[int]) -> "LabelledRows":
         """The chosen rows, in that order."""
@@ -44,45 +60,96 @@ class LabelledRows:
         )
 
 
-def label_rows(utterances: Sequence[Utterance], vocabulary: str, emotions: Sequence[str] | None = None) -> LabelledRows:
+Shares = Mapping[str, float]  # of emotions, sum 1
+
+
+def label_rows(
+    utterances: Sequence[Utterance],
+    vocabulary: str,
+    emotions: Sequence[str] | None = None,
+    multiple_labels: Literal["soft", "drop"] = "soft",
+    folder: Path = Path(),
+) -> LabelledRows:
     """Map the corpus's own labels to targets.
+
+    Of a row with several labels, those without a place are left out of account; what remains weighs the same, and is
+    one emotion where all mean the same.
 
     Args:
         utterances: Of a manifest.
-        vocabulary: Name of a built-in vocabulary, or `native` for the labels as they are, sorted.
+        vocabulary: As in `TrainConfig`: a name, a TOML file, or `native` for the labels as they are, sorted.
         emotions: The emotions of an existing model, in its order; None takes those that occur.
+        multiple_labels: Rows of several emotions are `soft` targets, or dropped and counted.
+        folder: Where a TOML file is looked for.
 
     Raises:
         ManifestError: A label that the map does not know.
         TrainingError: Nothing is left.
     """
-    mapped, dropped = _mapped(utterances, _map_for(utterances, vocabulary, emotions))
-    found = {emotion for _, emotion in mapped}
-    order = emotions or [emotion for emotion in _emotions(utterances, vocabulary) if emotion in found]
-    kept = [(utterance, emotion) for utterance, emotion in mapped if emotion in order]
-    if len(kept) < len(mapped):
-        dropped["an emotion that the model does not know"] += len(mapped) - len(kept)
-    if not kept:
+    mapped, dropped = _mapped(utterances, _map_for(utterances, vocabulary, emotions, folder))
+    if emotions is not None:
+        mapped = _known(mapped, emotions, dropped)
+    if multiple_labels == "drop":
+        mapped = _alone(mapped, dropped)
+    found = {emotion for _, shares in mapped for emotion in shares}
+    order = tuple(emotions or [emotion for emotion in _emotions(utterances, vocabulary, folder) if emotion in found])
+    if not mapped:
         reasons = "; ".join(f"{count} rows: {reason}" for reason, count in dropped.items()) or "the manifest is empty"
         raise TrainingError(f"no labelled utterance is left: {reasons}")
     return LabelledRows(
-        utterances=tuple(utterance for utterance, _ in kept),
-        targets=np.array([list(order).index(emotion) for _, emotion in kept], np.int64),
-        emotions=tuple(order),
+        utterances=tuple(utterance for utterance, _ in mapped),
+        targets=_targets([shares for _, shares in mapped], order),
+        emotions=order,
         dropped=dict(dropped),
     )
 
 
-def _emotions(utterances: Sequence[Utterance], vocabulary: str) -> Sequence[str]:
+def _known(
+    mapped: Sequence[tuple[Utterance, Shares]], order: Sequence[str], dropped: Counter[str]
+) -> list[tuple[Utterance, Shares]]:
+    """The rows with what a model's emotions leave of their shares; those of which nothing is left are counted."""
+    kept: list[tuple[Utterance, Shares]] = []
+    for utterance, shares in mapped:
+        known = {emotion: share for emotion, share in shares.items() if emotion in order}
+        if known:
+            kept.append((utterance, {emotion: share / sum(known.values()) for emotion, share in known.items()}))
+        else:
+            dropped["an emotion that the model does not know"] += 1
+    return kept
+
+
+def _alone(mapped: Sequence[tuple[Utterance, Shares]], dropped: Counter[str]) -> list[tuple[Utterance, Shares]]:
+    """The rows of one emotion; those of several are counted."""
+    alone = [item for item in mapped if len(item[1]) == 1]
+    if len(alone) < len(mapped):
+        dropped["several emotions"] += len(mapped) - len(alone)
+    return alone
+
+
+def _targets(shares: Sequence[Shares], order: Sequence[str]) -> npt.NDArray[Any]:
+    """Indices (N,), or distributions (N, C) where any row has several emotions."""
+    place = {emotion: index for index, emotion in enumerate(order)}
+    if all(len(row) == 1 for row in shares):
+        return np.array([place[next(iter(row))] for row in shares], np.int64)
+    targets = np.zeros((len(shares), len(order)), np.float32)
+    for target, row in zip(targets, shares, strict=True):
+        for emotion, share in row.items():
+            target[place[emotion]] = share
+    return targets
+
+
+def _emotions(utterances: Sequence[Utterance], vocabulary: str, folder: Path) -> Sequence[str]:
     if vocabulary == "native":
-        return sorted({utterance.emotion for utterance in utterances if utterance.emotion})
-    return emotion_map(vocabulary).vocabulary.emotions
+        return sorted({label for utterance in utterances for label in split_labels(utterance.emotion or "") if label})
+    return find_map(vocabulary, folder).vocabulary.emotions
 
 
-def _map_for(utterances: Sequence[Utterance], vocabulary: str, emotions: Sequence[str] | None) -> EmotionMap:
+def _map_for(
+    utterances: Sequence[Utterance], vocabulary: str, emotions: Sequence[str] | None, folder: Path
+) -> EmotionMap:
     if vocabulary != "native":
-        return emotion_map(vocabulary)
-    names = emotions or _emotions(utterances, vocabulary)
+        return find_map(vocabulary, folder)
+    names = emotions or _emotions(utterances, vocabulary, folder)
     if len(names) < 2:
         raise TrainingError(f"the manifest names {len(names)} emotions ({', '.join(names)}), at least 2 are needed")
     target: Vocabulary = custom(names, name="native-labels")
@@ -91,20 +158,21 @@ def _map_for(utterances: Sequence[Utterance], vocabulary: str, emotions: Sequenc
 
 def _mapped(
     utterances: Sequence[Utterance], to_emotion: EmotionMap
-) -> tuple[list[tuple[Utterance, str]], Counter[str]]:
-    mapped, dropped = [], Counter[str]()
+) -> tuple[list[tuple[Utterance, Shares]], Counter[str]]:
+    mapped: list[tuple[Utterance, Shares]] = []
+    dropped = Counter[str]()
     for utterance in utterances:
         if utterance.emotion is None:
             dropped["no emotion"] += 1
             continue
         try:
-            emotion = to_emotion.apply(utterance.emotion)
+            shares = to_emotion.shares(utterance.emotion)
         except ManifestError as error:
             raise ManifestError(f"utterance '{utterance.id}': {error}") from error
-        if emotion is None:
-            dropped[to_emotion.drop_reason(utterance.emotion)] += 1
+        if shares:
+            mapped.append((utterance, shares))
         else:
-            mapped.append((utterance, emotion))
+            dropped[to_emotion.drop_reason(utterance.emotion)] += 1
     return mapped, dropped
 
 
@@ -140,14 +208,14 @@ def split_rows(rows: LabelledRows, config: TrainConfig | TuneConfig) -> Parts:
     else:
         held = inner_dev(
             [rows.utterances[row].speaker for row in train],
-            [rows.emotions[rows.targets[row]] for row in train],
+            rows.names(train),
             share=config.dev_share,
             seed=config.seed,
             by=config.split_by,
         )
         dev = [train[row] for row in held]
         train = sorted(set(train) - set(dev))
-    if len(set(rows.targets[train].tolist())) < 2:
+    if np.count_nonzero(rows.counts(train)) < 2:
         raise TrainingError("the training part holds fewer than 2 emotions; a classifier needs at least 2")
     return Parts(train=train, dev=dev, overlaps=overlaps)
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from bimodal.config import FusionConfig, StageConfig
-from bimodal.data import Examples, array_examples
+from bimodal.data import Examples, array_examples, count_targets, main_emotion, single_emotion
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
 from bimodal.metrics import count_confusions, unweighted_average_recall
@@ -62,9 +62,13 @@ class Evidence:
 
 
 def uar_score(logits: Floats, targets: npt.NDArray[Any]) -> float:
-    """Unweighted average recall of logits (N, C), 0 to 1; what decides between epochs."""
-    matrix = count_confusions(targets, logits.argmax(axis=1), logits.shape[1])
-    return float(unweighted_average_recall(matrix))
+    """Unweighted average recall of logits (N, C), 0 to 1; what decides between epochs.
+
+    Targets of several emotions are left out; 0 where no other is there.
+    """
+    alone = single_emotion(targets)
+    matrix = count_confusions(main_emotion(targets)[alone], logits[alone].argmax(axis=1), logits.shape[1])
+    return float(unweighted_average_recall(matrix)) if alone.any() else 0.0
 
 
 def train_side(
@@ -83,7 +87,7 @@ def train_side(
         TrainingError: No row to train on, or fewer than two emotions in them.
     """
     rows = _present(side, train)
-    if len(set(side.examples.targets[rows].tolist())) < 2:
+    if np.count_nonzero(count_targets(side.examples.targets[rows], side.emotions)) < 2:
         raise TrainingError(
             f"the {side.modality} stage has {len(rows)} training utterances with {side.modality} and fewer than two "
             "emotions among them"
@@ -222,37 +226,50 @@ def train_fusion(
     Raises:
         TrainingError: No training row has both sides.
     """
-    inputs = examples.read([0])
     present = examples.read(range(examples.size))["present"]
     paired = [row for row in train if present[row].all()]
     if not paired:
-        raise TrainingError("no training utterance has both speech and words; the fusion stage needs paired ones")
-    network = build_fusion(
-        inputs["speech"].shape[1], inputs["text"].shape[1], inputs["speech_logits"].shape[1], config, where.seed
-    )
-    network.set_prior(_counted(examples.targets[paired], inputs["speech_logits"].shape[1]))
+        raise TrainingError(
+            "no training utterance has both speech and words; the fusion stage needs paired ones (or, for a model "
+            "whose figures are no evidence, fusion.pairing=label_matched)"
+        )
+    chosen = list(dev) if config.patience else []
+    identity = evidence_digest(examples, [*paired, *chosen])
+    return fit_fusion(examples.subset(paired), examples.subset(chosen) if chosen else None, config, where, identity)
+
+
+def fit_fusion(
+    train: Examples, dev: Examples | None, config: FusionConfig, where: Where, identity: str
+) -> tuple[FusionNetwork, StageRecord]:
+    """A fusion network fitted to examples, whichever way they were paired.
+
+    Args:
+        train: Examples to train on.
+        dev: Examples whose UAR decides which epoch is kept; None keeps the last.
+        config: How to train.
+        where: Where it runs.
+        identity: Digest of the evidence; other evidence is another run.
+    """
+    inputs = train.read([0])
+    emotions = inputs["speech_logits"].shape[1]
+    network = build_fusion(inputs["speech"].shape[1], inputs["text"].shape[1], emotions, config, where.seed)
+    network.set_prior(torch.from_numpy(count_targets(train.targets, emotions)))
     record = fit(
         network,
         Run(
-            train=examples.subset(paired),
-            dev=examples.subset(dev) if config.patience and dev else None,
+            train=train,
+            dev=dev,
             config=config,
-            emotions=inputs["speech_logits"].shape[1],
+            emotions=emotions,
             seed=where.seed,
             device=where.device,
             folder=where.folder,
-            identity=_digest(examples, [*paired, *(dev if config.patience else [])]),
+            identity=identity,
             score=uar_score,
             on_epoch=where.on_epoch,
         ),
     )
     return network, record
-
-
-def _counted(targets: npt.NDArray[Any], emotions: int) -> torch.Tensor:
-    """Utterances of each emotion (C,); soft targets count by share."""
-    counts = np.bincount(targets, minlength=emotions) if targets.ndim == 1 else targets.sum(axis=0)
-    return torch.from_numpy(np.asarray(counts, np.float64))
 
 
 def build_fusion(speech_width: int, text_width: int, emotions: int, config: FusionConfig, seed: int) -> FusionNetwork:
@@ -270,7 +287,7 @@ def build_fusion(speech_width: int, text_width: int, emotions: int, config: Fusi
         )
 
 
-def _digest(examples: Examples, rows: Sequence[int]) -> str:
+def evidence_digest(examples: Examples, rows: Sequence[int]) -> str:
     """A fingerprint of the evidence, so that a changed side stage is another fusion run."""
     digest = hashlib.sha256()
     for name, array in sorted(examples.read(list(rows)).items()):

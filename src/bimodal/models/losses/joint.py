@@ -102,7 +102,7 @@ def warmed_beta(beta: float, step: int, total_steps: int, *, warmup: float = 0.1
     return beta if step >= ramp else beta * step / ramp
 
 
-def class_weights(counts: Sequence[int], kind: Weighting = "balanced") -> Tensor:
+def class_weights(counts: Sequence[float], kind: Weighting = "balanced") -> Tensor:
     r"""Weights of the emotions from their number of training utterances, (C,), float32.
 
     Proportional to 1 (`none`), $n_c^{-1}$ (`balanced`: each emotion weighs the same in all) or $n_c^{-1/2}$ (`sqrt`:
@@ -110,7 +110,8 @@ def class_weights(counts: Sequence[int], kind: Weighting = "balanced") -> Tensor
     and beta mean the same under every kind.
 
     Args:
-        counts: n, one per emotion; an emotion without utterances gets weight 0 (with `none` 1, like all).
+        counts: n, one per emotion, soft targets by share; an emotion without utterances gets weight 0 (with `none` 1,
+            like all).
         kind: `none`, `balanced` or `sqrt`.
 
     Raises:
