@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from bimodal import metrics
-from bimodal.config import TrainConfig
+from bimodal.config import TrainConfig, TuneConfig
 from bimodal.evaluation import Predictions
 
 ROOT = Path(__file__).parents[1]
@@ -175,11 +175,26 @@ def measure(predictions: Sequence[Predictions], system: str, name: str, metric_n
 def measure_gain(predictions: Sequence[Predictions], pair: tuple[str, str], metric_name: str, metric: Any) -> Figure:
     """First system minus second on the same utterances, as `measure`."""
     first, second = ([_confusions(one, system) for one in predictions] for system in pair)
+    return _difference(first, second, predictions[0].cluster_name, f"{pair[0]} - {pair[1]}", metric_name, metric)
+
+
+def measure_change(
+    first: Sequence[Predictions], second: Sequence[Predictions], system: str, name: str, metric_name: str, metric: Any
+) -> Figure:
+    """One system of two runs on the same utterances, first minus second, as `measure`."""
+    sides = ([_confusions(one, system) for one in predictions] for predictions in (first, second))
+    return _difference(*sides, first[0].cluster_name, name, metric_name, metric)
+
+
+def _difference(
+    first: Sequence[Any], second: Sequence[Any], cluster_name: str, name: str, metric_name: str, metric: Any
+) -> Figure:
+    """Difference of a metric between two lists of confusions, one a seed."""
     values = [100 * float(metric(one.sum(0)) - metric(other.sum(0))) for one, other in zip(first, second, strict=True)]
     found = metrics.paired_bootstrap(sum(first), sum(second), metric)
-    clusters = f"{len(first[0])} {predictions[0].cluster_name}s"
+    clusters = f"{len(first[0])} {cluster_name}s"
     ends = {"low": 100 * found.low, "high": 100 * found.high, "clusters": clusters, "p": found.p}
-    return _figure(f"{pair[0]} - {pair[1]}", metric_name, values, **ends)
+    return _figure(name, metric_name, values, **ends)
 
 
 def _figure(name: str, metric_name: str, values: Sequence[float], **ends: Any) -> Figure:
@@ -187,10 +202,10 @@ def _figure(name: str, metric_name: str, values: Sequence[float], **ends: Any) -
     return Figure(system=name, metric=metric_name, mean=float(np.mean(values)), sd=sd, seeds=tuple(values), **ends)
 
 
-def config_digest(config: TrainConfig) -> str:
-    """Short digest of a configuration, whatever its seed and threads."""
-    plain = msgspec.json.encode(replace(config, seed=0, threads=0), order="sorted")
-    return hashlib.sha256(plain).hexdigest()[:12]
+def config_digest(config: TrainConfig | TuneConfig) -> str:
+    """Short digest of a configuration, whatever its seed and threads, and where a pretrained encoder lies."""
+    same: dict[str, Any] = {"seed": 0, "threads": 0} | ({"source": ""} if isinstance(config, TuneConfig) else {})
+    return hashlib.sha256(msgspec.json.encode(replace(config, **same), order="sorted")).hexdigest()[:12]
 
 
 def save_result(result: Result, options: Options, headline: str) -> Result:

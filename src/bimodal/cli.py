@@ -135,24 +135,38 @@ def train(
 
 @app.command()
 def tune(
-    side: Annotated[Literal["text"], typer.Argument(help="Which encoder is tuned.")],
+    side: Annotated[Literal["speech", "text"], typer.Argument(help="Which encoder is tuned.")],
     manifest: ManifestFile,
     out: Annotated[Path, typer.Argument(help="Backbone folder to write.")],
     config: ConfigFile = None,
     settings: Settings = None,
+    cache: CacheFolder = None,
     quiet: Quiet = False,
 ) -> None:
-    """Tune a pretrained encoder and store it as a backbone, for 'bimodal train --set text_backbone=OUT'; restartable.
+    """Tune a pretrained encoder and store it as a backbone, for 'bimodal train --set speech_backbone=OUT'; restartable.
 
-    Tune on other data than you train on: what an encoder finds in texts that it was tuned on looks surer than it is.
+    What an encoder finds in data that it was tuned on looks surer than it is: tune on other data than you train on, or
+    judge the result on speakers that neither has seen.
     """
-    from bimodal.config import TuneTextConfig, read_config
+    from bimodal.config import TuneSpeechConfig, TuneTextConfig, read_config
 
-    resolved = read_config(TuneTextConfig(), config, settings or ())
-    tune_text = _training("finetune", "tuning_text").tune_text
+    module = _training("finetune", f"tuning_{side}")
     with _epochs(quiet) as on_epoch:
-        folder = tune_text(manifest, out, resolved, on_epoch)
-    _say(f"backbone in {folder} (licence: {resolved.licence}); next: bimodal train ... --set {side}_backbone={folder}")
+        if side == "speech":
+            heard = read_config(TuneSpeechConfig(), config, settings or ())
+            folder, licence = cache or default_cache(), heard.licence
+            folder = module.tune_speech(
+                manifest,
+                out,
+                heard,
+                folder,
+                progress=lambda items, label: _bar(items, label, quiet),
+                on_epoch=on_epoch,
+            )
+        else:
+            said = read_config(TuneTextConfig(), config, settings or ())
+            folder, licence = module.tune_text(manifest, out, said, on_epoch), said.licence
+    _say(f"backbone in {folder} (licence: {licence}); next: bimodal train ... --set {side}_backbone={folder}")
 
 
 def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:

@@ -189,6 +189,29 @@ class TuneTextConfig(TuneConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TuneSpeechConfig(TuneConfig):
+    """How a speech encoder is tuned.
+
+    Attributes:
+        crop_seconds: Length of the random stretch of each utterance that is trained on; 0 for the whole.
+        head: How the head is trained on the untuned encoder, from where the tuning starts; the shape of the head and
+            the augmented views are its.
+    """
+
+    name: str = "speech-tuned"
+    source: str = "openai/whisper-base"
+    frozen: Natural = 2
+    layer_decay: Probability = 1.0
+    crop_seconds: NotNegative = 2.5
+    epochs: Natural = 5
+    steps: Natural = 0
+    batch_size: Count = 32
+    gradient_norm: NotNegative = 1.0
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    head: SpeechConfig = field(default_factory=lambda: SpeechConfig(views=("speed0.9", "speed1.1"), noise=0.5))
+
+
+@dataclass(frozen=True, kw_only=True)
 class FusionConfig(StageConfig):
     """How the fusion stage is trained: briefly, since it starts at late fusion and small corpora tempt it away.
 

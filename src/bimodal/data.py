@@ -151,3 +151,30 @@ def pad_blocks(items: Sequence[SpeechBlocks]) -> Inputs:
         for name, values in (("mean", item.mean), ("std", item.std), ("count", item.count)):
             batch[name][row, : len(values)] = values
     return batch
+
+
+def frame_examples(
+    read_frames: Callable[[int], npt.NDArray[Any]], lengths: npt.NDArray[np.int64], targets: npt.NDArray[Any]
+) -> Examples:
+    """Examples of encoder inputs: `read_frames` gives those of one example, (T, ...), or of it a stretch."""
+    return Examples(
+        size=len(targets),
+        read=lambda indices: pad_frames([read_frames(i) for i in indices]),
+        targets=targets,
+        lengths=lengths,
+    )
+
+
+def pad_frames(items: Sequence[npt.NDArray[Any]]) -> Inputs:
+    """Frames (T_i, ...) of several utterances as one batch: inputs (B, T, ...) float32, count (B,).
+
+    Example:
+        >>> batch = pad_frames([np.ones((2, 3)), np.ones((1, 3))])
+        >>> batch["inputs"].shape, batch["count"].tolist()
+        ((2, 2, 3), [2, 1])
+    """
+    count = np.array([len(item) for item in items], np.int64)
+    inputs = np.zeros((len(items), count.max(), *items[0].shape[1:]), np.float32)
+    for row, item in zip(inputs, items, strict=True):
+        row[: len(item)] = item
+    return {"inputs": inputs, "count": count}

@@ -78,6 +78,41 @@ class SpeechNetwork(nn.Module):
         return embedding, logits
 
 
+class TunedSpeechNetwork(nn.Module):
+    """A speech encoder that is tuned, and a `SpeechNetwork` over whole utterances of what it gives.
+
+    Args:
+        encoder: Gives states (B, L, T, D) and their real frames (B,) from its inputs and theirs.
+        network: Pools these and reads the emotion; without attention over time.
+    """
+
+    def __init__(self, *, encoder: nn.Module, network: SpeechNetwork) -> None:
+        super().__init__()
+        self.encoder, self.network = encoder, network
+
+    def forward(self, inputs: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedding and logits, as `EmotionHead`, of encoder inputs of which the first `count` (B,) frames are real."""
+        states, real = self.encoder(inputs, count)
+        mean, std = pool_frames(states.float(), real)
+        embedding, logits = self.network(mean[:, None], std[:, None], real[:, None].to(mean.dtype))
+        return embedding, logits
+
+
+def pool_frames(states: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (B, L, D) over the first `real` (B,) frames of states (B, L, T, D).
+
+    Example:
+        >>> mean, std = pool_frames(torch.tensor([[[[1.0], [3.0], [9.0]]]]), torch.tensor([2]))
+        >>> mean.item(), round(std.item(), 3)
+        (2.0, 1.0)
+    """
+    inside = torch.arange(states.shape[2], device=states.device)[None] < real[:, None]
+    share = (inside.to(states.dtype) / real[:, None].to(states.dtype))[:, None, :, None]
+    mean = (share * states).sum(2)
+    variance = (share * (states - mean[:, :, None]) ** 2).sum(2)
+    return mean, (variance + 1e-8).sqrt()
+
+
 class ColumnsNetwork(nn.Module):
     """Numeric feature columns in place of speech: standardised, missing values at their mean and marked.
 

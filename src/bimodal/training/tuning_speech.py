@@ -1,0 +1,352 @@
+"""Tune the upper layers of a speech encoder over the cached lower ones, and store it as a backbone (step 201)."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from bimodal.audio import SAMPLING_RATE, load_signal, normalise_level
+from bimodal.config import SpeechConfig, TuneSpeechConfig
+from bimodal.data import Examples, frame_examples
+from bimodal.errors import BackboneError, TrainingError
+from bimodal.features.backbone import BackboneDescription, cut_evenly
+from bimodal.features.build import build_speech_backbone
+from bimodal.features.cache import FeatureCache, cache_key
+from bimodal.features.extraction import file_digest_of, recording
+from bimodal.features.logmel import log_mel
+from bimodal.features.views import PLAIN, check_view, render_view
+from bimodal.features.whisper import TunableWhisper, load_whisper_encoder, weights_digest
+from bimodal.manifest import read_manifest
+from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork, pool_frames
+from bimodal.training.loop import StageRecord
+from bimodal.training.pipeline import Progress
+from bimodal.training.rows import LabelledRows, label_rows, split_rows
+from bimodal.training.sides import Front, Side, audio_side, head_shape
+from bimodal.training.stages import OnEpoch, Where, train_side
+from bimodal.training.tuning import ENCODER, RUN, depth_rates, describe_tuned, encoder_source, install, is_built
+
+_PREPROCESSING: Final = "level -20 dB, Whisper log-mel, unpadded"
+_EXPOSED: Final = (2, 3, 4)
+_MAX_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechModel:
+    """A pretrained speech encoder and how it is cut.
+
+    Attributes:
+        source: Hub id or folder.
+        encoder: A WhisperEncoder.
+        layers: 1-based numbers of the exposed layers.
+        frozen: Lowest blocks that stay as they are.
+        digest: Of the encoder's weights.
+    """
+
+    source: str
+    encoder: Any
+    layers: tuple[int, ...]
+    frozen: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedSide:
+    """What a speech encoder is tuned on.
+
+    Attributes:
+        first: The side of the untuned encoder: its head is trained first, and the tuning starts from it.
+        tuned: The side whose network is the encoder's upper part with that head.
+    """
+
+    first: Side
+    tuned: Side
+
+
+def tune_speech(
+    manifest: str | Path,
+    out: str | Path,
+    config: TuneSpeechConfig,
+    cache: str | Path,
+    *,
+    progress: Progress = lambda items, label: items,
+    on_epoch: OnEpoch = lambda entry: None,
+) -> Path:
+    """Tune the upper layers of a speech encoder on the recordings of a manifest and write it as a backbone folder.
+
+    Args:
+        manifest: CSV or JSON Lines; rows without a recording are left out. A part named `test` is never touched.
+        out: Folder to write: the backbone, usable as `speech_backbone` at once; `encoder/`, to tune it further;
+            `run/`, the tuning itself. Called again, a finished one is returned, an interrupted one goes on.
+        config: How to tune.
+        cache: Folder of the feature cache.
+        progress: Wraps iterables with a bar.
+        on_epoch: Called after each epoch.
+
+    Returns:
+        The backbone folder.
+
+    Raises:
+        BimodalError: What is wrong with the manifest, a recording, the configuration, the encoder or the folder.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    out, read = Path(out), read_manifest(Path(manifest))
+    rows = label_rows(read.utterances, config.vocabulary)
+    parts = split_rows(rows, config)
+    pretrained = load_speech_model(config)
+    with FeatureCache(cache) as features:
+        sides = tuned_speech_side(rows, read.folder, pretrained, config, features, progress)
+        where = Where(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
+        network, record = train_tuned(sides, parts.train, parts.dev, config, where)
+    description = describe_tuned(config, _described(pretrained, config, record.identity))
+    if not is_built(out, description):
+        _build(network, pretrained, out, description)
+    return out
+
+
+def load_speech_model(config: TuneSpeechConfig) -> SpeechModel:
+    """Load the encoder that a configuration names.
+
+    Raises:
+        BackboneError: There is none, or without the layers that are to be exposed.
+        TrainingError: Nothing would be tuned.
+    """
+    encoder = load_whisper_encoder(encoder_source(config.source), attention="sdpa").eval()
+    layers = config.layers or _EXPOSED
+    if max(layers) > len(encoder.layers):
+        raise BackboneError(f"{config.source}: has {len(encoder.layers)} layers, expected {layers} to be among them")
+    if config.frozen >= max(layers):
+        raise TrainingError(f"frozen is {config.frozen}, layers {layers} are exposed; leave at least one to tune")
+    return SpeechModel(
+        source=config.source, encoder=encoder, layers=layers, frozen=config.frozen, digest=weights_digest(encoder)
+    )
+
+
+def train_tuned(
+    sides: TunedSide, train: Sequence[int], dev: Sequence[int], config: TuneSpeechConfig, where: Where
+) -> tuple[TunedSpeechNetwork, StageRecord]:
+    """Train the head on the untuned encoder, then encoder and head together.
+
+    A head that starts at random would first spoil what it hangs on (Kumar et al. 2022, arXiv 2202.10054).
+
+    Args:
+        sides: From `tuned_speech_side`.
+        train: Rows to train on.
+        dev: Rows whose UAR decides which epoch is kept, if the configuration's patience is above 0.
+        config: How to tune; its `head` says how the head is trained first.
+        where: Where it runs.
+
+    Raises:
+        TrainingError: As `train_side`.
+    """
+    head, _ = train_side(sides.first, train, [], config.head, where.below("head"))
+    side = replace(sides.tuned, fit_front=_front_of(head), build=partial(_started, sides.tuned.build, head))
+    network, record = train_side(side, train, dev, config, where.below("tuned"))
+    assert isinstance(network, TunedSpeechNetwork)  # noqa: S101
+    return network, record
+
+
+def _started(build: Callable[[], Any], head: nn.Module) -> nn.Module:
+    network = build()
+    network.network.load_state_dict(head.state_dict())
+    return network
+
+
+def _front_of(head: nn.Module) -> Callable[[tuple[int, ...]], Front]:
+    """The statistics that the first training fitted, by their names in the tuned network."""
+    return lambda rows: Front(
+        buffers={f"network.{name}": value.clone() for name, value in head.named_buffers()}, features=None
+    )
+
+
+def tuned_speech_side(
+    rows: LabelledRows,
+    folder: Path,
+    pretrained: SpeechModel,
+    config: TuneSpeechConfig,
+    cache: FeatureCache,
+    progress: Progress = lambda items, label: items,
+) -> TunedSide:
+    """The speech side whose network is the encoder's upper part, for any of the stages' functions.
+
+    Args:
+        rows: Labelled utterances; absent where they have no recording.
+        folder: Folder that their paths are relative to.
+        pretrained: Where every fresh network starts.
+        config: How to tune; the views of its `head` are used in both trainings.
+        cache: Read and written: what the lower layers give, for every view.
+        progress: Wraps iterables with a bar.
+
+    Raises:
+        AudioError: A recording that cannot be used.
+        TrainingError: No utterance has one.
+    """
+    for view in config.head.views:
+        check_view(view)
+    if not any(utterance.path for utterance in rows.utterances):
+        raise TrainingError("no utterance has a recording; the speech side cannot be tuned on words alone")
+    lower = LowerLayers(pretrained, config.device)
+    views = (PLAIN, *config.head.views)
+    keys = {view: _cache_lower(rows, folder, lower, cache, view, progress) for view in views}
+    described, emotions = _described(pretrained, config, ""), len(rows.emotions)
+    blocks = {view: [None if key is None else key[0] for key in chosen] for view, chosen in keys.items()}
+    frames = {view: [None if key is None else key[1] for key in chosen] for view, chosen in keys.items()}
+    first = audio_side(blocks, cache, rows.targets, described, config.head, emotions)
+    lengths = np.array([0 if key is None else len(_frames(cache, key)) for key in frames[PLAIN]], np.int64)
+    crop = round(config.crop_seconds * (100 if pretrained.frozen == 0 else 50))
+    readers = [partial(_read, cache, chosen) for chosen in frames.values()]
+    tuned = replace(
+        first,
+        examples=frame_examples(readers[0], lengths, rows.targets),
+        augmented=_augmented(readers, crop, config.head.view_share, lengths, rows.targets),
+        build=partial(_network, pretrained, config.head, emotions),
+        identity=cache_key(first.identity, "tuned", pretrained.digest, pretrained.frozen, config.crop_seconds),
+        rates=_rates(pretrained, config),
+    )
+    return TunedSide(first=first, tuned=tuned)
+
+
+def _rates(pretrained: SpeechModel, config: TuneSpeechConfig) -> Mapping[str, float]:
+    blocks = [f"encoder.blocks.{number}." for number in range(max(pretrained.layers) - pretrained.frozen)]
+    return depth_rates(["encoder.convolutions."], blocks, replace(config, frozen=0))
+
+
+def _network(pretrained: SpeechModel, head: SpeechConfig, emotions: int) -> TunedSpeechNetwork:
+    """A network with a copy of the encoder's upper part, so that the pretrained one stays as it is."""
+    network = SpeechNetwork(
+        layers=len(pretrained.layers),
+        width=pretrained.encoder.config.d_model,
+        emotions=emotions,
+        attention_width=0,
+        components=head.components,
+        shape=head_shape(head),
+    )
+    upper = deepcopy(TunableWhisper(pretrained.encoder, pretrained.layers, pretrained.frozen))
+    return TunedSpeechNetwork(encoder=upper, network=network)
+
+
+class LowerLayers:
+    """The untuned encoder: what the lower layers give, and the statistics of the exposed ones."""
+
+    def __init__(self, pretrained: SpeechModel, device: str) -> None:
+        self.pretrained, self.device = pretrained, device
+        self.whole = TunableWhisper(pretrained.encoder, tuple(range(1, max(pretrained.layers) + 1)), 0).to(device)
+        self.given = TunableWhisper(pretrained.encoder, pretrained.layers, pretrained.frozen).given
+
+    def encode(self, signal: npt.NDArray[np.float32]) -> tuple[dict[str, Any], npt.NDArray[np.float16]]:
+        """Whole-utterance statistics of the exposed layers as blocks, and the inputs (T, K, D) to be tuned on."""
+        parts = cut_evenly(normalise_level(signal), int(_MAX_SECONDS * SAMPLING_RATE))
+        mels = [log_mel(part) for part in parts]
+        with torch.inference_mode():
+            states = torch.cat([self._states(mel) for mel in mels], dim=1)
+            exposed = states[[layer - 1 for layer in self.pretrained.layers]]
+            count = torch.tensor([states.shape[1]], device=self.device)
+            mean, std = (value.cpu().numpy().astype(np.float16) for value in pool_frames(exposed[None], count))
+        blocks = {"mean": mean, "std": std, "count": np.array([states.shape[1]], np.int32)}
+        if not self.pretrained.frozen:
+            return blocks, np.concatenate(mels, axis=1).T.astype(np.float16)
+        given = states[[layer - 1 for layer in self.given]].permute(1, 0, 2)
+        return blocks, given.cpu().numpy().astype(np.float16)
+
+    def _states(self, mel: npt.NDArray[np.float32]) -> torch.Tensor:
+        states, real = self.whole(
+            torch.from_numpy(mel)[None].to(self.device), torch.tensor([mel.shape[1]], device=self.device)
+        )
+        found: torch.Tensor = states[0, :, : int(real[0])]
+        return found
+
+
+Keys = list[tuple[str, str] | None]
+
+
+def _cache_lower(
+    rows: LabelledRows, folder: Path, lower: LowerLayers, cache: FeatureCache, view: str, progress: Progress
+) -> Keys:
+    """Cache keys of each utterance's statistics and frames; what is missing is computed."""
+    keys: Keys = []
+    pretrained = lower.pretrained
+    with cache:
+        for utterance in progress(rows.utterances, "lower layers" if view == PLAIN else f"lower layers, {view}"):
+            if utterance.path is None:
+                keys.append(None)
+                continue
+            file = recording(utterance, folder)
+            heard = (file_digest_of(file), utterance.start, utterance.end, view, _PREPROCESSING)
+            made = (pretrained.digest, str(pretrained.layers), pretrained.frozen)
+            blocks, frames = (cache_key("lower", kind, *heard, *made) for kind in ("blocks", "frames"))
+            if blocks not in cache or frames not in cache:
+                signal = load_signal(file, start=utterance.start, end=utterance.end)
+                statistics, given = lower.encode(render_view(signal, view))
+                cache.write(blocks, statistics)
+                cache.write(frames, {"frames": given})
+            keys.append((blocks, frames))
+    return keys
+
+
+def _frames(cache: FeatureCache, key: str) -> npt.NDArray[np.float16]:
+    frames: npt.NDArray[np.float16] = cache.read(key)["frames"]
+    return frames
+
+
+def _read(cache: FeatureCache, keys: Sequence[str | None], index: int) -> npt.NDArray[np.float16]:
+    return _frames(cache, keys[index] or "")
+
+
+def _augmented(
+    readers: Sequence[Callable[[int], npt.NDArray[Any]]],
+    crop: int,
+    share: float,
+    lengths: npt.NDArray[np.int64],
+    targets: npt.NDArray[Any],
+) -> Examples:
+    """Training examples: a view stands for the plain one with probability `share`; a random `crop` of frames."""
+
+    def read(index: int) -> npt.NDArray[Any]:
+        other = len(readers) > 1 and float(torch.rand(())) < share
+        frames = readers[1 + int(torch.randint(len(readers) - 1, ())) if other else 0](index)
+        if not crop or len(frames) <= crop:
+            return frames
+        first = int(torch.randint(len(frames) - crop + 1, ()))
+        return frames[first : first + crop]
+
+    return frame_examples(read, np.minimum(lengths, crop) if crop else lengths, targets)
+
+
+def _described(pretrained: SpeechModel, config: TuneSpeechConfig, identity: str) -> BackboneDescription:
+    return BackboneDescription(
+        name=f"{config.name}-{identity[:8]}",
+        kind="speech",
+        source=config.source,
+        licence=config.licence,
+        layers=pretrained.layers,
+        width=pretrained.encoder.config.d_model,
+        weights=config.weights,
+        preprocessing=_PREPROCESSING,
+    )
+
+
+def _build(network: TunedSpeechNetwork, pretrained: SpeechModel, out: Path, description: BackboneDescription) -> None:
+    """Save the tuned encoder, and build the backbone from it."""
+    encoder, upper = deepcopy(pretrained.encoder), network.encoder.cpu()
+    for number, block in enumerate(upper.blocks):  # type: ignore[arg-type]
+        encoder.layers[pretrained.frozen + number].load_state_dict(block.state_dict())
+    for name, convolution in zip(("conv1", "conv2"), upper.convolutions, strict=False):  # type: ignore[arg-type]
+        getattr(encoder, name).load_state_dict(convolution.state_dict())
+    unfinished = out / f"{ENCODER}.partial"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        encoder.save_pretrained(unfinished)
+        shutil.rmtree(out / ENCODER, ignore_errors=True)
+        unfinished.rename(out / ENCODER)
+    except OSError as error:
+        raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
+    build_speech_backbone(str(out / ENCODER), out / "built", description, description.weights)
+    install(out / "built", out)
