@@ -11,7 +11,7 @@ from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_f
 from bimodal.training.stages import Evidence, Where, fusion_examples
 
 EMOTIONS, COUNT = 3, 240
-CONFIG = FusionConfig(epochs=20, learning_rate=1e-2, loss=LossConfig(affinity="none"))
+CONFIG = FusionConfig(epochs=60, learning_rate=1e-2, mismatched=0.0, loss=LossConfig(affinity="none"))
 TARGETS = np.arange(COUNT) % EMOTIONS
 HEARD = np.arange(COUNT) % 2 == 0  # rows have speech only, or words only
 
@@ -39,7 +39,7 @@ def paired(mismatched: float = 0.0, present=(HEARD, ~HEARD), targets: np.ndarray
 def test_every_row_is_beside_another_one_of_its_emotion_and_another_one_at_each_reading():
     pairs = paired()
     one, other = (draw_once(pairs, seed).read(range(pairs.size)) for seed in (0, 1))
-    assert pairs.size == COUNT and one["present"].all()
+    assert pairs.size == COUNT and one["present"].all() and "targets" not in one
     assert (TARGETS[rows_of(one, "speech")] == TARGETS[rows_of(one, "text")]).all()
     assert (pairs.targets.argmax(1) == TARGETS[rows_of(one, "speech")]).all() and (pairs.targets.max(1) == 1).all()
     changed = (rows_of(one, "speech") != rows_of(other, "speech")) | (rows_of(one, "text") != rows_of(other, "text"))
@@ -55,11 +55,18 @@ def test_a_row_with_both_sides_is_never_beside_itself():
 
 
 def test_a_share_of_pairs_is_of_two_emotions_and_its_target_is_half_of_each():
-    pairs = paired(mismatched=0.3)
-    inputs = draw_once(pairs, 0).read(range(pairs.size))
+    drawn = draw_once(paired(mismatched=0.3), 0)
+    inputs = drawn.read(range(drawn.size))
     heard, said = TARGETS[rows_of(inputs, "speech")], TARGETS[rows_of(inputs, "text")]
     assert 0.2 < (heard != said).mean() < 0.4
-    assert pairs.targets == pytest.approx((np.eye(EMOTIONS)[heard] + np.eye(EMOTIONS)[said]) / 2)
+    assert drawn.targets == pytest.approx((np.eye(EMOTIONS)[heard] + np.eye(EMOTIONS)[said]) / 2)
+
+
+def test_the_expected_targets_are_the_mean_of_those_drawn():
+    pairs = paired(mismatched=0.3)
+    drawn = np.mean([draw_once(pairs, seed).targets for seed in range(200)], axis=0)
+    assert np.abs(drawn.mean(0) - pairs.targets.mean(0)).max() < 0.01
+    assert pairs.targets[0] == pytest.approx([0.85, 0.075, 0.075])
 
 
 def test_an_emotion_without_words_stays_one_sided_and_is_told(caplog):
