@@ -64,6 +64,19 @@ def test_folds_train_and_test_every_speaker(tiny_manifest, tmp_path):
     assert "54 utterances of 6 speakers" in shown and "3 folds" in shown
 
 
+def test_one_speaker_is_a_sentence_wherever_speakers_are_held_out(tiny_manifest, tmp_path):
+    rows = [row.split(",")[1:3] for row in tiny_manifest.read_text().splitlines()[1:]]
+    one = tmp_path / "one.csv"
+    one.write_text("transcript,emotion,speaker,fold\n" + "".join(f"{','.join(row)},ann,{len(row)}\n" for row in rows))
+    told = "there is one speaker ('ann'), so none can be held out: give recordings of more speakers"
+    assert f"{told}, or train with --set split_by=utterance" in run("check", one).stdout
+    assert told in run("train", "text", one, tmp_path / "run", cache=tmp_path / "cache", code=1).stderr
+    for folds in ("loso", "3", "fold"):
+        assert told in run("evaluate", one, "--folds", folds, cache=tmp_path / "cache", code=1).stderr
+    settings = ["--set", "split_by=utterance", "--set", "text.steps=10", "--set", "text.epochs=1"]
+    run("train", "text", one, tmp_path / "run", *settings, cache=tmp_path / "cache")
+
+
 def test_recognize_gives_json_lines_on_stdout(tiny_model, recording):
     lines = run("recognize", tiny_model, recording, "--text", "Stop!", "--format", "jsonl").stdout.splitlines()
     (result,) = map(json.loads, lines)

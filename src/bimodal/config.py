@@ -233,7 +233,7 @@ class FusionConfig(StageConfig):
     modality_dropout: Probability = 0.3
     parts: Parts = 5
     pairing: Literal["given", "label_matched"] = "given"
-    mismatched: Share = 0.2
+    mismatched: Share = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from bimodal.features.backbone import SpeechBlocks
 
 Floats = npt.NDArray[np.float32]
 Inputs = dict[str, npt.NDArray[Any]]
+TARGETS: Final = "targets"  # what a reading of `Examples` may hand over beside a network's inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,8 @@ class Examples:
 
     Attributes:
         size: N.
-        read: Inputs of a network for chosen examples, by input name; the first axis is the batch.
+        read: Inputs of a network for chosen examples, by input name; the first axis is the batch. Where a reading
+            draws examples, it hands over their `TARGETS`, too.
         targets: Emotion index of each example, (N,) int64, or a distribution over emotions, (N, C) float32.
         lengths: What is padded of each example, (N,); batches are then made of alike ones. None where nothing is.
     """

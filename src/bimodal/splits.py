@@ -115,6 +115,8 @@ def named_folds(speakers: Sequence[str | None], folds: Mapping[str, Collection[s
         [(1, 2), (0,)]
     """
     known = _known(speakers)
+    if len(set(known)) < 2:
+        raise SplitError(one_speaker(known))
     for speaker in dict.fromkeys(known):
         homes = [name for name, members in folds.items() if speaker in members]
         if len(homes) != 1:

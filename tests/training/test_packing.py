@@ -11,8 +11,11 @@ from safetensors.numpy import load_file
 
 from bimodal.config import TrainConfig, read_config
 from bimodal.errors import AudioError, BimodalError, ManifestError, SplitError, TrainingError
+from bimodal.evaluation.protocols import predict_model
+from bimodal.manifest import read_manifest
+from bimodal.modelfolder import load_model_config, read_json
 from bimodal.recognizer import Recognizer
-from bimodal.training.packing import train
+from bimodal.training.packing import TrainReport, train
 
 FAST = [
     "speech.epochs=2", "speech.steps=10", "speech.components=0", "speech.heads=1", "text.steps=10", "text.epochs=2",
@@ -107,3 +110,92 @@ def test_a_bad_recording_is_named_and_the_rest_is_kept(tiny_manifest, tmp_path, 
     with pytest.raises(AudioError, match=r"s5-sadness-2\.wav"):
         train(manifest, tmp_path / "run", CONFIG, tmp_path / "cache", stages=("speech",))
     assert list((tmp_path / "cache").glob("*.safetensors"))
+
+
+def test_rows_of_several_emotions_train_as_soft_targets_and_the_card_counts_them(tiny_manifest, cache, tmp_path):
+    def soften(row):
+        chosen = row["path"].endswith("anger-0.wav")
+        return row | {"emotion": "anger|sad" if chosen else row["emotion"]}
+
+    manifest = copied(tiny_manifest, tmp_path / "c", soften)
+    model = train(manifest, tmp_path / "run", CONFIG, cache)
+    report = read_json(model / "report.json", TrainReport)
+    assert report.soft_rows > 0 and report.counts["anger"] % 1 == 0.5
+    assert f"{report.soft_rows} of them carry several emotions" in (model / "README.md").read_text()
+    assert sum(load_model_config(model).priors) == pytest.approx(1)
+    found, notes = predict_model(Recognizer(model, threads=1), read_manifest(manifest))
+    assert len(found.ids) == 8 and "1 rows left out: several emotions" in notes
+    dropped = train(manifest, tmp_path / "hard", replace(CONFIG, multiple_labels="drop"), cache, stages=("text",))
+    assert read_json(dropped / "report.json", TrainReport).dropped == {"several emotions": 6}
+
+
+def test_a_map_of_ones_own_travels_with_the_model(tiny_manifest, cache, tmp_path):
+    entries = '[map]\nanger="tense"\nhappiness="good"\nsadness="tense"\n'
+    (tmp_path / "own.toml").write_text(f'name="own"\nversion=1\nemotions=["good", "tense"]\n{entries}')
+    config = replace(CONFIG, vocabulary=str(tmp_path / "own.toml"))
+    model = train(tiny_manifest, tmp_path / "run", config, cache, stages=("text",))
+    (tmp_path / "own.toml").unlink()
+    found, _ = predict_model(Recognizer(model, threads=1), read_manifest(tiny_manifest))
+    assert found.emotions == ("good", "tense") and len(found.ids) == 9
+
+
+def one_sided(row):
+    """Rows of odd speakers keep their speech, the others their words; speaker 0 and 1 are for testing."""
+    number = int(row["speaker"][1:])
+    lacking = {"transcript": ""} if number % 2 else {"path": ""}
+    return row | lacking | {"split": "test" if number < 2 else ""}
+
+
+def test_pairing_by_label_is_said_in_card_and_report_and_no_pair_is_counted(tiny_manifest, cache, tmp_path):
+    manifest = copied(tiny_manifest, tmp_path / "c", one_sided)
+    with pytest.raises(TrainingError, match=r"no training utterance has both.*fusion\.pairing=label_matched"):
+        train(manifest, tmp_path / "given", CONFIG, cache)
+    config = replace(CONFIG, fusion=replace(CONFIG.fusion, pairing="label_matched"), split_by="utterance")
+    model = train(manifest, tmp_path / "run", config, cache)
+    assert load_model_config(model).pairing == "label_matched"
+    assert "by construction" in (model / "README.md").read_text()
+    report = read_json(model / "report.json", TrainReport)
+    assert "by construction" in report.remarks[0] and set(report.dev_uar) == {"speech", "text"}
+    recognizer = Recognizer(model, threads=1)
+    found, notes = predict_model(recognizer, read_manifest(manifest))
+    assert found.systems == ("speech", "text") and any("by construction" in note for note in notes)
+    whole, _ = predict_model(recognizer, read_manifest(tiny_manifest))
+    assert whole.systems == ("speech", "text", "late", "fused")
+
+
+def test_rows_that_say_they_are_paired_by_label_are_left_out_of_every_figure(tiny_model, tiny_manifest, tmp_path):
+    rows = tiny_manifest.read_text().splitlines()
+    marks = ["pairing"] + ["label_matched" if "-anger-" in row else "" for row in rows[1:]]
+    shutil.copytree(tiny_manifest.parent, tmp_path / "c")
+    marked = tmp_path / "c" / "manifest.csv"
+    marked.write_text("\n".join(f"{row},{mark}" for row, mark in zip(rows, marks, strict=True)))
+    found, notes = predict_model(Recognizer(tiny_model, threads=1), read_manifest(marked))
+    assert len(found.ids) == 6 and "3 rows left out: paired by label, which is no evidence" in notes
+    marked.write_text("\n".join(f"{row},{'label_matched' if number else 'pairing'}" for number, row in enumerate(rows)))
+    with pytest.raises(BimodalError, match="all 9 rows to test are paired by label"):
+        predict_model(Recognizer(tiny_model, threads=1), read_manifest(marked))
+
+
+def test_words_of_another_language_are_warned_of_once(tiny_manifest, cache, tmp_path, caplog):
+    rows = [row | {"lang": "ko-KR" if row["speaker"] == "s1" else "en"} for row in csv.DictReader(tiny_manifest.open())]
+    with (tmp_path / "words.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, ["transcript", "emotion", "speaker", "lang"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    model = train(tmp_path / "words.csv", tmp_path / "run", CONFIG, cache, stages=("text",))
+    told = [record.message for record in caplog.records if "backbone" in record.message]
+    assert len(told) == 1 and told[0].startswith(
+        "9 of 54 transcripts are in ko, but the text backbone 'minilm-l6' reads en"
+    )
+    assert Recognizer(model, threads=1).recognize(transcript="왜 그래?").emotion is not None
+    assert [record.message for record in caplog.records if "backbone" in record.message] == told
+
+
+def test_one_speaker_may_be_trained_on_by_utterance_and_the_fusion_says_what_it_needs(tiny_manifest, cache, tmp_path):
+    one = copied(tiny_manifest, tmp_path / "c", lambda row: row | {"speaker": "ann", "split": ""})
+    with pytest.raises(SplitError, match=r"there is one speaker \('ann'\).*split_by=utterance"):
+        train(one, tmp_path / "run", CONFIG, cache)
+    assert load_model_config(train(one, tmp_path / "run", replace(CONFIG, split_by="utterance"), cache)).speech
+    two = copied(tiny_manifest, tmp_path / "d", lambda row: row | {"speaker": row["split"], "split": ""})
+    with pytest.raises(SplitError, match=r"only '(train|test)' is left to train on; give recordings of more speakers"):
+        train(two, tmp_path / "two", CONFIG, cache)

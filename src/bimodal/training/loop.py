@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bimodal.config import LossConfig, StageConfig
-from bimodal.data import Examples, Inputs
+from bimodal.data import TARGETS, Examples, Inputs
 from bimodal.errors import TrainingError
 from bimodal.models.losses.baselines import CenterLoss, adjusted_cross_entropy, supervised_contrastive_loss
 from bimodal.models.losses.focal import focal_loss, target_distribution
@@ -231,8 +231,9 @@ def _step(state: _State, run: Run, step: int, chosen: list[int], last: bool) -> 
     """One update; returns the joint loss. In the last step of an epoch the affinity's pull is measured."""
     for group in state.optimiser.param_groups:
         group["lr"] = run.config.learning_rate * group["rate"] * schedule(step, state.steps)
-    inputs = _to_torch(run.train.read(chosen), run.device)
-    targets = torch.from_numpy(run.train.targets[chosen]).to(run.device)
+    batch = run.train.read(chosen)
+    targets = torch.from_numpy(batch.pop(TARGETS, run.train.targets[chosen])).to(run.device)
+    inputs = _to_torch(batch, run.device)
     with torch.autocast(torch.device(run.device).type, torch.bfloat16, enabled=run.config.precision == "bfloat16"):
         embedding, logits = (output.float() for output in state.network(**inputs)[:2])
     if logits.ndim == 2:

@@ -5,7 +5,7 @@ from the labels, so whatever a network gains on them it gains by construction: t
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from bimodal.config import FusionConfig
-from bimodal.data import Examples, Inputs, array_examples, main_emotion, single_emotion
+from bimodal.data import TARGETS, Examples, Inputs, array_examples, main_emotion, single_emotion
 from bimodal.errors import TrainingError
 from bimodal.models.fusion import FusionNetwork
 from bimodal.training.stages import Evidence, Where, evidence_digest, fit_fusion, fusion_examples
@@ -22,31 +22,36 @@ from bimodal.training.stages import Evidence, Where, evidence_digest, fit_fusion
 log = logging.getLogger(__name__)
 
 
+Pool = dict[int, npt.NDArray[np.int64]]  # rows by emotion
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Anchor:
-    """A side of an utterance that keeps its place, and where the other side is drawn from.
+    """A side of an utterance that keeps its place; the other side is drawn.
 
     Attributes:
         row: The utterance.
         hears: Whether its own side is speech, not words.
-        emotions: Its own, and that of its partners; another one for a mismatched pair.
-        partners: Utterances to draw the other side from; empty where the other side lacks the emotion.
+        emotion: Of the utterance.
+        partners: Rows of its emotion that have the other side, itself left out; may be empty.
+        others: Rows of each other emotion that have the other side.
     """
 
     row: int
     hears: bool
-    emotions: tuple[int, int]
+    emotion: int
     partners: npt.NDArray[np.int64]
+    others: Pool
 
 
 def pair_by_label(
-    speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int], *, mismatched: float, seed: int
+    speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int], *, mismatched: float
 ) -> Examples:
     """Examples of the fusion stage: each side of each row beside the other side of another row of the same emotion.
 
-    The partner is drawn anew at each reading, by torch's generator. Which pairs are mismatched is drawn once: their
-    sides are of two emotions, and the target is half of each. An utterance whose emotion the other side lacks stays
-    alone. Rows of several emotions are left out.
+    The pairs are drawn anew at each reading, by torch's generator. The sides of a mismatched pair are of two emotions,
+    and its target is half of each; so a reading hands over its own targets, and those of the examples are the
+    expected ones. An utterance whose emotion the other side lacks stays alone. Rows of several emotions are left out.
 
     Args:
         speech: What the speech network found in all N utterances; cross-fitted for training rows.
@@ -54,44 +59,70 @@ def pair_by_label(
         targets: (N,) or (N, C).
         rows: Utterances to pair.
         mismatched: Share of the pairs whose sides contradict each other, 0 to 1.
-        seed: Decides which.
 
     Returns:
-        One example for each side of each row, with distributions (A, C) as targets.
+        One example for each side of each row.
 
     Raises:
         TrainingError: No emotion is there in speech and in words.
     """
-    anchors = _anchors(speech, text, targets, rows, mismatched, seed)
+    anchors = _anchors(speech, text, targets, rows)
+    one_hot = np.eye(speech.logits.shape[1], dtype=np.float32)
 
     def read(indices: Sequence[int]) -> Inputs:
         chosen = [anchors[index] for index in indices]
-        partners = [
-            _draw(anchor, share) for anchor, share in zip(chosen, torch.rand(len(chosen)).tolist(), strict=True)
+        drawn = [_draw(anchor, mismatched, share) for anchor, share in zip(chosen, _shares(len(chosen)), strict=True)]
+        heard = [anchor.row if anchor.hears else row for anchor, (row, _) in zip(chosen, drawn, strict=True)]
+        said = [row if anchor.hears else anchor.row for anchor, (row, _) in zip(chosen, drawn, strict=True)]
+        there = [
+            [a.hears or a.row != row, not a.hears or a.row != row] for a, (row, _) in zip(chosen, drawn, strict=True)
         ]
-        heard = [anchor.row if anchor.hears else other for anchor, other in zip(chosen, partners, strict=True)]
-        said = [other if anchor.hears else anchor.row for anchor, other in zip(chosen, partners, strict=True)]
-        there = [[a.hears or len(a.partners) > 0, not a.hears or len(a.partners) > 0] for a in chosen]
+        own, other = [anchor.emotion for anchor in chosen], [emotion for _, emotion in drawn]
         return {
             "speech": speech.embedding[heard],
             "speech_logits": speech.logits[heard],
             "text": text.embedding[said],
             "text_logits": text.logits[said],
             "present": np.array(there, np.float32),
+            TARGETS: (one_hot[own] + one_hot[other]) / 2,
         }
 
-    one_hot = np.eye(speech.logits.shape[1], dtype=np.float32)
-    both = np.array([one_hot[list(anchor.emotions)].mean(axis=0) for anchor in anchors])
-    return Examples(size=len(anchors), read=read, targets=both)
+    expected = np.array([_expected(anchor, mismatched, one_hot) for anchor in anchors], np.float32)
+    return Examples(size=len(anchors), read=read, targets=expected)
+
+
+def _shares(count: int) -> list[tuple[float, float, float]]:
+    """Random numbers of some draws: whether to mismatch, with which emotion, with which row of it."""
+    return [(first, second, third) for first, second, third in torch.rand(count, 3).tolist()]
+
+
+def _draw(anchor: _Anchor, mismatched: float, shares: tuple[float, float, float]) -> tuple[int, int]:
+    """The row that the other side is taken from, and its emotion; -1 and the anchor's own where there is none."""
+    emotion, rows = anchor.emotion, anchor.partners
+    if anchor.others and shares[0] < mismatched:
+        emotion = _pick(sorted(anchor.others), shares[1])
+        rows = anchor.others[emotion]
+    return (int(_pick(rows, shares[2])), emotion) if len(rows) else (-1, anchor.emotion)
+
+
+def _pick(items: Sequence[Any] | npt.NDArray[Any], share: float) -> Any:
+    """The item that a random number from 0 to 1 falls on."""
+    return items[min(int(share * len(items)), len(items) - 1)]
+
+
+def _expected(anchor: _Anchor, mismatched: float, one_hot: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The mean target of an anchor over all draws."""
+    mean: npt.NDArray[np.float32] = one_hot[anchor.emotion]
+    if anchor.others:
+        half = (mean + one_hot[sorted(anchor.others)].mean(axis=0)) / 2
+        mean = (1 - mismatched) * mean + mismatched * half
+    return mean
 
 
 def pairable(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> bool:
     """Whether any emotion is there in speech and in words of some rows."""
     heard, said = _pools(speech, text, targets, rows)
     return bool(set(heard) & set(said))
-
-
-Pool = dict[int, npt.NDArray[np.int64]]  # rows by emotion
 
 
 def _pools(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> tuple[Pool, Pool]:
@@ -102,20 +133,7 @@ def _pools(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Se
     return heard, said
 
 
-def _draw(anchor: _Anchor, share: float) -> int:
-    """A partner that is not the utterance itself; the utterance where there is none (its other side is then absent)."""
-    if not len(anchor.partners):
-        return anchor.row
-    place = min(int(share * len(anchor.partners)), len(anchor.partners) - 1)
-    if anchor.partners[place] == anchor.row:
-        place = (place + 1) % len(anchor.partners)
-    return int(anchor.partners[place])
-
-
-def _anchors(
-    speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int], mismatched: float, seed: int
-) -> list[_Anchor]:
-    rng = np.random.default_rng(seed)
+def _anchors(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> list[_Anchor]:
     heard, said = _pools(speech, text, targets, rows)
     if not set(heard) & set(said):
         raise TrainingError(
@@ -126,23 +144,13 @@ def _anchors(
     anchors = []
     for hears, own, pool in ((True, heard, said), (False, said, heard)):
         for emotion, members in own.items():
+            others = {name: partners for name, partners in pool.items() if name != emotion}
+            partners = pool.get(emotion, np.zeros(0, np.int64))
+            both = set(members.tolist()) & set(partners.tolist())  # rows with both sides must not meet themselves
             for row in members.tolist():
-                other = _other(emotion, pool, rng) if rng.random() < mismatched else emotion
-                anchors.append(_anchor(row, hears, (emotion, other), pool))
+                mine = partners[partners != row] if row in both else partners
+                anchors.append(_Anchor(row=row, hears=hears, emotion=emotion, partners=mine, others=others))
     return anchors
-
-
-def _anchor(row: int, hears: bool, emotions: tuple[int, int], pool: Pool) -> _Anchor:
-    partners = pool.get(emotions[1], np.zeros(0, np.int64))
-    if len(partners) == 1 and partners[0] == row:  # itself alone
-        partners = partners[:0]
-    return _Anchor(row=row, hears=hears, emotions=emotions if len(partners) else (emotions[0],) * 2, partners=partners)
-
-
-def _other(emotion: int, known: Iterable[int], rng: np.random.Generator) -> int:
-    """Another emotion that the other side has; the same where it has none."""
-    others = sorted(set(known) - {emotion})
-    return others[int(rng.integers(len(others)))] if others else emotion
 
 
 def _warn_of_lonely(pools: tuple[Pool, Pool]) -> None:
@@ -156,7 +164,8 @@ def draw_once(examples: Examples, seed: int) -> Examples:
     """Examples as one reading of all of them gives them, the same whenever it is called."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return array_examples(examples.read(range(examples.size)), examples.targets)
+        inputs = examples.read(range(examples.size))
+    return array_examples(inputs, inputs.pop(TARGETS))
 
 
 def train_fusion_by_label(
@@ -182,7 +191,7 @@ def train_fusion_by_label(
     """
     train, dev = parts
     whole = fusion_examples(speech, text, targets)
-    pairs = pair_by_label(speech, text, targets, train, mismatched=config.mismatched, seed=where.seed)
+    pairs = pair_by_label(speech, text, targets, train, mismatched=config.mismatched)
     chosen = list(dev) if config.patience else []
     identity = evidence_digest(whole, [*train, *chosen])
     return fit_fusion(pairs, whole.subset(chosen) if chosen else None, config, where, identity)[0]

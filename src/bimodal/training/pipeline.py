@@ -245,7 +245,7 @@ def _dev_examples(
     speech, text = (replace(side, present=side.present & wanted) for side, wanted in zip(sides, has, strict=True))
     chosen = [row for row in dev if speech.present[row] >= has[0] and text.present[row] >= has[1]]
     if all(has) and not chosen and config.fusion.pairing == LABEL_MATCHED and pairable(speech, text, targets, dev):
-        pairs = pair_by_label(speech, text, targets, dev, mismatched=config.fusion.mismatched, seed=config.seed)
+        pairs = pair_by_label(speech, text, targets, dev, mismatched=config.fusion.mismatched)
         return draw_once(pairs, config.seed)
     return fusion_examples(speech, text, targets).subset(chosen)
 
