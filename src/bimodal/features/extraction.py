@@ -22,7 +22,7 @@ _TEXTS_AT_ONCE: Final = 256
 
 def speech_key(utterance: Utterance, folder: Path, backbone: SpeechBackbone, view: str = PLAIN) -> str:
     """Cache key of one utterance's speech: the recording's content, the stretch, the backbone, the augmented view."""
-    digest = _file_digest(recording(utterance, folder))
+    digest = file_digest(recording(utterance, folder))
     return cache_key("speech", digest, utterance.start, utterance.end, backbone.description.digest, view, "float16")
 
 
@@ -42,7 +42,12 @@ def text_key(transcript: str, backbone: TextBackbone) -> str:
     return cache_key("text", transcript, backbone.description.digest, "float32")
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a recording, read once while the file stays as it is.
+
+    Raises:
+        AudioError: It cannot be read.
+    """
     try:
         status = path.stat()
         return _digest_once(path, status.st_mtime_ns, status.st_size, status.st_ino)
