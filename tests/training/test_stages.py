@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bimodal.config import FusionConfig, LossConfig, StageConfig
 from bimodal.errors import TrainingError
+from bimodal.splits import Fold
 from bimodal.training.loop import RECORD, Run, fit, predict
 from bimodal.training.sides import Side, _view_examples, columns_side
 from bimodal.training.stages import (
@@ -40,6 +41,14 @@ CONFIG = StageConfig(
 PARTS = [list(range(first, SIZE, 3)) for first in range(3)]
 
 
+def as_folds(parts: list[list[int]]) -> list[Fold]:
+    rows = {row for part in parts for row in part}
+    return [Fold(name="", train=tuple(sorted(rows - set(part))), test=tuple(part)) for part in parts]
+
+
+FOLDS = as_folds(PARTS)
+
+
 def noise(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Columns that say nothing about the targets, so many that any network learns them by heart."""
     rng = np.random.default_rng(seed)
@@ -62,7 +71,7 @@ def final() -> torch.nn.Module:
 def test_evidence_of_training_rows_is_what_unseen_rows_get_not_what_was_learned_by_heart(final):
     columns, targets = noise()
     by_heart = find_evidence(final, side(columns, targets))
-    honest = cross_fit(side(columns, targets), final, PARTS, CONFIG, Where())
+    honest = cross_fit(side(columns, targets), final, FOLDS, CONFIG, Where())
     assert hits(by_heart.logits, targets) > 0.95
     assert hits(honest.logits, targets) < 0.65
     assert honest.embedding.shape == by_heart.embedding.shape
@@ -71,11 +80,11 @@ def test_evidence_of_training_rows_is_what_unseen_rows_get_not_what_was_learned_
 
 def test_changing_a_row_changes_the_evidence_of_every_part_but_its_own(final):
     columns, targets = noise()
-    before = cross_fit(side(columns, targets), final, PARTS, CONFIG, Where())
+    before = cross_fit(side(columns, targets), final, FOLDS, CONFIG, Where())
     changed, relabelled, row = columns.copy(), targets.copy(), PARTS[1][4]
     changed[row] += 1.0
     relabelled[row] = (targets[row] + 1) % EMOTIONS
-    after = cross_fit(side(changed, relabelled), final, PARTS, CONFIG, Where())
+    after = cross_fit(side(changed, relabelled), final, FOLDS, CONFIG, Where())
     own = [other for other in PARTS[1] if other != row]
     assert np.array_equal(after.logits[own], before.logits[own])
     assert np.array_equal(after.embedding[own], before.embedding[own])
@@ -88,7 +97,7 @@ def test_rows_in_no_part_get_their_evidence_from_the_final_network_and_absent_on
     columns[5] = np.nan
     whole = side(columns, targets)
     parts = [[row for row in part if row < 30] for part in PARTS]
-    evidence = cross_fit(whole, final, parts, CONFIG, Where())
+    evidence = cross_fit(whole, final, as_folds(parts), CONFIG, Where())
     assert np.array_equal(evidence.logits[30:], find_evidence(final, whole).logits[30:])
     assert not evidence.present[5]
     assert not evidence.logits[5].any()
@@ -110,9 +119,9 @@ def test_cross_fitted_embeddings_are_turned_towards_those_of_the_final_network(f
     columns, targets = noise()
     whole = side(columns, targets)
     reference = find_evidence(final, whole).embedding
-    turned = cross_fit(whole, final, PARTS, CONFIG, Where(seed=7)).embedding
+    turned = cross_fit(whole, final, FOLDS, CONFIG, Where(seed=7)).embedding
     monkeypatch.setattr("bimodal.training.stages.rotation", lambda one, other: np.eye(one.shape[1], dtype=np.float32))
-    plain = cross_fit(whole, final, PARTS, CONFIG, Where(seed=7)).embedding
+    plain = cross_fit(whole, final, FOLDS, CONFIG, Where(seed=7)).embedding
     assert (turned * reference).sum(1).mean() > (plain * reference).sum(1).mean() + 0.1
 
 
@@ -187,10 +196,10 @@ def test_the_same_labels_of_other_recordings_or_rows_are_another_run(tmp_path):
 def test_each_part_of_the_cross_fitting_is_restartable_in_a_folder_of_its_own(tmp_path, final):
     short = replace(CONFIG, epochs=2)
     whole = side(*noise())
-    first = cross_fit(whole, final, PARTS, short, Where(folder=tmp_path))
+    first = cross_fit(whole, final, FOLDS, short, Where(folder=tmp_path))
     assert sorted(file.parent.name for file in tmp_path.rglob(RECORD)) == ["part1", "part2", "part3"]
     seen = []
-    again = cross_fit(whole, final, PARTS, short, Where(folder=tmp_path, on_epoch=seen.append))
+    again = cross_fit(whole, final, FOLDS, short, Where(folder=tmp_path, on_epoch=seen.append))
     assert seen == []
     assert np.array_equal(first.logits, again.logits)
 
