@@ -81,7 +81,7 @@ def transcribe_manifest(
             f"{read.path}: no row has a recording without a transcript; --replace hears those with one, too"
         )
     heard, problems = transcribe_utterances(rows, read.folder, transcriber, wanted, notebooks, progress)
-    written = [_moved(_with_words(row, heard.get(row.id), wanted.task), prefix) for row in read.utterances]
+    written = [_moved(with_words(row, heard.get(row.id), wanted.task), prefix) for row in read.utterances]
     names = [name for name in column_names(written) if any(_cell(row, name) for row in written)]
     written = [
         replace(row, extra={name: row.extra.get(name, "") for name in row.extra if name in names}) for row in written
@@ -186,7 +186,7 @@ def _cut_off(file: Path) -> bool:
         return stream.read(1) != b"\n"
 
 
-def _with_words(utterance: Utterance, heard: Transcription | None, task: Task) -> Utterance:
+def with_words(utterance: Utterance, heard: Transcription | None, task: Task) -> Utterance:
     """The row with what was heard; as it was where nothing was heard by us."""
     if heard is None:
         return utterance
