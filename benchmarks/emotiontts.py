@@ -65,8 +65,8 @@ RUBBISH = ", tested with another clip's"
 CONFIG = TrainConfig(
     vocabulary="acted4",
     dev_share=0.0,
-    speech=SpeechConfig(epochs=0, steps=200),
-    text=TextConfig(epochs=0, steps=100),
+    speech=SpeechConfig(epochs=1, steps=200),
+    text=TextConfig(epochs=1, steps=100),
     fusion=FusionConfig(parts=3, hold_out_texts=SENTENCE, start="fitted", shuffled_share=0.2),
 )
 FUSIONS: dict[str, FusionConfig] = {

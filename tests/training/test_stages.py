@@ -18,10 +18,13 @@ from bimodal.training.stages import (
     Where,
     build_fusion,
     cross_fit,
+    cross_fitting_folds,
     find_evidence,
+    fit_experts,
     fusion_examples,
     parts_by_group,
     rotation,
+    shuffle_words,
     train_fusion,
     train_side,
     uar_score,
@@ -237,3 +240,70 @@ def test_fusion_without_paired_rows_is_refused():
     examples = fusion_examples(evidence(signal, present, 0), evidence(signal, ~present, 1), np.arange(12) % EMOTIONS)
     with pytest.raises(TrainingError, match="no training utterance has both speech and words"):
         train_fusion(examples, range(12), [], FusionConfig(), Where())
+
+
+def test_cross_fitting_holds_texts_out_without_crossing_where_hardly_any_is_shared():
+    groups = [f"s{row // 6}" for row in range(24)]
+    texts = [f"t{row}" for row in range(23)] + ["t0"]
+    folds = cross_fitting_folds(groups, texts, range(24), 4, seed=0)
+    assert len(folds) == 4
+    assert sorted(row for fold in folds for row in fold.test) == list(range(24))
+    assert sum(len(fold.train) for fold in folds) == 4 * 18 - 2
+    assert cross_fitting_folds(groups, None, range(24), 4, seed=0) != folds
+
+
+def test_cross_fitting_crosses_speakers_with_texts_where_everybody_says_the_same():
+    groups, texts = [f"s{row // 6}" for row in range(24)], [f"t{row % 6}" for row in range(24)]
+    rows = list(range(6, 24))
+    folds = cross_fitting_folds(groups, texts, rows, 3, seed=0)
+    assert len(folds) == 9 and sorted(row for fold in folds for row in fold.test) == rows
+    for fold in folds:
+        assert {groups[row] for row in fold.train}.isdisjoint(groups[row] for row in fold.test)
+        assert {texts[row] for row in fold.train}.isdisjoint(texts[row] for row in fold.test)
+        assert len(fold.train) == 8
+
+
+def side_by_side(speech_noise: float, text_noise: float, size: int = 300) -> tuple:
+    """Fusion examples of a speech and a text side that tell the emotion through more or less noise."""
+    rng, targets = np.random.default_rng(0), np.arange(size) % EMOTIONS
+    truth, everywhere = 2.0 * np.eye(EMOTIONS)[targets], np.ones(size, bool)
+    speech = evidence(truth + rng.normal(0, speech_noise, truth.shape), everywhere, 1)
+    text = evidence(truth * (text_noise < 9) + rng.normal(0, text_noise, truth.shape), everywhere, 2)
+    return fusion_examples(speech, text, targets), np.full(EMOTIONS, -np.log(EMOTIONS), np.float32)
+
+
+def test_an_expert_that_knows_nothing_new_hardly_counts_and_the_better_one_counts_more():
+    speech, text = fit_experts(*side_by_side(1.0, 9.0), shuffled_share=0.0, seed=0)
+    assert speech > 0.4 and text < 0.1
+    speech, text = fit_experts(*side_by_side(2.5, 1.0), shuffled_share=0.0, seed=0)
+    assert text > speech > 0
+
+
+def test_shuffled_words_take_weight_from_the_text():
+    examples, prior = side_by_side(1.0, 1.0)
+    weights = [fit_experts(examples, prior, shuffled_share=share, seed=0)[1] for share in (0.0, 0.3, 0.9)]
+    assert weights == sorted(weights, reverse=True) and weights[0] > 2 * weights[2]
+
+
+def test_a_share_of_the_words_is_anothers_and_nothing_else_is_touched():
+    examples, _ = side_by_side(1.0, 1.0)
+    rows = list(range(300))
+    before = examples.read(rows)
+    torch.manual_seed(0)
+    after = shuffle_words(examples, 0.3).read(rows)
+    for name in ("speech", "speech_logits", "present"):
+        assert np.array_equal(before[name], after[name])
+    changed = (before["text_logits"] != after["text_logits"]).any(axis=1)
+    assert 0.2 < changed.mean() < 0.4
+    assert np.array_equal(changed, (before["text"] != after["text"]).any(axis=1))
+    assert {row.tobytes() for row in after["text"]} <= {row.tobytes() for row in before["text"]}
+
+
+def test_a_fusion_that_starts_at_fitted_experts_is_not_drawn_down_by_a_text_that_knows_nothing():
+    examples, _ = side_by_side(1.0, 9.0)
+    found = {}
+    for start in ("equal", "fitted"):
+        network, _ = train_fusion(examples, range(150), [], FusionConfig(start=start), Where())
+        found[start] = hits(predict(network, examples.subset(range(150, 300)))[1], np.arange(150, 300) % EMOTIONS)
+    alone = hits(examples.read(range(150, 300))["speech_logits"], np.arange(150, 300) % EMOTIONS)
+    assert found["fitted"] >= alone - 0.03 > found["equal"] + 0.1
