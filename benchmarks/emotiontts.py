@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from benchmarks.record import (
 )
 from bimodal import metrics
 from bimodal.config import FusionConfig, SpeechConfig, TextConfig, TrainConfig
+from bimodal.corpora.emotiontts import prepare
 from bimodal.errors import BimodalError
 from bimodal.evaluation import Predictions, concatenate
 from bimodal.evaluation.protocols import predict_rows
@@ -54,7 +54,6 @@ from bimodal.training.stages import Where, cross_fit, find_evidence, fusion_exam
 from bimodal.transcribing import Wanted, transcribe_utterances, with_words
 
 SENTENCE = "sentence"
-ALIKE = 0.85  # spellings of one sentence differ by a particle at most; different ones reach 0.5
 PARTS = 5
 COMMENTS = 1500  # of each emotion, for the text network of GoEmotions
 GIVEN = "Korean, as given"
@@ -93,25 +92,6 @@ class Words:
     name: str
     prepared: Prepared
     zero_shot: Any = None
-
-
-def sentence_names(transcripts: Sequence[str]) -> tuple[str, ...]:
-    """One name for all spellings of a sentence: that of the first one."""
-    names: list[str] = []
-    for text in map(comparable_text, transcripts):
-        known = [name for name in dict.fromkeys(names) if SequenceMatcher(None, name, text).ratio() >= ALIKE]
-        names.append(known[0] if known else text)
-    return tuple(names)
-
-
-def read_corpus(folder: Path) -> list[Utterance]:
-    """The utterances, each with the name of its sentence."""
-    utterances = read_manifest(folder / "manifest.csv").utterances
-    names = sentence_names([str(utterance.transcript) for utterance in utterances])
-    return [
-        replace(utterance, lang="ko", extra={**utterance.extra, SENTENCE: name})
-        for utterance, name in zip(utterances, names, strict=True)
-    ]
 
 
 def heard_words(utterances: Sequence[Utterance], folder: Path, task: Task, options: Options) -> list[Utterance]:
@@ -237,7 +217,7 @@ def zero_shot_text(options: Options, config: TrainConfig, cache: FeatureCache) -
 def prepare_words(options: Options, config: TrainConfig) -> list[Words]:
     """Speech once, and every kind of words."""
     folder = options.data / "emotiontts_ko"
-    given = read_corpus(folder)
+    given = prepare(folder)
     with FeatureCache(options.cache) as cache:
         prepared = prepare_sides(label_rows(given, config.vocabulary), folder, config, cache, progress)
         found = [Words(name=GIVEN, prepared=prepared)]
