@@ -19,7 +19,7 @@ from bimodal.config import SpeechConfig, TuneSpeechConfig
 from bimodal.data import Examples, frame_examples
 from bimodal.evaluation import Predictions, concatenate
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.features.extraction import file_digest_of
+from bimodal.features.extraction import file_digest
 from bimodal.metrics import softmax
 from bimodal.models.speech import TunedSpeechNetwork, pool_frames
 from bimodal.records import Utterance
@@ -193,7 +193,7 @@ def shifted_examples(
     with cache:
         for utterance, gain in progress(list(zip(rows.utterances, gains, strict=True)), "clips at a random gain"):
             path = folder / str(utterance.path)
-            key = cache_key("gain", file_digest_of(path), float(gain), pretrained.digest, pretrained.frozen)
+            key = cache_key("gain", file_digest(path), float(gain), pretrained.digest, pretrained.frozen)
             if key not in cache:
                 signal = load_signal(path) * np.float32(10 ** (gain / 20))
                 cache.write(key, {"frames": lower.encode(signal)[1]})

@@ -2,6 +2,9 @@
 
 import csv
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +28,28 @@ def corpus_data() -> Path:
             pytest.fail(complaint)
         pytest.skip(complaint)
     return folder
+
+
+@pytest.fixture(scope="session")
+def asr_model() -> Path:
+    """Folder of a real, multilingual speech recogniser (BIMODAL_ASR_MODEL, or made by the tool beside the corpora).
+
+    It is put below the system's folder for temporary files, so that sessions share it. Skips where there is neither;
+    in CI that is a failure.
+    """
+    tool = Path(__file__).parents[2] / "shared" / "tools" / "asr_model.py"
+    if "BIMODAL_ASR_MODEL" in os.environ:
+        return Path(os.environ["BIMODAL_ASR_MODEL"])
+    folder, complaint = Path(tempfile.gettempdir()) / "bimodal-whisper-base", f"no speech recogniser: no {tool}"
+    if tool.is_file():
+        done = subprocess.run([sys.executable, tool, folder], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return folder
+        complaint = f"{tool} failed: {done.stderr.strip().splitlines()[-1:]}"
+    complaint += "; set BIMODAL_ASR_MODEL to the folder of a multilingual Whisper model in CTranslate2 format"
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(complaint)
+    pytest.skip(complaint)
 
 
 WORDS = {

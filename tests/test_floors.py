@@ -8,9 +8,9 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "bimodal"
 FLOORS = {
     "errors": 0, "labels": 0, "records": 0,
-    "audio": 1, "text": 1, "manifest": 1, "config": 1, "runtime": 1,
+    "audio": 1, "text": 1, "manifest": 1, "config": 1, "runtime": 1, "speech_recognition": 1,
     "corpora": 2, "features": 2, "models": 2, "metrics": 2, "splits": 2,
-    "checking": 3, "data": 3, "modelfolder": 3,
+    "checking": 3, "data": 3, "modelfolder": 3, "transcribing": 3,
     "training": 4, "export": 4, "recognizer": 4, "segments": 4, "stream": 4, "timeline": 4, "formats": 4,
     "evaluation": 5,
     "cli": 6, "service": 6, "bulk": 6, "demo": 6, "__main__": 7,

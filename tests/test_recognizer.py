@@ -150,3 +150,23 @@ def test_another_backbone_is_refused(tiny_model, tmp_path):
 def test_no_model_folder_is_said(tmp_path):
     with pytest.raises(ModelFolderError, match="no model folder"):
         Recognizer(tmp_path)
+
+
+def test_words_that_a_speech_recogniser_was_unsure_of_count_less(recognizer, recording):
+    clips = [
+        Clip(audio=recording, transcript="What a lovely day!", transcript_confidence=trust)
+        for trust in (None, 1, 0.4, 0)
+    ]
+    given, sure, unsure, none = recognizer.recognize_batch(clips)
+    alone = recognizer.recognize(recording)
+    assert sure.scores == given.scores and (given.transcript_source, sure.transcript_source) == ("given", "asr")
+    assert given.transcript_confidence is None and unsure.transcript_confidence == 0.4
+    assert given.gate < unsure.gate < none.gate == 1
+    raw = recognizer.extract([clips[3], Clip(audio=recording)]).fused_logits
+    assert raw[0] == pytest.approx(raw[1], abs=1e-4)
+    assert none.emotion == alone.emotion
+
+
+def test_a_confidence_beyond_1_is_refused(recognizer):
+    with pytest.raises(BimodalError, match=r"transcript_confidence is 40, expected a number from 0 to 1"):
+        recognizer.recognize_batch([Clip(transcript="words", transcript_confidence=40)])

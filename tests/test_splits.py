@@ -13,6 +13,7 @@ from bimodal.splits import (
     comparable_text,
     count_overlap,
     count_text_overlap,
+    crossed_folds,
     inner_dev,
     joined_groups,
     named_folds,
@@ -205,3 +206,34 @@ def test_korean_scripts_can_be_split_by_speaker_and_text_at_once(corpus_data):
         ("0", "emotional"),
         ("1", "plain"),
     }
+
+
+@given(st.integers(2, 6), st.integers(2, 6), st.integers(2, 4), st.integers(0, 5), st.data())
+def test_crossed_folds_test_every_row_once_and_share_neither_speaker_nor_text(speakers, texts, k, seed, data):
+    k = min(k, speakers, texts)
+    everyone = [(f"s{one}", f"t{other}") for one in range(speakers) for other in range(texts)]
+    rows = everyone + data.draw(st.lists(st.sampled_from(everyone), max_size=10))
+    who, what = [one for one, _ in rows], [other for _, other in rows]
+    folds = crossed_folds(who, what, k, seed=seed)
+    assert sorted(row for fold in folds for row in fold.test) == list(range(len(rows)))
+    for fold in folds:
+        assert fold.train and list(fold.train) == sorted(fold.train)
+        assert not {who[row] for row in fold.train} & {who[row] for row in fold.test}
+        assert not {what[row] for row in fold.train} & {what[row] for row in fold.test}
+
+
+def test_crossed_folds_deal_speakers_and_texts_evenly_by_strata():
+    texts = [f"{emotion}{number}" for emotion in ("joy", "fear") for number in range(4)]
+    rows = [(speaker, text) for speaker in "abcdef" for text in texts]
+    strata = [text[:-1] for _, text in rows]
+    folds = crossed_folds([one for one, _ in rows], [other for _, other in rows], 2, strata=strata, seed=3)
+    for fold in folds:
+        assert Counter(strata[row] for row in fold.test) == {"joy": 6, "fear": 6}
+        assert len(fold.train) == 12
+
+
+def test_crossed_folds_need_as_many_speakers_and_texts_as_parts():
+    with pytest.raises(SplitError, match="3 parts of 2 speakers or texts"):
+        crossed_folds(["a", "b", "a"], ["x", "y", "z"], 3)
+    with pytest.raises(SplitError, match="no row shares neither speaker nor text with part"):
+        crossed_folds(["a", "a", "b"], ["x", "y", "x"], 2)

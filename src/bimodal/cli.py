@@ -328,6 +328,42 @@ def _for_people(result: Any, path: Path | None) -> str:
 
 
 @app.command()
+def transcribe(
+    manifest: ManifestFile,
+    out: Annotated[Path, typer.Argument(help="Manifest to write: .csv or .jsonl, beside MANIFEST or above it.")],
+    model: Annotated[str, typer.Option(help="Folder of a Whisper model (CTranslate2), or a Hub id.")],
+    task: Annotated[
+        Literal["transcribe", "translate"], typer.Option(help="The words as spoken, or in English.")
+    ] = "transcribe",
+    language: Annotated[str, typer.Option(help="ISO 639-1. [default: each row's lang, else detected]")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Also rows that have a transcript.")] = False,
+    vad: Annotated[bool, typer.Option("--vad", help="Leave out what holds no speech.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Fetch a Hub id that is not on this machine.")] = False,
+    cache: CacheFolder = None,
+    threads: Threads = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write the words that are heard in a manifest's recordings, by speech recognition; what was heard is kept."""
+    from bimodal.speech_recognition import Transcriber
+    from bimodal.transcribing import Wanted, transcribe_manifest
+
+    written, problems = transcribe_manifest(
+        manifest,
+        out,
+        Transcriber(model, threads=threads, download=download),
+        Wanted(task=task, language=language or None, vad=vad, replace=replace),
+        (cache or default_cache()) / "transcripts",
+        lambda items: _bar(items, "recordings heard", quiet),
+    )
+    for problem in problems:
+        _say(f"bimodal: {problem}")
+    rows = sum("transcript_source" in row.extra and bool(row.extra["transcript_source"]) for row in written.utterances)
+    _say(f"{rows} of {len(written.utterances)} rows with words by speech recognition in {written.path}")
+    if problems:
+        sys.exit(1)
+
+
+@app.command()
 def extract(
     model: ModelFolder,
     manifest: ManifestFile,

@@ -222,6 +222,12 @@ class FusionConfig(StageConfig):
             words only, clips and texts of one emotion drawn together anew each epoch (`label_matched`). The latter
             gains by construction and is no evidence; the card says so.
         mismatched: With `label_matched`: share of pairs whose sides are of two emotions.
+        hold_out_texts: Column that names each row's text, `transcript` for the words themselves: the parts then share
+            no text either, so that the words are as new in training as in use. Empty: parts share no speaker alone.
+        start: Where training starts: at both sides' experts as they are, or at the shares of them that fit the
+            cross-fitted rows best, so that a side that knows nothing new hardly counts.
+        shuffled_share: Share of the training utterances whose words are another utterance's, so that the voice is
+            trusted where both contradict each other.
     """
 
     epochs: Natural = 6
@@ -234,6 +240,9 @@ class FusionConfig(StageConfig):
     parts: Parts = 5
     pairing: Literal["given", "label_matched"] = "given"
     mismatched: Share = 0.1
+    hold_out_texts: str = ""
+    start: Literal["equal", "fitted"] = "equal"
+    shuffled_share: Share = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,3 +35,7 @@ class ModelFolderError(BimodalError):
 
 class TrainingError(BimodalError):
     """Data or a run folder that a stage cannot train on or resume from."""
+
+
+class TranscriptionError(BimodalError):
+    """A speech recogniser that is missing, or asked for what it cannot do."""

@@ -175,7 +175,8 @@ class Recognizer:
         present = np.stack([~np.isnan(side[1]).any(axis=1) for side in (speech, text)], axis=1)
         names = ("speech", "speech_logits", "text", "text_logits")
         inputs = {name: np.nan_to_num(array) for name, array in zip(names, (*speech, *text), strict=True)}
-        fused, logits, gate = self._fusion.run(None, inputs | {"present": present.astype(np.float32)})
+        trust = np.stack([np.ones(len(clips)), [_trust(clip) for clip in clips]], axis=1)
+        fused, logits, gate = self._fusion.run(None, inputs | {"present": (present * trust).astype(np.float32)})
         fused[~present.any(axis=1)] = logits[~present.any(axis=1)] = np.nan
         return replace(_one_sided(speech, text), fused=fused, fused_logits=logits, gate=gate)
 
@@ -231,7 +232,8 @@ class Recognizer:
             "end": None if duration is None else start + duration,
             "speaker": clip.speaker,
             "transcript": None if text is None else normalise_transcript(clip.transcript),
-            "transcript_source": None if text is None else "given",
+            "transcript_source": None if text is None else "given" if clip.transcript_confidence is None else "asr",
+            "transcript_confidence": None if text is None else clip.transcript_confidence,
             "model": config.name,
             "revision": config.revision,
         }
@@ -319,6 +321,18 @@ def unusable(signal: Signal) -> bool:
         (True, True)
     """
     return len(signal) < SHORTEST_SECONDS * SAMPLING_RATE or level_db(signal) < SILENCE_DB
+
+
+def _trust(clip: Clip) -> float:
+    """How far the words of a clip are to be trusted beside its voice.
+
+    Raises:
+        BimodalError: The confidence is not from 0 to 1.
+    """
+    trust = 1.0 if clip.transcript_confidence is None else clip.transcript_confidence
+    if not 0 <= trust <= 1:
+        raise BimodalError(f"transcript_confidence is {trust}, expected a number from 0 to 1")
+    return trust
 
 
 def _one_sided(speech: tuple[Floats, Floats] | None, text: tuple[Floats, Floats] | None) -> Findings:

@@ -67,6 +67,7 @@ class Clip:
         audio: A file, or a signal (T,) of floating-point samples in [-1, 1]; None for words alone.
         sampling_rate: Of the signal, in Hz; needed with a signal, and only then.
         transcript: The words; None or blank for speech alone.
+        transcript_confidence: How sure a speech recogniser was of the words, 0 to 1; None where somebody gave them.
         start: Where to begin in the file, in seconds; None for its beginning.
         end: Where to stop, in seconds; None for its end.
         columns: Values of the feature columns that stand for speech in such a model, in its order.
@@ -76,6 +77,7 @@ class Clip:
     audio: Any = None
     sampling_rate: int | None = None
     transcript: str | None = None
+    transcript_confidence: float | None = None
     start: float | None = None
     end: float | None = None
     columns: Sequence[float] | None = None

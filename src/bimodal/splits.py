@@ -133,6 +133,69 @@ def named_folds(speakers: Sequence[str | None], folds: Mapping[str, Collection[s
     return tuple(result)
 
 
+def crossed_folds(
+    speakers: Sequence[str | None],
+    texts: Sequence[str | None],
+    k: int,
+    *,
+    strata: Sequence[str] | None = None,
+    seed: int = 0,
+) -> tuple[Fold, ...]:
+    """Folds whose test rows share neither speakers nor texts with their training rows, where every speaker says all.
+
+    Speakers and texts are dealt into k parts each; every combination of the two is tested once, by what shares neither
+    with it. Rows that share one of them stand on neither side: with few texts, about 2 / k of all rows.
+
+    Args:
+        speakers: One value per utterance.
+        texts: One value per utterance; compare spellings first, see `comparable_text`.
+        k: Parts of the speakers, and of the texts; at most k * k folds.
+        strata: One value per utterance, such as its emotion; speakers and texts that occur in the same ones are dealt
+            evenly.
+        seed: Decides the parts.
+
+    Raises:
+        SplitError: If a value is missing, there are fewer speakers or texts than parts, or a fold has no row to train
+            on.
+
+    Example:
+        >>> folds = crossed_folds(["ann", "ann", "bob", "bob"], ["hi", "bye", "hi", "bye"], 2)
+        >>> sorted((fold.train, fold.test) for fold in folds)
+        [((0,), (3,)), ((1,), (2,)), ((2,), (1,)), ((3,), (0,))]
+    """
+    known = list(zip(_known(speakers), _known(texts), strict=True))
+    generator = np.random.default_rng(seed)
+    told = strata or [""] * len(known)
+    who, what = (_dealt([row[place] for row in known], told, k, generator) for place in (0, 1))
+    folds = []
+    for first, second in sorted({(who[speaker], what[text]) for speaker, text in known}):
+        test = [row for row, (one, other) in enumerate(known) if (who[one], what[other]) == (first, second)]
+        heard, read = {known[row][0] for row in test}, {known[row][1] for row in test}
+        train = [row for row, (one, other) in enumerate(known) if one not in heard and other not in read]
+        if not train:
+            raise SplitError(f"no row shares neither speaker nor text with part {first + 1}x{second + 1}; ask for more")
+        folds.append(Fold(name=f"{first + 1}x{second + 1}", train=tuple(train), test=tuple(test)))
+    return tuple(folds)
+
+
+def _dealt(values: Sequence[str], strata: Sequence[str], k: int, generator: np.random.Generator) -> dict[str, int]:
+    """The part of each value: values of the same strata evenly, then as many rows in each part as can be."""
+    sizes, kinds = Counter(values), dict[str, set[str]]()
+    for value, stratum in zip(values, strata, strict=True):
+        kinds.setdefault(value, set()).add(stratum)
+    if not 2 <= k <= len(sizes):
+        raise SplitError(f"{k} parts of {len(sizes)} speakers or texts: give from 2 to as many parts as there are")
+    names = sorted(sizes)
+    order = [names[place] for place in generator.permutation(len(names))]
+    rows, alike, parts = [0] * k, Counter[tuple[str, int]](), dict[str, int]()
+    for name in sorted(order, key=lambda name: (sorted(kinds[name]), -sizes[name])):
+        kind = repr(sorted(kinds[name]))
+        parts[name] = min(range(k), key=lambda part: (alike[kind, part], rows[part]))
+        alike[kind, parts[name]] += 1
+        rows[parts[name]] += sizes[name]
+    return parts
+
+
 def inner_dev(
     speakers: Sequence[str | None],
     emotions: Sequence[str | None],

@@ -124,3 +124,43 @@ def test_modalities_are_dropped_in_training_only():
     fusion, given = trained(modality_dropout=1.0), inputs([[1.0, 1.0]] * 20)
     assert set(fusion.train()(**given)[2].tolist()) == {0.0, 1.0}
     assert not {0.0, 1.0} & set(fusion.eval()(**given)[2].tolist())
+
+
+def test_words_of_confidence_0_leave_the_voice_alone_and_those_of_1_are_given_words():
+    fusion, given = trained(), inputs([[1.0, 0.0], [1.0, 1.0]] * 2)
+    with torch.inference_mode():
+        plain = fusion(**given)[1]
+        unsure = fusion(**given | {"present": torch.tensor([[1.0, 1e-6], [1.0, 1 - 1e-6]] * 2)})[1]
+    assert torch.allclose(plain, unsure, atol=1e-4)
+
+
+def test_the_less_sure_the_words_the_less_they_move_the_answer():
+    fusion, given = network(), inputs([[1.0, 1.0]])
+    answers = []
+    with torch.inference_mode():
+        for trust in (0.0, 0.25, 0.5, 0.75, 1.0):
+            given["present"] = torch.tensor([[1.0, trust]])
+            answers.append(fusion(**given)[1])
+        unsure, sure = (fusion(**given | {"present": torch.tensor([[1.0, trust]])})[2] for trust in (0.2, 0.8))
+    moved = [float((answer - answers[0]).norm()) for answer in answers]
+    assert moved == sorted(moved) and moved[1] > 0 and unsure > sure
+
+
+def test_training_can_start_at_any_product_of_experts():
+    given, fusion = inputs([[1.0, 1.0]] * 6), network()
+    fusion.set_prior(torch.tensor([60, 25, 15, 5]))
+    speech, text = (torch.log_softmax(given[f"{side}_logits"], 1) - fusion.log_prior for side in ("speech", "text"))
+    for a, b in ((0.8, 0.2), (1.3, 1.3), (0.1, 0.7)):
+        fusion.start_at(a, b)
+        with torch.inference_mode():
+            logits = fusion(**given)[1]
+        assert logits == pytest.approx(fusion.log_prior + a * speech + b * text, abs=1e-5)
+
+
+@pytest.mark.parametrize(("present", "side"), [([1.0, 0.0], "speech_logits"), ([0.0, 1.0], "text_logits")])
+def test_where_training_starts_does_not_touch_a_single_side(present, side):
+    fusion, given = network(), inputs([present] * 3)
+    fusion.start_at(1.4, 0.0)
+    with torch.inference_mode():
+        logits = fusion(**given)[1]
+    assert logits == pytest.approx(torch.log_softmax(given[side], 1), abs=1e-5)

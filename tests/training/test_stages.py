@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bimodal.config import FusionConfig, LossConfig, StageConfig
 from bimodal.errors import TrainingError
+from bimodal.splits import Fold
 from bimodal.training.loop import RECORD, Run, fit, predict
 from bimodal.training.sides import Side, _view_examples, columns_side
 from bimodal.training.stages import (
@@ -17,10 +18,13 @@ from bimodal.training.stages import (
     Where,
     build_fusion,
     cross_fit,
+    cross_fitting_folds,
     find_evidence,
+    fit_experts,
     fusion_examples,
     parts_by_group,
     rotation,
+    shuffle_words,
     train_fusion,
     train_side,
     uar_score,
@@ -38,6 +42,14 @@ CONFIG = StageConfig(
     embedding_width=6,
 )
 PARTS = [list(range(first, SIZE, 3)) for first in range(3)]
+
+
+def as_folds(parts: list[list[int]]) -> list[Fold]:
+    rows = {row for part in parts for row in part}
+    return [Fold(name="", train=tuple(sorted(rows - set(part))), test=tuple(part)) for part in parts]
+
+
+FOLDS = as_folds(PARTS)
 
 
 def noise(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +74,7 @@ def final() -> torch.nn.Module:
 def test_evidence_of_training_rows_is_what_unseen_rows_get_not_what_was_learned_by_heart(final):
     columns, targets = noise()
     by_heart = find_evidence(final, side(columns, targets))
-    honest = cross_fit(side(columns, targets), final, PARTS, CONFIG, Where())
+    honest = cross_fit(side(columns, targets), final, FOLDS, CONFIG, Where())
     assert hits(by_heart.logits, targets) > 0.95
     assert hits(honest.logits, targets) < 0.65
     assert honest.embedding.shape == by_heart.embedding.shape
@@ -71,11 +83,11 @@ def test_evidence_of_training_rows_is_what_unseen_rows_get_not_what_was_learned_
 
 def test_changing_a_row_changes_the_evidence_of_every_part_but_its_own(final):
     columns, targets = noise()
-    before = cross_fit(side(columns, targets), final, PARTS, CONFIG, Where())
+    before = cross_fit(side(columns, targets), final, FOLDS, CONFIG, Where())
     changed, relabelled, row = columns.copy(), targets.copy(), PARTS[1][4]
     changed[row] += 1.0
     relabelled[row] = (targets[row] + 1) % EMOTIONS
-    after = cross_fit(side(changed, relabelled), final, PARTS, CONFIG, Where())
+    after = cross_fit(side(changed, relabelled), final, FOLDS, CONFIG, Where())
     own = [other for other in PARTS[1] if other != row]
     assert np.array_equal(after.logits[own], before.logits[own])
     assert np.array_equal(after.embedding[own], before.embedding[own])
@@ -88,7 +100,7 @@ def test_rows_in_no_part_get_their_evidence_from_the_final_network_and_absent_on
     columns[5] = np.nan
     whole = side(columns, targets)
     parts = [[row for row in part if row < 30] for part in PARTS]
-    evidence = cross_fit(whole, final, parts, CONFIG, Where())
+    evidence = cross_fit(whole, final, as_folds(parts), CONFIG, Where())
     assert np.array_equal(evidence.logits[30:], find_evidence(final, whole).logits[30:])
     assert not evidence.present[5]
     assert not evidence.logits[5].any()
@@ -110,9 +122,9 @@ def test_cross_fitted_embeddings_are_turned_towards_those_of_the_final_network(f
     columns, targets = noise()
     whole = side(columns, targets)
     reference = find_evidence(final, whole).embedding
-    turned = cross_fit(whole, final, PARTS, CONFIG, Where(seed=7)).embedding
+    turned = cross_fit(whole, final, FOLDS, CONFIG, Where(seed=7)).embedding
     monkeypatch.setattr("bimodal.training.stages.rotation", lambda one, other: np.eye(one.shape[1], dtype=np.float32))
-    plain = cross_fit(whole, final, PARTS, CONFIG, Where(seed=7)).embedding
+    plain = cross_fit(whole, final, FOLDS, CONFIG, Where(seed=7)).embedding
     assert (turned * reference).sum(1).mean() > (plain * reference).sum(1).mean() + 0.1
 
 
@@ -187,10 +199,10 @@ def test_the_same_labels_of_other_recordings_or_rows_are_another_run(tmp_path):
 def test_each_part_of_the_cross_fitting_is_restartable_in_a_folder_of_its_own(tmp_path, final):
     short = replace(CONFIG, epochs=2)
     whole = side(*noise())
-    first = cross_fit(whole, final, PARTS, short, Where(folder=tmp_path))
+    first = cross_fit(whole, final, FOLDS, short, Where(folder=tmp_path))
     assert sorted(file.parent.name for file in tmp_path.rglob(RECORD)) == ["part1", "part2", "part3"]
     seen = []
-    again = cross_fit(whole, final, PARTS, short, Where(folder=tmp_path, on_epoch=seen.append))
+    again = cross_fit(whole, final, FOLDS, short, Where(folder=tmp_path, on_epoch=seen.append))
     assert seen == []
     assert np.array_equal(first.logits, again.logits)
 
@@ -228,3 +240,70 @@ def test_fusion_without_paired_rows_is_refused():
     examples = fusion_examples(evidence(signal, present, 0), evidence(signal, ~present, 1), np.arange(12) % EMOTIONS)
     with pytest.raises(TrainingError, match="no training utterance has both speech and words"):
         train_fusion(examples, range(12), [], FusionConfig(), Where())
+
+
+def test_cross_fitting_holds_texts_out_without_crossing_where_hardly_any_is_shared():
+    groups = [f"s{row // 6}" for row in range(24)]
+    texts = [f"t{row}" for row in range(23)] + ["t0"]
+    folds = cross_fitting_folds(groups, texts, range(24), 4, seed=0)
+    assert len(folds) == 4
+    assert sorted(row for fold in folds for row in fold.test) == list(range(24))
+    assert sum(len(fold.train) for fold in folds) == 4 * 18 - 2
+    assert cross_fitting_folds(groups, None, range(24), 4, seed=0) != folds
+
+
+def test_cross_fitting_crosses_speakers_with_texts_where_everybody_says_the_same():
+    groups, texts = [f"s{row // 6}" for row in range(24)], [f"t{row % 6}" for row in range(24)]
+    rows = list(range(6, 24))
+    folds = cross_fitting_folds(groups, texts, rows, 3, seed=0)
+    assert len(folds) == 9 and sorted(row for fold in folds for row in fold.test) == rows
+    for fold in folds:
+        assert {groups[row] for row in fold.train}.isdisjoint(groups[row] for row in fold.test)
+        assert {texts[row] for row in fold.train}.isdisjoint(texts[row] for row in fold.test)
+        assert len(fold.train) == 8
+
+
+def side_by_side(speech_noise: float, text_noise: float, size: int = 300) -> tuple:
+    """Fusion examples of a speech and a text side that tell the emotion through more or less noise."""
+    rng, targets = np.random.default_rng(0), np.arange(size) % EMOTIONS
+    truth, everywhere = 2.0 * np.eye(EMOTIONS)[targets], np.ones(size, bool)
+    speech = evidence(truth + rng.normal(0, speech_noise, truth.shape), everywhere, 1)
+    text = evidence(truth * (text_noise < 9) + rng.normal(0, text_noise, truth.shape), everywhere, 2)
+    return fusion_examples(speech, text, targets), np.full(EMOTIONS, -np.log(EMOTIONS), np.float32)
+
+
+def test_an_expert_that_knows_nothing_new_hardly_counts_and_the_better_one_counts_more():
+    speech, text = fit_experts(*side_by_side(1.0, 9.0), shuffled_share=0.0, seed=0)
+    assert speech > 0.4 and text < 0.1
+    speech, text = fit_experts(*side_by_side(2.5, 1.0), shuffled_share=0.0, seed=0)
+    assert text > speech > 0
+
+
+def test_shuffled_words_take_weight_from_the_text():
+    examples, prior = side_by_side(1.0, 1.0)
+    weights = [fit_experts(examples, prior, shuffled_share=share, seed=0)[1] for share in (0.0, 0.3, 0.9)]
+    assert weights == sorted(weights, reverse=True) and weights[0] > 2 * weights[2]
+
+
+def test_a_share_of_the_words_is_anothers_and_nothing_else_is_touched():
+    examples, _ = side_by_side(1.0, 1.0)
+    rows = list(range(300))
+    before = examples.read(rows)
+    torch.manual_seed(0)
+    after = shuffle_words(examples, 0.3).read(rows)
+    for name in ("speech", "speech_logits", "present"):
+        assert np.array_equal(before[name], after[name])
+    changed = (before["text_logits"] != after["text_logits"]).any(axis=1)
+    assert 0.2 < changed.mean() < 0.4
+    assert np.array_equal(changed, (before["text"] != after["text"]).any(axis=1))
+    assert {row.tobytes() for row in after["text"]} <= {row.tobytes() for row in before["text"]}
+
+
+def test_a_fusion_that_starts_at_fitted_experts_is_not_drawn_down_by_a_text_that_knows_nothing():
+    examples, _ = side_by_side(1.0, 9.0)
+    found = {}
+    for start in ("equal", "fitted"):
+        network, _ = train_fusion(examples, range(150), [], FusionConfig(start=start), Where())
+        found[start] = hits(predict(network, examples.subset(range(150, 300)))[1], np.arange(150, 300) % EMOTIONS)
+    alone = hits(examples.read(range(150, 300))["speech_logits"], np.arange(150, 300) % EMOTIONS)
+    assert found["fitted"] >= alone - 0.03 > found["equal"] + 0.1

@@ -18,6 +18,7 @@ from bimodal.recognizer import Findings, Recognizer
 from bimodal.records import Clip, Manifest, Recognition, Utterance
 from bimodal.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
 from bimodal.training.rows import LabelledRows, Parts, label_rows
+from bimodal.transcribing import transcript_confidence
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Notes = tuple[str, ...]
@@ -131,6 +132,7 @@ def manifest_clips(recognizer: Recognizer, read: Manifest, utterances: Sequence[
         Clip(
             audio=None if utterance.path is None or names else read.folder / utterance.path,
             transcript=utterance.transcript,
+            transcript_confidence=transcript_confidence(utterance),
             start=utterance.start,
             end=utterance.end,
             columns=None if values is None or np.isnan(values).all() else values,

@@ -22,7 +22,7 @@ _TEXTS_AT_ONCE: Final = 256
 
 def speech_key(utterance: Utterance, folder: Path, backbone: SpeechBackbone, view: str = PLAIN) -> str:
     """Cache key of one utterance's speech: the recording's content, the stretch, the backbone, the augmented view."""
-    digest = file_digest_of(recording(utterance, folder))
+    digest = file_digest(recording(utterance, folder))
     return cache_key("speech", digest, utterance.start, utterance.end, backbone.description.digest, view, "float16")
 
 
@@ -42,8 +42,8 @@ def text_key(transcript: str, backbone: TextBackbone) -> str:
     return cache_key("text", transcript, backbone.description.digest, "float32")
 
 
-def file_digest_of(path: Path) -> str:
-    """SHA-256 of a recording, computed once as long as the file does not change.
+def file_digest(path: Path) -> str:
+    """SHA-256 of a recording, read once while the file stays as it is.
 
     Raises:
         AudioError: It cannot be read.

@@ -1,19 +1,23 @@
 """The third network: what both sides found, weighed against each other (step 204 of the method)."""
 
 import math
+from typing import Final
 
 import torch
 from torch import Tensor, nn
+
+_LEAST_SHARE: Final = 0.02
 
 
 class FusionNetwork(nn.Module):
     """A gate between two experts, with learned vectors for an absent side.
 
     With l the log of the emotions' prior in training and p_s, p_t what the sides find, the logits are a product of
-    experts, `l + 2 g a_s (log p_s - l) + 2 (1 - g) a_t (log p_t - l)`, plus a correction from the gated embedding that
-    starts at zero. So training begins at plain late fusion and departs from it only where that pays; a side that knows
-    no more than the prior adds nothing. A single side has its own expert alone (g is 1 or 0), corrected by its
-    embedding beside the other's absent vector.
+    experts, `l + 2 b g a_s (log p_s - l) + 2 b (1 - g) a_t (log p_t - l)`, plus a correction from the gated embedding
+    that starts at zero. So training begins at plain late fusion (or where `start_at` puts it) and departs from it only
+    where that pays; a side that knows no more than the prior adds nothing. A single side has its own expert alone (g is
+    1 or 0, b is 1), corrected by its embedding beside the other's absent vector. Words that are there by halves, since
+    a speech recogniser was unsure of them, lie between: at confidence 0 the voice answers as if it were alone.
 
     Args:
         speech_width: Width of the speech embedding.
@@ -48,6 +52,7 @@ class FusionNetwork(nn.Module):
         self.compare = nn.Sequential(nn.Linear(2 * embedding_width, hidden_width), nn.Tanh(), nn.Dropout(dropout))
         self.gate = nn.Linear(hidden_width, 1)
         self.sharpness = nn.Parameter(torch.zeros(2))
+        self.together = nn.Parameter(torch.zeros(1))
         self.dropout = nn.Dropout(dropout)
         self.correct = nn.Linear(embedding_width, emotions)
         for layer in (self.gate, self.correct):
@@ -59,6 +64,12 @@ class FusionNetwork(nn.Module):
         known = counts.clamp(min=1).to(self.log_prior.dtype)
         self.log_prior.copy_(torch.log(known / known.sum()))
 
+    def start_at(self, speech: float, text: float) -> None:
+        """Begin at these weights of both sides' experts where both are there; (1, 1) is late fusion."""
+        share = min(max(speech / max(speech + text, 1e-6), _LEAST_SHARE), 1 - _LEAST_SHARE)
+        nn.init.constant_(self.gate.bias, math.log(share / (1 - share)))
+        nn.init.constant_(self.together, math.log(max(speech + text, _LEAST_SHARE) / 2))
+
     def forward(
         self, speech: Tensor, speech_logits: Tensor, text: Tensor, text_logits: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -69,7 +80,8 @@ class FusionNetwork(nn.Module):
             speech_logits: (B, C); likewise.
             text: Text embeddings (B, Dt) of unit length; likewise.
             text_logits: (B, C); likewise.
-            present: (B, 2) float: 1 where speech, text are there. At least one of them must be.
+            present: (B, 2) float: 1 where speech, text are there, 0 where not; below 1 for words that a speech
+                recogniser was unsure of. At least one of them must be there.
 
         Returns:
             Fused embedding (B, E) of unit length, logits (B, C), gate (B,): share of speech, 0 to 1.
@@ -86,7 +98,7 @@ class FusionNetwork(nn.Module):
         balance = torch.sigmoid(self.gate(self.compare(torch.cat([speech_side, text_side], dim=1))))
         embedding = nn.functional.normalize(balance * speech_side + (1 - balance) * text_side, dim=1)
         balance = has_speech * (has_text * balance + (1 - has_text))
-        weight = (has_speech + has_text) * torch.exp(self.sharpness)
+        weight = (has_speech + has_text) * torch.exp(self.sharpness + self.together * has_speech * has_text)
         logits = self.log_prior + weight[:, :1] * balance * (log_speech - self.log_prior)
         logits = logits + weight[:, 1:] * (1 - balance) * (log_text - self.log_prior)
         logits = logits + self.correct(self.dropout(embedding))

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,6 +23,7 @@ from bimodal.manifest import feature_columns, feature_matrix
 from bimodal.metrics import fit_temperature
 from bimodal.modelfolder import GIVEN, LABEL_MATCHED, PAIRING, SideConfig
 from bimodal.records import Utterance
+from bimodal.splits import Fold, comparable_text
 from bimodal.training.loop import predict
 from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
 from bimodal.training.rows import LabelledRows, Parts
@@ -30,12 +32,13 @@ from bimodal.training.stages import (
     Evidence,
     Where,
     cross_fit,
+    cross_fitting_folds,
     find_evidence,
     fusion_examples,
-    parts_by_group,
     train_fusion,
     train_side,
 )
+from bimodal.transcribing import transcript_confidence
 
 log = logging.getLogger(__name__)
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
@@ -179,6 +182,23 @@ class Trained:
     pairing: str = GIVEN
 
 
+@dataclass(frozen=True, kw_only=True)
+class FittedSide:
+    """One side's stage, and what the fusion stage needs of it.
+
+    Attributes:
+        network: Trained on all training rows.
+        evidence: What it found in every utterance.
+        cross_fitted: The same, the training rows' from networks that did not train on them; None without fusion.
+        temperature: Of its logits: from the dev rows, else from the cross-fitted training rows, else 1.
+    """
+
+    network: nn.Module
+    evidence: Evidence
+    cross_fitted: Evidence | None
+    temperature: float
+
+
 def train_stages(
     prepared: Prepared, parts: Parts, config: TrainConfig, where: Where, stages: Sequence[str] = STAGES
 ) -> Trained:
@@ -190,85 +210,132 @@ def train_stages(
         TrainingError: The data do not allow a stage, or a folder holds another run.
     """
     fusing = "fusion" in stages and len(prepared.sides) == 2
-    trained = Trained(networks={}, temperatures={}, evidence={}, logits={})
-    cross_fitted: dict[str, Evidence] = {}
-    for name, side in prepared.sides.items():
-        stage_config = config.speech if name == "speech" else config.text
-        network, _ = train_side(side, parts.train, parts.dev, stage_config, where.below(name))
-        trained.networks[name] = network
-        trained.evidence[name] = find_evidence(network, side, where.device)
-        trained.logits[name] = trained.evidence[name].logits
-        dev = [row for row in parts.dev if side.present[row]]
-        trained.temperatures[name] = (_temperature(trained.logits[name][dev], prepared.rows.targets[dev]),)
-        if fusing:
-            inner = _cross_parts(prepared.rows.utterances, parts.train, config)
-            cross_fitted[name] = cross_fit(side, network, inner, stage_config, where.below(f"fusion/{name}"))
-    if not fusing:
-        return trained
-    return _train_fusion(trained, cross_fitted, prepared.rows, parts, config, where)
+    folds = inner_folds(prepared.rows, parts, config) if fusing else ()
+    fitted = {side: fit_side(prepared, side, parts, config, where, folds) for side in prepared.sides}
+    if fusing:
+        return fuse_sides(fitted["speech"], fitted["text"], prepared.rows, parts, config, where)
+    return Trained(
+        networks={name: side.network for name, side in fitted.items()},
+        temperatures={name: (side.temperature,) for name, side in fitted.items()},
+        evidence={name: side.evidence for name, side in fitted.items()},
+        logits={name: side.evidence.logits for name, side in fitted.items()},
+    )
 
 
-def _train_fusion(
-    trained: Trained,
-    cross_fitted: dict[str, Evidence],
-    rows: LabelledRows,
-    parts: Parts,
-    config: TrainConfig,
-    where: Where,
-) -> Trained:
-    found, there = (cross_fitted["speech"], cross_fitted["text"], rows.targets), where.below("fusion")
-    if config.fusion.pairing == LABEL_MATCHED:
-        network = train_fusion_by_label(*found, (parts.train, parts.dev), config.fusion, there)
-    else:
-        network, _ = train_fusion(fusion_examples(*found), parts.train, parts.dev, config.fusion, there)
-    trained.networks["fusion"] = network
-    speech, text = trained.evidence["speech"], trained.evidence["text"]
-    cases = []
-    for has in ((True, True), (True, False), (False, True)):
-        dev = _dev_examples((speech, text), rows.targets, parts.dev, has, config)
-        logits = predict(network, dev, where.device)[1] if dev.size else np.zeros((0, 1), np.float32)
-        cases.append(_temperature(logits, dev.targets))
-    trained.temperatures["fusion"] = tuple(cases)
-    _, trained.logits["fusion"], gate = predict(network, fusion_examples(speech, text, rows.targets), where.device)
-    made = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
-    return replace(trained, gate=gate, pairing=LABEL_MATCHED if made else config.fusion.pairing)
-
-
-def _dev_examples(
-    sides: tuple[Evidence, Evidence],
-    targets: npt.NDArray[Any],
-    dev: Sequence[int],
-    has: tuple[bool, bool],
-    config: TrainConfig,
-) -> Examples:
-    """The held-out rows that have the wanted sides, shown with these alone; pairs by label where none has both."""
-    speech, text = (replace(side, present=side.present & wanted) for side, wanted in zip(sides, has, strict=True))
-    chosen = [row for row in dev if speech.present[row] >= has[0] and text.present[row] >= has[1]]
-    if all(has) and not chosen and config.fusion.pairing == LABEL_MATCHED and pairable(speech, text, targets, dev):
-        pairs = pair_by_label(speech, text, targets, dev, mismatched=config.fusion.mismatched)
-        return draw_once(pairs, config.seed)
-    return fusion_examples(speech, text, targets).subset(chosen)
-
-
-def _temperature(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> float:
-    """Temperature fitted on held-out rows; 1 where there are none."""
-    return float(fit_temperature(logits, targets)) if len(targets) else 1.0
-
-
-def _cross_parts(utterances: Sequence[Utterance], train: Sequence[int], config: TrainConfig) -> list[list[int]]:
-    """Parts of the cross-fitting; what stays within one is the dialogue, else the speaker, else the utterance itself.
+def inner_folds(rows: LabelledRows, parts: Parts, config: TrainConfig) -> tuple[Fold, ...]:
+    """Folds of the training rows for the cross-fitting; no dialogue or speaker crosses them, nor a text if asked for.
 
     Raises:
         SplitError: One speaker (dialogue) alone is left to train on, so none can be held out.
+        TrainingError: A row has no text of the column `fusion.hold_out_texts`.
     """
-    groups = [utterance.dialogue or utterance.speaker or utterance.id for utterance in utterances]
+    train, column, texts = parts.train, config.fusion.hold_out_texts, None
+    groups = [row.dialogue or row.speaker or row.id for row in rows.utterances]
     if config.split_by == "utterance" and len({groups[row] for row in train}) < 2:
-        groups = [utterance.id for utterance in utterances]
-    parts = parts_by_group(groups, train, config.fusion.parts, config.seed)
-    if len(parts) < 2:
+        groups = [utterance.id for utterance in rows.utterances]
+    if len({groups[row] for row in train}) < 2:
         raise SplitError(
             f"the fusion stage learns from speakers (dialogues) that the other stages did not train on, but only "
             f"{groups[train[0]]!r} is left to train on; give recordings of more speakers, train speech and text alone, "
             "or let speakers stand on both sides with --set split_by=utterance"
         )
-    return parts
+    if column:
+        texts = [_text_name(utterance, column) for utterance in rows.utterances]
+    return cross_fitting_folds(groups, texts, train, config.fusion.parts, config.seed)
+
+
+def _text_name(utterance: Utterance, column: str) -> str:
+    """What tells whether two rows say the same; a row without words says nothing that another one says."""
+    cell = utterance.transcript if column == "transcript" else utterance.extra.get(column)
+    if cell is None and column != "transcript":
+        raise TrainingError(f"utterance '{utterance.id}' has no column '{column}', which fusion.hold_out_texts names")
+    return comparable_text(cell or "") or f"\0{utterance.id}"
+
+
+def fit_side(
+    prepared: Prepared, name: str, parts: Parts, config: TrainConfig, where: Where, folds: Sequence[Fold] = ()
+) -> FittedSide:
+    """Train one side's stage, and its evidence for the fusion stage where folds are given.
+
+    Raises:
+        TrainingError: As `train_stages`.
+    """
+    side, targets = prepared.sides[name], prepared.rows.targets
+    stage_config = config.speech if name == "speech" else config.text
+    network, _ = train_side(side, parts.train, parts.dev, stage_config, where.below(name))
+    evidence, cross_fitted = find_evidence(network, side, where.device), None
+    if folds:
+        cross_fitted = cross_fit(side, network, folds, stage_config, where.below(f"fusion/{name}"))
+    judged, rows = evidence, parts.dev
+    if not parts.dev and cross_fitted is not None:
+        judged, rows = cross_fitted, parts.train
+    rows = [row for row in rows if side.present[row]]
+    temperature = _temperature(judged.logits[rows], targets[rows])
+    return FittedSide(network=network, evidence=evidence, cross_fitted=cross_fitted, temperature=temperature)
+
+
+def fuse_sides(
+    speech: FittedSide, text: FittedSide, rows: LabelledRows, parts: Parts, config: TrainConfig, where: Where
+) -> Trained:
+    """Train the fusion stage on both sides' cross-fitted evidence.
+
+    Raises:
+        TrainingError: As `train_stages`, or a side was not cross-fitted.
+    """
+    if speech.cross_fitted is None or text.cross_fitted is None:
+        raise TrainingError("the fusion stage needs both sides' cross-fitted evidence; fit them with folds")
+    crossed, there = (speech.cross_fitted, text.cross_fitted), where.below("fusion")
+    told = partial(fusion_examples, targets=rows.targets, confidence=transcript_trust(rows.utterances))
+    if config.fusion.pairing == LABEL_MATCHED:
+        network = train_fusion_by_label(*crossed, rows.targets, (parts.train, parts.dev), config.fusion, there)
+    else:
+        network, _ = train_fusion(told(*crossed), parts.train, parts.dev, config.fusion, there)
+    judged, held = ((speech.evidence, text.evidence), parts.dev) if parts.dev else (crossed, parts.train)
+    cases = []
+    for has in ((True, True), (True, False), (False, True)):
+        shown = _held_examples(judged, told, held, has, rows, config)
+        logits = predict(network, shown, where.device)[1] if shown.size else np.zeros((0, 1), np.float32)
+        cases.append(_temperature(logits, shown.targets))
+    logits, gate = predict(network, told(speech.evidence, text.evidence), where.device)[1:]
+    made = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
+    return Trained(
+        networks={"speech": speech.network, "text": text.network, "fusion": network},
+        temperatures={"speech": (speech.temperature,), "text": (text.temperature,), "fusion": tuple(cases)},
+        evidence={"speech": speech.evidence, "text": text.evidence},
+        logits={"speech": speech.evidence.logits, "text": text.evidence.logits, "fusion": logits},
+        gate=gate,
+        pairing=LABEL_MATCHED if made else config.fusion.pairing,
+    )
+
+
+def _held_examples(
+    sides: tuple[Evidence, Evidence],
+    told: Callable[[Evidence, Evidence], Examples],
+    held: Sequence[int],
+    has: tuple[bool, bool],
+    rows: LabelledRows,
+    config: TrainConfig,
+) -> Examples:
+    """The held-out rows that have the wanted sides, shown with these alone; pairs by label where none has both."""
+    speech, text = (replace(side, present=side.present & wanted) for side, wanted in zip(sides, has, strict=True))
+    chosen = [row for row in held if speech.present[row] >= has[0] and text.present[row] >= has[1]]
+    targets, matched = rows.targets, config.fusion.pairing == LABEL_MATCHED
+    if all(has) and not chosen and matched and pairable(speech, text, targets, held):
+        pairs = pair_by_label(speech, text, targets, held, mismatched=config.fusion.mismatched)
+        return draw_once(pairs, config.seed)
+    return told(speech, text).subset(chosen)
+
+
+def transcript_trust(utterances: Sequence[Utterance]) -> npt.NDArray[np.float32]:
+    """How far the words of each row are to be trusted, (N,) from 0 to 1: 1 where somebody gave them.
+
+    Raises:
+        BimodalError: A cell of the column `asr_confidence` is no number from 0 to 1.
+    """
+    known = [transcript_confidence(utterance) for utterance in utterances]
+    return np.array([1.0 if confidence is None else confidence for confidence in known], np.float32)
+
+
+def _temperature(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> float:
+    """Temperature fitted on held-out rows; 1 where there are none."""
+    return float(fit_temperature(logits, targets)) if len(targets) else 1.0

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import torch
 from torch import nn
 
 from bimodal.config import FusionConfig, StageConfig
-from bimodal.data import Examples, array_examples, count_targets, main_emotion, single_emotion
+from bimodal.data import Examples, Inputs, array_examples, count_targets, main_emotion, single_emotion
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
 from bimodal.metrics import count_confusions, unweighted_average_recall
 from bimodal.models.fusion import FusionNetwork
+from bimodal.models.losses.focal import target_distribution
+from bimodal.splits import Fold, crossed_folds
 from bimodal.training.loop import Run, StageRecord, fit, predict
 from bimodal.training.sides import Side
 
@@ -150,9 +152,7 @@ def _spread(embedding: Floats, logits: Floats, rows: npt.NDArray[Any], side: Sid
     return whole
 
 
-def cross_fit(
-    side: Side, final: nn.Module, parts: Sequence[Sequence[int]], config: StageConfig, where: Where
-) -> Evidence:
+def cross_fit(side: Side, final: nn.Module, folds: Sequence[Fold], config: StageConfig, where: Where) -> Evidence:
     """Evidence of the training rows from networks that did not train on them; of all other rows from the final one.
 
     Without it the gate would learn to trust whichever side overfitted more. The networks of different parts agree in
@@ -161,14 +161,13 @@ def cross_fit(
     Args:
         side: Speech or text of all utterances.
         final: The network trained on all training rows.
-        parts: The training rows in disjoint parts; speakers do not cross them.
+        folds: Each training row is tested in one of them; see `cross_fitting_folds`.
         config: Of the side's stage.
-        where: Where it runs; each part has a folder of its own.
+        where: Where it runs; each fold has a folder of its own.
     """
     whole = find_evidence(final, side, where.device)
-    for number, part in enumerate(parts):
-        rows = np.array(_present(side, part))
-        others = [row for other, chosen in enumerate(parts) if other != number for row in chosen]
+    for number, fold in enumerate(folds):
+        rows, others = np.array(_present(side, fold.test)), fold.train
         if len(rows) == 0:
             continue
         network, _ = train_side(side, others, [], config, where.below(f"part{number + 1}"))
@@ -197,15 +196,25 @@ def rotation(source: Floats, target: Floats) -> Floats:
     return turned
 
 
-def fusion_examples(speech: Evidence, text: Evidence, targets: npt.NDArray[Any]) -> Examples:
-    """The fusion network's inputs from both sides' evidence."""
+def fusion_examples(
+    speech: Evidence, text: Evidence, targets: npt.NDArray[Any], confidence: npt.NDArray[np.float32] | None = None
+) -> Examples:
+    """The fusion network's inputs from both sides' evidence.
+
+    Args:
+        speech: Of N utterances.
+        text: Likewise.
+        targets: (N,) or (N, C).
+        confidence: Of a speech recogniser in the words, (N,) from 0 to 1; None where all were given.
+    """
+    trust = np.ones(len(text.present), np.float32) if confidence is None else confidence
     return array_examples(
         {
             "speech": speech.embedding,
             "speech_logits": speech.logits,
             "text": text.embedding,
             "text_logits": text.logits,
-            "present": np.stack([speech.present, text.present], axis=1).astype(np.float32),
+            "present": np.stack([speech.present, text.present * trust], axis=1).astype(np.float32),
         },
         targets,
     )
@@ -254,10 +263,12 @@ def fit_fusion(
     emotions = inputs["speech_logits"].shape[1]
     network = build_fusion(inputs["speech"].shape[1], inputs["text"].shape[1], emotions, config, where.seed)
     network.set_prior(torch.from_numpy(count_targets(train.targets, emotions)))
+    if config.start == "fitted":
+        network.start_at(*fit_experts(train, network.log_prior.numpy(), config.shuffled_share, where.seed))
     record = fit(
         network,
         Run(
-            train=train,
+            train=shuffle_words(train, config.shuffled_share) if config.shuffled_share else train,
             dev=dev,
             config=config,
             emotions=emotions,
@@ -270,6 +281,54 @@ def fit_fusion(
         ),
     )
     return network, record
+
+
+def shuffle_words(examples: Examples, share: float) -> Examples:
+    """The same examples of a fusion, where a share of the utterances has another one's words at each reading."""
+
+    def read(indices: Sequence[int]) -> Inputs:
+        inputs = dict(examples.read(indices))
+        chosen = torch.rand(len(indices)) < share
+        others = examples.read(torch.randint(examples.size, (len(indices),)).tolist())
+        for name in ("text", "text_logits"):
+            inputs[name] = np.where(chosen.numpy()[:, None], others[name], inputs[name])
+        return inputs
+
+    return replace(examples, read=read)
+
+
+def fit_experts(examples: Examples, log_prior: Floats, shuffled_share: float, seed: int) -> tuple[float, float]:
+    """Weights (speech, text) of a product of experts, `l + a (log p_s - l) + b (log p_t - l)`, that fit best.
+
+    Least negative log-likelihood over a grid from 0 to 1.5 each, so that no expert is sharpened much; a side that told
+    nothing of these rows gets 0.
+
+    Args:
+        examples: Of a fusion, with both sides, their evidence cross-fitted; hard targets count, soft ones by share.
+        log_prior: l, (C,).
+        shuffled_share: How much the same rows with one another's words count.
+        seed: Of the shuffling.
+    """
+    inputs = examples.read(range(examples.size))
+    trust = inputs["present"][:, 1:]
+    speech, text = (_above_prior(inputs[name], log_prior) for name in ("speech_logits", "text_logits"))
+    mixed = text[np.random.default_rng(seed).permutation(len(text))]
+    targets = target_distribution(torch.from_numpy(examples.targets), len(log_prior)).numpy()
+
+    def loss(a: float, b: float, words: Floats) -> float:
+        logits = log_prior + a * speech + b * trust * words
+        return float(-(targets * (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))).sum(axis=1).mean())
+
+    grid = [(a, b) for a in np.linspace(0, 1.5, 31) for b in np.linspace(0, 1.5, 31)]
+    losses = [(1 - shuffled_share) * loss(a, b, text) + shuffled_share * loss(a, b, mixed) for a, b in grid]
+    speech_weight, text_weight = grid[int(np.argmin(losses))]
+    return float(speech_weight), float(text_weight)
+
+
+def _above_prior(logits: Floats, log_prior: Floats) -> Floats:
+    """What an expert (N, C) says beyond the prior: log p - l."""
+    above: Floats = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True) - log_prior
+    return above
 
 
 def build_fusion(speech_width: int, text_width: int, emotions: int, config: FusionConfig, seed: int) -> FusionNetwork:
@@ -293,6 +352,48 @@ def evidence_digest(examples: Examples, rows: Sequence[int]) -> str:
     for name, array in sorted(examples.read(list(rows)).items()):
         digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def cross_fitting_folds(
+    groups: Sequence[str], texts: Sequence[str] | None, rows: Sequence[int], count: int, seed: int
+) -> tuple[Fold, ...]:
+    """Folds of the training rows for `cross_fit`; no group crosses them, and no text where texts are given.
+
+    Where leaving out the rows of a shared text would cost no fold more than half of its training rows, parts are of
+    groups alone; else, as where everybody says the same sentences, groups are crossed with texts.
+
+    Args:
+        groups: Speaker or dialogue of every utterance.
+        texts: Name of every utterance's text, or None to let texts be shared.
+        rows: The training rows.
+        count: Parts of the groups (and of the texts, where they are crossed).
+        seed: Decides the parts.
+    """
+    folds = []
+    for number, part in enumerate(parts_by_group(groups, rows, count, seed), start=1):
+        others = sorted(set(rows) - set(part))
+        known = {texts[row] for row in part} if texts is not None else set()
+        kept = [row for row in others if texts is None or texts[row] not in known]
+        if 2 * len(kept) < len(others) and texts is not None:
+            return _crossed(groups, texts, rows, count, seed)
+        folds.append(Fold(name=str(number), train=tuple(kept), test=tuple(part)))
+    return tuple(folds)
+
+
+def _crossed(
+    groups: Sequence[str], texts: Sequence[str], rows: Sequence[int], count: int, seed: int
+) -> tuple[Fold, ...]:
+    chosen = sorted(rows)
+    parts = min(count, len({groups[row] for row in chosen}), len({texts[row] for row in chosen}))
+    folds = crossed_folds([groups[row] for row in chosen], [texts[row] for row in chosen], parts, seed=seed)
+    return tuple(
+        Fold(
+            name=fold.name,
+            train=tuple(chosen[place] for place in fold.train),
+            test=tuple(chosen[place] for place in fold.test),
+        )
+        for fold in folds
+    )
 
 
 def parts_by_group(groups: Sequence[str], rows: Sequence[int], count: int, seed: int) -> list[list[int]]:

@@ -20,7 +20,7 @@ from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import BackboneDescription, cut_evenly
 from bimodal.features.build import build_speech_backbone
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.features.extraction import file_digest_of, recording
+from bimodal.features.extraction import file_digest, recording
 from bimodal.features.logmel import log_mel
 from bimodal.features.views import PLAIN, check_view, render_view
 from bimodal.features.whisper import TunableWhisper, load_whisper_encoder, weights_digest
@@ -279,7 +279,7 @@ def _cache_lower(
                 keys.append(None)
                 continue
             file = recording(utterance, folder)
-            heard = (file_digest_of(file), utterance.start, utterance.end, view, _PREPROCESSING)
+            heard = (file_digest(file), utterance.start, utterance.end, view, _PREPROCESSING)
             made = (pretrained.digest, str(pretrained.layers), pretrained.frozen)
             blocks, frames = (cache_key("lower", kind, *heard, *made) for kind in ("blocks", "frames"))
             if blocks not in cache or frames not in cache:

@@ -1,0 +1,224 @@
+"""Speech recognition: the words of a stretch of speech, or their English translation, by Whisper (extra `asr`).
+
+Nothing is downloaded unless it is asked for. The answer depends on the signal and the model alone: decoding is greedy
+or a beam search, never sampled, and one segment's words do not prompt the next one's.
+"""
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from bimodal.audio import Signal
+from bimodal.errors import TranscriptionError
+from bimodal.runtime import Device
+
+Task = Literal["transcribe", "translate"]
+_NEEDED: Final = ("model.bin", "config.json", "tokenizer.json")
+_SHORTEST: Final = 160  # samples; below one frame there is nothing to hear
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Word:
+    """A word and when it is said.
+
+    Attributes:
+        text: As written, spaces trimmed.
+        start: In seconds from the beginning of the signal.
+        end: Likewise.
+        probability: Of its tokens on average, 0 to 1.
+    """
+
+    text: str
+    start: float
+    end: float
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transcription:
+    """What a speech recogniser heard.
+
+    Attributes:
+        text: The words; empty where none were heard.
+        language: ISO 639-1 code of what is spoken, detected or given; the text of a translation is English.
+        language_probability: 0 to 1; 1 where the language was given.
+        words: With times; empty where they were not asked for.
+        confidence: Geometric mean of the tokens' probabilities, 0 to 1; 0 where no words were heard.
+    """
+
+    text: str
+    language: str
+    language_probability: float
+    words: tuple[Word, ...]
+    confidence: float
+
+
+class Transcriber:
+    """A Whisper model in CTranslate2 format; safe to call from several threads.
+
+    Args:
+        model: Folder of the model, or the Hub id of one (`Systran/faster-whisper-base`).
+        threads: Threads of one operator; 0 for one per core.
+        device: `cpu` or `cuda`.
+        compute_type: Precision of CTranslate2; 8-bit weights are the quickest on a CPU.
+        download: Fetch a Hub id that is not on this machine; without it, that is an error.
+
+    Raises:
+        TranscriptionError: faster-whisper is not installed, or the model is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        threads: int = 0,
+        device: Device = "cpu",
+        compute_type: str = "int8",
+        download: bool = False,
+    ) -> None:
+        self.name, self.compute_type = str(model), compute_type
+        self.folder = _find_model(str(model), download=download)
+        faster_whisper = _library()
+        try:
+            self._model: Any = faster_whisper.WhisperModel(
+                str(self.folder),
+                device=device,
+                compute_type=compute_type,
+                cpu_threads=threads or os.cpu_count() or 1,
+                local_files_only=True,
+            )
+        except Exception as error:  # CTranslate2 and tokenizers raise bare errors of their own
+            raise TranscriptionError(f"{model}: no Whisper model in CTranslate2 format ({error})") from error
+
+    def transcribe(
+        self,
+        signal: Signal,
+        *,
+        task: Task = "transcribe",
+        language: str | None = None,
+        vad: bool = False,
+        words: bool = False,
+        beams: int = 5,
+    ) -> Transcription:
+        """The words of a signal.
+
+        Args:
+            signal: (T,) at 16 kHz, of any length.
+            task: `transcribe` in the language that is spoken, or `translate` into English.
+            language: ISO 639-1 code of what is spoken; None detects it in the first half minute.
+            vad: Leave out what holds no speech (Silero VAD), where Whisper tends to invent words.
+            words: Find when each word is said; a tenth slower, and of little meaning in a translation.
+            beams: Width of the beam search; 1 is greedy, and about a third quicker.
+
+        Raises:
+            TranscriptionError: The model does not know the language or cannot translate.
+        """
+        if len(signal) < _SHORTEST:
+            return Transcription(text="", language=language or "", language_probability=0.0, words=(), confidence=0.0)
+        self._check(task, language)
+        segments, info = self._model.transcribe(
+            np.ascontiguousarray(signal, np.float32),
+            task=task,
+            language=language,
+            beam_size=beams,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            word_timestamps=words,
+            vad_filter=vad,
+        )
+        return _transcription(list(segments), info)
+
+    def _check(self, task: Task, language: str | None) -> None:
+        known = self._model.supported_languages
+        if language is not None and language not in known:
+            raise TranscriptionError(f"{self.name}: unknown language '{language}', expected one of {sorted(known)}")
+        if task == "translate" and not self._model.model.is_multilingual:
+            raise TranscriptionError(f"{self.name}: knows English only and cannot translate; take a multilingual model")
+
+
+def _library() -> Any:
+    try:
+        import faster_whisper
+    except ModuleNotFoundError as error:
+        raise TranscriptionError(
+            f"speech recognition needs '{error.name}': pip install 'bimodal-emotion[asr]'"
+        ) from error
+    return faster_whisper
+
+
+def _find_model(model: str, *, download: bool) -> Path:
+    """Folder of a model; of a Hub id, that in the Hub's cache on this machine.
+
+    Raises:
+        TranscriptionError: It is not there; says how to get it.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        folder = _find_on_hub(model, download=download)
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if missing:  # without its tokenizer.json faster-whisper would fetch another one
+        raise TranscriptionError(
+            f"{folder}: no {', '.join(missing)}; expected the folder of a Whisper model in CTranslate2 format, such as "
+            "Systran/faster-whisper-base"
+        )
+    return folder
+
+
+def _find_on_hub(model: str, *, download: bool) -> Path:
+    if model.count("/") != 1 or model.startswith(("/", ".")):
+        raise TranscriptionError(
+            f"{model}: no such folder; give that of a Whisper model in CTranslate2 format, or a Hub id such as "
+            "Systran/faster-whisper-base together with leave to download it (--download)"
+        )
+    _library()
+    import huggingface_hub
+
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                model,
+                local_files_only=not download,
+                allow_patterns=[
+                    "config.json",
+                    "preprocessor_config.json",
+                    "model.bin",
+                    "tokenizer.json",
+                    "vocabulary.*",
+                ],
+            )
+        )
+    except Exception as error:  # the Hub's client raises a dozen kinds
+        if download:
+            raise TranscriptionError(f"{model}: cannot be downloaded ({str(error).splitlines()[0]})") from error
+        raise TranscriptionError(
+            f"{model}: neither a folder nor on this machine already; download it by adding --download, or with "
+            f"'hf download {model} --local-dir FOLDER' and name that folder"
+        ) from error
+
+
+def _transcription(segments: Iterable[Any], info: Any) -> Transcription:
+    """faster-whisper's answer as a record."""
+    listed = list(segments)
+    tokens = sum(len(segment.tokens) for segment in listed)
+    total = sum(segment.avg_logprob * len(segment.tokens) for segment in listed)
+    return Transcription(
+        text=" ".join(text for segment in listed if (text := segment.text.strip())),
+        language=info.language,
+        language_probability=float(info.language_probability),
+        words=tuple(
+            Word(
+                text=word.word.strip(),
+                start=float(word.start),
+                end=float(word.end),
+                probability=float(word.probability),
+            )
+            for segment in listed
+            for word in segment.words or ()
+        ),
+        confidence=math.exp(min(0.0, total / tokens)) if tokens else 0.0,
+    )

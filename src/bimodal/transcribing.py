@@ -1,0 +1,246 @@
+"""Transcripts of a manifest's recordings by speech recognition: resumable, and no bad recording costs the others.
+
+What was heard is kept in a notebook, a file of one JSON line per stretch of speech, keyed by content: the same
+recording, model and task are never heard twice, whatever manifest names them.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bimodal.audio import load_signal
+from bimodal.errors import AudioError, BimodalError, CacheError, ManifestError
+from bimodal.features.cache import cache_key
+from bimodal.features.extraction import file_digest, recording
+from bimodal.manifest import column_names, read_manifest, write_manifest
+from bimodal.records import Manifest, Problem, Utterance
+from bimodal.speech_recognition import Task, Transcriber, Transcription
+
+SOURCE: Final = "transcript_source"
+CONFIDENCE: Final = "asr_confidence"
+LANGUAGE: Final = "asr_language"
+ORIGINAL: Final = "transcript_original"
+_WORDS: Final[dict[Task, str]] = {"transcribe": "asr", "translate": "asr-translation"}
+
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What speech recognition is to write.
+
+    Attributes:
+        task: `transcribe`, or `translate` into English.
+        language: ISO 639-1 code of what is spoken; None takes the row's own `lang`, and detects it where there is none.
+        vad: Leave out what holds no speech.
+        replace: Also rows that have a transcript; the old one goes to the column `transcript_original`.
+    """
+
+    task: Task = "transcribe"
+    language: str | None = None
+    vad: bool = False
+    replace: bool = False
+
+
+def transcribe_manifest(
+    manifest: str | Path,
+    out: str | Path,
+    transcriber: Transcriber,
+    wanted: Wanted,
+    notebooks: str | Path,
+    progress: Progress = lambda items: items,
+) -> tuple[Manifest, tuple[Problem, ...]]:
+    """Write a manifest again with the words that are heard in its recordings.
+
+    Rows with a transcript, and those without a recording, stay as they are. New columns: `transcript_source` (`asr` or
+    `asr-translation`), `asr_confidence` (0 to 1), `asr_language`; all empty where nothing was heard by us.
+
+    Args:
+        manifest: CSV or JSON Lines.
+        out: Manifest to write, `.csv` or `.jsonl`, in the same folder or one above, so that paths stay relative.
+        transcriber: Hears the words.
+        wanted: What to write.
+        notebooks: Folder of what was heard before; an interrupted call goes on where it was.
+        progress: Wraps the rows to be heard with a bar.
+
+    Returns:
+        The new manifest, and the recordings that could not be heard, whose rows have no new transcript.
+
+    Raises:
+        BimodalError: What is wrong with the manifest, the model, or `out`.
+    """
+    read, out = read_manifest(Path(manifest)), Path(out)
+    prefix = path_prefix(read.folder, out)
+    rows = [row for row in read.utterances if row.path and (wanted.replace or row.transcript is None)]
+    if not rows:
+        raise ManifestError(
+            f"{read.path}: no row has a recording without a transcript; --replace hears those with one, too"
+        )
+    heard, problems = transcribe_utterances(rows, read.folder, transcriber, wanted, notebooks, progress)
+    written = [_moved(with_words(row, heard.get(row.id), wanted.task), prefix) for row in read.utterances]
+    names = [name for name in column_names(written) if any(_cell(row, name) for row in written)]
+    written = [
+        replace(row, extra={name: row.extra.get(name, "") for name in row.extra if name in names}) for row in written
+    ]
+    return write_manifest(out, written, names), problems
+
+
+def transcribe_utterances(
+    utterances: Sequence[Utterance],
+    folder: Path,
+    transcriber: Transcriber,
+    wanted: Wanted,
+    notebooks: str | Path,
+    progress: Progress = lambda items: items,
+) -> tuple[dict[str, Transcription], tuple[Problem, ...]]:
+    """The words of several utterances' recordings.
+
+    Args:
+        utterances: Each with a path.
+        folder: Folder that the paths are relative to.
+        transcriber: Hears what the notebook does not hold.
+        wanted: Task, language, voice activity detection.
+        notebooks: Folder of what was heard before.
+        progress: Wraps the utterances with a bar.
+
+    Returns:
+        What was heard, by the utterance's id; the recordings that cannot be used.
+
+    Raises:
+        TranscriptionError: The model cannot do what is wanted.
+        CacheError: The notebook cannot be written.
+    """
+    book = Notebook(Path(notebooks) / f"{_book_name(transcriber, wanted)}.jsonl")
+    heard, problems = {}, []
+    for utterance in progress(utterances):
+        try:
+            heard[utterance.id] = _hear(utterance, folder, transcriber, wanted, book)
+        except AudioError as error:
+            problems.append(Problem(where=utterance.id, message=str(error)))
+    return heard, tuple(problems)
+
+
+def _hear(
+    utterance: Utterance, folder: Path, transcriber: Transcriber, wanted: Wanted, book: "Notebook"
+) -> Transcription:
+    file, language = recording(utterance, folder), wanted.language or utterance.lang
+    key = cache_key(file_digest(file), utterance.start, utterance.end, language)
+    if key not in book.known:
+        signal = load_signal(file, start=utterance.start, end=utterance.end)
+        book.add(key, transcriber.transcribe(signal, task=wanted.task, language=language, vad=wanted.vad))
+    return book.known[key]
+
+
+def _book_name(transcriber: Transcriber, wanted: Wanted) -> str:
+    """A name for all that decides what is heard, beside the recording and its language."""
+    parts = [file_digest(transcriber.folder / name) for name in ("model.bin", "tokenizer.json")]
+    return cache_key(*parts, transcriber.compute_type, wanted.task, wanted.vad)
+
+
+class Notebook:
+    """Transcriptions by key, in a file that grows by one line each; a killed process loses the line it was writing.
+
+    Args:
+        file: Made with its folder if missing; lines that are no transcription (cut off, damaged) are passed over.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.known: dict[str, Transcription] = dict(_lines(file))
+
+    def add(self, key: str, heard: Transcription) -> None:
+        """Keep a transcription.
+
+        Raises:
+            CacheError: The file cannot be written.
+        """
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open("ab") as stream:
+                stream.write(b"\n" * _cut_off(self.file) + msgspec.json.encode((key, heard)) + b"\n")
+        except OSError as error:
+            raise CacheError(f"{self.file}: cannot be written ({error.strerror}); free some space") from error
+        self.known[key] = heard
+
+
+def _lines(file: Path) -> Iterator[tuple[str, Transcription]]:
+    if not file.exists():
+        return
+    for line in file.read_bytes().splitlines():
+        try:
+            yield msgspec.json.decode(line, type=tuple[str, Transcription])
+        except msgspec.MsgspecError:
+            continue
+
+
+def _cut_off(file: Path) -> bool:
+    """Whether the last line has no end, as a killed process leaves it."""
+    with file.open("rb") as stream:
+        if stream.seek(0, os.SEEK_END) == 0:
+            return False
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) != b"\n"
+
+
+def with_words(utterance: Utterance, heard: Transcription | None, task: Task) -> Utterance:
+    """The row with what was heard; as it was where nothing was heard by us."""
+    if heard is None:
+        return utterance
+    extra = {SOURCE: _WORDS[task], CONFIDENCE: f"{heard.confidence:.4f}", LANGUAGE: heard.language}
+    if utterance.transcript is not None:
+        extra[ORIGINAL] = utterance.extra.get(ORIGINAL) or utterance.transcript
+    lang = "en" if task == "translate" else heard.language
+    return replace(utterance, transcript=heard.text or None, lang=lang or None, extra={**utterance.extra, **extra})
+
+
+def _moved(utterance: Utterance, prefix: str) -> Utterance:
+    return replace(utterance, path=prefix + utterance.path) if utterance.path else utterance
+
+
+def _cell(utterance: Utterance, name: str) -> Any:
+    return utterance.extra.get(name) if name in utterance.extra else getattr(utterance, name, None)
+
+
+def path_prefix(folder: Path, out: Path) -> str:
+    """What stands in front of paths relative to `folder` in a manifest `out`; empty where it lies beside them.
+
+    Raises:
+        ManifestError: From there the recordings cannot be named by relative paths downwards.
+
+    Example:
+        >>> path_prefix(Path("corpora/mine"), Path("corpora/all.csv"))
+        'mine/'
+    """
+    here, there = folder.resolve(), out.parent.resolve()
+    if not here.is_relative_to(there):
+        raise ManifestError(
+            f"{out}: a manifest's paths go down from its own folder; write it to {folder} or a folder above"
+        )
+    below = here.relative_to(there).as_posix()
+    return "" if below == "." else f"{below}/"
+
+
+def transcript_confidence(utterance: Utterance) -> float | None:
+    """How sure the speech recogniser was of a row's words, 0 to 1; None for words that somebody gave.
+
+    Raises:
+        BimodalError: The column `asr_confidence` holds something else.
+
+    Example:
+        >>> transcript_confidence(Utterance(id="a", transcript="Hello.", extra={"asr_confidence": "0.75"}))
+        0.75
+    """
+    cell = utterance.extra.get(CONFIDENCE, "").strip()
+    if not cell:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise BimodalError(f"utterance '{utterance.id}': {CONFIDENCE} is {cell!r}, expected a number from 0 to 1")
+    return value
