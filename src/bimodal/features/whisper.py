@@ -19,6 +19,8 @@ class TunableWhisper(nn.Module):
         frozen: Lowest blocks that are left out here: their outputs are what `forward` is given.
     """
 
+    positions: Tensor
+
     def __init__(self, encoder: Any, layers: tuple[int, ...], frozen: int) -> None:
         super().__init__()
         self.layers, self.given = layers, given_layers(layers, frozen)

@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -155,8 +155,8 @@ def train_tuned(
 
 
 def _started(build: Callable[[], Any], head: nn.Module) -> nn.Module:
-    network = build()
-    network.network.load_state_dict(head.state_dict())
+    network: nn.Module = build()
+    network.get_submodule("network").load_state_dict(head.state_dict())
     return network
 
 
@@ -234,10 +234,18 @@ def _network(pretrained: SpeechModel, head: SpeechConfig, emotions: int) -> Tune
 
 
 class LowerLayers:
-    """The untuned encoder: what the lower layers give, and the statistics of the exposed ones."""
+    """The untuned encoder: what the lower layers give, and the statistics of the exposed ones.
 
-    def __init__(self, pretrained: SpeechModel, device: str) -> None:
-        self.pretrained, self.device = pretrained, device
+    Args:
+        pretrained: The encoder.
+        device: Torch device.
+        precision: Of the large products; what is cached for use is made in float32.
+    """
+
+    def __init__(
+        self, pretrained: SpeechModel, device: str, precision: Literal["float32", "bfloat16"] = "float32"
+    ) -> None:
+        self.pretrained, self.device, self.halved = pretrained, device, precision == "bfloat16"
         self.whole = TunableWhisper(pretrained.encoder, tuple(range(1, max(pretrained.layers) + 1)), 0).to(device)
         self.given = TunableWhisper(pretrained.encoder, pretrained.layers, pretrained.frozen).given
 
@@ -245,7 +253,7 @@ class LowerLayers:
         """Whole-utterance statistics of the exposed layers as blocks, and the inputs (T, K, D) to be tuned on."""
         parts = cut_evenly(normalise_level(signal), int(_MAX_SECONDS * SAMPLING_RATE))
         mels = [log_mel(part) for part in parts]
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(torch.device(self.device).type, torch.bfloat16, self.halved):
             states = torch.cat([self._states(mel) for mel in mels], dim=1)
             exposed = states[[layer - 1 for layer in self.pretrained.layers]]
             count = torch.tensor([states.shape[1]], device=self.device)
