@@ -169,7 +169,7 @@ def measure(predictions: Sequence[Predictions], system: str, name: str, metric_n
     matrices = summed_confusions(predictions, system)
     found = metrics.bootstrap_interval(matrices, metric)
     clusters = f"{len(matrices)} {predictions[0].cluster_name}s"
-    return _figure(name, metric_name, values, low=100 * found.low, high=100 * found.high, clusters=clusters)
+    return figure_of(name, metric_name, values, low=100 * found.low, high=100 * found.high, clusters=clusters)
 
 
 def measure_gain(predictions: Sequence[Predictions], pair: tuple[str, str], metric_name: str, metric: Any) -> Figure:
@@ -194,10 +194,11 @@ def _difference(
     found = metrics.paired_bootstrap(sum(first), sum(second), metric)
     clusters = f"{len(first[0])} {cluster_name}s"
     ends = {"low": 100 * found.low, "high": 100 * found.high, "clusters": clusters, "p": found.p}
-    return _figure(name, metric_name, values, **ends)
+    return figure_of(name, metric_name, values, **ends)
 
 
-def _figure(name: str, metric_name: str, values: Sequence[float], **ends: Any) -> Figure:
+def figure_of(name: str, metric_name: str, values: Sequence[float], **ends: Any) -> Figure:
+    """A figure from one value per seed."""
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return Figure(system=name, metric=metric_name, mean=float(np.mean(values)), sd=sd, seeds=tuple(values), **ends)
 

@@ -174,6 +174,7 @@ def tuned_speech_side(
     config: TuneSpeechConfig,
     cache: FeatureCache,
     progress: Progress = lambda items, label: items,
+    precision: Literal["float32", "bfloat16"] = "float32",
 ) -> TunedSide:
     """The speech side whose network is the encoder's upper part, for any of the stages' functions.
 
@@ -184,6 +185,7 @@ def tuned_speech_side(
         config: How to tune; the views of its `head` are used in both trainings.
         cache: Read and written: what the lower layers give, for every view.
         progress: Wraps iterables with a bar.
+        precision: Of what is cached.
 
     Raises:
         AudioError: A recording that cannot be used.
@@ -193,7 +195,7 @@ def tuned_speech_side(
         check_view(view)
     if not any(utterance.path for utterance in rows.utterances):
         raise TrainingError("no utterance has a recording; the speech side cannot be tuned on words alone")
-    lower = LowerLayers(pretrained, config.device)
+    lower = LowerLayers(pretrained, config.device, precision)
     views = (PLAIN, *config.head.views)
     keys = {view: _cache_lower(rows, folder, lower, cache, view, progress) for view in views}
     described, emotions = _described(pretrained, config, ""), len(rows.emotions)
@@ -288,7 +290,12 @@ def _cache_lower(
                 continue
             file = recording(utterance, folder)
             heard = (file_digest(file), utterance.start, utterance.end, view, _PREPROCESSING)
-            made = (pretrained.digest, str(pretrained.layers), pretrained.frozen)
+            made = (
+                pretrained.digest,
+                str(pretrained.layers),
+                pretrained.frozen,
+                *(["bfloat16"] if lower.halved else []),
+            )
             blocks, frames = (cache_key("lower", kind, *heard, *made) for kind in ("blocks", "frames"))
             if blocks not in cache or frames not in cache:
                 signal = load_signal(file, start=utterance.start, end=utterance.end)
