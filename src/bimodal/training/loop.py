@@ -330,7 +330,7 @@ def rate_of(name: str, rates: Mapping[str, float]) -> float:
     return 1.0 if start is None else rates[start]
 
 
-def _classification(config: LossConfig, counts: list[int], device: str) -> Callable[[Tensor, Tensor], Tensor]:
+def _classification(config: LossConfig, counts: list[float], device: str) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss of the logits; an emotion that never occurs has the prior of one that occurs once."""
     if config.classification == "focal":
         weights = class_weights(counts, config.class_weights).to(device)
