@@ -7,7 +7,7 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,11 @@ class Result:
 
 def read_options(description: str, arguments: Sequence[str] | None = None) -> Options:
     """Options from the command line."""
+    return to_options(options_parser(description).parse_args(arguments))
+
+
+def options_parser(description: str) -> argparse.ArgumentParser:
+    """What every benchmark can be told."""
     parser = argparse.ArgumentParser(description=description)
     data = Path(os.environ.get("BIMODAL_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=data, help=f"folder that holds the corpora (default {data})")
@@ -140,8 +145,13 @@ def read_options(description: str, arguments: Sequence[str] | None = None) -> Op
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--ledger", type=Path, default=LEDGER)
-    found = vars(parser.parse_args(arguments))
-    return Options(**(found | {"seeds": tuple(found["seeds"])}))
+    return parser
+
+
+def to_options(found: argparse.Namespace) -> Options:
+    """Options from parsed arguments; others are left aside."""
+    known = {item.name: getattr(found, item.name) for item in fields(Options)}
+    return Options(**(known | {"seeds": tuple(found.seeds)}))
 
 
 def summed_confusions(predictions: Iterable[Predictions], system: str) -> Any:
@@ -169,7 +179,7 @@ def measure(predictions: Sequence[Predictions], system: str, name: str, metric_n
     matrices = summed_confusions(predictions, system)
     found = metrics.bootstrap_interval(matrices, metric)
     clusters = f"{len(matrices)} {predictions[0].cluster_name}s"
-    return figure_of(name, metric_name, values, low=100 * found.low, high=100 * found.high, clusters=clusters)
+    return make_figure(name, metric_name, values, low=100 * found.low, high=100 * found.high, clusters=clusters)
 
 
 def measure_gain(predictions: Sequence[Predictions], pair: tuple[str, str], metric_name: str, metric: Any) -> Figure:
@@ -194,11 +204,11 @@ def _difference(
     found = metrics.paired_bootstrap(sum(first), sum(second), metric)
     clusters = f"{len(first[0])} {cluster_name}s"
     ends = {"low": 100 * found.low, "high": 100 * found.high, "clusters": clusters, "p": found.p}
-    return figure_of(name, metric_name, values, **ends)
+    return make_figure(name, metric_name, values, **ends)
 
 
-def figure_of(name: str, metric_name: str, values: Sequence[float], **ends: Any) -> Figure:
-    """A figure from one value per seed."""
+def make_figure(name: str, metric_name: str, values: Sequence[float], **ends: Any) -> Figure:
+    """A figure from one value a seed."""
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return Figure(system=name, metric=metric_name, mean=float(np.mean(values)), sd=sd, seeds=tuple(values), **ends)
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import torch
 
-from benchmarks.record import Figure, Options, Result, config_digest, figure_of, read_options, save_result
+from benchmarks.record import Figure, Options, Result, config_digest, make_figure, read_options, save_result
 from benchmarks.tuned import CONFIG, pretrained_source
 from bimodal.audio import load_signal, normalise_level
 from bimodal.config import TuneSpeechConfig
@@ -185,12 +185,12 @@ def _figures(found: Sequence[Sequence[Timed]]) -> Iterator[Figure]:
     """Seconds of every regime, alone and amortised, and how many times faster the frozen one is."""
     for place, regime in enumerate(found[0]):
         alone = [one[place].alone for one in found]
-        yield figure_of(regime.name, "seconds, alone", alone)
-        yield figure_of(regime.name, "seconds, amortised", [one[place].amortised for one in found])
+        yield make_figure(regime.name, "seconds, alone", alone)
+        yield make_figure(regime.name, "seconds, amortised", [one[place].amortised for one in found])
     for place, regime in enumerate(found[0][:-1]):
         name = f"{regime.name} / {found[0][-1].name}"
-        yield figure_of(name, "times, alone", [one[place].alone / one[-1].alone for one in found])
-        yield figure_of(name, "times, amortised", [one[place].amortised / one[-1].amortised for one in found])
+        yield make_figure(name, "times, alone", [one[place].alone / one[-1].alone for one in found])
+        yield make_figure(name, "times, amortised", [one[place].amortised / one[-1].amortised for one in found])
 
 
 def _notes(found: Sequence[Sequence[Timed]], threads: int) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmarks.record import Figure, Result, read_result
 
 ORDER = ("ravdess", "emodb", "meld")
+STUDY = "study"  # has a page of its own
 PREFACE = """\
 # Results
 
@@ -23,7 +24,7 @@ The corpora are yours to fetch; their licences are named, none is part of this r
 
 def write_results(results: Path, page: Path) -> None:
     """Write the page from all results in a folder."""
-    found = {path.stem: read_result(path) for path in sorted(results.glob("*.json"))}
+    found = {path.stem: read_result(path) for path in sorted(results.glob("*.json")) if path.stem != STUDY}
     order = [*(name for name in ORDER if name in found), *(name for name in found if name not in ORDER)]
     page.write_text("\n".join([PREFACE, *(describe_result(found[name]) for name in order)]), encoding="utf-8")
 

@@ -216,6 +216,10 @@ class FusionConfig(StageConfig):
     """How the fusion stage is trained: briefly, since it starts at late fusion and small corpora tempt it away.
 
     Attributes:
+        kind: What fuses: a gate between both sides, their concatenation, a product of calibrated experts, or late
+            fusion (the mean of the log scores), which is not trained.
+        cross_fit: Whether it learns from what networks found in utterances that they did not train on; else, to compare
+            with, from what the shipped ones found in those that they did.
         modality_dropout: Share of utterances whose one side is taken away in training.
         parts: Parts of the cross-fitting: networks trained on all but one give the embeddings of that one.
         pairing: What the stage learns from: utterances that have both sides as `given`, or, where rows have speech or
@@ -224,7 +228,7 @@ class FusionConfig(StageConfig):
         mismatched: With `label_matched`: share of pairs whose sides are of two emotions.
         hold_out_texts: Column that names each row's text, `transcript` for the words themselves: the parts then share
             no text either, so that the words are as new in training as in use. Empty: parts share no speaker alone.
-        start: Where training starts: at both sides' experts as they are, or at the shares of them that fit the
+        start: Where a gate's training starts: at both sides' experts as they are, or at the shares of them that fit the
             cross-fitted rows best, so that a side that knows nothing new hardly counts.
         shuffled_share: Share of the training utterances whose words are another utterance's, so that the voice is
             trusted where both contradict each other.
@@ -236,6 +240,8 @@ class FusionConfig(StageConfig):
     hidden_width: Natural = 32
     embedding_width: Count = 64
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
+    kind: Literal["gate", "concatenation", "experts", "late"] = "gate"
+    cross_fit: bool = True
     modality_dropout: Probability = 0.3
     parts: Parts = 5
     pairing: Literal["given", "label_matched"] = "given"

@@ -9,6 +9,7 @@ import torch
 from bimodal.data import pad_blocks
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import SpeechBlocks
+from bimodal.models.combinations import ConcatenationNetwork, ExpertsNetwork
 from bimodal.models.fusion import FusionNetwork
 from bimodal.models.layers import HeadShape
 from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
@@ -19,11 +20,16 @@ from bimodal.training.export import OUTPUTS, export_network, fusion_example
 
 SHAPE = HeadShape(heads=2, hidden_width=8, embedding_width=5, input_dropout=0.2, dropout=0.3, noise=0.1, scale=4.0)
 EMOTIONS = 3
+FUSIONS = ("fusion", "concatenation", "experts", "late")
 
 
 def networks() -> dict[str, torch.nn.Module]:
     torch.manual_seed(0)
+    widths = {"speech_width": 10, "text_width": 10, "emotions": EMOTIONS}
     return {
+        "concatenation": ConcatenationNetwork(**widths, embedding_width=7, dropout=0.1, modality_dropout=0.3),
+        "experts": ExpertsNetwork(**widths, late=False),
+        "late": ExpertsNetwork(**widths, late=True),
         "speech": SpeechNetwork(layers=2, width=6, emotions=EMOTIONS, attention_width=7, components=9, shape=SHAPE),
         "columns": ColumnsNetwork(width=4, emotions=EMOTIONS, shape=SHAPE),
         "text": TextNetwork(layers=2, width=6, emotions=EMOTIONS, shape=SHAPE),
@@ -41,7 +47,7 @@ def networks() -> dict[str, torch.nn.Module]:
 
 def inputs(stage: str, size: int, blocks: int, network: torch.nn.Module) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(size)
-    if stage == "fusion":
+    if stage in FUSIONS:
         example = fusion_example(network, EMOTIONS)
         return {name: np.tile(array, (size, 1))[:size] for name, array in example.items()}
     if stage == "text":
@@ -63,12 +69,12 @@ def inputs(stage: str, size: int, blocks: int, network: torch.nn.Module) -> dict
     )
 
 
-@pytest.mark.parametrize("name", ["speech", "columns", "text", "fusion"])
+@pytest.mark.parametrize("name", ["speech", "columns", "text", *FUSIONS])
 def test_a_graph_equals_torch_for_other_batch_sizes_and_block_counts_and_names_no_path(tmp_path, name):
     network = networks()[name]
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data.add_(0.3 * torch.rand_like(tensor))
-    stage = "speech" if name == "columns" else name
+    stage = "speech" if name == "columns" else "fusion" if name in FUSIONS else name
     file = tmp_path / f"{name}.onnx"
     export_network(network, stage, inputs(name, 3, 4, network), file)
     session = make_session(file, threads=1)

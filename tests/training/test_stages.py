@@ -234,6 +234,20 @@ def test_fusion_learns_which_side_to_trust():
     assert gate.mean() < 0.4
 
 
+@pytest.mark.parametrize("kind", ["concatenation", "experts", "late"])
+def test_other_kinds_of_fusion_beat_the_better_side_where_both_know_something(kind):
+    rng = np.random.default_rng(0)
+    targets, everywhere = np.arange(300) % EMOTIONS, np.ones(300, bool)
+    truth = 2.0 * np.eye(EMOTIONS)[targets]
+    speech, text = (evidence(truth + rng.normal(0, 1.5, truth.shape), everywhere, seed) for seed in (1, 2))
+    config = FusionConfig(kind=kind, epochs=40, learning_rate=1e-2, dropout=0.0)
+    network, record = train_fusion(fusion_examples(speech, text, targets), range(200), [], config, Where())
+    logits = predict(network, fusion_examples(speech, text, targets))[1][200:]
+    better = max(hits(side.logits[200:], targets[200:]) for side in (speech, text))
+    assert hits(logits, targets[200:]) > better + 0.03
+    assert (record.parameters == 0) == (kind == "late") == (not record.history)
+
+
 def test_fusion_without_paired_rows_is_refused():
     present = np.arange(12) % 2 == 0
     signal = np.zeros((12, EMOTIONS))

@@ -43,7 +43,7 @@ class FusionNetwork(nn.Module):
         modality_dropout: float,
     ) -> None:
         super().__init__()
-        self.modality_dropout = modality_dropout
+        self.speech_width, self.text_width, self.modality_dropout = speech_width, text_width, modality_dropout
         self.register_buffer("log_prior", torch.full((emotions,), -math.log(emotions)))
         self.project_speech = nn.Linear(speech_width + emotions, embedding_width)
         self.project_text = nn.Linear(text_width + emotions, embedding_width)

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from bimodal.errors import ModelFolderError
 from bimodal.features.build import strip_notes
-from bimodal.models.fusion import FusionNetwork
 from bimodal.runtime import make_session
 
 _TOLERANCE: Final = 1e-4
@@ -80,11 +79,10 @@ def _quiet() -> Iterator[None]:
         logging.disable(level)
 
 
-def fusion_example(network: FusionNetwork, emotions: int) -> dict[str, Any]:
+def fusion_example(network: Any, emotions: int) -> dict[str, Any]:
     """Inputs for `export_network` of a fusion network: three utterances, one with both sides, two with one."""
     rng = np.random.default_rng(0)
-    speech_width = network.project_speech.in_features - emotions
-    text_width = network.project_text.in_features - emotions
-    widths = {"speech": speech_width, "speech_logits": emotions, "text": text_width, "text_logits": emotions}
+    widths = {"speech": network.speech_width, "speech_logits": emotions}
+    widths |= {"text": network.text_width, "text_logits": emotions}
     example: dict[str, Any] = {name: rng.normal(size=(3, width)).astype(np.float32) for name, width in widths.items()}
     return example | {"present": np.array([[1, 1], [1, 0], [0, 1]], np.float32)}

@@ -141,7 +141,7 @@ def _export_all(trained: Trained, prepared: Prepared, folder: Path) -> None:
     for stage, network in trained.networks.items():
         file = folder / GRAPHS[stage]
         if stage == "fusion":
-            export_network(network, stage, fusion_example(network, len(prepared.rows.emotions)), file)  # type: ignore[arg-type]
+            export_network(network, stage, fusion_example(network, len(prepared.rows.emotions)), file)
             continue
         side = prepared.sides[stage]
         rows = np.flatnonzero(side.present)[:_EXAMPLES].tolist()

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from bimodal.config import FusionConfig
 from bimodal.data import TARGETS, Examples, Inputs, array_examples, main_emotion, single_emotion
 from bimodal.errors import TrainingError
-from bimodal.models.fusion import FusionNetwork
 from bimodal.training.stages import Evidence, Where, evidence_digest, fit_fusion, fusion_examples
 
 log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ def train_fusion_by_label(
     parts: tuple[Sequence[int], Sequence[int]],
     config: FusionConfig,
     where: Where,
-) -> FusionNetwork:
+) -> nn.Module:
     """Train the third network on pairs by label, in place of utterances with both sides.
 
     Args:

@@ -264,7 +264,9 @@ def fit_side(
     stage_config = config.speech if name == "speech" else config.text
     network, _ = train_side(side, parts.train, parts.dev, stage_config, where.below(name))
     evidence, cross_fitted = find_evidence(network, side, where.device), None
-    if folds:
+    if folds and not config.fusion.cross_fit:
+        cross_fitted = evidence
+    elif folds:
         cross_fitted = cross_fit(side, network, folds, stage_config, where.below(f"fusion/{name}"))
     judged, rows = evidence, parts.dev
     if not parts.dev and cross_fitted is not None:

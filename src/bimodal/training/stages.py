@@ -16,6 +16,7 @@ from bimodal.data import Examples, Inputs, array_examples, count_targets, main_e
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
 from bimodal.metrics import count_confusions, unweighted_average_recall
+from bimodal.models.combinations import ConcatenationNetwork, ExpertsNetwork
 from bimodal.models.fusion import FusionNetwork
 from bimodal.models.losses.focal import target_distribution
 from bimodal.splits import Fold, crossed_folds
@@ -222,8 +223,8 @@ def fusion_examples(
 
 def train_fusion(
     examples: Examples, train: Sequence[int], dev: Sequence[int], config: FusionConfig, where: Where
-) -> tuple[FusionNetwork, StageRecord]:
-    """Train the third network on both sides' cached evidence (step 204).
+) -> tuple[nn.Module, StageRecord]:
+    """Train the third network on both sides' cached evidence (step 204); late fusion has nothing to train.
 
     Args:
         examples: From `fusion_examples`; the training rows' evidence cross-fitted.
@@ -249,7 +250,7 @@ def train_fusion(
 
 def fit_fusion(
     train: Examples, dev: Examples | None, config: FusionConfig, where: Where, identity: str
-) -> tuple[FusionNetwork, StageRecord]:
+) -> tuple[nn.Module, StageRecord]:
     """A fusion network fitted to examples, whichever way they were paired.
 
     Args:
@@ -261,10 +262,12 @@ def fit_fusion(
     """
     inputs = train.read([0])
     emotions = inputs["speech_logits"].shape[1]
-    network = build_fusion(inputs["speech"].shape[1], inputs["text"].shape[1], emotions, config, where.seed)
+    network: Any = build_fusion(inputs["speech"].shape[1], inputs["text"].shape[1], emotions, config, where.seed)
     network.set_prior(torch.from_numpy(count_targets(train.targets, emotions)))
-    if config.start == "fitted":
+    if config.start == "fitted" and config.kind == "gate":
         network.start_at(*fit_experts(train, network.log_prior.numpy(), config.shuffled_share, where.seed))
+    if config.kind in ("experts", "late"):  # no parameter precedes their embedding
+        config = replace(config, loss=replace(config.loss, affinity="none"), epochs=config.epochs * _trained(network))
     record = fit(
         network,
         Run(
@@ -331,19 +334,23 @@ def _above_prior(logits: Floats, log_prior: Floats) -> Floats:
     return above
 
 
-def build_fusion(speech_width: int, text_width: int, emotions: int, config: FusionConfig, seed: int) -> FusionNetwork:
+def _trained(network: nn.Module) -> bool:
+    """Whether there is anything to train."""
+    return any(parameter.requires_grad for parameter in network.parameters())
+
+
+def build_fusion(speech_width: int, text_width: int, emotions: int, config: FusionConfig, seed: int) -> nn.Module:
     """A fresh fusion network whose start depends on the seed alone."""
+    options: dict[str, Any] = {"speech_width": speech_width, "text_width": text_width, "emotions": emotions}
+    regular = {"dropout": config.dropout, "modality_dropout": config.modality_dropout}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return FusionNetwork(
-            speech_width=speech_width,
-            text_width=text_width,
-            emotions=emotions,
-            hidden_width=config.hidden_width,
-            embedding_width=config.embedding_width,
-            dropout=config.dropout,
-            modality_dropout=config.modality_dropout,
-        )
+        if config.kind in ("experts", "late"):
+            return ExpertsNetwork(**options, late=config.kind == "late")
+        options |= {"embedding_width": config.embedding_width, **regular}
+        if config.kind == "concatenation":
+            return ConcatenationNetwork(**options)
+        return FusionNetwork(**options, hidden_width=config.hidden_width)
 
 
 def evidence_digest(examples: Examples, rows: Sequence[int]) -> str:
