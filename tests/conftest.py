@@ -117,6 +117,21 @@ def tiny_model(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Whisper encoder of no published size, saved as transformers saves it."""
+    import torch
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        d_model=64, encoder_layers=3, encoder_attention_heads=2, encoder_ffn_dim=96, num_mel_bins=80, init_std=0.15
+    )
+    WhisperEncoder(config).save_pretrained(folder := tmp_path_factory.mktemp("whisper"))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT that reads letters, saved with its tokeniser as transformers saves it."""
     import torch

@@ -70,17 +70,6 @@ def describe(kind: str, **changes) -> BackboneDescription:
 
 
 @pytest.fixture(scope="module")
-def tiny_whisper(tmp_path_factory) -> Path:
-    """A random Whisper encoder of no published size, saved as transformers saves it."""
-    torch.manual_seed(0)
-    config = WhisperConfig(
-        d_model=64, encoder_layers=3, encoder_attention_heads=2, encoder_ffn_dim=96, num_mel_bins=80, init_std=0.15
-    )
-    WhisperEncoder(config).save_pretrained(folder := tmp_path_factory.mktemp("whisper"))
-    return folder
-
-
-@pytest.fixture(scope="module")
 def built_speech(tiny_whisper, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("artifacts") / "speech"
     build_speech_backbone(str(tiny_whisper), folder, describe("speech"), "float16")

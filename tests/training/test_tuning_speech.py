@@ -1,0 +1,137 @@
+"""Tuning a speech encoder: a sound backbone, restartable, lower layers untouched, level no cue."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from bimodal.config import SpeechConfig, TrainConfig, TuneSpeechConfig, read_config
+from bimodal.errors import BackboneError, TrainingError
+from bimodal.features.backbone import DESCRIPTION, MODEL, load_backbone, read_description
+from bimodal.features.cache import FeatureCache
+from bimodal.manifest import read_manifest
+from bimodal.recognizer import Recognizer
+from bimodal.training import loop
+from bimodal.training.loop import predict
+from bimodal.training.packing import train
+from bimodal.training.rows import label_rows
+from bimodal.training.stages import Where
+from bimodal.training.tuning_speech import load_speech_model, train_tuned, tune_speech, tuned_speech_side
+
+
+def config(source: Path, **changes) -> TuneSpeechConfig:
+    head = SpeechConfig(views=("speed0.9",), components=16, heads=2, epochs=2, steps=0)
+    options = {"source": str(source), "epochs": 2, "batch_size": 8, "layers": (1, 2), "frozen": 1, "threads": 1}
+    options |= {"crop_seconds": 0.3, "head": head, "precision": "float32"}
+    return TuneSpeechConfig(trained_on="the tiny corpus", licence="CC0-1.0", **(options | changes))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def tuned(tiny_manifest, tiny_whisper, cache, tmp_path_factory) -> Path:
+    return tune_speech(tiny_manifest, tmp_path_factory.mktemp("tuned") / "out", config(tiny_whisper), cache)
+
+
+def hear(folder: Path) -> np.ndarray:
+    signal = np.random.default_rng(0).normal(0, 0.1, 9000).astype(np.float32)
+    return load_backbone(folder, threads=1, verify=True).extract(signal).mean
+
+
+def test_the_result_is_a_backbone_whose_lower_layers_are_untouched(tuned, tiny_whisper):
+    description = read_description(tuned)
+    assert (description.tuned_on, description.licence, description.layers) == ("the tiny corpus", "CC0-1.0", (1, 2))
+    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_whisper, tuned / "encoder"))
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed and all(name.startswith("layers.1.") for name in changed)
+    assert np.isfinite(hear(tuned)).all()
+
+
+def test_a_model_trained_on_it_recognises(tuned, tiny_manifest, cache, tmp_path):
+    settings = [f"speech_backbone={tuned}", "speech.epochs=2", "speech.steps=0", "speech.components=8", "threads=1"]
+    resolved = read_config(TrainConfig(), None, settings)
+    model = train(tiny_manifest, tmp_path / "run", resolved, cache, stages=["speech"])
+    clip = read_manifest(tiny_manifest).folder / read_manifest(tiny_manifest).utterances[0].path
+    assert Recognizer(model).recognize(clip).emotion in {"anger", "happiness", "sadness"}
+
+
+def test_the_network_says_the_same_as_its_backbone_and_head_apart(tiny_manifest, tiny_whisper, tmp_path):
+    chosen = config(tiny_whisper)
+    read = read_manifest(tiny_manifest)
+    rows = label_rows(read.utterances, chosen.vocabulary)
+    pretrained = load_speech_model(chosen)
+    with FeatureCache(tmp_path) as features:
+        sides = tuned_speech_side(rows, read.folder, pretrained, chosen, features)
+        train_rows = list(range(9, len(rows.utterances)))
+        network, _ = train_tuned(sides, train_rows, [], chosen, Where(seed=0))
+        whole = predict(network, sides.tuned.examples.subset([0, 1, 5]))[1]
+    tune_speech(tiny_manifest, tmp_path / "out", chosen, tmp_path)  # another dev split: only its layout is used
+    single = [predict(network, sides.tuned.examples.subset([row]))[1][0] for row in (0, 1, 5)]
+    assert whole == pytest.approx(np.array(single), abs=1e-4)
+
+
+class InterruptionError(Exception):
+    """The process is stopped here."""
+
+
+def test_an_interrupted_tuning_ends_as_if_it_never_was(
+    tuned, tiny_manifest, tiny_whisper, cache, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    calls = []
+
+    def stop(entry: dict[str, float]) -> None:
+        calls.append(entry)
+        if len(calls) == 3:  # two passes of the head, one of the tuning
+            raise InterruptionError
+
+    with pytest.raises(InterruptionError):
+        tune_speech(tiny_manifest, tmp_path / "out", config(tiny_whisper), cache, on_epoch=stop)
+    assert not (tmp_path / "out" / DESCRIPTION).exists()
+    tune_speech(tiny_manifest, tmp_path / "out", config(tiny_whisper), cache)
+    assert np.array_equal(hear(tmp_path / "out"), hear(tuned))
+
+
+def test_an_altered_network_is_refused_where_it_is_verified(tuned, tiny_whisper, tmp_path):
+    folder = shutil.copytree(tuned, tmp_path / "out")
+    content = bytearray((folder / MODEL).read_bytes())
+    content[-1000] ^= 0x40
+    (folder / MODEL).write_bytes(content)
+    with pytest.raises(BackboneError, match=r"altered|does not give"):
+        load_backbone(folder, verify=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "complaint"),
+    [
+        ({"frozen": 2}, TrainingError, "leave at least one to tune"),
+        ({"layers": (1, 9)}, BackboneError, "expected \\(1, 9\\) to be among them"),
+    ],
+)
+def test_layers_that_cannot_be_tuned_are_a_sentence(tiny_whisper, changes, error, complaint):
+    with pytest.raises(error, match=complaint):
+        load_speech_model(config(tiny_whisper, **changes))
+
+
+def test_words_alone_cannot_tune_the_speech_side(tiny_manifest, tiny_whisper, tmp_path):
+    rows = label_rows(read_manifest(tiny_manifest).utterances, "ekman7")
+    silent = replace(rows, utterances=tuple(replace(row, path=None) for row in rows.utterances))
+    pretrained = load_speech_model(config(tiny_whisper))
+    with FeatureCache(tmp_path) as features, pytest.raises(TrainingError, match="no utterance has a recording"):
+        tuned_speech_side(silent, tmp_path, pretrained, config(tiny_whisper), features)
+
+
+def test_a_microphones_gain_changes_nothing_that_is_tuned_on(tiny_whisper):
+    from bimodal.training.tuning_speech import LowerLayers
+
+    signal = np.random.default_rng(1).normal(0, 0.05, 8000).astype(np.float32)
+    lower = LowerLayers(load_speech_model(config(tiny_whisper)), "cpu")
+    quiet, loud = (lower.encode(signal * np.float32(gain))[1] for gain in (0.25, 4.0))
+    assert np.abs(quiet.astype(np.float32) - loud.astype(np.float32)).max() < 2e-2
