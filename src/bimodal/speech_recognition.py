@@ -19,6 +19,7 @@ from bimodal.runtime import Device
 
 Task = Literal["transcribe", "translate"]
 _NEEDED: Final = ("model.bin", "config.json", "tokenizer.json")
+_LOOPING: Final = 2.4  # compression beyond which Whisper's authors take a text for a loop (arXiv 2212.04356, 4.5)
 _SHORTEST: Final = 160  # samples; below one frame there is nothing to hear
 
 
@@ -48,7 +49,8 @@ class Transcription:
         language: ISO 639-1 code of what is spoken, detected or given; the text of a translation is English.
         language_probability: 0 to 1; 1 where the language was given.
         words: With times; empty where they were not asked for.
-        confidence: Geometric mean of the tokens' probabilities, 0 to 1; 0 where no words were heard.
+        confidence: Geometric mean of the tokens' probabilities, 0 to 1; 0 where no words were heard, and where Whisper
+            fell into a loop, of whose words it is most sure.
     """
 
     text: str
@@ -205,6 +207,7 @@ def _transcription(segments: Iterable[Any], info: Any) -> Transcription:
     """faster-whisper's answer as a record."""
     listed = list(segments)
     tokens = sum(len(segment.tokens) for segment in listed)
+    looping = any(segment.compression_ratio > _LOOPING for segment in listed)
     total = sum(segment.avg_logprob * len(segment.tokens) for segment in listed)
     return Transcription(
         text=" ".join(text for segment in listed if (text := segment.text.strip())),
@@ -220,5 +223,5 @@ def _transcription(segments: Iterable[Any], info: Any) -> Transcription:
             for segment in listed
             for word in segment.words or ()
         ),
-        confidence=math.exp(min(0.0, total / tokens)) if tokens else 0.0,
+        confidence=math.exp(min(0.0, total / tokens)) if tokens and not looping else 0.0,
     )

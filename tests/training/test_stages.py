@@ -321,3 +321,19 @@ def test_a_fusion_that_starts_at_fitted_experts_is_not_drawn_down_by_a_text_that
         found[start] = hits(predict(network, examples.subset(range(150, 300)))[1], np.arange(150, 300) % EMOTIONS)
     alone = hits(examples.read(range(150, 300))["speech_logits"], np.arange(150, 300) % EMOTIONS)
     assert found["fitted"] >= alone - 0.03 > found["equal"] + 0.1
+
+
+@pytest.mark.parametrize("weights", [(1.0, 0.3), (0.4, 0.4), (1.5, 0.05)])
+def test_experts_are_weighed_in_the_fit_as_the_network_weighs_them_at_the_start(weights):
+    rng, targets = np.random.default_rng(0), np.arange(60) % EMOTIONS
+    truth, everywhere = 2.0 * np.eye(EMOTIONS)[targets], np.ones(60, bool)
+    sides = [evidence(truth + rng.normal(0, 1.5, truth.shape), everywhere, seed) for seed in (1, 2)]
+    trust = rng.uniform(0.2, 1.0, 60).astype(np.float32)
+    network = build_fusion(6, 6, EMOTIONS, FusionConfig(), seed=0)
+    network.start_at(*weights)
+    logits = predict(network, fusion_examples(*sides, targets, trust))[1]
+    share, sharper = weights[0] / sum(weights), (sum(weights) / 2) ** trust
+    above = [side.logits - np.logaddexp.reduce(side.logits, axis=1, keepdims=True) + np.log(EMOTIONS) for side in sides]
+    speech, text = (1 + trust) * (1 - trust * (1 - share)), (1 + trust) * trust * (1 - share)
+    expected = (sharper * speech)[:, None] * above[0] + (sharper * text)[:, None] * above[1]
+    assert logits + np.log(EMOTIONS) == pytest.approx(expected, abs=1e-4)

@@ -303,8 +303,9 @@ def shuffle_words(examples: Examples, share: float) -> Examples:
 def fit_experts(examples: Examples, log_prior: Floats, shuffled_share: float, seed: int) -> tuple[float, float]:
     """Weights (speech, text) of a product of experts, `l + a (log p_s - l) + b (log p_t - l)`, that fit best.
 
-    Least negative log-likelihood over a grid from 0 to 1.5 each, so that no expert is sharpened much; a side that told
-    nothing of these rows gets 0.
+    Least negative log-likelihood over a grid from 0 to 1.5 each, so that no expert is sharpened much; then the weaker
+    side gets the smallest weight that is within one standard error of it (Breiman et al. 1984, 3.4.3), so that a side
+    that told nothing of these rows gets 0. Unsure words count less, as in `FusionNetwork`.
 
     Args:
         examples: Of a fusion, with both sides, their evidence cross-fitted; hard targets count, soft ones by share.
@@ -318,14 +319,38 @@ def fit_experts(examples: Examples, log_prior: Floats, shuffled_share: float, se
     mixed = text[np.random.default_rng(seed).permutation(len(text))]
     targets = target_distribution(torch.from_numpy(examples.targets), len(log_prior)).numpy()
 
-    def loss(a: float, b: float, words: Floats) -> float:
-        logits = log_prior + a * speech + b * trust * words
-        return float(-(targets * (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))).sum(axis=1).mean())
+    def loss(a: float, b: float, words: Floats) -> Floats:
+        share, sharper = a / max(a + b, 1e-6), ((a + b) / 2) ** trust  # as FusionNetwork weighs unsure words
+        voice, told = (1 + trust) * (1 - trust * (1 - share)), (1 + trust) * trust * (1 - share)
+        logits = log_prior + sharper * (voice * speech + told * words)
+        rows: Floats = (-targets * (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))).sum(axis=1)
+        return rows
 
-    grid = [(a, b) for a in np.linspace(0, 1.5, 31) for b in np.linspace(0, 1.5, 31)]
-    losses = [(1 - shuffled_share) * loss(a, b, text) + shuffled_share * loss(a, b, mixed) for a, b in grid]
-    speech_weight, text_weight = grid[int(np.argmin(losses))]
-    return float(speech_weight), float(text_weight)
+    def both(a: float, b: float) -> Floats:
+        plain = loss(a, b, text)
+        return (1 - shuffled_share) * plain + shuffled_share * loss(a, b, mixed) if shuffled_share else plain
+
+    grid = np.linspace(0, 1.5, 31)
+    a, b = _within_error(np.array([[both(a, b) for b in grid] for a in grid], np.float32))
+    return float(grid[a]), float(grid[b])
+
+
+def _within_error(losses: Floats) -> tuple[int, int]:
+    """Place in a grid of losses (A, B, N) of two weights where the weaker side's is least, within an error of the best.
+
+    The weaker side is the one whose best loss without the other (weight 0) is worse.
+    """
+    means = losses.mean(axis=2)
+    turned = means[:, 0].min() > means[0].min()  # speech is the weaker one
+    if turned:
+        losses, means = losses.swapaxes(0, 1), means.T
+    best = np.unravel_index(int(means.argmin()), means.shape)
+    for weak in range(means.shape[1]):
+        strong = int(means[:, weak].argmin())
+        worse = losses[strong, weak] - losses[best]
+        if worse.mean() <= worse.std() / len(worse) ** 0.5:
+            break
+    return (weak, strong) if turned else (strong, weak)
 
 
 def _above_prior(logits: Floats, log_prior: Floats) -> Floats:
