@@ -124,6 +124,10 @@ class SpeakerBaselines:
         """Whose baselines there are, sorted."""
         return tuple(sorted(self._known))
 
+    def copy(self) -> "SpeakerBaselines":
+        """The same, growing apart from now on."""
+        return SpeakerBaselines(self._known)
+
     def of(self, speaker: str | None, shape: tuple[int, ...]) -> Baseline:
         """A speaker's baseline; that of nothing, of a shape, for one who was not heard or is not named."""
         return self._known.get(speaker or "") or empty_baseline(shape)
