@@ -20,7 +20,9 @@ def clips_of(manifest: Path) -> list[Clip]:
 
 
 def scores(recognizer: Recognizer, clips: list[Clip]) -> np.ndarray:
-    return np.array([list(result.scores.values()) for result in recognizer.recognize_batch(clips)])
+    """Logarithms, as this small a model is quite sure of everything."""
+    found = [list(result.scores.values()) for result in recognizer.recognize_batch(clips)]
+    return np.log(np.array(found) + 1e-37)
 
 
 def rewrite(manifest: Path, name: str, **changes) -> Path:
@@ -51,10 +53,10 @@ def test_an_adapted_model_recognises_and_says_to_what_it_was_adapted(adapted, ti
     card = (adapted / CARD).read_text(encoding="utf-8")
     assert after.config.adapted_to in card and "figures above are those of the unadapted model" in card
     clips = clips_of(tiny_manifest)[:4]
-    assert scores(after, clips).sum(axis=1) == pytest.approx(np.ones(4), abs=1e-5)
-    assert np.abs(scores(after, clips) - scores(before, clips)).max() > 1e-3
+    assert np.exp(scores(after, clips)).sum(axis=1) == pytest.approx(np.ones(4), abs=1e-5)
+    assert np.abs(scores(after, clips) - scores(before, clips)).max() > 0.1
     alone = np.concatenate([scores(after, [clip]) for clip in clips])
-    assert alone == pytest.approx(scores(after, clips), abs=1e-4)
+    assert alone == pytest.approx(scores(after, clips), abs=1e-2)
 
 
 def test_labels_are_not_looked_at(adapted, tiny_model, tiny_manifest, tmp_path):
@@ -79,7 +81,7 @@ def test_speakers_may_be_adapted_to_one_by_one(tiny_model, tiny_manifest, tmp_pa
     other = Clip(audio=clip.audio, speaker="s5")
     nobody = Clip(audio=clip.audio)
     told = scores(by_speaker, [clip, other, nobody])
-    assert np.abs(told[0] - told[1]).max() > 1e-4 and np.abs(told[0] - told[2]).max() > 1e-4
+    assert np.abs(told[0] - told[1]).max() > 0.1 and np.abs(told[0] - told[2]).max() > 0.1
 
 
 def test_few_clips_a_second_adaptation_and_an_existing_folder_are_refused(adapted, tiny_model, tiny_manifest, tmp_path):

@@ -30,7 +30,8 @@ def clips(tiny_manifest: Path) -> list[Clip]:
 
 
 def scores(results) -> np.ndarray:
-    return np.array([list(result.scores.values()) for result in results])
+    """Logarithms, as this small a model is quite sure of everything."""
+    return np.log(np.array([list(result.scores.values()) for result in results]) + 1e-37)
 
 
 def test_any_chunking_gives_the_same(recognizer, clips):
@@ -39,21 +40,21 @@ def test_any_chunking_gives_the_same(recognizer, clips):
         known, found = SpeakerBaselines(), []
         for first in range(0, len(clips), size):
             found += recognizer.recognize_batch(clips[first : first + size], known)
-        assert scores(found) == pytest.approx(whole, abs=1e-5)
+        assert scores(found) == pytest.approx(whole, abs=1e-2)
 
 
 def test_a_first_clip_is_heard_by_itself_and_a_later_one_by_what_came_before(recognizer, clips):
     alone = scores(recognizer.recognize_batch(clips))
     in_turn = scores(recognizer.recognize_batch(clips, SpeakerBaselines()))
     first = [0, next(row for row, clip in enumerate(clips) if clip.speaker == "s1")]
-    assert in_turn[first] == pytest.approx(alone[first], abs=1e-5)
+    assert in_turn[first] == pytest.approx(alone[first], abs=1e-2)
     later = [row for row in range(len(clips)) if row not in first]
-    assert np.abs(in_turn[later] - alone[later]).max(axis=1).min() > 1e-5
+    assert np.abs(in_turn[later] - alone[later]).max(axis=1).min() > 5e-2
 
 
 def test_what_comes_later_changes_nothing_before(recognizer, clips):
     whole = scores(recognizer.recognize_batch(clips, SpeakerBaselines()))
-    assert scores(recognizer.recognize_batch(clips[:7], SpeakerBaselines())) == pytest.approx(whole[:7], abs=1e-5)
+    assert scores(recognizer.recognize_batch(clips[:7], SpeakerBaselines())) == pytest.approx(whole[:7], abs=1e-2)
 
 
 def test_a_history_that_was_kept_goes_on(recognizer, clips, tmp_path):
@@ -62,7 +63,7 @@ def test_a_history_that_was_kept_goes_on(recognizer, clips, tmp_path):
     recognizer.recognize_batch(clips[:6], known)
     save_baselines(tmp_path / "ann.safetensors", known)
     rest = recognizer.recognize_batch(clips[6:], load_baselines(tmp_path / "ann.safetensors"))
-    assert scores(rest) == pytest.approx(whole[6:], abs=1e-5)
+    assert scores(rest) == pytest.approx(whole[6:], abs=1e-2)
 
 
 def test_blocks_do_not_join_a_baseline_by_themselves(recognizer, clips):
@@ -74,7 +75,7 @@ def test_blocks_do_not_join_a_baseline_by_themselves(recognizer, clips):
     assert len(known) == 0
     known.add(clips[0].speaker, pooled_statistics(heard[0]))
     second = recognizer.recognize_blocks(heard[1:], clips[1:3], known)
-    assert np.abs(scores(second) - scores(first)[1:]).max() > 1e-5
+    assert np.abs(scores(second) - scores(first)[1:]).max() > 5e-2
 
 
 def test_a_timeline_follows_its_speakers(recognizer, tmp_path):
