@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.acted import progress
-from benchmarks.adapted import adapted_scores, predictions_of
+from benchmarks.adapted import Found, adapted_scores, predictions_of
 from benchmarks.record import (
     Figure,
     Options,
@@ -118,15 +118,15 @@ def read_corpora(data: Path) -> list[Utterance]:
     ]
 
 
-Found = dict[str, list[Predictions]]
+ByCorpus = dict[str, list[Found]]
 
 
-def _run_config(config: TrainConfig, name: str, options: Options, cache: FeatureCache) -> Found:
+def _run_config(config: TrainConfig, name: str, options: Options, cache: FeatureCache) -> ByCorpus:
     """Predictions of one configuration by test corpus, one per seed."""
     rows = label_rows(read_corpora(options.data), config.vocabulary)
     prepared = prepare_sides(rows, options.data, config, cache, progress, ("speech",))
     corpora = np.array([utterance.extra["corpus"] for utterance in rows.utterances])
-    found: Found = {}
+    found: ByCorpus = {}
     for corpus in CORPORA:
         train, test = (np.flatnonzero(corpora != corpus).tolist(), np.flatnonzero(corpora == corpus).tolist())
         for seed in progress(options.seeds, f"{name}, without {corpus}"):
@@ -145,23 +145,28 @@ def _scores(network: Any, prepared: Prepared, test: Sequence[int], name: str) ->
     return {"unadapted": softmax(alone), "adapted": after}
 
 
-def _figures(found: Found) -> list[Figure]:
+def _figures(found: ByCorpus) -> list[Figure]:
     """UAR of every system on every corpus, and the mean of the three."""
-    systems = list(next(iter(found.values()))[0].scores)
+    systems = list(next(iter(found.values()))[0])
     figures = []
     for system in systems:
         name = SYSTEMS[system]
-        each = [measure(found[corpus], system, name, f"UAR {corpus}", UAR) for corpus in CORPORA]
+        each = [measure(_of(found, corpus, system), "speech", name, f"UAR {corpus}", UAR) for corpus in CORPORA]
         figures += [*each, _mean_figure(each, found, system, name)]
     return figures
 
 
-def _mean_figure(each: Sequence[Figure], found: Found, system: str, name: str) -> Figure:
+def _of(found: ByCorpus, corpus: str, system: str) -> list[Predictions]:
+    """A system's predictions of a corpus, one per seed."""
+    return [one[system] for one in found[corpus]]
+
+
+def _mean_figure(each: Sequence[Figure], found: ByCorpus, system: str, name: str) -> Figure:
     """Mean over the corpora; its interval from independent draws of each corpus's speakers."""
     values = np.mean([figure.seeds for figure in each], axis=0)
     rng, draws = np.random.default_rng(0), []
     for corpus in CORPORA:
-        matrices = summed_confusions(found[corpus], system)
+        matrices = summed_confusions(_of(found, corpus, system), "speech")
         chosen = rng.integers(len(matrices), size=(2000, len(matrices)))
         draws.append([100 * float(UAR(matrices[rows].sum(0))) for rows in chosen])
     low, high = np.percentile(np.mean(draws, axis=0), [2.5, 97.5])
@@ -179,12 +184,12 @@ def _mean_figure(each: Sequence[Figure], found: Found, system: str, name: str) -
     )
 
 
-def _notes(found: dict[str, Found]) -> tuple[str, ...]:
+def _notes(found: dict[str, ByCorpus]) -> tuple[str, ...]:
     """What to mind: in emotiontts_ko the words of one script tell the emotion, and a correction may learn them."""
     said = []
     for part in found.values():
-        for system in part["emotiontts_ko"][0].scores:
-            plain = [_plain_script(one, system) for one in part["emotiontts_ko"]]
+        for system in part["emotiontts_ko"][0]:
+            plain = [_plain_script(one) for one in _of(part, "emotiontts_ko", system)]
             said.append(f"{system} {np.mean(plain):.1f}")
     return (
         "In emotiontts_ko each sentence of the emotional script belongs to one emotion, so a correction that is learnt "
@@ -195,9 +200,9 @@ def _notes(found: dict[str, Found]) -> tuple[str, ...]:
     )
 
 
-def _plain_script(predictions: Predictions, system: str) -> float:
+def _plain_script(predictions: Predictions) -> float:
     rows = np.array(["/em" in name for name in predictions.ids])
-    guesses = predictions.scores[system].argmax(1)[rows]
+    guesses = predictions.scores["speech"].argmax(1)[rows]
     matrix = metrics.count_confusions(predictions.targets[rows], guesses, len(predictions.emotions))
     return 100 * float(UAR(matrix))
 

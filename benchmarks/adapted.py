@@ -60,14 +60,21 @@ def _trained(network: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     return part.mean.numpy().reshape(shape), spread.numpy().reshape(shape)
 
 
-def predictions_of(rows: LabelledRows, chosen: Sequence[int], scores: dict[str, Any]) -> Predictions:
+Found = dict[str, Predictions]
+"""Predictions of the voice by system."""
+
+
+def predictions_of(rows: LabelledRows, chosen: Sequence[int], scores: dict[str, Any]) -> Found:
     """Scores of several systems on some utterances, clustered by speaker."""
     utterances = [rows.utterances[row] for row in chosen]
-    return Predictions(
-        ids=tuple(utterance.id for utterance in utterances),
-        targets=rows.targets[list(chosen)],
-        emotions=rows.emotions,
-        clusters=tuple(str(utterance.speaker) for utterance in utterances),
-        cluster_name="speaker",
-        scores=scores,
-    )
+    return {
+        system: Predictions(
+            ids=tuple(utterance.id for utterance in utterances),
+            targets=rows.targets[list(chosen)],
+            emotions=rows.emotions,
+            clusters=tuple(str(utterance.speaker) for utterance in utterances),
+            cluster_name="speaker",
+            scores={"speech": found},
+        )
+        for system, found in scores.items()
+    }

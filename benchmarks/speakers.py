@@ -9,12 +9,12 @@ import msgspec
 import torch
 
 from benchmarks.acted import prepare_corpus, progress
-from benchmarks.adapted import adapted_scores, predictions_of
+from benchmarks.adapted import Found, adapted_scores, predictions_of
 from benchmarks.record import Options, Quoted, Result, config_digest, measure, read_options, save_result
 from bimodal import metrics
 from bimodal.config import SpeechConfig, TrainConfig
 from bimodal.corpora.ravdess import FOLDS, prepare
-from bimodal.evaluation import Predictions, concatenate
+from bimodal.evaluation import concatenate
 from bimodal.features.cache import FeatureCache
 from bimodal.metrics import softmax
 from bimodal.splits import Fold, check_disjoint, named_folds
@@ -59,7 +59,7 @@ def run(options: Options) -> Result:
     with FeatureCache(options.cache) as cache:
         prepared = prepare_corpus(prepare(folder), folder, config, cache)
         found = [_run_seed(prepared, replace(config, seed=seed)) for seed in options.seeds]
-    figures = tuple(measure(found, system, system, "UA", UAR) for system in found[0].scores)
+    figures = tuple(measure([one[system] for one in found], "speech", system, "UA", UAR) for system in found[0])
     result = Result(
         name="speakers",
         title="RAVDESS with a speaker's earlier clips: voice, 8 emotions, unseen actors",
@@ -81,13 +81,14 @@ def run(options: Options) -> Result:
     return save_result(result, options, "; ".join(f"{one.system[:24]}: {one.mean:.2f}" for one in figures))
 
 
-def _run_seed(prepared: Prepared, config: TrainConfig) -> Predictions:
+def _run_seed(prepared: Prepared, config: TrainConfig) -> Found:
     speakers = [utterance.speaker for utterance in prepared.rows.utterances]
     folds = named_folds(speakers, FOLDS)
-    return concatenate(*(_run_fold(prepared, fold, config) for fold in progress(folds, f"folds, seed {config.seed}")))
+    parts = [_run_fold(prepared, fold, config) for fold in progress(folds, f"folds, seed {config.seed}")]
+    return {system: concatenate(*(part[system] for part in parts)) for system in parts[0]}
 
 
-def _run_fold(prepared: Prepared, fold: Fold, config: TrainConfig) -> Predictions:
+def _run_fold(prepared: Prepared, fold: Fold, config: TrainConfig) -> Found:
     speakers = [utterance.speaker for utterance in prepared.rows.utterances]
     train, test = ([speakers[row] for row in part] for part in (fold.train, fold.test))
     check_disjoint(train, test, f"speakers in train and test of fold {fold.name}")

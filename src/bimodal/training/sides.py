@@ -194,7 +194,7 @@ def baseline_side(
         components=config.components,
         strength=config.baseline_strength,
         emotions=emotions,
-        shape=_shape(config),
+        shape=head_shape(config),
     )
     named = [group or f"row {row}" for row, group in enumerate(heard)]
     inputs = (item for view, chosen in keys.items() for item in (view, *chosen))
