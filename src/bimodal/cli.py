@@ -323,9 +323,10 @@ def _recognize_whole(
 ) -> None:
     """One recording, or words alone, as one utterance."""
     from bimodal.records import Clip
+    from bimodal.showing import for_people, json_line
 
     result = recognizer.recognize_batch([Clip(audio=path, transcript=text, speaker=speaker)], known)[0]
-    typer.echo(_json_line(result, path) if form == "jsonl" else _for_people(result, path))
+    typer.echo(json_line(result, path) if form == "jsonl" else for_people(result, path))
 
 
 def _follow(
@@ -357,25 +358,6 @@ def _follow(
     summary = summarise(seen)
     shares = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in summary.shares.items() if share)
     typer.echo(f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {shares or 'nothing judged'}")
-
-
-def _json_line(result: Any, path: Path | None) -> str:
-    import msgspec
-
-    return msgspec.json.encode({"path": None if path is None else str(path), **result.to_dict()}).decode()
-
-
-def _for_people(result: Any, path: Path | None) -> str:
-    """One result as lines: what, how sure, and what each side said."""
-    lines = [f"{path or 'words alone'}: {result.emotion or f'no answer ({result.reason})'}"]
-    columns = {"all": result.scores, "voice": result.speech_scores, "words": result.text_scores}
-    known = {name: scores for name, scores in columns.items() if scores is not None}
-    lines.append(" " * 14 + "".join(f"{name:>8}" for name in known))
-    for emotion in sorted(result.scores, key=lambda name: -result.scores[name]):
-        lines.append(f"  {emotion:<12}" + "".join(f"{scores[emotion]:8.2f}" for scores in known.values()))
-    if result.gate is not None:
-        lines.append(f"  the voice counted {100 * result.gate:.0f} %, the words {100 - 100 * result.gate:.0f} %")
-    return "\n".join(lines)
 
 
 @app.command()
