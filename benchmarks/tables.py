@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.record import Figure, Result, read_result
 
-ORDER = ("ravdess", "emodb", "meld")
+ORDER = ("ravdess", "ravdess_tuned", "speakers", "emodb", "across", "meld", "meld_tuned", "emotiontts", "regimes")
 STUDY = "study"  # has a page of its own
 PREFACE = """\
 # Results
@@ -18,7 +18,8 @@ test set, those of the research that led here too, so that you can judge how oft
 another release of torch moves a figure by some tenths.
 
 The corpora are yours to fetch; their licences are named, none is part of this repository. The benchmarks read
-`--data FOLDER/ravdess`, `/emodb`, `/meld` as the publishers pack them (MELD with the prosodic columns `pros_*`).
+`--data FOLDER/ravdess`, `/emodb`, `/emotiontts_ko`, `/meld` as the publishers pack them (MELD with
+the prosodic columns `pros_*`, emotiontts_ko with a manifest).
 """
 
 

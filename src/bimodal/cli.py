@@ -238,6 +238,25 @@ def evaluate(
 
 
 @app.command()
+def adapt(
+    model: ModelFolder,
+    manifest: ManifestFile,
+    out: Annotated[Path, typer.Argument(help="New model folder.")],
+    by: Annotated[
+        Literal["corpus", "speaker"],
+        typer.Option(help="Adapt to all recordings together, or to each named speaker by their own."),
+    ] = "corpus",
+    threads: Threads = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Adapt a model to recordings of one's own, without labels; figures of the adapted one must be measured anew."""
+    from bimodal.adapting import adapt_model
+
+    adapt_model(model, manifest, out, by=by, threads=threads, progress=lambda items, label: _bar(items, label, quiet))
+    _say(f"adapted model in {out}; its card says to what. Next: bimodal recognize {out} RECORDING")
+
+
+@app.command()
 def recognize(
     model: ModelFolder,
     paths: Annotated[list[Path] | None, typer.Argument(help="Recordings; none with --text alone.")] = None,
@@ -250,6 +269,11 @@ def recognize(
         Literal["table", "jsonl", "csv", "vtt", "srt", "textgrid", "rttm", "emotionml"],
         typer.Option("--format", help="Table for people, or JSON Lines; the others go with --timeline."),
     ] = "table",
+    baselines: Annotated[
+        Path | None,
+        typer.Option(help="File with what speakers have sounded like so far; read if there, written afterwards."),
+    ] = None,
+    speaker: Annotated[str | None, typer.Option(help="Who speaks in the recordings; names a baseline.")] = None,
     threads: Threads = 0,
 ) -> None:
     """Recognise the emotion expressed in recordings, in words, or in both."""
@@ -261,37 +285,65 @@ def recognize(
         raise typer.BadParameter(f"--format {form} goes with --timeline")
     if timeline and not paths:
         raise typer.BadParameter("--timeline needs a recording")
+    if baselines is not None and speaker is None and channels == "mix":
+        raise typer.BadParameter("--baselines needs --speaker, or --channels speakers")
     recognizer = Recognizer(model, threads=threads)
     _say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
+    known = _known_speakers(baselines)
     failed = False
     wanted: list[Path | None] = [*paths] if paths else [None]
     for path in wanted:
         try:
             if timeline and path is not None:
-                _follow(recognizer, path, channels, form)
+                _follow(recognizer, path, channels, form, speaker, known)
             else:
-                _recognize_whole(recognizer, path, text, form)
+                _recognize_whole(recognizer, path, text, form, speaker, known)
         except BimodalError as error:
             _say(f"bimodal: {error}")
             failed = True
+    if baselines is not None and not failed:
+        from bimodal.features.baseline import save_baselines
+
+        save_baselines(baselines, known)
     if failed:
         sys.exit(1)
 
 
-def _recognize_whole(recognizer: Any, path: Path | None, text: str | None, form: str) -> None:
+def _known_speakers(file: Path | None) -> Any:
+    """Baselines of speakers to begin with; None where none are wanted."""
+    from bimodal.features.baseline import SpeakerBaselines, load_baselines
+
+    if file is None:
+        return None
+    return load_baselines(file) if file.exists() else SpeakerBaselines()
+
+
+def _recognize_whole(
+    recognizer: Any, path: Path | None, text: str | None, form: str, speaker: str | None, known: Any
+) -> None:
     """One recording, or words alone, as one utterance."""
     from bimodal.records import Clip
+    from bimodal.showing import for_people, json_line
 
-    result = recognizer.recognize_batch([Clip(audio=path, transcript=text)])[0]
-    typer.echo(_json_line(result, path) if form == "jsonl" else _for_people(result, path))
+    result = recognizer.recognize_batch([Clip(audio=path, transcript=text, speaker=speaker)], known)[0]
+    typer.echo(json_line(result, path) if form == "jsonl" else for_people(result, path))
 
 
-def _follow(recognizer: Any, path: Path, channels: Literal["mix", "speakers"], form: str) -> None:
+def _follow(
+    recognizer: Any,
+    path: Path,
+    channels: Literal["mix", "speakers"],
+    form: str,
+    speaker: str | None,
+    known: Any,
+) -> None:
     """A long recording as a timeline; results are written as they come."""
     from bimodal.formats import write_recognitions
     from bimodal.timeline import TimelineConfig, recognize_long, summarise
 
-    results = recognize_long(recognizer, path, config=TimelineConfig(channels=channels))
+    names = () if speaker is None else (speaker,)
+    config = TimelineConfig(channels=channels)
+    results = recognize_long(recognizer, path, speakers=names, config=config, baselines=known)
     if form != "table":
         write_recognitions(results, sys.stdout, form, recording=path.name)
         return
@@ -306,25 +358,6 @@ def _follow(recognizer: Any, path: Path, channels: Literal["mix", "speakers"], f
     summary = summarise(seen)
     shares = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in summary.shares.items() if share)
     typer.echo(f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {shares or 'nothing judged'}")
-
-
-def _json_line(result: Any, path: Path | None) -> str:
-    import msgspec
-
-    return msgspec.json.encode({"path": None if path is None else str(path), **result.to_dict()}).decode()
-
-
-def _for_people(result: Any, path: Path | None) -> str:
-    """One result as lines: what, how sure, and what each side said."""
-    lines = [f"{path or 'words alone'}: {result.emotion or f'no answer ({result.reason})'}"]
-    columns = {"all": result.scores, "voice": result.speech_scores, "words": result.text_scores}
-    known = {name: scores for name, scores in columns.items() if scores is not None}
-    lines.append(" " * 14 + "".join(f"{name:>8}" for name in known))
-    for emotion in sorted(result.scores, key=lambda name: -result.scores[name]):
-        lines.append(f"  {emotion:<12}" + "".join(f"{scores[emotion]:8.2f}" for scores in known.values()))
-    if result.gate is not None:
-        lines.append(f"  the voice counted {100 * result.gate:.0f} %, the words {100 - 100 * result.gate:.0f} %")
-    return "\n".join(lines)
 
 
 @app.command()

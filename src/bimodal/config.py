@@ -94,6 +94,10 @@ class SpeechConfig(StageConfig):
         views: Augmented views of the recordings that are trained on too, such as speed0.9; cached, see `render_view`.
         view_share: Share of the training utterances that stand as one of their views in an epoch.
         columns: Numeric manifest columns (glob patterns) that stand for speech; empty for audio.
+        baseline: How many earlier clips of the same speaker a network is trained to stand on, such as [0, 1, 3, 10,
+            1000] (as many as there are); empty for networks that hear each clip by itself.
+        baseline_by: Manifest column that says whose clips they are: `speaker`, or any other, such as `corpus`.
+        baseline_strength: How many times more earlier clips it takes than a normal model says.
     """
 
     batch_size: Count = 64
@@ -107,6 +111,9 @@ class SpeechConfig(StageConfig):
     views: tuple[str, ...] = ()
     view_share: Share = 0.67
     columns: tuple[str, ...] = ()
+    baseline: tuple[Natural, ...] = ()
+    baseline_by: str = "speaker"
+    baseline_strength: Positive = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

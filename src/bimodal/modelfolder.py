@@ -16,6 +16,8 @@ REPORT: Final = "report.json"
 CARD: Final = "README.md"
 WEIGHTS: Final = "weights.safetensors"
 LABELS: Final = "emotions.toml"
+ADAPTATION: Final = "adaptation.safetensors"
+SPEAKERS: Final = "speakers.safetensors"
 GRAPHS: Final = {"speech": "speech.onnx", "text": "text.onnx", "fusion": "fusion.onnx"}
 PAIRING: Final = "pairing"  # column of a manifest that tells how speech and words of a row came together
 GIVEN: Final = "given"
@@ -39,6 +41,7 @@ class SideConfig:
         backbone_digest: Its digest; another backbone is refused.
         columns: Numeric manifest columns that stand for speech, in order; empty for audio.
         collapse: True where the network was trained on whole segments as one block.
+        baseline: True where the network stands on a speaker's earlier clips.
         temperature: Divides the logits of this side alone, fitted on held-out speakers.
         embedding_width: Width E.
     """
@@ -47,6 +50,7 @@ class SideConfig:
     backbone_digest: str = ""
     columns: tuple[str, ...] = ()
     collapse: bool = False
+    baseline: bool = False
     temperature: float = 1.0
     embedding_width: int = 0
 
@@ -67,6 +71,7 @@ class ModelConfig:
         pairing: What the fusion stage learnt from: pairs as `given`, or `label_matched`, which are no evidence.
         licence: Of the weights, which carry that of the data they saw.
         trained_on: What the data were.
+        adapted_to: What unlabelled recordings the speech side was adapted to; empty where it was not.
         files: SHA-256 of each file of the folder but this one.
         version: Semantic version of the model.
         schema: Version of this layout.
@@ -82,6 +87,7 @@ class ModelConfig:
     pairing: str = GIVEN
     licence: str = "unknown: set it to that of the training data"
     trained_on: str = ""
+    adapted_to: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     version: str = "0.1.0"
     schema: int = SCHEMA

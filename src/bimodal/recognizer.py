@@ -12,9 +12,12 @@ import numpy.typing as npt
 from bimodal.audio import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
 from bimodal.data import pad_blocks
 from bimodal.errors import BimodalError, ModelFolderError
+from bimodal.features.adaptation import Adaptation, load_adaptation
 from bimodal.features.backbone import SpeechBackbone, SpeechBlocks, TextBackbone, collapse_blocks, load_backbone
+from bimodal.features.baseline import SpeakerBaselines, load_baselines, pooled_statistics
+from bimodal.hearing import check_takes_baselines, hear_in_turn, judge_statistics
 from bimodal.metrics import softmax
-from bimodal.modelfolder import GRAPHS, ModelConfig, SideConfig, load_model_config
+from bimodal.modelfolder import ADAPTATION, GRAPHS, SPEAKERS, ModelConfig, SideConfig, load_model_config
 from bimodal.records import Clip, Recognition
 from bimodal.runtime import Device, make_session
 from bimodal.text import normalise_transcript
@@ -80,6 +83,15 @@ class Recognizer:
         """The emotions that the model knows, in the order of its scores."""
         return self.config.emotions
 
+    @property
+    def speech_layers(self) -> tuple[int, ...]:
+        """Layers of the speech backbone that the model hears.
+
+        Raises:
+            ModelFolderError: The model hears no speech.
+        """
+        return self._speech_backbone.description.layers
+
     def recognize(
         self,
         audio: str | Path | npt.ArrayLike | None = None,
@@ -100,8 +112,14 @@ class Recognizer:
         """
         return self.recognize_batch([Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)])[0]
 
-    def recognize_batch(self, clips: Sequence[Clip]) -> list[Recognition]:
+    def recognize_batch(self, clips: Sequence[Clip], baselines: SpeakerBaselines | None = None) -> list[Recognition]:
         """Recognise several clips; each result equals that of a single call.
+
+        Args:
+            clips: In the order in which they were said.
+            baselines: What their speakers have sounded like so far; a clip with a speaker is judged by it and joins
+                it afterwards, so that batches of any size give the same. None hears each clip by itself, or by what
+                the model was adapted to.
 
         Raises:
             AudioError: As in `recognize`.
@@ -110,7 +128,7 @@ class Recognizer:
         if not clips:
             return []
         signals = [self._signal(clip) for clip in clips]
-        findings = self._find(clips, [self._encode(signal) for signal in signals])
+        findings = self._find(clips, [self._encode(signal) for signal in signals], baselines)
         durations = [None if signal is None else len(signal) / SAMPLING_RATE for signal in signals]
         return [self._result(row, clip, durations[row], findings) for row, clip in enumerate(clips)]
 
@@ -133,19 +151,26 @@ class Recognizer:
             raise BimodalError(f"the model '{self.config.name}' does not hear speech; choose one trained on recordings")
         return self._encode(signal)
 
-    def recognize_blocks(self, blocks: Sequence[SpeechBlocks | None], clips: Sequence[Clip]) -> list[Recognition]:
+    def recognize_blocks(
+        self,
+        blocks: Sequence[SpeechBlocks | None],
+        clips: Sequence[Clip],
+        baselines: SpeakerBaselines | None = None,
+    ) -> list[Recognition]:
         """Recognise stretches that `encode` has heard, or any slices of them.
 
         Args:
             blocks: One for each clip; None where no speech is to be judged.
             clips: Words, speaker, start and end of each; their audio and columns are not looked at.
+            baselines: As in `recognize_batch`, but nothing joins them: slices of a segment may overlap. Add the whole
+                segment with `baselines.add(speaker, pooled_statistics(heard))` when all of it is judged.
 
         Raises:
             BimodalError: As in `recognize`.
         """
         if not clips:
             return []
-        findings = self._find(clips, blocks)
+        findings = self._find(clips, blocks, baselines, grow=False)
         return [
             self._result(row, clip, 0.0 if clip.end is None else clip.end - (clip.start or 0.0), findings)
             for row, clip in enumerate(clips)
@@ -168,8 +193,14 @@ class Recognizer:
             return None
         return self._speech_backbone.extract(signal)
 
-    def _find(self, clips: Sequence[Clip], blocks: Sequence[SpeechBlocks | None]) -> Findings:
-        speech, text = self._find_speech(clips, blocks), self._find_text(clips)
+    def _find(
+        self,
+        clips: Sequence[Clip],
+        blocks: Sequence[SpeechBlocks | None],
+        baselines: SpeakerBaselines | None = None,
+        grow: bool = True,
+    ) -> Findings:
+        speech, text = self._find_speech(clips, blocks, baselines, grow), self._find_text(clips)
         if speech is None or text is None or not self.config.fusion_temperatures:
             return _one_sided(speech, text)
         present = np.stack([~np.isnan(side[1]).any(axis=1) for side in (speech, text)], axis=1)
@@ -181,7 +212,11 @@ class Recognizer:
         return replace(_one_sided(speech, text), fused=fused, fused_logits=logits, gate=gate)
 
     def _find_speech(
-        self, clips: Sequence[Clip], blocks: Sequence[SpeechBlocks | None]
+        self,
+        clips: Sequence[Clip],
+        blocks: Sequence[SpeechBlocks | None],
+        baselines: SpeakerBaselines | None,
+        grow: bool,
     ) -> tuple[Floats, Floats] | None:
         side = self.config.speech
         if side is None:
@@ -192,9 +227,31 @@ class Recognizer:
             return self._run_side(self._speech, {"columns": values}, rows, len(clips), side)
         rows = [row for row, item in enumerate(blocks) if item is not None]
         heard = [item for item in blocks if item is not None]
+        if baselines is not None:
+            check_takes_baselines(self.config.name, side.baseline, self._adaptation)
+        if side.baseline or self._adaptation is not None:
+            speakers = [clips[row].speaker for row in rows]
+            return self._spread(self._judge(heard, speakers, baselines, grow) if rows else None, rows, len(clips), side)
         if side.collapse:
             heard = [collapse_blocks(item) for item in heard]
         return self._run_side(self._speech, pad_blocks(heard) if rows else {}, rows, len(clips), side)
+
+    def _judge(
+        self,
+        heard: Sequence[SpeechBlocks],
+        speakers: Sequence[str | None],
+        baselines: SpeakerBaselines | None,
+        grow: bool,
+    ) -> tuple[Floats, Floats]:
+        """Embeddings and logits of segments, by what is known of their speakers."""
+        statistics = [pooled_statistics(item) for item in heard]
+        known = self._speakers if baselines is None else baselines
+        if grow and baselines is not None:
+            own = hear_in_turn(known, speakers, statistics)
+        else:
+            own = [known.of(speaker, statistics[0].shape) for speaker in speakers]
+        takes = self.config.speech is not None and self.config.speech.baseline
+        return judge_statistics(self._speech, takes, np.stack(statistics), own, self._adaptation)
 
     def _find_text(self, clips: Sequence[Clip]) -> tuple[Floats, Floats] | None:
         side = self.config.text
@@ -209,10 +266,14 @@ class Recognizer:
         self, session: Any, inputs: dict[str, Any], rows: Sequence[int], count: int, side: SideConfig
     ) -> tuple[Floats, Floats]:
         """Embeddings (count, E) and logits (count, C), NaN where absent."""
+        return self._spread(session.run(None, inputs) if rows else None, rows, count, side)
+
+    def _spread(self, found: Any, rows: Sequence[int], count: int, side: SideConfig) -> tuple[Floats, Floats]:
+        """What was found in some rows as embeddings (count, E) and logits (count, C), NaN elsewhere."""
         embedding = np.full((count, side.embedding_width), np.nan, np.float32)
         logits = np.full((count, len(self.emotions)), np.nan, np.float32)
-        if rows:
-            embedding[list(rows)], logits[list(rows)] = session.run(None, inputs)
+        if found is not None:
+            embedding[list(rows)], logits[list(rows)] = found
         return embedding, logits
 
     def _result(self, row: int, clip: Clip, duration: float | None, findings: Findings) -> Recognition:
@@ -296,6 +357,16 @@ class Recognizer:
                 f"({side.backbone_digest[:12]}, installed is {backbone.description.digest[:12]}); install that version"
             )
         return backbone
+
+    @cached_property
+    def _adaptation(self) -> Adaptation | None:
+        """What the model was adapted to."""
+        return load_adaptation(self.folder / ADAPTATION) if ADAPTATION in self.config.files else None
+
+    @cached_property
+    def _speakers(self) -> SpeakerBaselines:
+        """Speakers that the model was adapted to; read only."""
+        return load_baselines(self.folder / SPEAKERS) if SPEAKERS in self.config.files else SpeakerBaselines()
 
     @cached_property
     def _speech(self) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from bimodal.audio import read_header
 from bimodal.errors import ConfigError
 from bimodal.features.backbone import SpeechBlocks
+from bimodal.features.baseline import SpeakerBaselines, pooled_statistics
 from bimodal.recognizer import Recognizer
 from bimodal.records import Clip, Recognition
 from bimodal.segments import Segment, SegmentConfig, load_detector, segment_audio
@@ -100,6 +101,7 @@ def recognize_long(
     words: Sequence[TimedWords] = (),
     speakers: Sequence[str] = (),
     config: TimelineConfig | None = None,
+    baselines: SpeakerBaselines | None = None,
 ) -> Iterator[Recognition]:
     """Recognise the emotions expressed in a recording of any length, as they come.
 
@@ -110,6 +112,8 @@ def recognize_long(
         speakers: Names of the speakers, one a channel; with `channels="mix"` at most one. Channels are called
             `channel 1`, `channel 2`, ... where no names are given.
         config: How to judge.
+        baselines: What the speakers, by their names here, have sounded like so far; a segment is judged by it and
+            joins it afterwards. With `channels="mix"` only a named speaker has one.
 
     Yields:
         Results in order of their beginning; those of one speaker do not overlap. A recording, or a channel, in which
@@ -127,7 +131,7 @@ def recognize_long(
         heard = channel if config.channels == "speakers" else None
         segments = segment_audio(path, config.segments, channel=heard, detector=detector)
         said = _WordsByTime([item for item in words if name is None or item.speaker in (None, name)])
-        results = _recognize_segments(recognizer, segments, said, name, config)
+        results = _recognize_segments(recognizer, segments, said, name, config, baselines)
         timelines.append(_or_abstained(results, recognizer, header.duration, name))
     return heapq.merge(*timelines, key=lambda result: result.start or 0.0)
 
@@ -213,19 +217,27 @@ def _recognize_segments(
     words: _WordsByTime,
     speaker: str | None,
     config: TimelineConfig,
+    baselines: SpeakerBaselines | None,
 ) -> Iterator[Recognition]:
     smooth = _smoother(config.smoothing)
     for segment in segments:
-        blocks, clips = _windows(recognizer, segment, words, speaker, config)
-        yield from (smooth(result) for result in recognizer.recognize_blocks(blocks, clips))
+        heard = recognizer.encode(segment.signal)
+        blocks, clips = _windows(heard, segment, words, speaker, config)
+        results = recognizer.recognize_blocks(blocks, clips, baselines)
+        if baselines is not None and heard is not None:
+            baselines.add(speaker, pooled_statistics(heard))
+        yield from map(smooth, results)
 
 
 def _windows(
-    recognizer: Recognizer, segment: Segment, words: _WordsByTime, speaker: str | None, config: TimelineConfig
+    heard: SpeechBlocks | None,
+    segment: Segment,
+    words: _WordsByTime,
+    speaker: str | None,
+    config: TimelineConfig,
 ) -> tuple[list[SpeechBlocks | None], list[Clip]]:
     """Speech and words of each stretch of a segment; stretches divide it evenly at the borders of blocks."""
     clip = partial(Clip, speaker=speaker)
-    heard = recognizer.encode(segment.signal)
     if heard is None:
         said = words.between(segment.start, segment.end)
         return [None], [clip(transcript=said, start=segment.start, end=segment.end)]

@@ -6,7 +6,7 @@ import torch
 
 from bimodal.data import pad_blocks
 from bimodal.features.backbone import SpeechBlocks, collapse_blocks, pool_blocks
-from bimodal.models.layers import EmotionHead, HeadShape, Project, Standardise
+from bimodal.models.layers import EmotionHead, HeadShape, Project, Standardise, StandardiseBySpeaker
 from bimodal.models.speech import AttentiveStatistics, ColumnsNetwork, SpeechNetwork
 
 LAYERS, WIDTH, EMOTIONS = 2, 6, 4
@@ -151,3 +151,39 @@ def test_missing_columns_are_told_apart_from_average_ones():
     assert torch.isfinite(logits).all()
     assert embedding.norm(dim=1) == pytest.approx(torch.ones(2), abs=1e-5)
     assert not torch.allclose(logits[0], logits[1])
+
+
+def speakers_of(count: int, clips: int) -> tuple[torch.Tensor, list[int]]:
+    """Values of speakers who differ three times as much as their clips do."""
+    rng = np.random.default_rng(5)
+    centres = 4 + 3 * rng.normal(size=(count, 1, 6))
+    values = centres + rng.normal(size=(count, clips, 6))
+    return torch.from_numpy(values.reshape(-1, 6).astype(np.float32)), [row // clips for row in range(count * clips)]
+
+
+def test_without_earlier_clips_the_training_set_stands_in_and_what_is_told_of_them_is_not_looked_at():
+    values, names = speakers_of(40, 10)
+    part = StandardiseBySpeaker(6, 1.0)
+    part.fit(values, names)
+    nothing = torch.zeros(len(values))
+    found = part(values, nothing, torch.full_like(values, 77.0), torch.full_like(values, 77.0))
+    assert found.mean(0) == pytest.approx(np.zeros(6), abs=0.05)
+    assert found.std(0) == pytest.approx(np.ones(6), abs=0.1)
+
+
+def test_the_more_clips_were_heard_the_more_the_speaker_counts():
+    values, names = speakers_of(40, 10)
+    part = StandardiseBySpeaker(6, 1.0)
+    part.fit(values, names)
+    own = values[:10].mean(0, keepdim=True)
+    told = [part(own, torch.tensor([n]), own, torch.ones(1, 6)) for n in (0.0, 1.0, 10.0, 1000.0)]
+    sizes = [float(one.abs().mean()) for one in told]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 0.5 and sizes[1] < 0.3 * sizes[0] and sizes[3] < 1e-2
+
+
+def test_one_training_speaker_alone_is_no_error():
+    values, _ = speakers_of(1, 10)
+    part = StandardiseBySpeaker(6, 1.0)
+    part.fit(values, [0] * 10)
+    assert torch.isfinite(part(values, torch.ones(10), values, torch.zeros_like(values))).all()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bimodal.models.layers import EmotionHead, HeadShape, Project, Standardise
+from bimodal.models.layers import EmotionHead, HeadShape, Project, Standardise, StandardiseBySpeaker
 
 
 class AttentiveStatistics(nn.Module):
@@ -111,6 +111,59 @@ def pool_frames(states: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     mean = (share * states).sum(2)
     variance = (share * (states - mean[:, :, None]) ** 2).sum(2)
     return mean, (variance + 1e-8).sqrt()
+
+
+class BaselineNetwork(nn.Module):
+    """Plain statistics, standardised by the speaker's baseline; components, embedding, classifier.
+
+    Args:
+        layers: Layers L that the backbone exposes.
+        width: Their width D.
+        emotions: C.
+        components: As in `Project`.
+        strength: As in `StandardiseBySpeaker`.
+        shape: Of the head.
+    """
+
+    def __init__(
+        self, *, layers: int, width: int, emotions: int, components: int, strength: float, shape: HeadShape
+    ) -> None:
+        super().__init__()
+        self.pool = AttentiveStatistics(layers, width, 0)
+        self.standardise = StandardiseBySpeaker(2 * layers * width, strength)
+        self.project = Project(2 * layers * width, components)
+        self.head = EmotionHead(self.project.width, emotions, shape)
+
+    def standard(
+        self, mean: Tensor, std: Tensor, count: Tensor, heard: Tensor, own_mean: Tensor, own_std: Tensor
+    ) -> Tensor:
+        """Standardised statistics (B, 2 L D) of what `forward` takes."""
+        pooled = self.pool(mean, std, count).flatten(1)
+        standard: Tensor = self.standardise(pooled, heard, own_mean.flatten(1), own_std.flatten(1))
+        return standard
+
+    def features(
+        self, mean: Tensor, std: Tensor, count: Tensor, heard: Tensor, own_mean: Tensor, own_std: Tensor
+    ) -> Tensor:
+        """What the head sees, (B, P)."""
+        projected: Tensor = self.project(self.standard(mean, std, count, heard, own_mean, own_std))
+        return projected
+
+    def forward(
+        self, mean: Tensor, std: Tensor, count: Tensor, heard: Tensor, own_mean: Tensor, own_std: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Embedding and logits, as `EmotionHead`.
+
+        Args:
+            mean: Of blocks, (B, S, L, D).
+            std: Of blocks, (B, S, L, D).
+            count: Frames of each block, (B, S), 0 = padding.
+            heard: Clips that the speaker's baseline stands on, (B,); with 0 the next two are not looked at.
+            own_mean: Mean of their pooled statistics, (B, 2, L, D).
+            own_std: Their deviation, (B, 2, L, D).
+        """
+        embedding, logits = self.head(self.features(mean, std, count, heard, own_mean, own_std))
+        return embedding, logits
 
 
 class ColumnsNetwork(nn.Module):

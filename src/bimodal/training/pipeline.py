@@ -24,10 +24,11 @@ from bimodal.metrics import fit_temperature
 from bimodal.modelfolder import GIVEN, LABEL_MATCHED, PAIRING, SideConfig
 from bimodal.records import Utterance
 from bimodal.splits import Fold, comparable_text
+from bimodal.training.baselines import group_by_column
 from bimodal.training.loop import predict
 from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
 from bimodal.training.rows import LabelledRows, Parts
-from bimodal.training.sides import Side, audio_side, columns_side, text_side
+from bimodal.training.sides import Side, audio_side, baseline_side, columns_side, text_side
 from bimodal.training.stages import (
     Evidence,
     Where,
@@ -111,6 +112,8 @@ def _prepare_columns(prepared: Prepared, config: TrainConfig) -> None:
 def _prepare_audio(prepared: Prepared, config: TrainConfig, cache: FeatureCache, progress: Progress) -> None:
     for view in config.speech.views:
         check_view(view)
+    if config.speech.baseline and config.speech.attention_width:
+        raise TrainingError("speech.baseline goes with plain statistics: set speech.attention_width=0")
     backbone = load_backbone(config.speech_backbone, threads=config.threads, verify=True)
     if not isinstance(backbone, SpeechBackbone):
         raise TrainingError(f"speech_backbone '{config.speech_backbone}' is a text backbone")
@@ -124,11 +127,18 @@ def _prepare_audio(prepared: Prepared, config: TrainConfig, cache: FeatureCache,
         for row, key in zip(heard, cache_speech(listed, prepared.folder, backbone, cache, view), strict=True):
             keys[view][row] = key
     description = backbone.description
-    emotions = len(prepared.rows.emotions)
-    side = audio_side(keys, cache, prepared.rows.targets, description, config.speech, emotions)
+    targets, emotions = prepared.rows.targets, len(prepared.rows.emotions)
+    if config.speech.baseline:
+        groups = group_by_column(utterances, config.speech.baseline_by)
+        side = baseline_side(keys, cache, targets, description, config.speech, emotions, groups)
+    else:
+        side = audio_side(keys, cache, targets, description, config.speech, emotions)
     prepared.sides["speech"] = side
     prepared.configs["speech"] = SideConfig(
-        backbone=config.speech_backbone, backbone_digest=description.digest, collapse=config.speech.attention_width == 0
+        backbone=config.speech_backbone,
+        backbone_digest=description.digest,
+        collapse=config.speech.attention_width == 0,
+        baseline=bool(config.speech.baseline),
     )
 
 

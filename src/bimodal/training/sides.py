@@ -17,8 +17,9 @@ from bimodal.features.backbone import BackboneDescription, SpeechBlocks, collaps
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import read_blocks, read_pooled
 from bimodal.models.layers import HeadShape
-from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
+from bimodal.models.speech import BaselineNetwork, ColumnsNetwork, SpeechNetwork
 from bimodal.models.text import TextNetwork
+from bimodal.training.baselines import Groups, draw_earlier, order_earlier, with_baselines
 from bimodal.training.loop import rate_of
 
 Modality = Literal["speech", "text"]
@@ -155,6 +156,68 @@ def audio_side(
         identity=cache_key(backbone.digest, *(item for view, chosen in keys.items() for item in (view, *chosen))),
         emotions=emotions,
     )
+
+
+def baseline_side(
+    keys: Mapping[str, Keys],
+    cache: FeatureCache,
+    targets: npt.NDArray[Any],
+    backbone: BackboneDescription,
+    config: SpeechConfig,
+    emotions: int,
+    groups: Groups,
+) -> Side:
+    """The speech side of networks that stand on a speaker's earlier clips; otherwise as `audio_side`.
+
+    Training sees every view with every amount of earlier clips of the same view; dev and evidence see what came
+    before in a random order.
+
+    Args:
+        keys: As in `audio_side`.
+        cache: As in `audio_side`.
+        targets: As in `audio_side`.
+        backbone: As in `audio_side`.
+        config: Of the speech stage.
+        emotions: C.
+        groups: Whose clip each row is.
+    """
+    heard = [group if key else None for group, key in zip(groups, keys["plain"], strict=True)]
+    plain = [_whole_examples(chosen, cache, backbone, targets) for chosen in keys.values()]
+    views = [with_baselines(plain[0], order_earlier(heard, seed=0))]
+    for number, examples in enumerate(plain):
+        drawn = [draw_earlier(heard, amount, 1 + number) for amount in config.baseline]
+        views += [with_baselines(examples, rows) for rows in drawn]
+    build = partial(
+        BaselineNetwork,
+        layers=len(backbone.layers),
+        width=backbone.width,
+        components=config.components,
+        strength=config.baseline_strength,
+        emotions=emotions,
+        shape=head_shape(config),
+    )
+    named = [group or f"row {row}" for row, group in enumerate(heard)]
+    inputs = (item for view, chosen in keys.items() for item in (view, *chosen))
+    return Side(
+        modality="speech",
+        examples=views[0],
+        augmented=views[0],
+        view_share=config.view_share,
+        present=np.array([key is not None for key in keys["plain"]]),
+        build=build,
+        fit_front=_remembered(build, partial(_fit_baseline, plain[0], views, named), views),
+        identity=cache_key(backbone.digest, *inputs, "baselines", *groups),
+        emotions=emotions,
+    )
+
+
+def _fit_baseline(
+    plain: Examples, views: Sequence[Examples], groups: Sequence[str], network: Any, rows: Sequence[int]
+) -> None:
+    """Fit what precedes the head: statistics of speakers to the plain utterances, components to all views."""
+    network.standardise.fit(_statistics(plain, network, rows)[1], [groups[row] for row in rows])
+    standard = [network.standard(**batch) for examples in views for batch in _batches(examples, rows)]
+    network.project.fit(torch.cat(standard))
 
 
 def _remembered(

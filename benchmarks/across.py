@@ -1,0 +1,211 @@
+"""Leave one corpus out: trained on two of RAVDESS, EmoDB, emotiontts_ko, tested on the third; unadapted and adapted."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+
+from benchmarks.acted import progress
+from benchmarks.adapted import Found, adapted_scores, predictions_of
+from benchmarks.record import (
+    Figure,
+    Options,
+    Result,
+    config_digest,
+    measure,
+    read_options,
+    save_result,
+    summed_confusions,
+)
+from bimodal import metrics
+from bimodal.config import SpeechConfig, TrainConfig
+from bimodal.corpora import emodb, ravdess
+from bimodal.evaluation import Predictions
+from bimodal.features.cache import FeatureCache
+from bimodal.manifest import read_manifest
+from bimodal.metrics import softmax
+from bimodal.records import Utterance
+from bimodal.training.loop import predict
+from bimodal.training.pipeline import Prepared, prepare_sides
+from bimodal.training.rows import label_rows
+from bimodal.training.stages import Where, train_side
+
+UAR = metrics.unweighted_average_recall
+CORPORA = ("ravdess", "emodb", "emotiontts_ko")
+PLAIN = TrainConfig(vocabulary="acted4", dev_share=0.0, speech=SpeechConfig(views=("speed0.9", "speed1.1")))
+BY_CORPUS = replace(PLAIN, speech=replace(PLAIN.speech, baseline=(1000,), baseline_by="corpus", view_share=0.8))
+BY_SPEAKER = replace(PLAIN, speech=replace(PLAIN.speech, baseline=(1000,), view_share=0.8))
+SYSTEMS = {
+    "unadapted": "unadapted",
+    "adapted": "the same network, `bimodal adapt` to the test corpus's unlabelled clips",
+    "corpus": "trained with every corpus on its own baseline; the test corpus's baseline alone",
+    "corpus adapted": "the same, `bimodal adapt`",
+    "speaker": "trained with every speaker on their own baseline; the test speakers' baselines alone",
+    "speaker adapted": "the same, `bimodal adapt --by speaker`",
+}
+TRIED = (
+    "Decided by training on one corpus and testing on another (six ordered pairs, mean UAR), with closed-form ridge "
+    "regression on the same statistics. A correction learnt from 30, 50, 80 % of the answers an emotion gave 61.2, "
+    "63.5, 64.8 with each corpus on its own statistics (without: 58.3, logistic regression), and 72.2, 74.7, 75.8 with "
+    "each speaker on theirs (without: 63.1). All three corpora stand in these pairs, so the choice is not independent "
+    "of the reported splits, which were printed beside the pairs (docs/ledger.csv).",
+    "Not built, as blocks hold neither percentiles nor silence: the 10th, 50th and 90th percentile over time in place "
+    "of mean and deviation raised the pairs from 58.3 to 61.0 (each corpus on its own statistics). Unadapted, pooling "
+    "them over the frames within 35 dB of the loudest, balancing corpora and emotions, and shrinking the directions in "
+    "which training speakers differ raised the pairs from 49.6 to 58.3, the three splits from 57.5 to 64.8.",
+    "Did not help unadapted: the mean spectrum of each clip moved to one reference before the backbone (61.9 at best).",
+)
+
+
+def run(options: Options) -> Result:
+    """Three test corpora, all seeds, without and with adaptation."""
+    begun = time.monotonic()
+    torch.set_num_threads(options.threads)
+    with FeatureCache(options.cache) as cache:
+        found = {name: _run_config(config, name, options, cache) for name, config in _configs(options).items()}
+    figures = [figure for name in found for figure in _figures(found[name])]
+    config = _configs(options)["corpus"]
+    headline = "; ".join(f"{one.system[:40]} {one.mean:.2f}" for one in figures if "mean of three" in one.metric)
+    result = Result(
+        name="across",
+        title="Across corpora: voice, 4 emotions, one corpus out",
+        protocol="Trained on two of RAVDESS (English), EmoDB (German) and emotiontts_ko (Korean), tested on the third; "
+        "anger, happiness, neutral, sadness. Unadapted systems see one clip of the test corpus at a time. Adapted ones "
+        "see all its clips without labels, `speaker` also who speaks in each. Intervals resample speakers; that of the "
+        "mean of three resamples the speakers of each corpus.",
+        licence="RAVDESS CC BY-NC-SA 4.0, EmoDB CC0, emotiontts_ko CC BY-NC-SA 4.0",
+        seeds=options.seeds,
+        figures=tuple(figures),
+        quoted=(),
+        notes=_notes(found),
+        tried=TRIED,
+        target="mean UAR of at least 65 unadapted, at least 70 adapted",
+        config=config_digest(config),
+        settings=msgspec.to_builtins(config.speech),
+        minutes=(time.monotonic() - begun) / 60,
+    )
+    return save_result(result, options, headline)
+
+
+def _configs(options: Options) -> dict[str, TrainConfig]:
+    configs = {"plain": PLAIN, "corpus": BY_CORPUS, "speaker": BY_SPEAKER}
+    return {name: replace(config, threads=options.threads) for name, config in configs.items()}
+
+
+def read_corpora(data: Path) -> list[Utterance]:
+    """Utterances of the three corpora with their corpus as a column; speakers and paths are told apart by it."""
+    read = {
+        "ravdess": ravdess.prepare(data / "ravdess"),
+        "emodb": emodb.prepare(data / "emodb"),
+        "emotiontts_ko": read_manifest(data / "emotiontts_ko" / "manifest.csv").utterances,
+    }
+    return [
+        replace(
+            utterance,
+            id=f"{corpus}/{utterance.id}",
+            path=f"{corpus}/{utterance.path}",
+            speaker=f"{corpus} {utterance.speaker}",
+            split=None,
+            extra={**utterance.extra, "corpus": corpus},
+        )
+        for corpus, utterances in read.items()
+        for utterance in utterances
+    ]
+
+
+ByCorpus = dict[str, list[Found]]
+
+
+def _run_config(config: TrainConfig, name: str, options: Options, cache: FeatureCache) -> ByCorpus:
+    """Predictions of one configuration by test corpus, one per seed."""
+    rows = label_rows(read_corpora(options.data), config.vocabulary)
+    prepared = prepare_sides(rows, options.data, config, cache, progress, ("speech",))
+    corpora = np.array([utterance.extra["corpus"] for utterance in rows.utterances])
+    found: ByCorpus = {}
+    for corpus in CORPORA:
+        train, test = (np.flatnonzero(corpora != corpus).tolist(), np.flatnonzero(corpora == corpus).tolist())
+        for seed in progress(options.seeds, f"{name}, without {corpus}"):
+            network, _ = train_side(prepared.sides["speech"], train, [], config.speech, Where(seed=seed))
+            scores = _scores(network, prepared, test, name)
+            found.setdefault(corpus, []).append(predictions_of(rows, test, scores))
+    return found
+
+
+def _scores(network: Any, prepared: Prepared, test: Sequence[int], name: str) -> dict[str, Any]:
+    """Scores by system."""
+    before, after = adapted_scores(network, prepared, test, by_speaker=name == "speaker")
+    if name != "plain":
+        return {name: before, f"{name} adapted": after}
+    alone = predict(network, prepared.sides["speech"].examples.subset(test))[1]
+    return {"unadapted": softmax(alone), "adapted": after}
+
+
+def _figures(found: ByCorpus) -> list[Figure]:
+    """UAR of every system on every corpus, and the mean of the three."""
+    systems = list(next(iter(found.values()))[0])
+    figures = []
+    for system in systems:
+        name = SYSTEMS[system]
+        each = [measure(_of(found, corpus, system), "speech", name, f"UAR {corpus}", UAR) for corpus in CORPORA]
+        figures += [*each, _mean_figure(each, found, system, name)]
+    return figures
+
+
+def _of(found: ByCorpus, corpus: str, system: str) -> list[Predictions]:
+    """A system's predictions of a corpus, one per seed."""
+    return [one[system] for one in found[corpus]]
+
+
+def _mean_figure(each: Sequence[Figure], found: ByCorpus, system: str, name: str) -> Figure:
+    """Mean over the corpora; its interval from independent draws of each corpus's speakers."""
+    values = np.mean([figure.seeds for figure in each], axis=0)
+    rng, draws = np.random.default_rng(0), []
+    for corpus in CORPORA:
+        matrices = summed_confusions(_of(found, corpus, system), "speech")
+        chosen = rng.integers(len(matrices), size=(2000, len(matrices)))
+        draws.append([100 * float(UAR(matrices[rows].sum(0))) for rows in chosen])
+    low, high = np.percentile(np.mean(draws, axis=0), [2.5, 97.5])
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    clusters = " + ".join(figure.clusters.split()[0] for figure in each) + " speakers"
+    return Figure(
+        system=name,
+        metric="UAR, mean of three",
+        mean=float(values.mean()),
+        sd=sd,
+        seeds=tuple(values.tolist()),
+        low=float(low),
+        high=float(high),
+        clusters=clusters,
+    )
+
+
+def _notes(found: dict[str, ByCorpus]) -> tuple[str, ...]:
+    """What to mind: in emotiontts_ko the words of one script tell the emotion, and a correction may learn them."""
+    said = []
+    for part in found.values():
+        for system in part["emotiontts_ko"][0]:
+            plain = [_plain_script(one) for one in _of(part, "emotiontts_ko", system)]
+            said.append(f"{system} {np.mean(plain):.1f}")
+    return (
+        "In emotiontts_ko each sentence of the emotional script belongs to one emotion, so a correction that is learnt "
+        "on it may find sentences in place of emotions. Its plain script alone (100 clips), UAR: "
+        + ", ".join(said)
+        + ".",
+        "The corpora differ in language, so no text crosses; RAVDESS and EmoDB say the same sentences in all emotions.",
+    )
+
+
+def _plain_script(predictions: Predictions) -> float:
+    rows = np.array(["/em" in name for name in predictions.ids])
+    guesses = predictions.scores["speech"].argmax(1)[rows]
+    matrix = metrics.count_confusions(predictions.targets[rows], guesses, len(predictions.emotions))
+    return 100 * float(UAR(matrix))
+
+
+if __name__ == "__main__":
+    run(read_options(__doc__ or ""))

@@ -1,0 +1,80 @@
+"""What the benchmarks of adaptation share: a torch network adapted as `bimodal adapt` adapts a model folder."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from bimodal.adapting import Heard, fit_adaptation
+from bimodal.data import array_examples
+from bimodal.evaluation import Predictions
+from bimodal.features.adaptation import plain_adaptation
+from bimodal.features.baseline import SpeakerBaselines, measure_baseline, measure_speakers
+from bimodal.hearing import judge_statistics
+from bimodal.metrics import softmax
+from bimodal.models.speech import BaselineNetwork
+from bimodal.training.loop import predict
+from bimodal.training.pipeline import Prepared
+from bimodal.training.rows import LabelledRows
+
+
+def as_session(network: Any) -> Any:
+    """A network as the ONNX session that recognition runs, which it equals (a test compares them)."""
+
+    def run(names: None, inputs: dict[str, Any]) -> tuple[Any, ...]:
+        examples = array_examples(inputs, np.zeros(len(inputs["count"]), np.int64))
+        return predict(network, examples)[:2]
+
+    return SimpleNamespace(run=run)
+
+
+def statistics_of(prepared: Prepared, rows: Sequence[int]) -> Any:
+    """Pooled statistics (n, 2, L, D) of some utterances."""
+    batch = prepared.sides["speech"].examples.read(list(rows))
+    return np.stack([batch["mean"][:, 0], batch["std"][:, 0]], axis=1)
+
+
+def adapted_scores(network: Any, prepared: Prepared, rows: Sequence[int], by_speaker: bool) -> tuple[Any, Any]:
+    """Scores of utterances from a network that was adapted to them, unlabelled: without and with the correction."""
+    statistics = statistics_of(prepared, rows)
+    speakers = tuple(prepared.rows.utterances[row].speaker for row in rows)
+    known = measure_speakers(zip(speakers, statistics, strict=True)) if by_speaker else SpeakerBaselines()
+    own = [known.of(speaker, statistics.shape[1:]) for speaker in speakers]
+    takes, session = isinstance(network, BaselineNetwork), as_session(network)
+    heard = Heard(statistics=statistics, speakers=speakers, seconds=0.0, unusable=0)
+    plain = plain_adaptation(
+        measure_baseline(statistics), *_trained(network, statistics.shape[1:]), emotions=len(prepared.rows.emotions)
+    )
+    fitted = fit_adaptation(
+        lambda them, adaptation: judge_statistics(session, takes, statistics, them, adaptation)[1], plain, heard, known
+    )
+    answers = [judge_statistics(session, takes, statistics, own, one)[1] for one in (plain, fitted)]
+    return softmax(answers[0]), softmax(answers[1])
+
+
+def _trained(network: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """Centre and deviation of the statistics that a network was trained on."""
+    part = network.standardise
+    spread = part.within.sqrt() if isinstance(network, BaselineNetwork) else part.deviation
+    return part.mean.numpy().reshape(shape), spread.numpy().reshape(shape)
+
+
+Found = dict[str, Predictions]
+"""Predictions of the voice by system."""
+
+
+def predictions_of(rows: LabelledRows, chosen: Sequence[int], scores: dict[str, Any]) -> Found:
+    """Scores of several systems on some utterances, clustered by speaker."""
+    utterances = [rows.utterances[row] for row in chosen]
+    return {
+        system: Predictions(
+            ids=tuple(utterance.id for utterance in utterances),
+            targets=rows.targets[list(chosen)],
+            emotions=rows.emotions,
+            clusters=tuple(str(utterance.speaker) for utterance in utterances),
+            cluster_name="speaker",
+            scores={"speech": found},
+        )
+        for system, found in scores.items()
+    }

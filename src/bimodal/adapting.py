@@ -1,0 +1,244 @@
+"""Adapt a model to somebody's unlabelled recordings: `bimodal adapt`. Labels are never looked at. Imports no torch."""
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+from bimodal.audio import SAMPLING_RATE, load_signal
+from bimodal.errors import BimodalError, ModelFolderError
+from bimodal.features.adaptation import (
+    Adaptation,
+    correct_logits,
+    equal_sharpness,
+    firm_baseline,
+    plain_adaptation,
+    save_adaptation,
+    self_train,
+    standardise,
+)
+from bimodal.features.baseline import (
+    SpeakerBaselines,
+    measure_baseline,
+    measure_speakers,
+    pooled_statistics,
+    save_baselines,
+)
+from bimodal.hearing import judge_statistics
+from bimodal.manifest import read_manifest
+from bimodal.modelfolder import ADAPTATION, CARD, GRAPHS, SPEAKERS, WEIGHTS, ModelConfig, save_model_config
+from bimodal.recognizer import Recognizer
+from bimodal.records import Manifest
+from bimodal.runtime import make_session
+
+LEAST_CLIPS: Final = 20
+"""Fewer clips say too little of a corpus to adapt to it."""
+
+Floats = npt.NDArray[np.float32]
+By = Literal["corpus", "speaker"]
+Progress = Callable[[Iterable[Any], str], Iterable[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """Unlabelled clips as the backbone heard them.
+
+    Attributes:
+        statistics: Pooled statistics (N, 2, L, D).
+        speakers: Who speaks in each; None where unknown.
+        seconds: Their length together.
+        unusable: Clips left out, silent or too short.
+    """
+
+    statistics: Floats
+    speakers: tuple[str | None, ...]
+    seconds: float
+    unusable: int
+
+
+def adapt_model(
+    model: str | Path,
+    manifest: str | Path,
+    out: str | Path,
+    *,
+    by: By = "corpus",
+    threads: int = 0,
+    progress: Progress = lambda items, label: items,
+) -> Path:
+    """Write a model folder whose speech side is adapted to the recordings of a manifest.
+
+    Two things change: the recordings' own statistics stand in place of the training corpus's, and a linear correction
+    of the logits is learnt from the network's own confident answers. Labels in the manifest are not looked at. The
+    graphs, the words' side and the licence stay as they are. It helps where the recordings hold several emotions; what
+    was said in each should vary, as a correction may learn words in place of voices.
+
+    Args:
+        model: Model folder with a speech side that hears recordings.
+        manifest: CSV or JSON Lines; columns path, start, end, speaker are read.
+        out: Folder to write; it may not exist yet.
+        by: `speaker` standardises each named speaker by their own clips, and keeps their baselines in the folder.
+        threads: As in `Recognizer`.
+        progress: Wraps iterables with a bar.
+
+    Returns:
+        The new model folder.
+
+    Raises:
+        BimodalError: Too few clips, a model without such a speech side, one that is adapted already, a recording that
+            cannot be used, or speakers that are not named.
+    """
+    recognizer, out = Recognizer(model, threads=threads), Path(out)
+    _check_adaptable(recognizer, out)
+    heard = hear_manifest(recognizer, read_manifest(Path(manifest)), progress)
+    _check_enough(manifest, heard, by)
+    speakers = measure_speakers(zip(heard.speakers, heard.statistics, strict=True))
+    session = make_session(recognizer.folder / GRAPHS["speech"], threads=1)
+    adaptation = fit_adaptation(
+        lambda own, plain: judge_statistics(session, _takes_baseline(recognizer.config), heard.statistics, own, plain)[
+            1
+        ],
+        plain_adaptation(
+            measure_baseline(heard.statistics), *_trained_statistics(recognizer), emotions=len(recognizer.emotions)
+        ),
+        heard,
+        speakers if by == "speaker" else SpeakerBaselines(),
+    )
+    return _write(recognizer, out, adaptation, speakers if by == "speaker" else None, describe_heard(heard, by))
+
+
+def hear_manifest(recognizer: Recognizer, manifest: Manifest, progress: Progress) -> Heard:
+    """The recordings of a manifest as the backbone hears them; rows without one are passed over.
+
+    Raises:
+        AudioError: A recording that cannot be used.
+    """
+    statistics, speakers, samples, unusable = [], [], 0, 0
+    for utterance in progress([row for row in manifest.utterances if row.path], "hearing"):
+        signal = load_signal(manifest.folder / str(utterance.path), start=utterance.start, end=utterance.end)
+        blocks = recognizer.encode(signal)
+        if blocks is None:
+            unusable += 1
+            continue
+        statistics.append(pooled_statistics(blocks))
+        speakers.append(utterance.speaker)
+        samples += len(signal)
+    return Heard(
+        statistics=np.stack(statistics) if statistics else np.zeros((0, 2, 1, 1), np.float32),
+        speakers=tuple(speakers),
+        seconds=samples / SAMPLING_RATE,
+        unusable=unusable,
+    )
+
+
+def fit_adaptation(
+    judge: Callable[[list[Any], Adaptation], Floats], plain: Adaptation, heard: Heard, speakers: SpeakerBaselines
+) -> Adaptation:
+    """An adaptation with a correction learnt from what the network says under the plain one.
+
+    Args:
+        judge: Logits (N, C) of the clips, told the baseline of each and the adaptation.
+        plain: The adaptation without a correction.
+        heard: The clips.
+        speakers: Baselines of the speakers; empty for the corpus's alone.
+    """
+    own = [speakers.of(speaker, heard.statistics.shape[1:]) for speaker in heard.speakers]
+    logits = judge(own, plain)
+    firm = [firm_baseline(one, plain.corpus) if one.count else plain.corpus for one in own]
+    standard = np.stack([standardise(values, one) for values, one in zip(heard.statistics, firm, strict=True)])
+    weight, bias = self_train(standard, logits)
+    fitted = replace(plain, weight=weight, bias=bias)
+    return replace(fitted, sharpness=equal_sharpness(correct_logits(standard, logits, fitted), logits))
+
+
+def describe_heard(heard: Heard, by: By) -> str:
+    """What a model was adapted to, in words for its card."""
+    named = len({speaker for speaker in heard.speakers if speaker})
+    who = f" of {named} named speakers" if named else ""
+    how = "each speaker by their own clips" if by == "speaker" else "all together"
+    return f"{len(heard.statistics)} unlabelled clips, {heard.seconds:.0f} s{who}, {how}"
+
+
+def _takes_baseline(config: ModelConfig) -> bool:
+    return config.speech is not None and config.speech.baseline
+
+
+def _check_adaptable(recognizer: Recognizer, out: Path) -> None:
+    side, folder = recognizer.config.speech, recognizer.folder
+    if side is None or side.columns or not side.collapse:
+        raise BimodalError(
+            f"{folder}: only a speech side that hears recordings by plain statistics can be adapted; train one on "
+            "audio with speech.attention_width=0"
+        )
+    if recognizer.config.adapted_to:
+        raise BimodalError(
+            f"{folder}: is adapted already ({recognizer.config.adapted_to}); adapt the model it came from"
+        )
+    if out.exists():
+        raise BimodalError(f"{out}: exists already; name a new folder")
+
+
+def _check_enough(manifest: str | Path, heard: Heard, by: By) -> None:
+    found = len(heard.statistics)
+    if found < LEAST_CLIPS:
+        raise BimodalError(
+            f"{manifest}: {found} usable clips ({heard.unusable} silent or too short), at least {LEAST_CLIPS} are "
+            "needed to adapt; give more recordings"
+        )
+    if by == "speaker" and not any(heard.speakers):
+        raise BimodalError(f"{manifest}: no clip has a speaker; fill the column, or adapt by corpus")
+
+
+def _trained_statistics(recognizer: Recognizer) -> tuple[Floats, Floats]:
+    """Centre and deviation (2, L, D) of the statistics that the network was trained on.
+
+    Raises:
+        ModelFolderError: The folder lacks its weights.
+    """
+    file = recognizer.folder / WEIGHTS
+    names = ("mean", "within") if _takes_baseline(recognizer.config) else ("mean", "deviation")
+    try:
+        with safe_open(file, framework="numpy") as held:
+            centre, spread = (held.get_tensor(f"speech.standardise.{name}") for name in names)
+    except (OSError, SafetensorError) as error:
+        raise ModelFolderError(f"{file}: the speech network's statistics cannot be read ({error})") from error
+    layers = len(recognizer.speech_layers)
+    spread = np.sqrt(spread) if names[1] == "within" else spread
+    return centre.reshape(2, layers, -1), spread.reshape(2, layers, -1)
+
+
+def _write(
+    recognizer: Recognizer, out: Path, adaptation: Adaptation, speakers: SpeakerBaselines | None, adapted_to: str
+) -> Path:
+    """Copy the model folder and put the adaptation beside the graphs."""
+    files: Sequence[str] = [*recognizer.config.files, CARD]
+    try:
+        out.mkdir(parents=True)
+        for name in files:
+            if (recognizer.folder / name).is_file():
+                shutil.copy2(recognizer.folder / name, out / name)
+        save_adaptation(out / ADAPTATION, adaptation)
+        if speakers is not None:
+            save_baselines(out / SPEAKERS, speakers)
+        config = save_model_config(out, replace(recognizer.config, adapted_to=adapted_to))
+        card = out / CARD
+        before = card.read_text(encoding="utf-8") if card.is_file() else f"# {config.name}\n"
+        card.write_text(before + _addition(config, recognizer.config), encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise ModelFolderError(f"{out}: cannot be written ({error}); free some space") from error
+    return out
+
+
+def _addition(config: ModelConfig, original: ModelConfig) -> str:
+    """What the card says of the adaptation."""
+    return f"""
+## Adapted
+This is revision {config.revision}: the speech side of revision {original.revision} adapted to {config.adapted_to}.
+No label was used. **The figures above are those of the unadapted model**; this one's must be measured anew, on labelled
+recordings like those it was adapted to, and reported apart. The licence is unchanged: {config.licence}. The folder
+holds statistics of the recordings (means and deviations, no speech); treat them as you treat the recordings.
+"""

@@ -1,0 +1,198 @@
+"""Adapting a speech network to unlabelled recordings; pure functions of arrays, no labels, no torch.
+
+Their statistics stand in place of the training corpus's, and a correction is learnt from the network's own confident
+answers.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from bimodal.errors import ModelFolderError
+from bimodal.features.baseline import Baseline, merge_baselines
+
+Floats = npt.NDArray[np.float32]
+ROUNDS: Final = 3
+KEPT: Final = 0.8
+"""Share of the clips of each emotion, the most confident ones, that the correction is learnt from."""
+RIDGE: Final = 1.0
+WEIGHT: Final = 4.0
+_CLIP: Final = 5.0
+_SMALLEST_DEVIATION: Final = 1e-3
+_CLIPS_OF_THE_CORPUS: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptation:
+    """What a model was adapted to.
+
+    Attributes:
+        corpus: Baseline of the unlabelled clips.
+        trained_mean: Centre of the pooled statistics that the network was trained on, (2, L, D).
+        trained_std: Their deviation, (2, L, D).
+        weight: Correction of the logits for each standardised statistic, (2 L D, C).
+        bias: Its constant part, (C,).
+        sharpness: Divides the corrected logits, so that the answers are on average as sure as they were.
+    """
+
+    corpus: Baseline
+    trained_mean: Floats
+    trained_std: Floats
+    weight: Floats
+    bias: Floats
+    sharpness: float = 1.0
+
+
+def plain_adaptation(corpus: Baseline, trained_mean: Floats, trained_std: Floats, emotions: int) -> Adaptation:
+    """An adaptation that puts statistics in place of statistics and corrects nothing."""
+    return Adaptation(
+        corpus=corpus,
+        trained_mean=trained_mean,
+        trained_std=trained_std,
+        weight=np.zeros((corpus.mean.size, emotions), np.float32),
+        bias=np.zeros(emotions, np.float32),
+    )
+
+
+def standardise(statistics: npt.NDArray[Any], baseline: Baseline) -> Floats:
+    """Pooled statistics (..., 2, L, D) in deviations from a baseline of at least two clips, cut at 5."""
+    standard = (statistics - baseline.mean) / (baseline.std + _SMALLEST_DEVIATION)
+    return np.clip(standard, -_CLIP, _CLIP).astype(np.float32)
+
+
+def retell(statistics: npt.NDArray[Any], baseline: Baseline, adaptation: Adaptation) -> Floats:
+    """Pooled statistics (..., 2, L, D) as if the training corpus had said it: the same number of deviations from it.
+
+    For networks that hear each clip by itself. A deviation over time cannot become negative and is cut at 0.
+    """
+    told = adaptation.trained_mean + adaptation.trained_std * standardise(statistics, baseline)
+    told[..., 1, :, :] = np.maximum(told[..., 1, :, :], 0.0)
+    return np.asarray(told, np.float32)
+
+
+def firm_baseline(own: Baseline, corpus: Baseline) -> Baseline:
+    """A speaker's baseline, filled up with a few clips' worth of the corpus's, so that one clip decides little."""
+    few = min(corpus.count, _CLIPS_OF_THE_CORPUS)
+    squares = corpus.squares * (few / max(1, corpus.count))
+    return merge_baselines(own, Baseline(count=few, mean=corpus.mean, squares=squares))
+
+
+def self_train(
+    standard: npt.NDArray[Any], logits: npt.NDArray[Any], *, rounds: int = ROUNDS, kept: float = KEPT
+) -> tuple[Floats, Floats]:
+    """A linear correction of logits, learnt from a network's own answers (self-training, Scudder 1965).
+
+    Each round takes the answers that are most confident within each emotion, fits a class-balanced ridge regression
+    to them, and adds it to what the network said. An emotion's share of the answers is left as it is: nobody knows
+    how often it occurs.
+
+    Args:
+        standard: Standardised statistics (N, F).
+        logits: What the network says of the same clips, (N, C).
+        rounds: How often.
+        kept: Share of each emotion's answers that is learnt from.
+
+    Returns:
+        Weight (F, C) and bias (C,).
+    """
+    values = standard.reshape(len(standard), -1).astype(np.float64)
+    said = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    weight, bias = np.zeros((values.shape[1], logits.shape[1])), np.zeros(logits.shape[1])
+    for _ in range(rounds):
+        answers = said + values @ weight + bias
+        chosen = _confident(answers, kept)
+        weight, bias = _fit_ridge(values[chosen], answers[chosen].argmax(axis=1), logits.shape[1])
+        weight, bias = WEIGHT * weight, WEIGHT * bias
+    return weight.astype(np.float32), bias.astype(np.float32)
+
+
+def _confident(answers: npt.NDArray[Any], kept: float) -> npt.NDArray[np.int64]:
+    """Rows whose best answer is furthest from the second best, a share of each emotion's."""
+    ordered = np.sort(answers, axis=1)
+    margin, emotions = ordered[:, -1] - ordered[:, -2], answers.argmax(axis=1)
+    rows = []
+    for emotion in np.unique(emotions):
+        own = np.flatnonzero(emotions == emotion)
+        rows.append(own[np.argsort(-margin[own], kind="stable")[: max(1, round(kept * len(own)))]])
+    return np.sort(np.concatenate(rows))
+
+
+def _fit_ridge(
+    values: npt.NDArray[Any], emotions: npt.NDArray[Any], count: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Class-balanced ridge regression of one-hot emotions on values (n, F), in its dual form."""
+    share = 1.0 / np.bincount(emotions, minlength=count)[emotions]
+    share /= share.mean()
+    centre = (share[:, None] * values).mean(axis=0)
+    wanted = np.eye(count)[emotions]
+    level = (share[:, None] * wanted).mean(axis=0)
+    root = np.sqrt(share)[:, None]
+    rows = root * (values - centre)
+    kernel = rows @ rows.T
+    ridge = RIDGE * np.trace(kernel) / len(rows)
+    weight = rows.T @ np.linalg.solve(kernel + ridge * np.eye(len(rows)), root * (wanted - level))
+    return weight, -centre @ weight
+
+
+def correct_logits(standard: npt.NDArray[Any], logits: npt.NDArray[Any], adaptation: Adaptation) -> Floats:
+    """Logits (N, C) with the correction for standardised statistics (N, 2, L, D)."""
+    if not adaptation.weight.any():
+        return np.asarray(logits, np.float32)
+    values = standard.reshape(len(standard), -1)
+    said = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return np.asarray((said + values @ adaptation.weight + adaptation.bias) / adaptation.sharpness, np.float32)
+
+
+def equal_sharpness(corrected: npt.NDArray[Any], logits: npt.NDArray[Any]) -> float:
+    """What corrected logits (N, C) are divided by to be on average as unsure (in entropy) as the logits were.
+
+    Example:
+        >>> logits = np.array([[0.0, 1.0], [2.0, 0.0]])
+        >>> round(equal_sharpness(3 * logits, logits), 3)
+        3.0
+    """
+    wanted, low, high = _entropy(logits), 1e-2, 1e2
+    for _ in range(50):
+        middle = float(np.sqrt(low * high))
+        low, high = (middle, high) if _entropy(corrected / middle) < wanted else (low, middle)
+    return low
+
+
+def _entropy(logits: npt.NDArray[Any]) -> float:
+    said = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return float(-(np.exp(said) * said).sum(axis=1).mean())
+
+
+_ARRAYS: Final = ("trained_mean", "trained_std", "weight", "bias")
+
+
+def save_adaptation(file: Path, adaptation: Adaptation) -> None:
+    """Write an adaptation as safetensors.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    corpus = adaptation.corpus
+    arrays = {name: np.ascontiguousarray(getattr(adaptation, name)) for name in _ARRAYS}
+    parts = {"corpus_count": np.array(corpus.count), "corpus_mean": corpus.mean, "corpus_squares": corpus.squares}
+    save_file(arrays | parts | {"sharpness": np.array(adaptation.sharpness)}, file)
+
+
+def load_adaptation(file: Path) -> Adaptation:
+    """Read an adaptation.
+
+    Raises:
+        ModelFolderError: Missing or damaged.
+    """
+    try:
+        held = load_file(file)
+        corpus = Baseline(count=int(held["corpus_count"]), mean=held["corpus_mean"], squares=held["corpus_squares"])
+        arrays = {name: held[name] for name in _ARRAYS}
+        return Adaptation(corpus=corpus, sharpness=float(held["sharpness"]), **arrays)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ModelFolderError(f"{file}: no adaptation can be read ({error}); adapt the model again") from error

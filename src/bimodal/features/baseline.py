@@ -1,0 +1,189 @@
+"""Baselines: running statistics of what a speaker (a corpus, a call) has sounded like so far, without labels.
+
+What is kept are count, mean and summed squares around it of the pooled statistics of the clips heard so far, so a
+baseline grows clip by clip (Welford 1962), two are merged exactly (Chan et al. 1979), and it holds no speech: 24 KiB a
+speaker. It is causal: a clip is judged by the baseline of the clips in front of it, and joins it afterwards.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from bimodal.errors import ModelFolderError
+from bimodal.features.backbone import SpeechBlocks, collapse_blocks
+
+Floats = npt.NDArray[np.float32]
+INPUTS: Final = ("heard", "own_mean", "own_std")
+"""Inputs of a speech network that takes a baseline."""
+
+_PARTS: Final = ("count", "mean", "squares")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """Statistics of the clips heard so far.
+
+    Attributes:
+        count: Clips n.
+        mean: Mean of their pooled statistics, (2, L, D).
+        squares: Summed squares around it, (2, L, D).
+    """
+
+    count: int
+    mean: npt.NDArray[np.float64]
+    squares: npt.NDArray[np.float64]
+
+    @property
+    def std(self) -> npt.NDArray[np.float64]:
+        """Deviation over the clips, (2, L, D); 0 for fewer than two."""
+        return np.sqrt(np.maximum(self.squares, 0.0) / max(1, self.count))
+
+
+def pooled_statistics(blocks: SpeechBlocks) -> Floats:
+    """Mean and deviation over all frames of a segment, (2, L, D).
+
+    Example:
+        >>> blocks = SpeechBlocks(mean=np.ones((2, 3, 4)), std=np.zeros((2, 3, 4)), count=np.array([10, 7], np.int32))
+        >>> pooled_statistics(blocks).shape
+        (2, 3, 4)
+    """
+    whole = collapse_blocks(blocks)
+    return np.stack([whole.mean[0], whole.std[0]]).astype(np.float32)
+
+
+def empty_baseline(shape: tuple[int, ...]) -> Baseline:
+    """A baseline of nothing.
+
+    Example:
+        >>> empty_baseline((2, 3, 4)).count
+        0
+    """
+    return Baseline(count=0, mean=np.zeros(shape), squares=np.zeros(shape))
+
+
+def measure_baseline(statistics: npt.NDArray[Any]) -> Baseline:
+    """The baseline of clips at once: their pooled statistics (N, 2, L, D).
+
+    Example:
+        >>> measure_baseline(np.array([[1.0], [3.0]])).squares.tolist()
+        [2.0]
+    """
+    values = np.asarray(statistics, np.float64)
+    mean = values.mean(axis=0) if len(values) else np.zeros(values.shape[1:])
+    return Baseline(count=len(values), mean=mean, squares=((values - mean) ** 2).sum(axis=0))
+
+
+def merge_baselines(one: Baseline, other: Baseline) -> Baseline:
+    """The baseline of the clips of both.
+
+    Example:
+        >>> both = merge_baselines(measure_baseline(np.ones((1, 1))), measure_baseline(np.full((1, 1), 3.0)))
+        >>> both.count, both.mean.tolist(), both.squares.tolist()
+        (2, [2.0], [2.0])
+    """
+    count = one.count + other.count
+    step = other.mean - one.mean
+    share = other.count / max(1, count)
+    squares = one.squares + other.squares + step**2 * (one.count * share)
+    return Baseline(count=count, mean=one.mean + step * share, squares=squares)
+
+
+def baseline_inputs(baselines: Sequence[Baseline]) -> dict[str, Floats]:
+    """What a speech network is told of B baselines: `heard` (B,), `own_mean` and `own_std` (B, 2, L, D)."""
+    return {
+        "heard": np.array([baseline.count for baseline in baselines], np.float32),
+        "own_mean": np.stack([baseline.mean for baseline in baselines]).astype(np.float32),
+        "own_std": np.stack([baseline.std for baseline in baselines]).astype(np.float32),
+    }
+
+
+class SpeakerBaselines:
+    """A baseline per speaker, which grows as they are heard; not for several threads at once.
+
+    Args:
+        known: Baselines to begin with.
+    """
+
+    def __init__(self, known: dict[str, Baseline] | None = None) -> None:
+        self._known = dict(known or {})
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __contains__(self, speaker: str | None) -> bool:
+        return speaker in self._known
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Whose baselines there are, sorted."""
+        return tuple(sorted(self._known))
+
+    def copy(self) -> "SpeakerBaselines":
+        """The same, growing apart from now on."""
+        return SpeakerBaselines(self._known)
+
+    def of(self, speaker: str | None, shape: tuple[int, ...]) -> Baseline:
+        """A speaker's baseline; that of nothing, of a shape, for one who was not heard or is not named."""
+        return self._known.get(speaker or "") or empty_baseline(shape)
+
+    def add(self, speaker: str | None, statistics: Floats) -> None:
+        """Hear a clip's pooled statistics (2, L, D); of nobody in particular it is forgotten."""
+        if speaker:
+            heard = measure_baseline(statistics[None])
+            self._known[speaker] = merge_baselines(self.of(speaker, statistics.shape), heard)
+
+
+def measure_speakers(clips: Iterable[tuple[str | None, Floats]]) -> SpeakerBaselines:
+    """Baselines of all speakers of some clips: who speaks, and the pooled statistics (2, L, D)."""
+    baselines = SpeakerBaselines()
+    for speaker, statistics in clips:
+        baselines.add(speaker, statistics)
+    return baselines
+
+
+def save_baselines(file: str | Path, baselines: SpeakerBaselines) -> None:
+    """Write baselines as safetensors, so that a user's history outlives a call. It holds statistics, no speech.
+
+    Raises:
+        ModelFolderError: The file cannot be written.
+    """
+    flat = {}
+    for speaker in baselines.speakers:
+        baseline = baselines.of(speaker, ())
+        for part in _PARTS:
+            flat[f"{part}/{speaker}"] = np.asarray(getattr(baseline, part))
+    try:
+        save_file(flat, file)
+    except (OSError, SafetensorError) as error:
+        raise ModelFolderError(f"{file}: cannot be written ({error}); name another file") from error
+
+
+def load_baselines(file: str | Path) -> SpeakerBaselines:
+    """Read baselines.
+
+    Raises:
+        ModelFolderError: Missing, damaged, or something else than baselines.
+    """
+    try:
+        flat = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ModelFolderError(f"{file}: no baselines of speakers can be read ({error})") from error
+    speakers = {name.partition("/")[2] for name in flat}
+    expected = {f"{part}/{speaker}" for part in _PARTS for speaker in speakers}
+    if set(flat) != expected:
+        raise ModelFolderError(f"{file}: holds {sorted(flat)[:3]}, expected count, mean and squares of speakers")
+    return SpeakerBaselines({name: _checked(file, name, flat) for name in speakers})
+
+
+def _checked(file: str | Path, speaker: str, flat: dict[str, npt.NDArray[Any]]) -> Baseline:
+    count, mean, squares = (flat[f"{part}/{speaker}"] for part in _PARTS)
+    sound = count.shape == () and count >= 0 and mean.shape == squares.shape and np.isfinite([mean, squares]).all()
+    if not sound:
+        raise ModelFolderError(f"{file}: the baseline of '{speaker}' is damaged; delete the file to begin anew")
+    return Baseline(count=int(count), mean=mean.astype(np.float64), squares=squares.astype(np.float64))

@@ -1,0 +1,99 @@
+"""Speakers' baselines in recognition: causal, the same under any chunking, of use only to a model that takes them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bimodal import Clip, Recognizer
+from bimodal.errors import BimodalError
+from bimodal.features.baseline import SpeakerBaselines, load_baselines, pooled_statistics, save_baselines
+from tests.conftest import FAST
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    """A model that was trained to stand on 0 to all earlier clips of a speaker."""
+    from bimodal.config import TrainConfig, read_config
+    from bimodal.training.packing import train
+
+    settings = [*FAST, "threads=1", "speech.baseline=[0, 1, 1000]"]
+    config = read_config(TrainConfig(), settings=settings)
+    folder = tmp_path_factory.mktemp("baselines")
+    return Recognizer(train(tiny_manifest, folder / "run", config, folder / "cache", stages=("speech",)), threads=1)
+
+
+@pytest.fixture(scope="module")
+def clips(tiny_manifest: Path) -> list[Clip]:
+    files = sorted((tiny_manifest.parent / "audio").glob("s[01]-*.wav"))
+    return [Clip(audio=file, speaker=file.name[:2]) for file in files]
+
+
+def scores(results) -> np.ndarray:
+    """Logarithms, as this small a model is quite sure of everything."""
+    return np.log(np.array([list(result.scores.values()) for result in results]) + 1e-37)
+
+
+def test_any_chunking_gives_the_same(recognizer, clips):
+    whole = scores(recognizer.recognize_batch(clips, SpeakerBaselines()))
+    for size in (1, 5):
+        known, found = SpeakerBaselines(), []
+        for first in range(0, len(clips), size):
+            found += recognizer.recognize_batch(clips[first : first + size], known)
+        assert scores(found) == pytest.approx(whole, abs=1e-2)
+
+
+def test_a_first_clip_is_heard_by_itself_and_a_later_one_by_what_came_before(recognizer, clips):
+    alone = scores(recognizer.recognize_batch(clips))
+    in_turn = scores(recognizer.recognize_batch(clips, SpeakerBaselines()))
+    first = [0, next(row for row, clip in enumerate(clips) if clip.speaker == "s1")]
+    assert in_turn[first] == pytest.approx(alone[first], abs=1e-2)
+    later = [row for row in range(len(clips)) if row not in first]
+    assert np.abs(in_turn[later] - alone[later]).max(axis=1).min() > 5e-2
+
+
+def test_what_comes_later_changes_nothing_before(recognizer, clips):
+    whole = scores(recognizer.recognize_batch(clips, SpeakerBaselines()))
+    assert scores(recognizer.recognize_batch(clips[:7], SpeakerBaselines())) == pytest.approx(whole[:7], abs=1e-2)
+
+
+def test_a_history_that_was_kept_goes_on(recognizer, clips, tmp_path):
+    whole = scores(recognizer.recognize_batch(clips, SpeakerBaselines()))
+    known = SpeakerBaselines()
+    recognizer.recognize_batch(clips[:6], known)
+    save_baselines(tmp_path / "ann.safetensors", known)
+    rest = recognizer.recognize_batch(clips[6:], load_baselines(tmp_path / "ann.safetensors"))
+    assert scores(rest) == pytest.approx(whole[6:], abs=1e-2)
+
+
+def test_blocks_do_not_join_a_baseline_by_themselves(recognizer, clips):
+    from bimodal.audio import load_signal
+
+    heard = [recognizer.encode(load_signal(clip.audio)) for clip in clips[:3]]
+    known = SpeakerBaselines()
+    first = recognizer.recognize_blocks(heard, clips[:3], known)
+    assert len(known) == 0
+    known.add(clips[0].speaker, pooled_statistics(heard[0]))
+    second = recognizer.recognize_blocks(heard[1:], clips[1:3], known)
+    assert np.abs(scores(second) - scores(first)[1:]).max() > 5e-2
+
+
+def test_a_timeline_follows_its_speakers(recognizer, tmp_path):
+    import soundfile
+
+    from bimodal.timeline import TimelineConfig, recognize_long
+
+    time = np.arange(16_000 * 8) / 16_000
+    voice = 0.2 * np.sin(2 * np.pi * 150 * time) * (np.sin(2 * np.pi * 0.5 * time) > 0)
+    soundfile.write(tmp_path / "call.wav", np.stack([voice, 0.5 * voice], 1).astype(np.float32), 16_000)
+    known = SpeakerBaselines()
+    results = list(
+        recognize_long(recognizer, tmp_path / "call.wav", config=TimelineConfig(channels="speakers"), baselines=known)
+    )
+    heard = {result.speaker for result in results if not result.abstained}
+    assert set(known.speakers) == heard
+
+
+def test_a_model_that_hears_each_clip_by_itself_has_no_use_for_baselines(tiny_model, clips):
+    with pytest.raises(BimodalError, match=r"hears each clip by itself.*speech\.baseline"):
+        Recognizer(tiny_model, threads=1).recognize_batch(clips[:1], SpeakerBaselines())
