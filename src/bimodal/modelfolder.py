@@ -39,6 +39,7 @@ class SideConfig:
         backbone_digest: Its digest; another backbone is refused.
         columns: Numeric manifest columns that stand for speech, in order; empty for audio.
         collapse: True where the network was trained on whole segments as one block.
+        context: Utterances before each one that the text network reads beside it.
         temperature: Divides the logits of this side alone, fitted on held-out speakers.
         embedding_width: Width E.
     """
@@ -47,6 +48,7 @@ class SideConfig:
     backbone_digest: str = ""
     columns: tuple[str, ...] = ()
     collapse: bool = False
+    context: int = 0
     temperature: float = 1.0
     embedding_width: int = 0
 
