@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.record import Figure, Result, read_result
 
-ORDER = ("ravdess", "emodb", "meld")
+ORDER = ("ravdess", "emodb", "meld", "meld_tuned")
 STUDY = "study"  # has a page of its own
 PREFACE = """\
 # Results
