@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bimodal.recognizer import Recognizer
-    from bimodal.records import Clip, Recognition
+    from bimodal.records import Clip, Recognition, Turn
 
-__all__ = ["Clip", "Recognition", "Recognizer", "__version__"]
+__all__ = ["Clip", "Recognition", "Recognizer", "Turn", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -16,7 +16,7 @@ def __getattr__(name: str) -> Any:
         from bimodal.recognizer import Recognizer
 
         return Recognizer
-    if name in ("Clip", "Recognition"):
+    if name in ("Clip", "Recognition", "Turn"):
         from bimodal import records
 
         return getattr(records, name)

@@ -118,7 +118,12 @@ class SpeechConfig(StageConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig(StageConfig):
-    """How the text stage is trained."""
+    """How the text stage is trained.
+
+    Attributes:
+        context: Utterances before each one in its dialogue (columns `dialogue`, `speaker`) that are read beside it.
+        context_width: Units of the network that reads them.
+    """
 
     epochs: Natural = 10
     batch_size: Count = 128
@@ -126,6 +131,8 @@ class TextConfig(StageConfig):
     hidden_width: Natural = 128
     embedding_width: Count = 64
     scale: NotNegative = 0.0
+    context: Natural = 0
+    context_width: Count = 128
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.3))
 
 

@@ -180,3 +180,43 @@ def pad_frames(items: Sequence[npt.NDArray[Any]]) -> Inputs:
     for row, item in zip(inputs, items, strict=True):
         row[: len(item)] = item
     return {"inputs": inputs, "count": count}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """An utterance with those before it in its dialogue.
+
+    Attributes:
+        pooled: Pooled layers (S, L, D), the utterance itself last.
+        same: Which were said by the utterance's own speaker, (S,).
+    """
+
+    pooled: Floats
+    same: Sequence[bool]
+
+
+def pad_windows(items: Sequence[Window], length: int) -> Inputs:
+    """Several windows as one batch: pooled (B, length, L, D), same and there (B, length) float32; padded in front.
+
+    Example:
+        >>> batch = pad_windows([Window(pooled=np.ones((1, 3, 4), np.float32), same=[True])], 3)
+        >>> batch["pooled"].shape, batch["there"].tolist()
+        ((1, 3, 3, 4), [[0.0, 0.0, 1.0]])
+    """
+    batch: Inputs = {
+        "pooled": np.zeros((len(items), length, *items[0].pooled.shape[1:]), np.float32),
+        "same": np.zeros((len(items), length), np.float32),
+        "there": np.zeros((len(items), length), np.float32),
+    }
+    for row, item in enumerate(items):
+        first = length - len(item.pooled)
+        for name, values in (("pooled", item.pooled), ("same", item.same), ("there", 1)):
+            batch[name][row, first:] = values
+    return batch
+
+
+def window_examples(read_window: Callable[[int], Window], length: int, targets: npt.NDArray[Any]) -> Examples:
+    """Examples of utterances with those before them; `read_window` gives one of up to `length`."""
+    return Examples(
+        size=len(targets), read=lambda indices: pad_windows([read_window(i) for i in indices], length), targets=targets
+    )

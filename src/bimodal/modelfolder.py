@@ -42,6 +42,7 @@ class SideConfig:
         columns: Numeric manifest columns that stand for speech, in order; empty for audio.
         collapse: True where the network was trained on whole segments as one block.
         baseline: True where the network stands on a speaker's earlier clips.
+        context: Utterances before each one that the text network reads beside it.
         temperature: Divides the logits of this side alone, fitted on held-out speakers.
         embedding_width: Width E.
     """
@@ -51,6 +52,7 @@ class SideConfig:
     columns: tuple[str, ...] = ()
     collapse: bool = False
     baseline: bool = False
+    context: int = 0
     temperature: float = 1.0
     embedding_width: int = 0
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.audio import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
-from bimodal.data import pad_blocks
+from bimodal.data import Window, pad_blocks, pad_windows
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.adaptation import Adaptation, load_adaptation
 from bimodal.features.backbone import SpeechBackbone, SpeechBlocks, TextBackbone, collapse_blocks, load_backbone
@@ -18,9 +18,9 @@ from bimodal.features.baseline import SpeakerBaselines, load_baselines, pooled_s
 from bimodal.hearing import check_takes_baselines, hear_in_turn, judge_statistics
 from bimodal.metrics import softmax
 from bimodal.modelfolder import ADAPTATION, GRAPHS, SPEAKERS, ModelConfig, SideConfig, load_model_config
-from bimodal.records import Clip, Recognition
+from bimodal.records import Clip, Recognition, Turn
 from bimodal.runtime import Device, make_session
-from bimodal.text import normalise_transcript
+from bimodal.text import normalise_transcript, same_speaker
 
 SILENCE_DB: Final = -80.0
 """Below this root-mean-square level a recording is taken as silent."""
@@ -259,8 +259,20 @@ class Recognizer:
             return None
         texts = [normalise_transcript(clip.transcript) for clip in clips]
         rows = [row for row, text in enumerate(texts) if text is not None]
-        pooled = self._text_backbone.extract([text for text in texts if text is not None]) if rows else None
-        return self._run_side(self._text, {"pooled": pooled} if rows else {}, rows, len(clips), side)
+        inputs: dict[str, Any] = {}
+        if rows and side.context:
+            inputs = pad_windows([self._window(clips[row], side.context) for row in rows], side.context + 1)
+        elif rows:
+            inputs = {"pooled": self._text_backbone.extract([text for text in texts if text is not None])}
+        return self._run_side(self._text, inputs, rows, len(clips), side)
+
+    def _window(self, clip: Clip, context: int) -> Window:
+        """A clip's words with those of up to `context` turns before it."""
+        turns = [*clip.before, Turn(transcript=clip.transcript, speaker=clip.speaker)]
+        said = [(text, turn.speaker) for turn in turns if (text := normalise_transcript(turn.transcript))]
+        said = said[-context - 1 :]
+        pooled = self._text_backbone.extract([text for text, _ in said])
+        return Window(pooled=pooled, same=same_speaker([speaker for _, speaker in said]))
 
     def _run_side(
         self, session: Any, inputs: dict[str, Any], rows: Sequence[int], count: int, side: SideConfig

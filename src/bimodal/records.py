@@ -60,6 +60,19 @@ class Manifest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """Something that was said before, in the same conversation.
+
+    Attributes:
+        transcript: The words; a turn without any is passed over.
+        speaker: Who said it; None where unknown.
+    """
+
+    transcript: str | None
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Clip:
     """One thing to recognise: a voice, words, or both.
 
@@ -72,6 +85,8 @@ class Clip:
         end: Where to stop, in seconds; None for its end.
         columns: Values of the feature columns that stand for speech in such a model, in its order.
         speaker: Who speaks; handed through to the result.
+        before: What was said before, oldest first; read by a model with `text.context`, which is told by `speaker`
+            whether somebody else said it.
     """
 
     audio: Any = None
@@ -82,6 +97,7 @@ class Clip:
     end: float | None = None
     columns: Sequence[float] | None = None
     speaker: str | None = None
+    before: Sequence[Turn] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,9 @@
 """Words as the text backbone reads them."""
 
 import unicodedata
+from collections.abc import Sequence
+
+from bimodal.records import Utterance
 
 
 def normalise_transcript(transcript: str | None) -> str | None:
@@ -17,3 +20,47 @@ def normalise_transcript(transcript: str | None) -> str | None:
     folded = unicodedata.normalize("NFKC", transcript)
     printable = "".join(" " if unicodedata.category(character) in {"Cc", "Cf"} else character for character in folded)
     return " ".join(printable.split()) or None
+
+
+def preceding_rows(utterances: Sequence[Utterance], count: int) -> list[list[int]]:
+    """For each utterance the rows of up to `count` that were said before it in its dialogue, oldest first.
+
+    The order is that of the column `utterance` where it numbers a whole dialogue, else that of the rows. Rows without
+    words are passed over; an utterance of no dialogue has nothing before it.
+
+    Example:
+        >>> words = {"a": "Hi.", "b": None, "c": "No."}
+        >>> said = [Utterance(id=name, dialogue="d", transcript=text) for name, text in words.items()]
+        >>> preceding_rows(said, 2)
+        [[], [0], [0]]
+    """
+    dialogues: dict[str, list[int]] = {}
+    for row, utterance in enumerate(utterances):
+        if utterance.dialogue:
+            dialogues.setdefault(utterance.dialogue, []).append(row)
+    before: list[list[int]] = [[] for _ in utterances]
+    for rows in dialogues.values():
+        said: list[int] = []
+        for row in _in_order(rows, utterances):
+            before[row] = said[max(0, len(said) - count) :]
+            if normalise_transcript(utterances[row].transcript):
+                said.append(row)
+    return before
+
+
+def _in_order(rows: Sequence[int], utterances: Sequence[Utterance]) -> list[int]:
+    numbers = [utterances[row].extra.get("utterance", "") for row in rows]
+    if not all(number.isdecimal() for number in numbers):
+        return list(rows)
+    return sorted(rows, key=lambda row: int(utterances[row].extra["utterance"]))
+
+
+def same_speaker(speakers: Sequence[str | None]) -> list[bool]:
+    """For each of some turns in a row, whether the speaker of the last one spoke; False where that is not known.
+
+    Example:
+        >>> same_speaker(["ann", "bob", None, "ann"]), same_speaker([None, None])
+        ([True, False, False, True], [False, True])
+    """
+    last = speakers[-1]
+    return [*(last is not None and speaker == last for speaker in speakers[:-1]), True]

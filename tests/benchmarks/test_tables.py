@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import emodb, meld, ravdess, tables
+from benchmarks import emodb, meld, meld_tuned, ravdess, tables
 from benchmarks.record import Options, Result, config_digest, measure, measure_gain, read_result, save_result
 from bimodal import metrics
 from bimodal.corpora.ravdess import FOLDS
@@ -91,3 +91,13 @@ def test_the_six_folds_have_a_figure_each():
 def test_seed_and_threads_are_no_part_of_a_configuration():
     assert config_digest(emodb.CONFIG) == config_digest(replace(emodb.CONFIG, seed=3, threads=2))
     assert config_digest(emodb.CONFIG) != config_digest(meld.CONFIG)
+
+
+def test_the_tuned_benchmark_names_every_difference_after_what_it_compares():
+    stages, alone = [predictions(1), predictions(2)], [predictions(3, ("text",)), predictions(4, ("text",))]
+    figures = {(figure.system, figure.metric): figure for figure in meld_tuned.measure_all(stages, alone)}
+    means = {system: figures[system, "weighted F1"].mean for system, _ in figures}
+    for gain in (system for system in means if " - " in system):
+        first, second = gain.split(" - ")
+        names = {"late": "late fusion"}
+        assert means[gain] == pytest.approx(means[names.get(first, first)] - means[names.get(second, second)], abs=1e-6)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from bimodal.data import pad_blocks
+from bimodal.data import Window, pad_blocks, pad_windows
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import SpeechBlocks
 from bimodal.models.combinations import ConcatenationNetwork, ExpertsNetwork
 from bimodal.models.fusion import FusionNetwork
 from bimodal.models.layers import HeadShape
 from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
-from bimodal.models.text import TextNetwork
+from bimodal.models.text import ContextTextNetwork, TextNetwork
 from bimodal.runtime import make_session
 from bimodal.training import export
 from bimodal.training.export import OUTPUTS, export_network, fusion_example
@@ -33,6 +33,7 @@ def networks() -> dict[str, torch.nn.Module]:
         "speech": SpeechNetwork(layers=2, width=6, emotions=EMOTIONS, attention_width=7, components=9, shape=SHAPE),
         "columns": ColumnsNetwork(width=4, emotions=EMOTIONS, shape=SHAPE),
         "text": TextNetwork(layers=2, width=6, emotions=EMOTIONS, shape=SHAPE),
+        "context": ContextTextNetwork(layers=2, width=6, emotions=EMOTIONS, context=3, context_width=8, shape=SHAPE),
         "fusion": FusionNetwork(
             speech_width=10,
             text_width=10,
@@ -52,6 +53,9 @@ def inputs(stage: str, size: int, blocks: int, network: torch.nn.Module) -> dict
         return {name: np.tile(array, (size, 1))[:size] for name, array in example.items()}
     if stage == "text":
         return {"pooled": rng.normal(size=(size, 2, 6)).astype(np.float32)}
+    if stage == "context":
+        windows = [rng.normal(size=(1 + row % 4, 2, 6)).astype(np.float32) for row in range(size)]
+        return pad_windows([Window(pooled=window, same=[True] * len(window)) for window in windows], 4)
     if stage == "columns":
         columns = rng.normal(size=(size, 4)).astype(np.float32)
         columns[0, 1] = np.nan
@@ -69,12 +73,12 @@ def inputs(stage: str, size: int, blocks: int, network: torch.nn.Module) -> dict
     )
 
 
-@pytest.mark.parametrize("name", ["speech", "columns", "text", *FUSIONS])
+@pytest.mark.parametrize("name", ["speech", "columns", "text", "context", *FUSIONS])
 def test_a_graph_equals_torch_for_other_batch_sizes_and_block_counts_and_names_no_path(tmp_path, name):
     network = networks()[name]
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data.add_(0.3 * torch.rand_like(tensor))
-    stage = "speech" if name == "columns" else "fusion" if name in FUSIONS else name
+    stage = ({"columns": "speech", "context": "text"} | dict.fromkeys(FUSIONS, "fusion")).get(name, name)
     file = tmp_path / f"{name}.onnx"
     export_network(network, stage, inputs(name, 3, 4, network), file)
     session = make_session(file, threads=1)

@@ -167,3 +167,15 @@ def test_what_is_no_language_model_is_one_sentence(tiny_manifest, tmp_path):
 def test_freezing_everything_is_refused():
     with pytest.raises(TrainingError, match="frozen is 2, but the encoder has 2 blocks"):
         depth_rates(["e."], ["a.", "b."], TuneTextConfig(frozen=2))
+
+
+def test_rows_of_several_labels_are_soft_targets(tiny_bert, tmp_path):
+    rows = ["transcript,emotion,split"]
+    rows += [f"words {n},{label},train" for n in range(8) for label in ("joy", "joy|surprise", "anger")]
+    (tmp_path / "soft.csv").write_text("\n".join([*rows, "more,joy,dev", ""]))
+    seen = []
+    tune_text(tmp_path / "soft.csv", tmp_path / "out", config(tiny_bert, vocabulary="native"), seen.append)
+    assert len(seen) == 3 and all(np.isfinite(entry["loss"]) for entry in seen)
+    with pytest.raises(TrainingError, match="holds a run"):
+        hard = config(tiny_bert, vocabulary="native", multiple_labels="drop")
+        tune_text(tmp_path / "soft.csv", tmp_path / "out", hard)

@@ -15,8 +15,9 @@ from bimodal.manifest import feature_matrix, read_manifest
 from bimodal.metrics import softmax
 from bimodal.modelfolder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
 from bimodal.recognizer import Findings, Recognizer
-from bimodal.records import Clip, Manifest, Recognition, Utterance
+from bimodal.records import Clip, Manifest, Recognition, Turn, Utterance
 from bimodal.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
+from bimodal.text import preceding_rows
 from bimodal.training.rows import LabelledRows, Parts, label_rows
 from bimodal.transcribing import transcript_confidence
 
@@ -125,9 +126,10 @@ def _really_paired(utterances: Sequence[Utterance], notes: list[str]) -> list[Ut
 
 
 def manifest_clips(recognizer: Recognizer, read: Manifest, utterances: Sequence[Utterance]) -> list[Clip]:
-    """Clips of a manifest's utterances, with the columns that the model takes for speech."""
+    """Clips of a manifest's utterances, with the columns that stand for speech and the turns that the model reads."""
     names = () if recognizer.config.speech is None else recognizer.config.speech.columns
     columns: Any = feature_matrix(utterances, names) if names else [None] * len(utterances)
+    before = _turns(read.utterances, recognizer.config.text.context if recognizer.config.text else 0)
     return [
         Clip(
             audio=None if utterance.path is None or names else read.folder / utterance.path,
@@ -137,9 +139,17 @@ def manifest_clips(recognizer: Recognizer, read: Manifest, utterances: Sequence[
             end=utterance.end,
             columns=None if values is None or np.isnan(values).all() else values,
             speaker=utterance.speaker,
+            before=before[utterance.id],
         )
         for utterance, values in zip(utterances, columns, strict=True)
     ]
+
+
+def _turns(utterances: Sequence[Utterance], context: int) -> dict[str, list[Turn]]:
+    """What was said before each utterance, by its id."""
+    said = [Turn(transcript=utterance.transcript, speaker=utterance.speaker) for utterance in utterances]
+    before = preceding_rows(utterances, context)
+    return {utterance.id: [said[row] for row in rows] for utterance, rows in zip(utterances, before, strict=True)}
 
 
 def _stacked(scores: Sequence[Any], recognizer: Recognizer) -> npt.NDArray[np.float64]:

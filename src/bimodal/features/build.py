@@ -4,9 +4,13 @@ Needs the extra `finetune` (torch, transformers, onnx). Weights are stored in 16
 quantising activations on the fly would make a padded batch differ from single calls and gains little on AVX2.
 """
 
+import contextlib
 import hashlib
+import io
+import logging
 import shutil
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -205,17 +209,31 @@ def _export(
     """Export, compress the weights, write `out/model.onnx`."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    program = torch.onnx.export(
-        network,
-        arguments,
-        dynamo=True,
-        opset_version=_OPSET,
-        dynamic_shapes=shapes,
-        input_names=list(inputs),
-        output_names=[output],
-        verbose=False,
-    )
+    with quiet_export():
+        program = torch.onnx.export(
+            network,
+            arguments,
+            dynamo=True,
+            opset_version=_OPSET,
+            dynamic_shapes=shapes,
+            input_names=list(inputs),
+            output_names=[output],
+            verbose=False,
+        )
     onnx.save(compress_weights(program.model_proto, weights), out / MODEL)  # type: ignore[union-attr]
+
+
+@contextlib.contextmanager
+def quiet_export() -> Iterator[None]:
+    """Keep torch's exporter, which talks on stdout, stderr and through warnings, to itself."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
 
 
 def compress_weights(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:

@@ -1,10 +1,6 @@
 """Trained networks as ONNX graphs, checked against torch."""
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bimodal.errors import ModelFolderError
-from bimodal.features.build import strip_notes
+from bimodal.features.build import quiet_export, strip_notes
 from bimodal.runtime import make_session
 
 _TOLERANCE: Final = 1e-4
@@ -41,7 +37,7 @@ def export_network(network: nn.Module, stage: str, example: Mapping[str, np.ndar
     inputs = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in example.items()}
     batch, blocks = torch.export.Dim("batch"), torch.export.Dim("blocks")
     shapes = {name: {0: batch, 1: blocks} if name in ("mean", "std", "count") else {0: batch} for name in inputs}
-    with _quiet(), torch.inference_mode():
+    with quiet_export(), torch.inference_mode():
         program = torch.onnx.export(
             network,
             kwargs=inputs,
@@ -64,19 +60,6 @@ def _compare(file: Path, example: Mapping[str, np.ndarray], expected: tuple[Tens
         difference = float(np.abs(ours.numpy() - theirs).max())
         if not difference <= _TOLERANCE:
             raise ModelFolderError(f"{file}: differs from torch by {difference:.2g}, expected at most {_TOLERANCE:g}")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep torch's exporter, which talks on stdout, stderr and through warnings, to itself."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
 
 
 def fusion_example(network: Any, emotions: int) -> dict[str, Any]:

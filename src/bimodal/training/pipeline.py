@@ -28,7 +28,15 @@ from bimodal.training.baselines import group_by_column
 from bimodal.training.loop import predict
 from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
 from bimodal.training.rows import LabelledRows, Parts
-from bimodal.training.sides import Side, audio_side, baseline_side, columns_side, text_side
+from bimodal.training.sides import (
+    Side,
+    audio_side,
+    baseline_side,
+    columns_side,
+    context_side,
+    read_texts,
+    text_side,
+)
 from bimodal.training.stages import (
     Evidence,
     Where,
@@ -148,10 +156,15 @@ def _prepare_text(prepared: Prepared, config: TrainConfig, cache: FeatureCache) 
         raise TrainingError(f"text_backbone '{config.text_backbone}' is a speech backbone")
     warn_of_languages(prepared.rows.utterances, backbone.description)
     keys = cache_text([utterance.transcript for utterance in prepared.rows.utterances], backbone, cache)
-    description = backbone.description
-    emotions = len(prepared.rows.emotions)
-    prepared.sides["text"] = text_side(keys, cache, prepared.rows.targets, description, config.text, emotions)
-    prepared.configs["text"] = SideConfig(backbone=config.text_backbone, backbone_digest=description.digest)
+    texts = read_texts(keys, cache, backbone.description)
+    rows, emotions = prepared.rows, len(prepared.rows.emotions)
+    if config.text.context:
+        prepared.sides["text"] = context_side(texts, rows.utterances, rows.targets, config.text, emotions)
+    else:
+        prepared.sides["text"] = text_side(texts, rows.targets, config.text, emotions)
+    prepared.configs["text"] = SideConfig(
+        backbone=config.text_backbone, backbone_digest=backbone.description.digest, context=config.text.context
+    )
 
 
 def warn_of_languages(utterances: Sequence[Utterance], backbone: BackboneDescription) -> None:

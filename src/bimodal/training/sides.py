@@ -11,14 +11,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from bimodal.config import SpeechConfig, StageConfig
-from bimodal.data import Examples, Inputs, array_examples, speech_examples
+from bimodal.config import SpeechConfig, StageConfig, TextConfig
+from bimodal.data import Examples, Inputs, Window, array_examples, speech_examples, window_examples
 from bimodal.features.backbone import BackboneDescription, SpeechBlocks, collapse_blocks
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import read_blocks, read_pooled
 from bimodal.models.layers import HeadShape
 from bimodal.models.speech import BaselineNetwork, ColumnsNetwork, SpeechNetwork
-from bimodal.models.text import TextNetwork
+from bimodal.models.text import ContextTextNetwork, TextNetwork
+from bimodal.records import Utterance
+from bimodal.text import preceding_rows, same_speaker
 from bimodal.training.baselines import Groups, draw_earlier, order_earlier, with_baselines
 from bimodal.training.loop import rate_of
 
@@ -312,36 +314,88 @@ def columns_side(
     )
 
 
-def text_side(
-    keys: Sequence[str | None],
-    cache: FeatureCache,
-    targets: npt.NDArray[Any],
-    backbone: BackboneDescription,
-    config: StageConfig,
-    emotions: int,
-) -> Side:
-    """The text side from cached pooled layers; a key is None where a row has no words."""
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """What a text backbone made of N transcripts.
+
+    Attributes:
+        pooled: Pooled layers (N, L, D), zero where there are no words.
+        present: Where there are any, (N,).
+        identity: Digest of transcripts and backbone.
+    """
+
+    pooled: npt.NDArray[np.float32]
+    present: npt.NDArray[np.bool_]
+    identity: str
+
+
+def read_texts(keys: Keys, cache: FeatureCache, backbone: BackboneDescription) -> Texts:
+    """Cached pooled layers in memory; a key is None where a row has no words."""
     shape = (len(backbone.layers), backbone.width)
-    pooled = (
-        np.stack([np.zeros(shape, np.float32) if key is None else read_pooled(cache, key) for key in keys])
-        if keys
-        else np.zeros((0, *shape), np.float32)
+    nothing = np.zeros(shape, np.float32)
+    pooled = [nothing if key is None else read_pooled(cache, key) for key in keys]
+    return Texts(
+        pooled=np.stack(pooled) if pooled else np.zeros((0, *shape), np.float32),
+        present=np.array([key is not None for key in keys]),
+        identity=cache_key(backbone.digest, *keys),
     )
 
-    def fit(network: Any, rows: Sequence[int]) -> None:
-        network.standardise.fit(torch.from_numpy(pooled[list(rows)]).flatten(1))
 
-    examples = array_examples({"pooled": pooled}, targets)
-    build = partial(TextNetwork, layers=shape[0], width=shape[1], emotions=emotions, shape=head_shape(config))
+def text_side(texts: Texts, targets: npt.NDArray[Any], config: TextConfig, emotions: int) -> Side:
+    """The text side of utterances each on its own."""
+
+    def fit(network: Any, rows: Sequence[int]) -> None:
+        network.standardise.fit(torch.from_numpy(texts.pooled[list(rows)]).flatten(1))
+
+    layers, width = texts.pooled.shape[1:]
+    examples = array_examples({"pooled": texts.pooled}, targets)
+    build = partial(TextNetwork, layers=layers, width=width, emotions=emotions, shape=head_shape(config))
     return Side(
         modality="text",
         examples=examples,
         augmented=examples,
         view_share=0.0,
-        present=np.array([key is not None for key in keys]),
+        present=texts.present,
         build=build,
         fit_front=_remembered(build, fit, [examples]),
-        identity=cache_key(backbone.digest, *keys),
+        identity=texts.identity,
+        emotions=emotions,
+    )
+
+
+def context_side(
+    texts: Texts, utterances: Sequence[Utterance], targets: npt.NDArray[Any], config: TextConfig, emotions: int
+) -> Side:
+    """The text side of utterances with what was said before each in its dialogue."""
+    windows = [[*before, row] for row, before in enumerate(preceding_rows(utterances, config.context))]
+    same = [same_speaker([utterances[row].speaker for row in rows]) for rows in windows]
+
+    def fit(network: Any, rows: Sequence[int]) -> None:
+        network.standardise.fit(torch.from_numpy(texts.pooled[list(rows)]).flatten(1))
+
+    def window(row: int) -> Window:
+        return Window(pooled=texts.pooled[windows[row]], same=same[row])
+
+    layers, width = texts.pooled.shape[1:]
+    examples = window_examples(window, config.context + 1, targets)
+    build = partial(
+        ContextTextNetwork,
+        layers=layers,
+        width=width,
+        emotions=emotions,
+        context=config.context,
+        context_width=config.context_width,
+        shape=head_shape(config),
+    )
+    return Side(
+        modality="text",
+        examples=examples,
+        augmented=examples,
+        view_share=0.0,
+        present=texts.present,
+        build=build,
+        fit_front=_remembered(build, fit, ()),
+        identity=cache_key(texts.identity, *windows, *same),
         emotions=emotions,
     )
 

@@ -51,7 +51,8 @@ def tune_text(
     if config.threads:
         torch.set_num_threads(config.threads)
     out = Path(out)
-    rows = label_rows(read_manifest(Path(manifest)).utterances, config.vocabulary)
+    read = read_manifest(Path(manifest))
+    rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels, folder=read.folder)
     parts = split_rows(rows, config)
     pretrained = load_language_model(config.source)
     side = tuned_text_side(rows, pretrained, config)

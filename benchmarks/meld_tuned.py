@@ -1,0 +1,252 @@
+"""MELD with a tuned language model and the dialogue's context; `--choose` compares the candidates on dev instead.
+
+Every stage lies in the cache's folder `runs`: an interrupted run goes on, a finished one is loaded.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+
+from benchmarks import meld
+from benchmarks.record import (
+    Figure,
+    Options,
+    Result,
+    config_digest,
+    measure,
+    measure_gain,
+    read_options,
+    save_result,
+)
+from bimodal import metrics
+from bimodal.config import LossConfig, TextConfig, TrainConfig, TuneTextConfig
+from bimodal.corpora import prepare_corpus
+from bimodal.errors import ManifestError
+from bimodal.evaluation import Predictions
+from bimodal.evaluation.protocols import predict_rows
+from bimodal.features.backbone import DESCRIPTION, read_description
+from bimodal.training.pipeline import Prepared, Trained, train_stages
+from bimodal.training.rows import Parts
+from bimodal.training.stages import Where, find_evidence, train_side
+from bimodal.training.tuning import RUN
+from bimodal.training.tuning_text import load_language_model, tune_text, tuned_text_side
+
+GOEMOTIONS = TuneTextConfig(
+    name="minilm-goemotions",
+    vocabulary="native",
+    licence="Apache-2.0",
+    trained_on="GoEmotions (Apache-2.0), train part, 28 labels as soft targets",
+    epochs=3,
+    batch_size=64,
+    encoder_rate=0.2,
+    layer_decay=0.9,
+    frozen=1,
+    max_tokens=64,
+    loss=LossConfig(gamma=0.0, affinity="none", beta=0.0),
+)
+"""The first tuning: any weights may be fed with it."""
+
+TUNE = TuneTextConfig(
+    name="minilm-meld",
+    licence="GPL-3.0 (MELD), for benchmarks",
+    trained_on="MELD, official train part",
+    official_split="MELD",
+    epochs=3,
+    batch_size=32,
+    frozen=2,
+    max_tokens=64,
+    loss=LossConfig(gamma=1.0, affinity="none", beta=0.0),
+)
+"""The second: on MELD's own train part, each utterance by itself."""
+
+CONFIG = replace(
+    meld.CONFIG,
+    text=TextConfig(context=8, epochs=6, steps=0, loss=LossConfig(gamma=1.0, beta=0.3)),
+)
+"""The stages on top, whose text network reads the eight utterances before each one."""
+
+PRETRAINED = "sentence-transformers/all-MiniLM-L6-v2"
+STARTS = ("plain", "goemotions")
+START = "goemotions"
+WANTED: tuple[tuple[str, Any], ...] = (
+    ("weighted F1", metrics.weighted_f1),
+    ("UAR", metrics.unweighted_average_recall),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What one seed found in all utterances.
+
+    Attributes:
+        prepared: The utterances and their sides.
+        parts: Train and dev rows.
+        trained: The stages on top of the tuned language model: prosody, text in context, fusion.
+        alone: Logits (N, C) of the tuned language model by itself.
+    """
+
+    prepared: Prepared
+    parts: Parts
+    trained: Trained
+    alone: Any
+
+
+def run(options: Options) -> Result:
+    """All seeds on the official split."""
+    begun = time.monotonic()
+    torch.set_num_threads(options.threads)
+    found = [find(options, START, seed, CONFIG) for seed in options.seeds]
+    prepared, parts = found[0].prepared, found[0].parts
+    test = prepared.rows.rows("test")
+    figures = measure_all([predict(one, test) for one in found], [predict_alone(one, test) for one in found])
+    result = Result(
+        name="meld_tuned",
+        title="MELD: a tuned language model, the dialogue's context, prosody; 7 emotions, official split",
+        protocol="MiniLM (22 M) tuned on GoEmotions, then on the official train part, each utterance by itself (text "
+        "without context). On its frozen features a network reads the eight utterances before each one and who said "
+        "them; eight prosodic features stand for the voice; the fusion learns from cross-fitted evidence. "
+        "Temperatures on dev, tested on test.",
+        licence="GPL-3.0 (repository), television text; the prosodic features state no licence; GoEmotions Apache-2.0",
+        seeds=options.seeds,
+        figures=figures,
+        quoted=meld.QUOTED,
+        notes=meld.notes(prepared, parts, test),
+        tried=(),
+        target="weighted F1 of text without context at least 61.5; fused at least 63 and above text",
+        config=config_digest(CONFIG),
+        settings=msgspec.to_builtins({"goemotions": GOEMOTIONS, "tune": TUNE, "text": CONFIG.text}),
+        minutes=(time.monotonic() - begun) / 60,
+    )
+    return save_result(result, options, meld.headline(figures))
+
+
+def choose(options: Options) -> None:
+    """Weighted F1 and UAR of the candidates on dev, as a table; the test part is not looked at."""
+    torch.set_num_threads(options.threads)
+    print("start,seed,system,weighted F1,UAR,with .3 of the log prior taken away")
+    for start in STARTS:
+        for seed in options.seeds:
+            for context, weights in ((0, "none"), (4, "none"), (8, "none"), (8, "sqrt"), (16, "none")):
+                loss = replace(CONFIG.text.loss, class_weights=weights)
+                config = replace(CONFIG, text=replace(CONFIG.text, context=context, loss=loss))
+                found = find(options, start, seed, config)
+                for name, logits in {"alone": found.alone, **found.trained.logits}.items():
+                    print(f"{start},{seed},{name} context {context} weights {weights},{dev_scores(found, logits)}")
+
+
+def dev_scores(found: Found, logits: Any) -> str:
+    """Weighted F1, UAR, and weighted F1 with rare emotions raised, of dev rows."""
+    rows, dev = found.prepared.rows, found.parts.dev
+    counts = rows.counts(found.parts.train)
+    raised = logits[dev] - 0.3 * np.log(counts / counts.sum())
+    plain, other = (
+        metrics.count_confusions(rows.targets[dev], scores.argmax(axis=1), len(rows.emotions))
+        for scores in (logits[dev], raised)
+    )
+    values = (metrics.weighted_f1(plain), metrics.unweighted_average_recall(plain), metrics.weighted_f1(other))
+    return ",".join(f"{100 * float(value):.2f}" for value in values)
+
+
+def pretrained(options: Options) -> str:
+    """The language model as published: a folder beside the corpora, else its Hub id."""
+    beside = options.data.parent / "models" / PRETRAINED.split("/")[1]
+    return str(beside) if beside.is_dir() else PRETRAINED
+
+
+def prepared_corpus(options: Options, name: str, *folders: str) -> Path:
+    """Manifest of a corpus, prepared below the cache."""
+    out = options.cache / "runs" / f"corpus-{name}"
+    if not (out / "manifest.csv").is_file():
+        source = next((options.data / folder for folder in folders if (options.data / folder).is_dir()), None)
+        if source is None:
+            raise ManifestError(f"{options.data}: no folder {' or '.join(folders)}")
+        prepare_corpus(name, source, out)
+    return out / "manifest.csv"
+
+
+def first_tuning(options: Options) -> Path:
+    """Backbone folder of the tuning on GoEmotions; a finished one is taken as it is, since it takes an hour."""
+    out = options.cache / "runs" / GOEMOTIONS.name
+    if (out / DESCRIPTION).is_file() and read_description(out).tuned_on == GOEMOTIONS.trained_on:
+        return out
+    config = replace(GOEMOTIONS, source=pretrained(options), threads=options.threads)
+    return tune_text(prepared_corpus(options, "goemotions", "goemotions"), out, config, report)
+
+
+def second_tuning(options: Options, start: str, seed: int) -> tuple[Path, TuneTextConfig]:
+    """Backbone folder of a seed's tuning on MELD, and how it was tuned."""
+    source = str(first_tuning(options)) if start == "goemotions" else pretrained(options)
+    config = replace(TUNE, source=source, seed=seed, threads=options.threads)
+    out = options.cache / "runs" / f"meld-text-{start}-{config_digest(TUNE)}" / f"seed{seed}"
+    return tune_text(prepared_corpus(options, "meld", "meld", "meld_text_prosody"), out, config, report), config
+
+
+def report(entry: dict[str, float]) -> None:
+    """One line an epoch on stderr."""
+    print(
+        f"epoch {entry['epoch']:.0f}: loss {entry['loss']:.4f}, {entry['seconds']:.0f} s", file=sys.stderr, flush=True
+    )
+
+
+def find(options: Options, start: str, seed: int, config: TrainConfig) -> Found:
+    """One seed, from the language model to the fusion."""
+    folder, tuning = second_tuning(options, start, seed)
+    there = folder / f"stages-{config_digest(config)}"
+    config = replace(config, seed=seed, threads=options.threads, text_backbone=str(folder))
+    prepared, parts = meld.prepare_meld(options, config)
+    trained = train_stages(prepared, parts, config, Where(seed=seed, folder=there))
+    side = tuned_text_side(prepared.rows, load_language_model(tuning.source), tuning)
+    network, _ = train_side(side, parts.train, parts.dev, tuning, Where(seed=seed, folder=folder / RUN))
+    return Found(prepared=prepared, parts=parts, trained=trained, alone=find_evidence(network, side).logits)
+
+
+def predict(found: Found, rows: list[int]) -> Predictions:
+    """The stages on some rows."""
+    return predict_rows(found.trained, found.prepared, found.parts, rows, "dialogue")
+
+
+def predict_alone(found: Found, rows: list[int]) -> Predictions:
+    """The tuned language model by itself, as system `text`."""
+    dev = found.parts.dev
+    temperature = float(metrics.fit_temperature(found.alone[dev], found.prepared.rows.targets[dev]))
+    return replace(predict(found, rows), scores={"text": metrics.softmax(found.alone[rows], temperature)})
+
+
+def measure_all(stages: list[Predictions], alone: list[Predictions]) -> tuple[Figure, ...]:
+    """Every system's figures, and what context and fusion gain on the same utterances."""
+    systems = {"speech": "prosody", "text": "text with context", "late": "late fusion", "fused": "fused"}
+    figures = [measure(alone, "text", "text without context", *metric) for metric in WANTED]
+    figures += [measure(stages, key, name, *metric) for key, name in systems.items() for metric in WANTED]
+    beside = [
+        replace(one, scores={"late": other.scores["text"], "text": one.scores["text"], "fused": one.scores["fused"]})
+        for one, other in zip(stages, alone, strict=True)
+    ]  # `late` stands for text without context
+    gains = {
+        ("text", "late"): "text with context - text without context",
+        ("fused", "late"): "fused - text without context",
+        ("fused", "text"): "fused - text with context",
+    }
+    for pair, name in gains.items():
+        figures += [replace(measure_gain(beside, pair, *metric), system=name) for metric in WANTED]
+    figures += [replace(measure_gain(stages, ("fused", "late"), *metric), system="fused - late") for metric in WANTED]
+    return tuple(figures)
+
+
+def main() -> None:
+    """The benchmark, or with `--choose` the comparison on dev."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--choose"]
+    options = read_options(__doc__ or "", arguments)
+    if len(arguments) < len(sys.argv) - 1:
+        choose(options)
+    else:
+        run(options)
+
+
+if __name__ == "__main__":
+    main()
