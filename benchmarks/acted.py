@@ -1,8 +1,9 @@
 """What the two acted corpora share: the speech stage over folds of unseen speakers, a gain test, a linear baseline."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ from bimodal.evaluation.protocols import predict_rows, train_fold
 from bimodal.features.backbone import SpeechBackbone, load_backbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import speech_key
+from bimodal.features.views import render_view
 from bimodal.records import Utterance
 from bimodal.splits import Fold
 from bimodal.training.loop import predict
 from bimodal.training.pipeline import Prepared, prepare_sides
 from bimodal.training.rows import LabelledRows, label_rows
-from bimodal.training.sides import audio_side
+from bimodal.training.sides import Side, audio_side
 
 GAIN_DB = 12.0
 CONFIG = TrainConfig(dev_share=0.0, speech=SpeechConfig(views=("speed0.9", "speed1.1")))
@@ -35,12 +37,12 @@ class FoldsRun:
 
     Attributes:
         trained: Of the speech stage, one per seed.
-        shifted: The same networks on the test clips at a random gain; empty where it was not asked for.
+        others: The same networks on the test clips as another side hears them, by name.
         linear: Logistic regression on the same pooled statistics.
     """
 
     trained: list[Predictions]
-    shifted: list[Predictions]
+    others: dict[str, list[Predictions]]
     linear: Predictions
 
 
@@ -56,7 +58,11 @@ def progress(items: Iterable[Any], label: str) -> Iterator[Any]:
 
 
 def run_folds(
-    prepared: Prepared, folds: Sequence[Fold], config: TrainConfig, options: Options, shifted: Any = None
+    prepared: Prepared,
+    folds: Sequence[Fold],
+    config: TrainConfig,
+    options: Options,
+    others: Mapping[str, Side] = MappingProxyType({}),
 ) -> FoldsRun:
     """Train the speech stage per fold and seed; test it on the fold's unseen speakers.
 
@@ -65,21 +71,24 @@ def run_folds(
         folds: Of whole speakers.
         config: How to train.
         options: Seeds and threads.
-        shifted: The speech side of the same clips at a random gain, or None.
+        others: Speech sides of the same clips, such as at a random gain, by name.
     """
     torch.set_num_threads(options.threads)
-    trained, louder = [], []
+    trained: list[Predictions] = []
+    heard: dict[str, list[Predictions]] = {name: [] for name in others}
     for seed in options.seeds:
-        parts, others = [], []
+        parts: list[Predictions] = []
+        heard_parts: dict[str, list[Predictions]] = {name: [] for name in others}
         for fold in progress(folds, f"folds, seed {seed}"):
             found, inner = train_fold(prepared, fold, replace(config, seed=seed))
             parts.append(predict_rows(found, prepared, inner, fold.test, "speaker"))
-            if shifted is not None:
-                logits = predict(found.networks["speech"], shifted.examples.subset(fold.test))[1]
-                others.append(replace(parts[-1], scores={"speech": _softmax(logits)}))
+            for name, side in others.items():
+                logits = predict(found.networks["speech"], side.examples.subset(fold.test))[1]
+                heard_parts[name].append(replace(parts[-1], scores={"speech": _softmax(logits)}))
         trained.append(concatenate(*parts))
-        louder += [concatenate(*others)] if others else []
-    return FoldsRun(trained=trained, shifted=louder, linear=_linear(prepared, folds))
+        for name, listed in heard_parts.items():
+            heard[name].append(concatenate(*listed))
+    return FoldsRun(trained=trained, others=heard, linear=_linear(prepared, folds))
 
 
 def _softmax(logits: Any) -> Any:
@@ -92,18 +101,20 @@ def shifted_side(rows: LabelledRows, folder: Path, config: TrainConfig, cache: F
     backbone = load_backbone(config.speech_backbone, threads=options.threads, verify=True)
     assert isinstance(backbone, SpeechBackbone)  # noqa: S101
     gains = np.random.default_rng(0).uniform(-GAIN_DB, GAIN_DB, len(rows.utterances))
-    keys: list[str | None] = []
+    views = ("plain", *config.speech.heard_views)
+    keys: dict[str, list[str | None]] = {view: [] for view in views}
     with cache:
         for utterance, gain in progress(zip(rows.utterances, gains, strict=True), "clips at a random gain"):
-            key = cache_key("gain", speech_key(utterance, folder, backbone), float(gain))
-            if key not in cache:
-                signal = load_signal(folder / str(utterance.path)) * np.float32(10 ** (gain / 20))
-                blocks = backbone.extract(signal)
-                halves = {"mean": blocks.mean.astype(np.float16), "std": blocks.std.astype(np.float16)}
-                cache.write(key, {**halves, "count": blocks.count})
-            keys.append(key)
+            for view in views:
+                key = cache_key("gain", speech_key(utterance, folder, backbone, view), float(gain))
+                if key not in cache:
+                    signal = load_signal(folder / str(utterance.path)) * np.float32(10 ** (gain / 20))
+                    blocks = backbone.extract(render_view(signal, view))
+                    halves = {"mean": blocks.mean.astype(np.float16), "std": blocks.std.astype(np.float16)}
+                    cache.write(key, {**halves, "count": blocks.count})
+                keys[view].append(key)
     side = replace(config.speech, views=())
-    return audio_side({"plain": keys}, cache, rows.targets, backbone.description, side, len(rows.emotions))
+    return audio_side(keys, cache, rows.targets, backbone.description, side, len(rows.emotions))
 
 
 def _linear(prepared: Prepared, folds: Sequence[Fold]) -> Predictions:

@@ -93,6 +93,8 @@ class SpeechConfig(StageConfig):
         components: Principal components of the pooled statistics that are kept; 0 for all.
         views: Augmented views of the recordings that are trained on too, such as speed0.9; cached, see `render_view`.
         view_share: Share of the training utterances that stand as one of their views in an epoch.
+        heard_views: Views that are heard beside the plain recording in recognition too, all frames pooled together;
+            each costs as much again as the plain one. Whole clips alone: a timeline hears the plain recording.
         columns: Numeric manifest columns (glob patterns) that stand for speech; empty for audio.
         baseline: How many earlier clips of the same speaker a network is trained to stand on, such as [0, 1, 3, 10,
             1000] (as many as there are); empty for networks that hear each clip by itself.
@@ -110,6 +112,7 @@ class SpeechConfig(StageConfig):
     components: Natural = 400
     views: tuple[str, ...] = ()
     view_share: Share = 0.67
+    heard_views: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     baseline: tuple[Natural, ...] = ()
     baseline_by: str = "speaker"

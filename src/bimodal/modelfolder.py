@@ -41,6 +41,7 @@ class SideConfig:
         backbone_digest: Its digest; another backbone is refused.
         columns: Numeric manifest columns that stand for speech, in order; empty for audio.
         collapse: True where the network was trained on whole segments as one block.
+        views: Views that whole clips are heard in beside the plain one.
         baseline: True where the network stands on a speaker's earlier clips.
         context: Utterances before each one that the text network reads beside it.
         temperature: Divides the logits of this side alone, fitted on held-out speakers.
@@ -51,6 +52,7 @@ class SideConfig:
     backbone_digest: str = ""
     columns: tuple[str, ...] = ()
     collapse: bool = False
+    views: tuple[str, ...] = ()
     baseline: bool = False
     context: int = 0
     temperature: float = 1.0

@@ -13,8 +13,16 @@ from bimodal.audio import SAMPLING_RATE, Signal, check_signal, level_db, load_si
 from bimodal.data import Window, pad_blocks, pad_windows
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.adaptation import Adaptation, load_adaptation
-from bimodal.features.backbone import SpeechBackbone, SpeechBlocks, TextBackbone, collapse_blocks, load_backbone
+from bimodal.features.backbone import (
+    SpeechBackbone,
+    SpeechBlocks,
+    TextBackbone,
+    collapse_blocks,
+    join_blocks,
+    load_backbone,
+)
 from bimodal.features.baseline import SpeakerBaselines, load_baselines, pooled_statistics
+from bimodal.features.views import render_view
 from bimodal.hearing import check_takes_baselines, hear_in_turn, judge_statistics
 from bimodal.metrics import softmax
 from bimodal.modelfolder import ADAPTATION, GRAPHS, SPEAKERS, ModelConfig, SideConfig, load_model_config
@@ -149,7 +157,7 @@ class Recognizer:
         """
         if self.config.speech is None or self.config.speech.columns:
             raise BimodalError(f"the model '{self.config.name}' does not hear speech; choose one trained on recordings")
-        return self._encode(signal)
+        return self._encode(signal, whole=False)
 
     def recognize_blocks(
         self,
@@ -186,12 +194,13 @@ class Recognizer:
             raise BimodalError("a signal needs its sampling_rate in Hz, for example sampling_rate=16000")
         return resample(check_signal(clip.audio), clip.sampling_rate)
 
-    def _encode(self, signal: Signal | None) -> SpeechBlocks | None:
-        """Blocks of the speech; None where there is none to judge or the model hears none."""
+    def _encode(self, signal: Signal | None, whole: bool = True) -> SpeechBlocks | None:
+        """Blocks of the speech, of a whole clip in all views; None where the model hears none or none is to judge."""
         side = self.config.speech
         if side is None or side.columns or signal is None or unusable(signal):
             return None
-        return self._speech_backbone.extract(signal)
+        heard = [signal, *(render_view(signal, view) for view in side.views if whole)]
+        return join_blocks([self._speech_backbone.extract(one) for one in heard])
 
     def _find(
         self,

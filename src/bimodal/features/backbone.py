@@ -136,11 +136,7 @@ class SpeechBackbone:
             pool_blocks(self.run(log_mel(part)), self.description.block_frames)
             for part in cut_evenly(normalise_level(signal), int(self.description.max_seconds * SAMPLING_RATE))
         ]
-        return SpeechBlocks(
-            mean=np.concatenate([block.mean for block in blocks]),
-            std=np.concatenate([block.std for block in blocks]),
-            count=np.concatenate([block.count for block in blocks]),
-        )
+        return join_blocks(blocks)
 
 
 class TextBackbone:
@@ -207,6 +203,21 @@ def pool_blocks(states: Floats, block_frames: int) -> SpeechBlocks:
     centred = states - np.repeat(mean, count, axis=1)
     variance = np.add.reduceat(centred * centred, starts, axis=1) / count[:, None]
     return SpeechBlocks(mean=mean.swapaxes(0, 1), std=np.sqrt(variance).swapaxes(0, 1), count=count)
+
+
+def join_blocks(blocks: Sequence[SpeechBlocks]) -> SpeechBlocks:
+    """The blocks of several stretches as those of one.
+
+    Example:
+        >>> one = pool_blocks(np.ones((3, 25, 4), np.float32), 10)
+        >>> join_blocks([one, one]).count.tolist()
+        [10, 10, 5, 10, 10, 5]
+    """
+    return SpeechBlocks(
+        mean=np.concatenate([block.mean for block in blocks]),
+        std=np.concatenate([block.std for block in blocks]),
+        count=np.concatenate([block.count for block in blocks]),
+    )
 
 
 def collapse_blocks(blocks: SpeechBlocks) -> SpeechBlocks:

@@ -118,8 +118,11 @@ def _prepare_columns(prepared: Prepared, config: TrainConfig) -> None:
 
 
 def _prepare_audio(prepared: Prepared, config: TrainConfig, cache: FeatureCache, progress: Progress) -> None:
-    for view in config.speech.views:
+    views = dict.fromkeys((*config.speech.views, *config.speech.heard_views))
+    for view in views:
         check_view(view)
+    if config.speech.baseline and config.speech.heard_views:
+        raise TrainingError("speech.baseline stands on plain recordings: leave speech.heard_views empty")
     if config.speech.baseline and config.speech.attention_width:
         raise TrainingError("speech.baseline goes with plain statistics: set speech.attention_width=0")
     backbone = load_backbone(config.speech_backbone, threads=config.threads, verify=True)
@@ -128,7 +131,7 @@ def _prepare_audio(prepared: Prepared, config: TrainConfig, cache: FeatureCache,
     utterances = prepared.rows.utterances
     heard = [row for row, utterance in enumerate(utterances) if utterance.path]
     keys: dict[str, list[str | None]] = {}
-    for view in (PLAIN, *config.speech.views):
+    for view in (PLAIN, *views):
         label = "speech features" if view == PLAIN else f"speech features, {view}"
         listed = progress([utterances[row] for row in heard], label)
         keys[view] = [None] * len(utterances)
@@ -146,6 +149,7 @@ def _prepare_audio(prepared: Prepared, config: TrainConfig, cache: FeatureCache,
         backbone=config.speech_backbone,
         backbone_digest=description.digest,
         collapse=config.speech.attention_width == 0,
+        views=config.speech.heard_views,
         baseline=bool(config.speech.baseline),
     )
 

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from bimodal.config import SpeechConfig, StageConfig, TextConfig
 from bimodal.data import Examples, Inputs, Window, array_examples, speech_examples, window_examples
-from bimodal.features.backbone import BackboneDescription, SpeechBlocks, collapse_blocks
+from bimodal.features.backbone import BackboneDescription, SpeechBlocks, collapse_blocks, join_blocks
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import read_blocks, read_pooled
+from bimodal.features.views import PLAIN
 from bimodal.models.layers import HeadShape
 from bimodal.models.speech import BaselineNetwork, ColumnsNetwork, SpeechNetwork
 from bimodal.models.text import ContextTextNetwork, TextNetwork
@@ -123,7 +124,8 @@ def audio_side(
     """The speech side from cached blocks.
 
     Args:
-        keys: Cache keys of all N by view, `plain` first; None where a row has no recording.
+        keys: Cache keys of all N by view, for every view that the configuration names; None where a row has no
+            recording.
         cache: Holds the blocks.
         targets: (N,) or (N, C).
         backbone: What made the blocks.
@@ -131,12 +133,16 @@ def audio_side(
         emotions: C.
     """
     frozen = config.attention_width == 0
+    trained = [[keys[view]] for view in (PLAIN, *config.views)]
+    heard = [keys[view] for view in (PLAIN, *config.heard_views)]
     if frozen:
-        views = [_whole_examples(chosen, cache, backbone, targets) for chosen in keys.values()]
+        views = [_whole_examples(chosen, cache, backbone, targets) for chosen in trained]
+        examples = _whole_examples(heard, cache, backbone, targets) if config.heard_views else views[0]
         augmented = views[0]
     else:
-        readers = [partial(_read_one, chosen, cache) for chosen in keys.values()]
+        readers = [partial(_read_joined, chosen, cache) for chosen in trained]
         views = [speech_examples(reader, targets) for reader in readers]
+        examples = speech_examples(partial(_read_joined, heard, cache), targets)
         augmented = speech_examples(partial(_read_any, readers, config.view_share), targets)
     build = partial(
         SpeechNetwork,
@@ -149,10 +155,10 @@ def audio_side(
     )
     return Side(
         modality="speech",
-        examples=views[0],
+        examples=examples,
         augmented=augmented,
         view_share=config.view_share,
-        present=np.array([key is not None for key in next(iter(keys.values()))]),
+        present=np.array([key is not None for key in keys[PLAIN]]),
         build=build,
         fit_front=_remembered(build, partial(_fit_speech, views), views if frozen else ()),
         identity=cache_key(backbone.digest, *(item for view, chosen in keys.items() for item in (view, *chosen))),
@@ -184,7 +190,7 @@ def baseline_side(
         groups: Whose clip each row is.
     """
     heard = [group if key else None for group, key in zip(groups, keys["plain"], strict=True)]
-    plain = [_whole_examples(chosen, cache, backbone, targets) for chosen in keys.values()]
+    plain = [_whole_examples([chosen], cache, backbone, targets) for chosen in keys.values()]
     views = [with_baselines(plain[0], order_earlier(heard, seed=0))]
     for number, examples in enumerate(plain):
         drawn = [draw_earlier(heard, amount, 1 + number) for amount in config.baseline]
@@ -259,26 +265,34 @@ def _batches(examples: Examples, rows: Sequence[int]) -> Iterator[dict[str, Tens
 
 
 def _whole_examples(
-    keys: Keys, cache: FeatureCache, backbone: BackboneDescription, targets: npt.NDArray[Any]
+    keys: Sequence[Keys], cache: FeatureCache, backbone: BackboneDescription, targets: npt.NDArray[Any]
 ) -> Examples:
-    """Whole segments as one block each, in memory at 16 bits (6 KiB an utterance); an absent row is zero."""
-    shape = (len(keys), 1, len(backbone.layers), backbone.width)
+    """Whole segments as one block each, in memory at 16 bits (6 KiB an utterance); an absent row is zero.
+
+    Args:
+        keys: Of every view that is heard together.
+        cache: Holds the blocks.
+        backbone: What made them.
+        targets: (N,) or (N, C).
+    """
+    rows = len(keys[0])
+    shape = (rows, 1, len(backbone.layers), backbone.width)
     mean, std = np.zeros(shape, np.float16), np.zeros(shape, np.float16)
     count = np.zeros(shape[:2], np.float32)
-    for row, key in enumerate(keys):
-        if key is not None:
-            whole = collapse_blocks(read_blocks(cache, key))
+    for row in range(rows):
+        if keys[0][row] is not None:
+            whole = collapse_blocks(_read_joined(keys, cache, row))
             mean[row], std[row], count[row] = whole.mean, whole.std, whole.count
 
     def read(indices: Sequence[int]) -> Inputs:
         rows = list(indices)
         return {"mean": mean[rows].astype(np.float32), "std": std[rows].astype(np.float32), "count": count[rows]}
 
-    return Examples(size=len(keys), read=read, targets=targets)
+    return Examples(size=rows, read=read, targets=targets)
 
 
-def _read_one(keys: Keys, cache: FeatureCache, index: int) -> SpeechBlocks:
-    return read_blocks(cache, keys[index] or "")
+def _read_joined(keys: Sequence[Keys], cache: FeatureCache, index: int) -> SpeechBlocks:
+    return join_blocks([read_blocks(cache, chosen[index] or "") for chosen in keys])
 
 
 def _read_any(readers: Sequence[Callable[[int], SpeechBlocks]], share: float, index: int) -> SpeechBlocks:
