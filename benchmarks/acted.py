@@ -30,6 +30,9 @@ GAIN_DB = 12.0
 CONFIG = TrainConfig(dev_share=0.0, speech=SpeechConfig(views=("speed0.9", "speed1.1")))
 """Fixed passes over all training speakers; nobody is held out, as nothing is chosen."""
 
+HEARD = replace(CONFIG.speech, heard_views=CONFIG.speech.views)
+"""The clips' speed views are heard in recognition too."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FoldsRun:
@@ -55,6 +58,12 @@ def prepare_corpus(utterances: Sequence[Utterance], folder: Path, config: TrainC
 def progress(items: Iterable[Any], label: str) -> Iterator[Any]:
     """A bar on stderr."""
     return iter(tqdm(items, desc=label, mininterval=5))
+
+
+def heard_once(prepared: Prepared, config: TrainConfig, cache: FeatureCache) -> Side:
+    """The speech side of the same clips without the views."""
+    plain = replace(config, speech=replace(config.speech, heard_views=()))
+    return prepare_corpus(prepared.rows.utterances, prepared.folder, plain, cache).sides["speech"]
 
 
 def run_folds(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from benchmarks.acted import CONFIG, GAIN_DB, prepare_corpus, run_folds, shifted_side
+from benchmarks.acted import CONFIG, GAIN_DB, HEARD, heard_once, prepare_corpus, run_folds, shifted_side
 from benchmarks.record import (
     Options,
     Quoted,
@@ -24,8 +24,6 @@ from bimodal.features.cache import FeatureCache
 from bimodal.splits import named_folds
 
 UAR = metrics.unweighted_average_recall
-HEARD = replace(CONFIG.speech, heard_views=CONFIG.speech.views)
-"""The clips' speed views are heard in recognition too."""
 EMOBOX = "EmoBox, arXiv 2406.07162; frozen encoder, trained head"
 QUOTED = (
     Quoted(system="Whisper-large-v3", metric="UA", value=75.3, source=EMOBOX),
@@ -56,9 +54,7 @@ def run(options: Options) -> Result:
         folds = named_folds([utterance.speaker for utterance in prepared.rows.utterances], FOLDS)
         others = {
             "gain": shifted_side(prepared.rows, folder, config, cache, options),
-            "once": prepare_corpus(
-                prepared.rows.utterances, folder, replace(config, speech=replace(config.speech, heard_views=())), cache
-            ).sides["speech"],
+            "once": heard_once(prepared, config, cache),
         }
         found = run_folds(prepared, folds, config, options, others)
     louder, once = found.others["gain"], found.others["once"]
