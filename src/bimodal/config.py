@@ -91,7 +91,8 @@ class SpeechConfig(StageConfig):
     Attributes:
         attention_width: Units of the attention over time; 0 for plain statistics.
         components: Principal components of the pooled statistics that are kept; 0 for all.
-        views: Augmented views of the recordings that are trained on too, such as speed0.9; cached, see `render_view`.
+        views: Augmented views of the recordings that are trained on too, such as speed0.9, telephone, noise10:rain.wav;
+            cached, see `render_view`.
         view_share: Share of the training utterances that stand as one of their views in an epoch.
         heard_views: Views that are heard beside the plain recording in recognition too, all frames pooled together;
             each costs as much again as the plain one. Whole clips alone: a timeline hears the plain recording.

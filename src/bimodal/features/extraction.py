@@ -13,7 +13,7 @@ from bimodal.audio import load_signal
 from bimodal.errors import AudioError
 from bimodal.features.backbone import SpeechBackbone, SpeechBlocks, TextBackbone
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.features.views import PLAIN, render_view
+from bimodal.features.views import PLAIN, render_view, view_key
 from bimodal.records import Utterance
 from bimodal.text import normalise_transcript
 
@@ -23,7 +23,9 @@ _TEXTS_AT_ONCE: Final = 256
 def speech_key(utterance: Utterance, folder: Path, backbone: SpeechBackbone, view: str = PLAIN) -> str:
     """Cache key of one utterance's speech: the recording's content, the stretch, the backbone, the augmented view."""
     digest = file_digest(recording(utterance, folder))
-    return cache_key("speech", digest, utterance.start, utterance.end, backbone.description.digest, view, "float16")
+    return cache_key(
+        "speech", digest, utterance.start, utterance.end, backbone.description.digest, view_key(view), "float16"
+    )
 
 
 def recording(utterance: Utterance, folder: Path) -> Path:

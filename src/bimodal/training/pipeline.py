@@ -121,6 +121,8 @@ def _prepare_audio(prepared: Prepared, config: TrainConfig, cache: FeatureCache,
     views = dict.fromkeys((*config.speech.views, *config.speech.heard_views))
     for view in views:
         check_view(view)
+    if any(":" in view for view in config.speech.heard_views):
+        raise TrainingError("speech.heard_views go with the model: views that name a file of this machine cannot")
     if config.speech.baseline and config.speech.heard_views:
         raise TrainingError("speech.baseline stands on plain recordings: leave speech.heard_views empty")
     if config.speech.baseline and config.speech.attention_width:

@@ -22,7 +22,7 @@ from bimodal.features.build import build_speech_backbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import file_digest, recording
 from bimodal.features.logmel import log_mel
-from bimodal.features.views import PLAIN, check_view, render_view
+from bimodal.features.views import PLAIN, check_view, render_view, view_key
 from bimodal.features.whisper import TunableWhisper, load_whisper_encoder, weights_digest
 from bimodal.manifest import read_manifest
 from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork, pool_frames
@@ -289,7 +289,7 @@ def _cache_lower(
                 keys.append(None)
                 continue
             file = recording(utterance, folder)
-            heard = (file_digest(file), utterance.start, utterance.end, view, _PREPROCESSING)
+            heard = (file_digest(file), utterance.start, utterance.end, view_key(view), _PREPROCESSING)
             made = (
                 pretrained.digest,
                 str(pretrained.layers),
