@@ -74,9 +74,7 @@ def pair_by_label(
         drawn = [_draw(anchor, mismatched, share) for anchor, share in zip(chosen, _shares(len(chosen)), strict=True)]
         heard = [anchor.row if anchor.hears else row for anchor, (row, _) in zip(chosen, drawn, strict=True)]
         said = [row if anchor.hears else anchor.row for anchor, (row, _) in zip(chosen, drawn, strict=True)]
-        there = [
-            [a.hears or a.row != row, not a.hears or a.row != row] for a, (row, _) in zip(chosen, drawn, strict=True)
-        ]
+        there = [[a.hears or row >= 0, not a.hears or row >= 0] for a, (row, _) in zip(chosen, drawn, strict=True)]
         own, other = [anchor.emotion for anchor in chosen], [emotion for _, emotion in drawn]
         return {
             "speech": speech.embedding[heard],
