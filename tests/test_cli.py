@@ -1,5 +1,6 @@
 """The command line as a user types it: real processes, exit codes, one sentence on stderr, data on stdout."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -65,9 +66,13 @@ def test_folds_train_and_test_every_speaker(tiny_manifest, tmp_path):
 
 
 def test_one_speaker_is_a_sentence_wherever_speakers_are_held_out(tiny_manifest, tmp_path):
-    rows = [row.split(",")[1:3] for row in tiny_manifest.read_text().splitlines()[1:]]
+    with tiny_manifest.open(newline="") as stream:
+        rows = [
+            [row["transcript"], row["emotion"], "ann", number % 2] for number, row in enumerate(csv.DictReader(stream))
+        ]
     one = tmp_path / "one.csv"
-    one.write_text("transcript,emotion,speaker,fold\n" + "".join(f"{','.join(row)},ann,{len(row)}\n" for row in rows))
+    with one.open("w", newline="") as stream:
+        csv.writer(stream).writerows([["transcript", "emotion", "speaker", "fold"], *rows])
     told = "there is one speaker ('ann'), so none can be held out: give recordings of more speakers"
     assert f"{told}, or train with --set split_by=utterance" in run("check", one).stdout
     assert told in run("train", "text", one, tmp_path / "run", cache=tmp_path / "cache", code=1).stderr

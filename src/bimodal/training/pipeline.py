@@ -40,6 +40,7 @@ from bimodal.training.sides import (
 from bimodal.training.stages import (
     Evidence,
     Where,
+    check_paired,
     cross_fit,
     cross_fitting_folds,
     find_evidence,
@@ -239,8 +240,13 @@ def train_stages(
         TrainingError: The data do not allow a stage, or a folder holds another run.
     """
     fusing = "fusion" in stages and len(prepared.sides) == 2
-    folds = inner_folds(prepared.rows, parts, config) if fusing else ()
-    fitted = {side: fit_side(prepared, side, parts, config, where, folds) for side in prepared.sides}
+    if fusing and config.fusion.pairing == GIVEN:
+        both = np.logical_and.reduce([side.present for side in prepared.sides.values()])
+        check_paired([row for row in parts.train if both[row]])
+    fitted = {
+        name: fit_side(prepared, name, parts, config, where, _folds_of(prepared, side, parts, config) if fusing else ())
+        for name, side in prepared.sides.items()
+    }
     if fusing:
         return fuse_sides(fitted["speech"], fitted["text"], prepared.rows, parts, config, where)
     return Trained(
@@ -249,6 +255,13 @@ def train_stages(
         evidence={name: side.evidence for name, side in fitted.items()},
         logits={name: side.evidence.logits for name, side in fitted.items()},
     )
+
+
+def _folds_of(prepared: Prepared, side: Side, parts: Parts, config: TrainConfig) -> tuple[Fold, ...]:
+    """Folds of a side's training rows; of those alone that have the side where sides need not meet in a row."""
+    if config.fusion.pairing == LABEL_MATCHED:
+        parts = replace(parts, train=[row for row in parts.train if side.present[row]])
+    return inner_folds(prepared.rows, parts, config)
 
 
 def inner_folds(rows: LabelledRows, parts: Parts, config: TrainConfig) -> tuple[Fold, ...]:

@@ -153,6 +153,19 @@ def _spread(embedding: Floats, logits: Floats, rows: npt.NDArray[Any], side: Sid
     return whole
 
 
+def check_paired(rows: Sequence[int]) -> None:
+    """Refuse a fusion stage without training rows that have both sides.
+
+    Raises:
+        TrainingError: There is none.
+    """
+    if not rows:
+        raise TrainingError(
+            "no training utterance has both speech and words; the fusion stage needs paired ones (or, for a model "
+            "whose figures are no evidence, fusion.pairing=label_matched)"
+        )
+
+
 def cross_fit(side: Side, final: nn.Module, folds: Sequence[Fold], config: StageConfig, where: Where) -> Evidence:
     """Evidence of the training rows from networks that did not train on them; of all other rows from the final one.
 
@@ -238,11 +251,7 @@ def train_fusion(
     """
     present = examples.read(range(examples.size))["present"]
     paired = [row for row in train if present[row].all()]
-    if not paired:
-        raise TrainingError(
-            "no training utterance has both speech and words; the fusion stage needs paired ones (or, for a model "
-            "whose figures are no evidence, fusion.pairing=label_matched)"
-        )
+    check_paired(paired)
     chosen = list(dev) if config.patience else []
     identity = evidence_digest(examples, [*paired, *chosen])
     return fit_fusion(examples.subset(paired), examples.subset(chosen) if chosen else None, config, where, identity)
