@@ -25,7 +25,7 @@ def test_the_whole_encoder_equals_the_packaged_network(encoder):
     layers = tuple(range(1, len(encoder.layers) + 1))
     mel = mel_of(0.73)
     count = torch.tensor([mel.shape[2]])
-    states, real = TunableWhisper(encoder, layers, 0)(mel, count)
+    states, real = TunableWhisper(encoder, layers, 0)(mel.mT, count)
     expected = WhisperLayers(encoder, layers)(mel, count)
     assert real.tolist() == [(mel.shape[2] + 1) // 2]
     assert torch.allclose(states, expected, atol=1e-5)
@@ -39,7 +39,7 @@ def test_the_upper_part_over_the_cached_lower_one_equals_the_whole(encoder, froz
     mel = mel_of(0.5)
     count = torch.tensor([mel.shape[2]])
     every = tuple(range(1, len(encoder.layers) + 1))
-    whole, real = TunableWhisper(encoder, every, 0)(mel, count)
+    whole, real = TunableWhisper(encoder, every, 0)(mel.mT, count)
     frames = whole[:, [layer - 1 for layer in given_layers(layers, frozen)]].permute(0, 2, 1, 3)
     upper, _ = TunableWhisper(encoder, layers, frozen)(frames, real)
     assert torch.allclose(upper, whole[:, [layer - 1 for layer in layers]], atol=1e-5)
@@ -49,10 +49,10 @@ def test_the_upper_part_over_the_cached_lower_one_equals_the_whole(encoder, froz
 def test_padding_changes_nothing(encoder):
     short, long = mel_of(0.4), mel_of(0.9, 1)
     network = TunableWhisper(encoder, (1, len(encoder.layers)), 0)
-    alone, real = network(short, torch.tensor([short.shape[2]]))
+    alone, real = network(short.mT, torch.tensor([short.shape[2]]))
     batch = torch.zeros(2, 80, long.shape[2])
     batch[0, :, : short.shape[2]], batch[1] = short[0], long[0]
-    together, counts = network(batch, torch.tensor([short.shape[2], long.shape[2]]))
+    together, counts = network(batch.mT, torch.tensor([short.shape[2], long.shape[2]]))
     assert counts[0] == real[0]
     assert torch.allclose(together[0, :, : int(real[0])], alone[0], atol=1e-5)
 

@@ -77,6 +77,14 @@ def test_the_network_says_the_same_as_its_backbone_and_head_apart(tiny_manifest,
     assert whole == pytest.approx(np.array(single), abs=1e-4)
 
 
+def test_the_whole_encoder_can_be_tuned_end_to_end(tiny_manifest, tiny_whisper, cache, tmp_path):
+    out = tune_speech(tiny_manifest, tmp_path / "out", config(tiny_whisper, frozen=0, epochs=1), cache)
+    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_whisper, out / "encoder"))
+    changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed == {"conv1", "conv2", "layers"}
+    assert np.isfinite(hear(out)).all()
+
+
 class InterruptionError(Exception):
     """The process is stopped here."""
 

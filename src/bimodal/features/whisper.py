@@ -34,7 +34,7 @@ class TunableWhisper(nn.Module):
         """Hidden states of the exposed layers.
 
         Args:
-            inputs: Outputs of the `given` layers (B, T, K, D); with `frozen=0` a log-mel spectrogram (B, 80, T).
+            inputs: Outputs of the `given` layers (B, T, K, D); with `frozen=0` a log-mel spectrogram (B, T, 80).
             count: Real frames of each utterance, (B,).
 
         Returns:
@@ -44,7 +44,7 @@ class TunableWhisper(nn.Module):
             states = {layer: inputs[:, :, place] for place, layer in enumerate(self.given)}
             hidden = states[self.frozen]
         else:
-            hidden, count = self._convolve(inputs, count)
+            hidden, count = self._convolve(inputs.transpose(1, 2), count)
             states = {}
         beyond = torch.arange(hidden.shape[1], device=hidden.device)[None] >= count[:, None]
         kind = torch.get_autocast_dtype(hidden.device.type) if torch.is_autocast_enabled(hidden.device.type) else None

@@ -268,7 +268,7 @@ class LowerLayers:
 
     def _states(self, mel: npt.NDArray[np.float32]) -> torch.Tensor:
         states, real = self.whole(
-            torch.from_numpy(mel)[None].to(self.device), torch.tensor([mel.shape[1]], device=self.device)
+            torch.from_numpy(mel.T.copy())[None].to(self.device), torch.tensor([mel.shape[1]], device=self.device)
         )
         found: torch.Tensor = states[0, :, : int(real[0])]
         return found
