@@ -1,6 +1,5 @@
 """A Whisper encoder in torch, cut in two: lower blocks that stay as they are, upper ones that are tuned."""
 
-import hashlib
 from typing import Any
 
 import torch
@@ -93,16 +92,3 @@ def load_whisper_encoder(source: str, attention: str = "eager") -> Any:
         bins = encoder.config.num_mel_bins
         raise BackboneError(f"{source}: hears {bins} mel bins, expected {BINS}; choose a smaller Whisper")
     return encoder
-
-
-def weights_digest(module: nn.Module) -> str:
-    """SHA-256 of a module's weights.
-
-    Example:
-        >>> weights_digest(nn.Identity())[:8]
-        'e3b0c442'
-    """
-    digest = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -1,10 +1,14 @@
 """What the tuning of any pretrained encoder shares: learning rates by depth, its description, where it goes."""
 
+import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from torch import nn
 
 from bimodal.config import TuneConfig
 from bimodal.errors import BackboneError, TrainingError
@@ -81,3 +85,33 @@ def install(built: Path, out: Path) -> None:
         shutil.rmtree(built)
     except OSError as error:
         raise BackboneError(f"{out}: cannot be written ({error.strerror}); free some space, then run again") from error
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Without the bars and reports of `transformers`, which are put back as they were."""
+    from transformers.utils import logging as theirs
+
+    logging: Any = theirs
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def weights_digest(module: nn.Module) -> str:
+    """SHA-256 of a module's weights.
+
+    Example:
+        >>> weights_digest(nn.Identity())[:8]
+        'e3b0c442'
+    """
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

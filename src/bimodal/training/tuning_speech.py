@@ -23,7 +23,7 @@ from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import file_digest, recording
 from bimodal.features.logmel import log_mel
 from bimodal.features.views import PLAIN, check_view, render_view, view_key
-from bimodal.features.whisper import TunableWhisper, load_whisper_encoder, weights_digest
+from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
 from bimodal.manifest import read_manifest
 from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork, pool_frames
 from bimodal.training.loop import StageRecord
@@ -31,7 +31,17 @@ from bimodal.training.pipeline import Progress
 from bimodal.training.rows import LabelledRows, label_rows, split_rows
 from bimodal.training.sides import Front, Side, audio_side, head_shape
 from bimodal.training.stages import OnEpoch, Where, train_side
-from bimodal.training.tuning import ENCODER, RUN, depth_rates, describe_tuned, encoder_source, install, is_built
+from bimodal.training.tuning import (
+    ENCODER,
+    RUN,
+    depth_rates,
+    describe_tuned,
+    encoder_source,
+    install,
+    is_built,
+    silent,
+    weights_digest,
+)
 
 _PREPROCESSING: Final = "level -20 dB, Whisper log-mel, unpadded"
 _EXPOSED: Final = (2, 3, 4)
@@ -119,7 +129,8 @@ def load_speech_model(config: TuneSpeechConfig) -> SpeechModel:
         BackboneError: There is none, or without the layers that are to be exposed.
         TrainingError: Nothing would be tuned.
     """
-    encoder = load_whisper_encoder(encoder_source(config.source), attention="sdpa").eval()
+    with silent():
+        encoder = load_whisper_encoder(encoder_source(config.source), attention="sdpa").eval()
     layers = config.layers or _EXPOSED
     if max(layers) > len(encoder.layers):
         raise BackboneError(f"{config.source}: has {len(encoder.layers)} layers, expected {layers} to be among them")
@@ -358,10 +369,12 @@ def _build(network: TunedSpeechNetwork, pretrained: SpeechModel, out: Path, desc
     unfinished = out / f"{ENCODER}.partial"
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        encoder.save_pretrained(unfinished)
+        with silent():
+            encoder.save_pretrained(unfinished)
         shutil.rmtree(out / ENCODER, ignore_errors=True)
         unfinished.rename(out / ENCODER)
     except OSError as error:
         raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
-    build_speech_backbone(str(out / ENCODER), out / "built", description, description.weights)
+    with silent():
+        build_speech_backbone(str(out / ENCODER), out / "built", description, description.weights)
     install(out / "built", out)

@@ -1,9 +1,7 @@
 """Tune a language model on emotion text, and store it as a backbone (step 202 of the method, below the head)."""
 
-import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +23,17 @@ from bimodal.text import normalise_transcript
 from bimodal.training.rows import LabelledRows, label_rows, split_rows
 from bimodal.training.sides import Front, Side, head_shape
 from bimodal.training.stages import OnEpoch, Where, train_side
-from bimodal.training.tuning import ENCODER, RUN, depth_rates, describe_tuned, encoder_source, install, is_built
+from bimodal.training.tuning import (
+    ENCODER,
+    RUN,
+    depth_rates,
+    describe_tuned,
+    encoder_source,
+    install,
+    is_built,
+    silent,
+    weights_digest,
+)
 
 _EXPOSED: Final = 3  # layers of an encoder that a backbone exposes where none are named
 
@@ -94,34 +102,14 @@ def load_language_model(source: str) -> LanguageModel:
 
     found = encoder_source(source)
     try:
-        with _silent():
+        with silent():
             encoder = AutoModel.from_pretrained(found, dtype=torch.float32, add_pooling_layer=False)
             tokenizer = AutoTokenizer.from_pretrained(found)
     except (OSError, ValueError, TypeError) as error:
         raise BackboneError(f"{source}: no encoder-type language model ({str(error).splitlines()[0]})") from error
     if not hasattr(getattr(encoder, "encoder", None), "layer") or not hasattr(encoder, "embeddings"):
         raise BackboneError(f"{source}: is a {type(encoder).__name__}, expected a BERT-like encoder; choose another")
-    digest = hashlib.sha256()
-    for name, value in encoder.state_dict().items():
-        digest.update(name.encode() + value.numpy().tobytes())
-    return LanguageModel(source=source, encoder=encoder, tokenizer=tokenizer, digest=digest.hexdigest())
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Without the bars and reports of `transformers`, which are put back as they were."""
-    from transformers.utils import logging as theirs
-
-    logging: Any = theirs
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
+    return LanguageModel(source=source, encoder=encoder, tokenizer=tokenizer, digest=weights_digest(encoder))
 
 
 def tuned_text_side(rows: LabelledRows, pretrained: LanguageModel, config: TuneTextConfig) -> Side:
@@ -185,13 +173,13 @@ def _build(network: Any, pretrained: LanguageModel, out: Path, description: Back
     unfinished = out / f"{ENCODER}.partial"
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        with _silent():
+        with silent():
             network.encoder.cpu().save_pretrained(unfinished)
             pretrained.tokenizer.save_pretrained(unfinished)
         shutil.rmtree(out / ENCODER, ignore_errors=True)
         unfinished.rename(out / ENCODER)
     except OSError as error:
         raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
-    with _silent():
+    with silent():
         build_text_backbone(str(out / ENCODER), out / "built", description, description.weights)
     install(out / "built", out)
