@@ -93,7 +93,7 @@ def test_the_key_names_the_stretch_the_view_and_the_backbone(tmp_path, speech, t
         speech_key(utterance, tmp_path, speech),
         speech_key(replace(utterance, start=0.1), tmp_path, speech),
         speech_key(replace(utterance, end=0.1), tmp_path, speech),
-        speech_key(utterance, tmp_path, speech, view="noise"),
+        speech_key(utterance, tmp_path, speech, view="telephone"),
         speech_key(utterance, tmp_path, other),
     }
     assert len(keys) == 5
