@@ -1,0 +1,60 @@
+"""The command line: each command is a typed function; data go to stdout, everything else to stderr."""
+
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from bimodal.cli import manifests, recognizing, stores, training
+from bimodal.cli.terminal import say
+from bimodal.errors import BimodalError
+
+LAW = (
+    "In the EU, inferring emotions from voice at work or in education is forbidden except for medical or safety "
+    "reasons (AI Act, Art. 5(1)(f)); persons exposed must be told (Art. 50(3))."
+)
+app = typer.Typer(
+    name="bimodal",
+    help="Recognises the emotion expressed in speech, as perceived, from both what is heard and what is said.\n\n"
+    + LAW,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    recognizing.recognize,
+    manifests.prepare,
+    manifests.check,
+    manifests.transcribe,
+    training.train,
+    training.tune,
+    training.adapt,
+    training.evaluate,
+    manifests.extract,
+    stores.cache,
+    training.demo,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; exit 0, 1 with one sentence, or 2 for wrong usage."""
+    try:
+        app()
+    except BimodalError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        say("interrupted; what was finished is kept")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+
+
+def _fail(sentence: str) -> NoReturn:
+    say(f"bimodal: {sentence}")
+    sys.exit(1)
