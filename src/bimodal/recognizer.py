@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ from bimodal.modelfolder import ADAPTATION, GRAPHS, SPEAKERS, ModelConfig, SideC
 from bimodal.records import Clip, Recognition, Turn
 from bimodal.runtime import Device, make_session
 from bimodal.text import normalise_transcript, same_speaker
+
+if TYPE_CHECKING:
+    from bimodal.timeline import Stream, TimelineConfig
 
 SILENCE_DB: Final = -80.0
 """Below this root-mean-square level a recording is taken as silent."""
@@ -155,9 +158,41 @@ class Recognizer:
         Raises:
             BimodalError: The model does not hear speech.
         """
+        self.check_hears()
+        return self._encode(signal, whole=False)
+
+    def check_hears(self) -> None:
+        """Refuse where the model reads words or columns alone.
+
+        Raises:
+            BimodalError: The model does not hear speech.
+        """
         if self.config.speech is None or self.config.speech.columns:
             raise BimodalError(f"the model '{self.config.name}' does not hear speech; choose one trained on recordings")
-        return self._encode(signal, whole=False)
+
+    def stream(
+        self,
+        sampling_rate: int,
+        *,
+        speaker: str | None = None,
+        config: "TimelineConfig | None" = None,
+        baselines: SpeakerBaselines | None = None,
+    ) -> "Stream":
+        """Recognise speech as it is spoken: `push` samples, take results, `finish`.
+
+        Args:
+            sampling_rate: Of the samples, in Hz.
+            speaker: Who speaks; open a stream for each speaker of a call.
+            config: How to judge; by default as `bimodal recognize --timeline` does.
+            baselines: What the speaker has sounded like so far; grows as it goes.
+
+        Raises:
+            AudioError: A sampling rate that is not positive.
+            BimodalError: The model does not hear speech.
+        """
+        from bimodal.timeline import Stream
+
+        return Stream(self, sampling_rate, speaker=speaker, config=config, baselines=baselines)
 
     def recognize_blocks(
         self,

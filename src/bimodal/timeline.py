@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from bimodal.audio import read_header
-from bimodal.errors import ConfigError
+from bimodal.audio import Signal, check_signal, iterate_audio, read_header
+from bimodal.errors import AudioError, BimodalError, ConfigError
 from bimodal.features.backbone import SpeechBlocks
 from bimodal.features.baseline import SpeakerBaselines, pooled_statistics
 from bimodal.recognizer import Recognizer
 from bimodal.records import Clip, Recognition
-from bimodal.segments import Segment, SegmentConfig, load_detector, segment_audio
+from bimodal.segments import Segment, SegmentConfig, SegmentStream
 
 NO_SPEECH: Final = "no speech was found"
 """Reason of the one result of a recording, or a channel, in which nobody speaks."""
@@ -124,15 +125,14 @@ def recognize_long(
         BimodalError: The model does not hear speech, or the names do not fit the channels.
     """
     config = config or TimelineConfig()
-    header, detector = read_header(path), load_detector()
+    header = read_header(path)
     names = _speakers(path, speakers, header.channels, config)
     timelines = []
     for channel, name in enumerate(names):
         heard = channel if config.channels == "speakers" else None
-        segments = segment_audio(path, config.segments, channel=heard, detector=detector)
-        said = _WordsByTime([item for item in words if name is None or item.speaker in (None, name)])
-        results = _recognize_segments(recognizer, segments, said, name, config, baselines)
-        timelines.append(_or_abstained(results, recognizer, header.duration, name))
+        stream = Stream(recognizer, header.sampling_rate, speaker=name, config=config, baselines=baselines)
+        stream.hear_words(words)
+        timelines.append(_follow(stream, path, heard))
     return heapq.merge(*timelines, key=lambda result: result.start or 0.0)
 
 
@@ -187,22 +187,152 @@ def _speakers(path: str | Path, given: Sequence[str], channels: int, config: Tim
     return list(given) or default
 
 
+class Stream:
+    """One speaker's timeline as it is spoken; `Recognizer.stream` opens one. Not for several threads at once.
+
+    However the samples are cut into pieces, the results are those that `recognize_long` gives of the same samples in a
+    file. A segment is judged when a pause, or its greatest length, ends it; memory holds that segment alone.
+
+    Args:
+        recognizer: A model that hears speech.
+        sampling_rate: Of the samples, in Hz.
+        speaker: Who speaks; handed through to the results, and names a baseline.
+        config: How to judge; its `channels` is not looked at.
+        baselines: As in `recognize_long`; they grow as it goes.
+
+    Raises:
+        AudioError: A sampling rate that is not positive.
+        BimodalError: The model does not hear speech.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        sampling_rate: int,
+        *,
+        speaker: str | None = None,
+        config: TimelineConfig | None = None,
+        baselines: SpeakerBaselines | None = None,
+    ) -> None:
+        recognizer.check_hears()
+        self._recognizer, self._sampling_rate = recognizer, sampling_rate
+        self._speaker, self._config, self._baselines = speaker, config or TimelineConfig(), baselines
+        self._segments = SegmentStream(sampling_rate, self._config.segments)
+        self._words, self._smooth = _WordsByTime(), _smoother(self._config.smoothing)
+        self._samples = self._results = 0
+        self._finished = False
+
+    @property
+    def duration(self) -> float:
+        """How much was pushed, in seconds."""
+        return self._samples / self._sampling_rate
+
+    def push(self, samples: npt.ArrayLike, sampling_rate: int | None = None) -> list[Recognition]:
+        """Take the next samples; gives the results that they make known, in order.
+
+        Args:
+            samples: Floating point (T,) in [-1, 1]; any number, also none.
+            sampling_rate: Of these samples; None for that of the stream.
+
+        Raises:
+            AudioError: Samples that are not finite, of another shape or kind, or of another sampling rate; the stream
+                goes on as if they had not come.
+            BimodalError: The stream was finished.
+        """
+        return list(self.push_lazily(samples, sampling_rate))
+
+    def push_lazily(self, samples: npt.ArrayLike, sampling_rate: int | None = None) -> Iterator[Recognition]:
+        """As `push`, but each result is only made when it is asked for; take all of them before the next samples."""
+        for segment in self._segments.push(self._checked(samples, sampling_rate)):
+            yield from self._judge(segment)
+
+    def finish(self) -> list[Recognition]:
+        """The results that the end makes known; where nobody spoke at all, one that abstained.
+
+        Raises:
+            BimodalError: The stream was finished before.
+        """
+        self._check_open()
+        self._finished = True
+        found = [result for segment in self._segments.finish() for result in self._judge(segment)]
+        if self._results:
+            return found
+        clip = Clip(start=0.0, end=self.duration, speaker=self._speaker)
+        return [replace(self._recognizer.recognize_blocks([None], [clip])[0], reason=NO_SPEECH)]
+
+    def partial(self) -> Recognition | None:
+        """What the last `window` seconds of the running segment sound like so far; None where nobody is speaking.
+
+        It is provisional: the same speech is judged again, with what follows, when its segment ends. Nothing else
+        depends on whether it was asked for. It is not smoothed.
+        """
+        segment = None if self._finished else self._segments.running(self._config.window)
+        if segment is None:
+            return None
+        heard = self._recognizer.encode(segment.signal)
+        said = self._words.between(segment.start, segment.end)
+        clip = Clip(transcript=said, speaker=self._speaker, start=segment.start, end=segment.end)
+        return self._recognizer.recognize_blocks([heard], [clip], self._baselines)[0]
+
+    def hear_words(self, words: Iterable[TimedWords]) -> None:
+        """Words that were said, in any order; a segment is judged by those that are known when it ends.
+
+        Those of another speaker are passed over.
+
+        Raises:
+            ConfigError: Times that are none.
+        """
+        for item in words:
+            if self._speaker is None or item.speaker in (None, self._speaker):
+                self._words.add(item)
+
+    def _checked(self, samples: npt.ArrayLike, sampling_rate: int | None) -> Signal:
+        self._check_open()
+        if sampling_rate not in (None, self._sampling_rate):
+            raise AudioError(
+                f"stream: the sampling rate changed from {self._sampling_rate} Hz to {sampling_rate} Hz after "
+                f"{self.duration:.2f} s; finish this stream and open another"
+            )
+        if not np.size(samples):
+            return np.zeros(0, np.float32)
+        signal = check_signal(samples, "stream", first=self._samples)
+        self._samples += len(signal)
+        return signal
+
+    def _check_open(self) -> None:
+        if self._finished:
+            raise BimodalError("the stream is finished; open another with Recognizer.stream")
+
+    def _judge(self, segment: Segment) -> Iterator[Recognition]:
+        """The results of a segment that ended."""
+        heard = self._recognizer.encode(segment.signal)
+        blocks, clips = _windows(heard, segment, self._words, self._speaker, self._config)
+        results = self._recognizer.recognize_blocks(blocks, clips, self._baselines)
+        if self._baselines is not None and heard is not None:
+            self._baselines.add(self._speaker, pooled_statistics(heard))
+        self._words.forget(segment.end)
+        self._results += len(results)
+        yield from map(self._smooth, results)
+
+
 class _WordsByTime:
     """Timed words, found by a stretch of time without looking at all of them."""
 
-    def __init__(self, words: Iterable[TimedWords]) -> None:
-        self._words = sorted(words, key=lambda item: item.start)
-        for item in self._words:
-            if not 0 <= item.start <= item.end < math.inf:
-                raise ConfigError(
-                    f"words {item.text!r}: from {item.start} s to {item.end} s, expected 0 <= start <= end"
-                )
-        self._starts = [item.start for item in self._words]
-        self._longest = max((item.end - item.start for item in self._words), default=0.0)
+    def __init__(self) -> None:
+        self._words: list[TimedWords] = []
+        self._longest = 0.0
+
+    def add(self, item: TimedWords) -> None:
+        """Take words at any time, in any order."""
+        if not 0 <= item.start <= item.end < math.inf:
+            raise ConfigError(f"words {item.text!r}: from {item.start} s to {item.end} s, expected 0 <= start <= end")
+        insort(self._words, item, key=_start)
+        self._longest = max(self._longest, item.end - item.start)
 
     def between(self, start: float, end: float) -> str | None:
         """The words that overlap a stretch by half of the shorter of both; None where there are none."""
-        near = self._words[bisect_left(self._starts, start - self._longest) : bisect_left(self._starts, end)]
+        left = bisect_left(self._words, start - self._longest, key=_start)
+        near = self._words[left : bisect_left(self._words, end, key=_start)]
         said = [
             item.text
             for item in near
@@ -210,23 +340,20 @@ class _WordsByTime:
         ]
         return " ".join(said) or None
 
+    def forget(self, end: float) -> None:
+        """Drop the words that begin before a time and cannot reach beyond it."""
+        del self._words[: bisect_left(self._words, end - self._longest, key=_start)]
 
-def _recognize_segments(
-    recognizer: Recognizer,
-    segments: Iterable[Segment],
-    words: _WordsByTime,
-    speaker: str | None,
-    config: TimelineConfig,
-    baselines: SpeakerBaselines | None,
-) -> Iterator[Recognition]:
-    smooth = _smoother(config.smoothing)
-    for segment in segments:
-        heard = recognizer.encode(segment.signal)
-        blocks, clips = _windows(heard, segment, words, speaker, config)
-        results = recognizer.recognize_blocks(blocks, clips, baselines)
-        if baselines is not None and heard is not None:
-            baselines.add(speaker, pooled_statistics(heard))
-        yield from map(smooth, results)
+
+def _start(words: TimedWords) -> float:
+    return words.start
+
+
+def _follow(stream: Stream, path: str | Path, channel: int | None) -> Iterator[Recognition]:
+    """The results of a file, or of one channel of it, as they come."""
+    for signal, _ in iterate_audio(path, channel=channel):
+        yield from stream.push_lazily(signal)
+    yield from stream.finish()
 
 
 def _windows(
@@ -283,16 +410,3 @@ def _smoother(constant: float) -> Callable[[Recognition], Recognition]:
         return replace(result, emotion=max(before, key=before.__getitem__), scores=before)
 
     return smooth
-
-
-def _or_abstained(
-    results: Iterable[Recognition], recognizer: Recognizer, duration: float, speaker: str | None
-) -> Iterator[Recognition]:
-    """The results, or one that abstained where there are none."""
-    found = False
-    for result in results:
-        found = True
-        yield result
-    if not found:
-        clip = Clip(start=0.0, end=duration, speaker=speaker)
-        yield replace(recognizer.recognize_blocks([None], [clip])[0], reason=NO_SPEECH)
