@@ -4,6 +4,7 @@ A signal is a 1-D float32 array in [-1, 1]. Every function that reads raises `Au
 """
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from bimodal.containers import Container, container_kind
 from bimodal.errors import AudioError
 
 Signal = npt.NDArray[np.float32]
@@ -34,7 +36,8 @@ def read_audio(path: str | Path, *, start: float | None = None, end: float | Non
     """Decode a recording, or a stretch of it, and mix its channels to one.
 
     Args:
-        path: A file that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...).
+        path: A file that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), or with the extra `containers` PyAV (m4a,
+            WebM, the sound of a video, ...).
         start: Where to begin, in seconds; None for the beginning.
         end: Where to stop, in seconds; None for the end. An end beyond the recording is cut to it.
 
@@ -72,6 +75,9 @@ def read_header(path: str | Path) -> AudioHeader:
     """
     path = Path(path)
     _check_file(path)
+    if kind := container_kind(path):
+        with Container(path, kind) as box:
+            return AudioHeader(duration=box.measure(), sampling_rate=box.samplerate, channels=box.channels)
     with _open(path) as file:
         return AudioHeader(
             duration=file.frames / file.samplerate, sampling_rate=file.samplerate, channels=file.channels
@@ -101,35 +107,63 @@ def iterate_audio(
     Raises:
         AudioError: As in `read_audio`; a damaged file may raise it after blocks that were still whole.
     """
-    import soundfile as sf
-
     path = Path(path)
     _check_file(path)
+    kind = container_kind(path)
+    decoded = _unpack(path, kind, start, end, block_seconds) if kind else _decode(path, start, end, block_seconds)
+    for block, first, rate in decoded:
+        channels = block.shape[1]
+        if channels > _MAX_CHANNELS:
+            raise AudioError(f"{path}: {channels} channels, expected at most {_MAX_CHANNELS}")
+        if channel is not None and not 0 <= channel < channels:
+            raise AudioError(f"{path}: no channel {channel}, expected 0 to {channels - 1}")
+        yield _mix(path, block if channel is None else block[:, channel : channel + 1], first), rate
+
+
+def _decode(
+    path: Path, start: float | None, end: float | None, block_seconds: float
+) -> Iterator[tuple[npt.NDArray[np.float32], int, int]]:
+    """Blocks (T, channels) by libsndfile, the number of their first sample, and the sampling rate."""
+    import soundfile as sf
+
     try:
         with _open(path) as file:
             first, last = _stretch(path, file.frames, file.samplerate, start, end)
-            if file.channels > _MAX_CHANNELS:
-                raise AudioError(f"{path}: {file.channels} channels, expected at most {_MAX_CHANNELS}")
-            if channel is not None and not 0 <= channel < file.channels:
-                raise AudioError(f"{path}: no channel {channel}, expected 0 to {file.channels - 1}")
             file.seek(first)
             remaining = last - first
+            size = max(1, int(block_seconds * file.samplerate))
             while remaining > 0:
-                block = file.read(
-                    min(remaining, max(1, int(block_seconds * file.samplerate))), dtype="float32", always_2d=True
-                )
+                block = file.read(min(remaining, size), dtype="float32", always_2d=True)
                 if len(block) == 0:
                     raise AudioError(
                         f"{path}: truncated: the header promises {file.frames} frames and {remaining} of them "
                         "are missing; copy or convert the recording again"
                     )
-                chosen = block if channel is None else block[:, channel : channel + 1]
-                yield _mix(path, chosen, last - remaining), file.samplerate
+                yield block, last - remaining, file.samplerate
                 remaining -= len(block)
     except sf.LibsndfileError as error:
         raise AudioError(
             f"{path}: damaged or truncated ({error.error_string.strip('. ')}); copy or convert the recording again"
         ) from error
+
+
+def _unpack(
+    path: Path, kind: str, start: float | None, end: float | None, block_seconds: float
+) -> Iterator[tuple[npt.NDArray[np.float32], int, int]]:
+    """The same by PyAV, which has to decode what lies before `start`; the length is known at the end alone."""
+    with Container(path, kind) as box:
+        rate, position, found = box.samplerate, 0, False
+        first, last = _borders(start, end, rate)
+        for block in box.blocks(max(1, int(block_seconds * rate))):
+            begin, stop = max(0, first - position), min(len(block), last - position)
+            if begin < stop:
+                found = True
+                yield block[begin:stop], position + begin, rate
+            position += len(block)
+            if position >= last:
+                return
+        if not found:
+            _stretch(path, position, rate, start, end)
 
 
 def _open(path: Path) -> Any:
@@ -178,15 +212,22 @@ def _stretch(path: Path, frames: int, rate: int, start: float | None, end: float
     """First and last frame of a stretch given in seconds."""
     if frames == 0:
         raise AudioError(f"{path}: the recording holds no samples")
-    begin, finish = (start or 0.0) * rate, math.inf if end is None else end * rate
-    whole = 0 <= begin < math.inf and finish > 0  # False where one is NaN
-    first, last = (round(begin), round(min(frames, finish))) if whole else (0, 0)
+    first, last = _borders(start, end, rate)
+    last = min(frames, last)
     if not first < last:
         raise AudioError(
             f"{path}: no samples between {start or 0.0:g} s and {'its end' if end is None else f'{end:g} s'}; "
             f"the recording lasts {frames / rate:.2f} s"
         )
     return first, last
+
+
+def _borders(start: float | None, end: float | None, rate: int) -> tuple[int, int]:
+    """First sample of a stretch and the one after its last; nothing where a time is none."""
+    begin, finish = (start or 0.0) * rate, math.inf if end is None else end * rate
+    if not (0 <= begin < math.inf and finish > 0):  # one may be NaN
+        return 0, 0
+    return round(begin), sys.maxsize if finish == math.inf else round(finish)
 
 
 def _mix(path: Path, block: npt.NDArray[np.float32], first: int) -> Signal:
