@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from bimodal.errors import ModelFolderError
+from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone, read_description, verify_digests
+from bimodal.runtime import Device
 
 SCHEMA: Final = 1
 CONFIG: Final = "config.json"
@@ -18,6 +20,7 @@ WEIGHTS: Final = "weights.safetensors"
 LABELS: Final = "emotions.toml"
 ADAPTATION: Final = "adaptation.safetensors"
 SPEAKERS: Final = "speakers.safetensors"
+BACKBONES: Final = "backbones"  # folder of a self-contained model, with one folder a side
 GRAPHS: Final = {"speech": "speech.onnx", "text": "text.onnx", "fusion": "fusion.onnx"}
 PAIRING: Final = "pairing"  # column of a manifest that tells how speech and words of a row came together
 GIVEN: Final = "given"
@@ -151,6 +154,29 @@ def _check_file(file: Path, expected: str, verify: bool) -> None:
         raise ModelFolderError(
             f"{file}: altered (SHA-256 {found[:12]}..., expected {expected[:12]}...); copy the model folder again"
         )
+
+
+def load_side(
+    folder: Path, stage: str, side: SideConfig | None, *, threads: int, device: Device, verify: bool
+) -> SpeechBackbone | TextBackbone:
+    """The backbone of one side: the one inside the model folder, else the installed one.
+
+    Raises:
+        ModelFolderError: The model lacks the side, or was trained on another version of the backbone.
+        BackboneError: Missing, damaged or altered.
+    """
+    if side is None:
+        raise ModelFolderError(f"{folder}: this side is missing")
+    inside = folder / BACKBONES / stage
+    if inside.is_dir() and verify:
+        verify_digests(inside, read_description(inside).digests)
+    backbone = load_backbone(inside if inside.is_dir() else side.backbone, threads=threads, device=device)
+    if backbone.description.digest != side.backbone_digest:
+        raise ModelFolderError(
+            f"{folder}: was trained on another version of the backbone '{side.backbone}' "
+            f"({side.backbone_digest[:12]}, found is {backbone.description.digest[:12]}); install that version"
+        )
+    return backbone
 
 
 def file_digest(file: Path) -> str:

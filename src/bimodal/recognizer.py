@@ -19,13 +19,13 @@ from bimodal.features.backbone import (
     TextBackbone,
     collapse_blocks,
     join_blocks,
-    load_backbone,
 )
 from bimodal.features.baseline import SpeakerBaselines, load_baselines, pooled_statistics
 from bimodal.features.views import render_view
 from bimodal.hearing import check_takes_baselines, hear_in_turn, judge_statistics
+from bimodal.installed import find_model
 from bimodal.metrics import softmax
-from bimodal.modelfolder import ADAPTATION, GRAPHS, SPEAKERS, ModelConfig, SideConfig, load_model_config
+from bimodal.modelfolder import ADAPTATION, GRAPHS, SPEAKERS, ModelConfig, SideConfig, load_model_config, load_side
 from bimodal.records import Clip, Recognition, Turn
 from bimodal.runtime import Device, make_session
 from bimodal.text import normalise_transcript, same_speaker
@@ -69,7 +69,7 @@ class Recognizer:
     """A trained model, ready to recognise; safe to call from several threads.
 
     Args:
-        folder: Model folder, as `bimodal train` writes it.
+        model: Model folder, as `bimodal train` writes it, or name of a packaged model; None for the default one.
         threads: Threads of one operator; 0 for one per core.
         device: `cpu`, or `cuda` with onnxruntime-gpu.
         verify: Compare the files with their digests first.
@@ -83,11 +83,30 @@ class Recognizer:
         'surprise'
     """
 
-    def __init__(self, folder: str | Path, *, threads: int = 0, device: Device = "cpu", verify: bool = True) -> None:
-        self.folder = Path(folder)
+    def __init__(
+        self, model: str | Path | None = None, *, threads: int = 0, device: Device = "cpu", verify: bool = True
+    ) -> None:
+        self.folder = find_model(model)
         self.config: ModelConfig = load_model_config(self.folder, verify=verify)
-        self._threads = threads
+        self._threads, self._verify = threads, verify
         self._device: Device = device
+
+    @classmethod
+    def from_pretrained(
+        cls, model: str | Path, *, download: bool = False, threads: int = 0, device: Device = "cpu"
+    ) -> "Recognizer":
+        """A model by its folder, its packaged name, or its id on the Hugging Face Hub.
+
+        Args:
+            model: `owner/name`, or `owner/name@revision`, for the Hub.
+            download: Fetch what is not on this machine; nothing is downloaded without it.
+            threads: As above.
+            device: As above.
+
+        Raises:
+            ModelFolderError: It is not there, or cannot be downloaded.
+        """
+        return cls(find_model(model, download=download), threads=threads, device=device)
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -391,28 +410,20 @@ class Recognizer:
 
     @cached_property
     def _speech_backbone(self) -> SpeechBackbone:
-        backbone = self._backbone(self.config.speech)
+        backbone = self._backbone("speech", self.config.speech)
         if not isinstance(backbone, SpeechBackbone):
             raise ModelFolderError(f"{self.folder}: its speech backbone '{backbone.description.name}' reads text")
         return backbone
 
     @cached_property
     def _text_backbone(self) -> TextBackbone:
-        backbone = self._backbone(self.config.text)
+        backbone = self._backbone("text", self.config.text)
         if not isinstance(backbone, TextBackbone):
             raise ModelFolderError(f"{self.folder}: its text backbone '{backbone.description.name}' hears speech")
         return backbone
 
-    def _backbone(self, side: SideConfig | None) -> SpeechBackbone | TextBackbone:
-        if side is None:
-            raise ModelFolderError(f"{self.folder}: this side is missing")
-        backbone = load_backbone(side.backbone, threads=self._threads, device=self._device)
-        if backbone.description.digest != side.backbone_digest:
-            raise ModelFolderError(
-                f"{self.folder}: was trained on another version of the backbone '{side.backbone}' "
-                f"({side.backbone_digest[:12]}, installed is {backbone.description.digest[:12]}); install that version"
-            )
-        return backbone
+    def _backbone(self, stage: str, side: SideConfig | None) -> SpeechBackbone | TextBackbone:
+        return load_side(self.folder, stage, side, threads=self._threads, device=self._device, verify=self._verify)
 
     @cached_property
     def _adaptation(self) -> Adaptation | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from bimodal.modelfolder import ModelConfig, SideConfig, load_model_config
 from bimodal.records import Recognition
 
 
@@ -23,3 +24,38 @@ def for_people(result: Recognition, path: Path | None) -> str:
     if result.gate is not None:
         lines.append(f"  the voice counted {100 * result.gate:.0f} %, the words {100 - 100 * result.gate:.0f} %")
     return "\n".join(lines)
+
+
+def describe_model(name: str, folder: Path) -> str:
+    """What a model is, as lines: version, licence, emotions, sides, disk.
+
+    Raises:
+        ModelFolderError: No sound model folder.
+    """
+    config = load_model_config(folder, verify=False)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    facts = {
+        "model": f"{config.name} {config.version}, revision {config.revision}",
+        "licence": config.licence,
+        "trained on": config.trained_on or "not said",
+        "adapted to": config.adapted_to,
+        "emotions": ", ".join(config.emotions),
+        "voice": _side(config.speech),
+        "words": _side(config.text),
+        "together": _together(config),
+        "disk": f"{size / 1e6:.1f} MB in {folder}",
+    }
+    return "\n".join([name, *(f"  {label:<11}{fact}" for label, fact in facts.items() if fact)])
+
+
+def _side(side: SideConfig | None) -> str:
+    if side is None:
+        return "not used"
+    heard = f"columns {', '.join(side.columns)}" if side.columns else side.backbone
+    return f"{heard}, with {side.context} utterances before" if side.context else heard
+
+
+def _together(config: ModelConfig) -> str:
+    if config.speech is None or config.text is None:
+        return ""
+    return "fused" if config.fusion_temperatures else "no fusion stage"

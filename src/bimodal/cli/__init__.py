@@ -33,6 +33,8 @@ for command in (
     training.adapt,
     training.evaluate,
     manifests.extract,
+    stores.models,
+    stores.export,
     stores.cache,
     training.demo,
 ):

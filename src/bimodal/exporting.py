@@ -1,0 +1,58 @@
+"""A model with its backbones as one folder, which another machine can use offline. Imports no torch."""
+
+import shutil
+from pathlib import Path
+
+from bimodal.errors import ModelFolderError
+from bimodal.features.backbone import DESCRIPTION, find_backbone, read_description, verify_digests
+from bimodal.modelfolder import BACKBONES, CARD, CONFIG, ModelConfig, load_model_config
+
+
+def export_model(model: Path, out: str | Path) -> Path:
+    """Copy a model and the backbones it stands on into a new folder.
+
+    Args:
+        model: Model folder.
+        out: Folder to write; must not exist, or be empty.
+
+    Returns:
+        The new folder, of the same revision.
+
+    Raises:
+        ModelFolderError: A file is missing or altered, or `out` holds something.
+        BackboneError: A backbone is missing or altered.
+    """
+    config, out = load_model_config(model), Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ModelFolderError(f"{out}: exists already; name a new folder")
+    unfinished = out.with_name(f".{out.name}.partial")
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        for name in (CONFIG, CARD, *config.files):
+            if (model / name).is_file():
+                shutil.copyfile(model / name, unfinished / name)
+        _copy_backbones(model, config, unfinished)
+        if out.exists():
+            out.rmdir()
+        unfinished.rename(out)
+    except OSError as error:
+        raise ModelFolderError(f"{out}: cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return out
+
+
+def _copy_backbones(model: Path, config: ModelConfig, out: Path) -> None:
+    for stage, side in (("speech", config.speech), ("text", config.text)):
+        if side is None or not side.backbone:
+            continue
+        inside = model / BACKBONES / stage
+        folder = inside if inside.is_dir() else find_backbone(side.backbone)
+        description = read_description(folder)
+        verify_digests(folder, description.digests)
+        if description.digest != side.backbone_digest:
+            raise ModelFolderError(f"{model}: was trained on another version of the backbone in {folder}")
+        (out / BACKBONES / stage).mkdir(parents=True)
+        for name in (DESCRIPTION, *description.digests):
+            shutil.copyfile(folder / name, out / BACKBONES / stage / name)

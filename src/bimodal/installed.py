@@ -1,0 +1,97 @@
+"""Models by name: those that distributions carry, folders, and on request those of the Hugging Face Hub."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from bimodal.errors import ModelFolderError
+from bimodal.modelfolder import CONFIG
+
+DEFAULT: Final = "permissive"
+"""The model that answers where none is named."""
+
+_CARRIERS: Final = {
+    "permissive": ("bimodal_models", "bimodal-models"),
+    "research": ("bimodal_models_research", "bimodal-emotion[research]"),
+}
+"""Module that carries each packaged model, and what installs it."""
+
+_HUB_FILES: Final = ["*.json", "*.onnx", "*.safetensors", "*.toml", "README.md"]
+
+
+def find_model(name: str | Path | None = None, *, download: bool = False) -> Path:
+    """Folder of a model.
+
+    Args:
+        name: A model folder, a packaged model (`permissive`, `research`), or the Hub id of one, `owner/name` or
+            `owner/name@revision`; None for the default.
+        download: Fetch a Hub id that is not on this machine; without it, that is an error.
+
+    Raises:
+        ModelFolderError: It is not there; says how to get it.
+    """
+    name = DEFAULT if name is None else name
+    if (Path(name) / CONFIG).is_file():
+        return Path(name)
+    if name in _CARRIERS:
+        return _packaged(str(name))
+    if isinstance(name, Path) or Path(name).exists() or not _is_hub_id(name):
+        raise ModelFolderError(
+            f"{name}: no model folder ({CONFIG} is missing); 'bimodal train' writes one, and 'bimodal models' lists "
+            f"those that are installed"
+        )
+    return _on_hub(name, download=download)
+
+
+def installed_models() -> dict[str, Path]:
+    """Folder of each packaged model that is installed, by name."""
+    return {name: folder for module, _ in _CARRIERS.values() for name, folder in _carried(module).items()}
+
+
+def _packaged(name: str) -> Path:
+    module, distribution = _CARRIERS[name]
+    folders = _carried(module)
+    if name not in folders:
+        raise ModelFolderError(
+            f"the model '{name}' is not installed; install it with pip install '{distribution}', or name a model "
+            "folder, as 'bimodal train' writes it"
+        )
+    return folders[name]
+
+
+def _carried(module: str) -> dict[str, Path]:
+    try:
+        carrier: Any = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        return {}
+    return {name: Path(folder) for name, folder in carrier.FOLDERS.items()}
+
+
+def _is_hub_id(name: str) -> bool:
+    return name.count("/") == 1 and not name.startswith(("/", ".", "~")) and not name.endswith("/")
+
+
+def _on_hub(name: str, *, download: bool) -> Path:
+    """Folder of a Hub id in the Hub's cache on this machine."""
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError as error:
+        raise ModelFolderError(
+            f"{name}: no such folder; as a Hub id it needs '{error.name}': pip install 'bimodal-emotion[hub]'"
+        ) from error
+    repository, _, revision = name.partition("@")
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                repository, revision=revision or None, local_files_only=not download, allow_patterns=_HUB_FILES
+            )
+        )
+    except Exception as error:  # the Hub's client raises a dozen kinds
+        if download:
+            raise ModelFolderError(f"{name}: cannot be downloaded ({str(error).splitlines()[0]})") from error
+        raise ModelFolderError(
+            f"{name}: neither a folder nor on this machine already; download it by adding --download (in Python "
+            "download=True)"
+        ) from error
