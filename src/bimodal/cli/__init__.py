@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from bimodal.cli import manifests, recognizing, stores, training
+from bimodal.cli import listening, manifests, recognizing, stores, training
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 for command in (
     recognizing.recognize,
+    listening.listen,
     manifests.prepare,
     manifests.check,
     manifests.transcribe,

@@ -1,0 +1,72 @@
+"""The command that listens."""
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from bimodal.cli.options import ModelFolder, Threads
+from bimodal.cli.terminal import say
+
+
+def listen(
+    model: ModelFolder,
+    source: Annotated[
+        Path | None, typer.Option("--input", help="Hear this file, as slowly as it was spoken, not a microphone.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Microphone: number or part of its name. [default: the system's]")] = "",
+    speaker: Annotated[str | None, typer.Option(help="Who speaks; named in the results.")] = None,
+    form: Annotated[
+        Literal["live", "jsonl"], typer.Option("--format", help="A view in the terminal, or JSON Lines of what ended.")
+    ] = "live",
+    threads: Threads = 0,
+) -> None:
+    """Recognise the emotion expressed in speech as it is spoken, until Ctrl-C."""
+    from rich.live import Live
+
+    from bimodal.listening import listen as hear
+    from bimodal.listening import open_microphone, play_file
+    from bimodal.recognizer import Recognizer
+    from bimodal.showing import json_line
+    from bimodal.timeline import summarise
+
+    recognizer = Recognizer(model, threads=threads)
+    config = recognizer.config
+    heard = open_microphone(device) if source is None else play_file(source)
+    say(f"{config.name} {config.version}, licence of the weights: {config.licence}; listening to {heard.name}")
+    stream = recognizer.stream(heard.sampling_rate, speaker=speaker)
+    if form == "jsonl":
+        for result in _results(hear(stream, heard), stream):
+            typer.echo(json_line(result, None))
+        return
+    with Live(auto_refresh=False) as view:
+        summary = summarise(_results(hear(stream, heard), stream, view))
+    if not sys.stdout.isatty():
+        typer.echo()  # rich leaves its last line open there
+    shares = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in summary.shares.items() if share)
+    typer.echo(f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {shares or 'nothing judged'}")
+
+
+def _results(moments: Iterator[Any], stream: Any, view: Any = None) -> Iterator[Any]:
+    """Results as they become known, also in the view; Ctrl-C ends a recording as the end of a file does."""
+    from bimodal.listening import SHOWN, Moment, draw
+
+    seen: deque[Any] = deque(maxlen=SHOWN)
+    try:
+        for moment in moments:
+            seen += moment.results
+            if view is not None:
+                view.update(draw(seen, moment), refresh=True)
+            yield from moment.results
+    except KeyboardInterrupt:
+        say("")
+    rest = stream.finish()
+    seen += rest
+    if view is not None:
+        view.update(
+            draw(seen, Moment(duration=stream.duration, level=-100.0, results=rest, partial=None)), refresh=True
+        )
+    yield from rest
