@@ -29,6 +29,7 @@ _LAST_COLUMNS: Final = (
     "transcript",
     "transcript_source",
     "transcript_confidence",
+    "transcript_language",
     "model",
     "revision",
 )

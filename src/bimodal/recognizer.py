@@ -26,9 +26,9 @@ from bimodal.hearing import check_takes_baselines, hear_in_turn, judge_statistic
 from bimodal.installed import find_model
 from bimodal.metrics import softmax
 from bimodal.modelfolder import ADAPTATION, GRAPHS, SPEAKERS, ModelConfig, SideConfig, load_model_config, load_side
-from bimodal.records import Clip, Recognition, Turn
+from bimodal.records import Clip, Recognition
 from bimodal.runtime import Device, make_session
-from bimodal.text import normalise_transcript, same_speaker
+from bimodal.text import normalise_transcript, said_turns, same_speaker
 
 if TYPE_CHECKING:
     from bimodal.timeline import Stream, TimelineConfig
@@ -121,6 +121,11 @@ class Recognizer:
             ModelFolderError: The model hears no speech.
         """
         return self._speech_backbone.description.layers
+
+    @property
+    def context(self) -> int:
+        """How many utterances before each one the model reads beside it."""
+        return self.config.text.context if self.config.text else 0
 
     def recognize(
         self,
@@ -324,18 +329,23 @@ class Recognizer:
         rows = [row for row, text in enumerate(texts) if text is not None]
         inputs: dict[str, Any] = {}
         if rows and side.context:
-            inputs = pad_windows([self._window(clips[row], side.context) for row in rows], side.context + 1)
+            inputs = pad_windows(self._context_windows([clips[row] for row in rows], side.context), side.context + 1)
         elif rows:
             inputs = {"pooled": self._text_backbone.extract([text for text in texts if text is not None])}
         return self._run_side(self._text, inputs, rows, len(clips), side)
 
-    def _window(self, clip: Clip, context: int) -> Window:
-        """A clip's words with those of up to `context` turns before it."""
-        turns = [*clip.before, Turn(transcript=clip.transcript, speaker=clip.speaker)]
-        said = [(text, turn.speaker) for turn in turns if (text := normalise_transcript(turn.transcript))]
-        said = said[-context - 1 :]
-        pooled = self._text_backbone.extract([text for text, _ in said])
-        return Window(pooled=pooled, same=same_speaker([speaker for _, speaker in said]))
+    def _context_windows(self, clips: Sequence[Clip], context: int) -> list[Window]:
+        """Each clip's words with those of up to `context` turns before it; texts that clips share are read once."""
+        said = [said_turns(clip)[-context - 1 :] for clip in clips]
+        texts = list(dict.fromkeys(text for turns in said for text, _ in turns))
+        pooled = dict(zip(texts, self._text_backbone.extract(texts), strict=True))
+        return [
+            Window(
+                pooled=np.stack([pooled[text] for text, _ in turns]),
+                same=same_speaker([speaker for _, speaker in turns]),
+            )
+            for turns in said
+        ]
 
     def _run_side(
         self, session: Any, inputs: dict[str, Any], rows: Sequence[int], count: int, side: SideConfig
@@ -370,6 +380,7 @@ class Recognizer:
             "transcript": None if text is None else normalise_transcript(clip.transcript),
             "transcript_source": None if text is None else "given" if clip.transcript_confidence is None else "asr",
             "transcript_confidence": None if text is None else clip.transcript_confidence,
+            "transcript_language": None if text is None else clip.language,
             "model": config.name,
             "revision": config.revision,
         }

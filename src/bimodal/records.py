@@ -81,6 +81,7 @@ class Clip:
         sampling_rate: Of the signal, in Hz; needed with a signal, and only then.
         transcript: The words; None or blank for speech alone.
         transcript_confidence: How sure a speech recogniser was of the words, 0 to 1; None where somebody gave them.
+        language: Of the words, ISO 639-1; None where unknown. Handed through to the result.
         start: Where to begin in the file, in seconds; None for its beginning.
         end: Where to stop, in seconds; None for its end.
         columns: Values of the feature columns that stand for speech in such a model, in its order.
@@ -93,6 +94,7 @@ class Clip:
     sampling_rate: int | None = None
     transcript: str | None = None
     transcript_confidence: float | None = None
+    language: str | None = None
     start: float | None = None
     end: float | None = None
     columns: Sequence[float] | None = None
@@ -116,6 +118,7 @@ class Recognition:
         transcript: The words that were used; None where there were none.
         transcript_source: `given` by the caller or written by speech recognition (`asr`).
         transcript_confidence: Confidence of the speech recogniser, 0 to 1; None unless `asr`.
+        transcript_language: Of the words, ISO 639-1; None where unknown.
         abstained: True where no emotion is claimed; `reason` says why.
         reason: One sentence; None unless `abstained`.
         model: Name of the model that answered.
@@ -133,6 +136,7 @@ class Recognition:
     transcript: str | None = None
     transcript_source: TranscriptSource | None = None
     transcript_confidence: float | None = None
+    transcript_language: str | None = None
     abstained: bool = False
     reason: str | None = None
     model: str = ""

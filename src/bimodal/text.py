@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 
-from bimodal.records import Utterance
+from bimodal.records import Clip, Turn, Utterance
 
 
 def normalise_transcript(transcript: str | None) -> str | None:
@@ -53,6 +53,17 @@ def _in_order(rows: Sequence[int], utterances: Sequence[Utterance]) -> list[int]
     if not all(number.isdecimal() for number in numbers):
         return list(rows)
     return sorted(rows, key=lambda row: int(utterances[row].extra["utterance"]))
+
+
+def said_turns(clip: Clip) -> list[tuple[str, str | None]]:
+    """What was said before a clip and in it, normalised, with who said it; turns without words are left out.
+
+    Example:
+        >>> said_turns(Clip(transcript="No.", speaker="ann", before=[Turn(transcript=" Hi. "), Turn(transcript="")]))
+        [('Hi.', None), ('No.', 'ann')]
+    """
+    turns = [*clip.before, Turn(transcript=clip.transcript, speaker=clip.speaker)]
+    return [(text, turn.speaker) for turn in turns if (text := normalise_transcript(turn.transcript))]
 
 
 def same_speaker(speakers: Sequence[str | None]) -> list[bool]:

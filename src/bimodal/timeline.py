@@ -2,11 +2,10 @@
 
 import heapq
 import math
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import pairwise
+from itertools import chain, count, pairwise
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,6 +18,7 @@ from bimodal.features.backbone import SpeechBlocks
 from bimodal.features.baseline import SpeakerBaselines, pooled_statistics
 from bimodal.recognizer import Recognizer
 from bimodal.records import Clip, Recognition
+from bimodal.said import Conversation, Hear, Listener, TimedWords, WordsByTime, clip_words
 from bimodal.segments import Segment, SegmentConfig, SegmentStream
 
 NO_SPEECH: Final = "no speech was found"
@@ -56,23 +56,6 @@ class TimelineConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TimedWords:
-    """Words that were spoken at a known time: one word, or a whole utterance.
-
-    Attributes:
-        start: In seconds.
-        end: In seconds.
-        text: The words.
-        speaker: Who says them; None for whoever is heard then.
-    """
-
-    start: float
-    end: float
-    text: str
-    speaker: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
     """A recording as a whole.
 
@@ -100,21 +83,27 @@ def recognize_long(
     path: str | Path,
     *,
     words: Sequence[TimedWords] = (),
+    hear: Hear | None = None,
     speakers: Sequence[str] = (),
     config: TimelineConfig | None = None,
     baselines: SpeakerBaselines | None = None,
+    after: Mapping[str | None, float] | None = None,
 ) -> Iterator[Recognition]:
     """Recognise the emotions expressed in a recording of any length, as they come.
 
     Args:
         recognizer: A model that hears speech.
-        path: A file that libsndfile reads.
-        words: What is said when, in any order. A stretch is judged by the words that overlap its window by half.
+        path: A file, as `iterate_audio` reads it.
+        words: What is said when, in any order. A stretch is judged by the words that overlap its window by half, and
+            by what was said before where the model reads that.
+        hear: Speech recognition, for the words instead.
         speakers: Names of the speakers, one a channel; with `channels="mix"` at most one. Channels are called
             `channel 1`, `channel 2`, ... where no names are given.
         config: How to judge.
         baselines: What the speakers, by their names here, have sounded like so far; a segment is judged by it and
             joins it afterwards. With `channels="mix"` only a named speaker has one.
+        after: Where each speaker's results of an earlier, interrupted call ended, in seconds: those that follow are
+            given. Neither for smoothing nor for baselines, which would have to know the ones before.
 
     Yields:
         Results in order of their beginning; those of one speaker do not overlap. A recording, or a channel, in which
@@ -127,13 +116,16 @@ def recognize_long(
     config = config or TimelineConfig()
     header = read_header(path)
     names = _speakers(path, speakers, header.channels, config)
+    conversation = Conversation(recognizer.context)
     timelines = []
     for channel, name in enumerate(names):
         heard = channel if config.channels == "speakers" else None
         stream = Stream(recognizer, header.sampling_rate, speaker=name, config=config, baselines=baselines)
+        stream.join(conversation)
         stream.hear_words(words)
-        timelines.append(_follow(stream, path, heard))
-    return heapq.merge(*timelines, key=lambda result: result.start or 0.0)
+        timelines.append(_cut(stream, path, heard, hear))
+    judged = _judged(heapq.merge(*timelines, key=lambda cut: cut.start), after or {})
+    return chain.from_iterable(judged) if len(names) == 1 else _in_order(judged)
 
 
 def summarise(recognitions: Iterable[Recognition]) -> Summary:
@@ -216,9 +208,10 @@ class Stream:
     ) -> None:
         recognizer.check_hears()
         self._recognizer, self._sampling_rate = recognizer, sampling_rate
-        self._speaker, self._config, self._baselines = speaker, config or TimelineConfig(), baselines
+        self.speaker, self._config, self._baselines = speaker, config or TimelineConfig(), baselines
         self._segments = SegmentStream(sampling_rate, self._config.segments)
-        self._words, self._smooth = _WordsByTime(), _smoother(self._config.smoothing)
+        self._words, self._smooth = WordsByTime(), _smoother(self._config.smoothing)
+        self._conversation = Conversation(recognizer.context)
         self._samples = self._results = 0
         self._finished = False
 
@@ -239,12 +232,7 @@ class Stream:
                 goes on as if they had not come.
             BimodalError: The stream was finished.
         """
-        return list(self.push_lazily(samples, sampling_rate))
-
-    def push_lazily(self, samples: npt.ArrayLike, sampling_rate: int | None = None) -> Iterator[Recognition]:
-        """As `push`, but each result is only made when it is asked for; take all of them before the next samples."""
-        for segment in self._segments.push(self._checked(samples, sampling_rate)):
-            yield from self._judge(segment)
+        return [result for segment in self.cut(samples, sampling_rate) for result in self.judge(segment)]
 
     def finish(self) -> list[Recognition]:
         """The results that the end makes known; where nobody spoke at all, one that abstained.
@@ -252,13 +240,43 @@ class Stream:
         Raises:
             BimodalError: The stream was finished before.
         """
+        found = [result for segment in self.cut_rest() for result in self.judge(segment)]
+        return found if self._results else [self.nothing()]
+
+    def cut(self, samples: npt.ArrayLike, sampling_rate: int | None = None) -> list[Segment]:
+        """As `push`, but gives the segments, for `judge`."""
+        return self._segments.push(self._checked(samples, sampling_rate))
+
+    def cut_rest(self) -> list[Segment]:
+        """As `finish`, but gives the segment that the end completes, if any, for `judge`."""
         self._check_open()
         self._finished = True
-        found = [result for segment in self._segments.finish() for result in self._judge(segment)]
-        if self._results:
-            return found
-        clip = Clip(start=0.0, end=self.duration, speaker=self._speaker)
-        return [replace(self._recognizer.recognize_blocks([None], [clip])[0], reason=NO_SPEECH)]
+        return self._segments.finish()
+
+    def judge(self, segment: Segment) -> list[Recognition]:
+        """The results of a segment that ended; segments are judged in their order."""
+        heard = self._recognizer.encode(segment.signal)
+        blocks, clips = _windows(heard, segment, self._words, self._conversation, self.speaker, self._config)
+        results = self._recognizer.recognize_blocks(blocks, clips, self._baselines)
+        if self._baselines is not None and heard is not None:
+            self._baselines.add(self.speaker, pooled_statistics(heard))
+        self.pass_over(segment)
+        self._results += len(results)
+        return [self._smooth(result) for result in results]
+
+    def pass_over(self, segment: Segment) -> None:
+        """Take note of what was said in a segment, and no more."""
+        self._conversation.add(self._words.between(segment.start, segment.end), self.speaker)
+        self._words.forget(segment.end)
+
+    def nothing(self) -> Recognition:
+        """The result of a stream in which nobody spoke."""
+        clip = Clip(start=0.0, end=self.duration, speaker=self.speaker)
+        return replace(self._recognizer.recognize_blocks([None], [clip])[0], reason=NO_SPEECH)
+
+    def join(self, conversation: Conversation) -> None:
+        """Share what was said before with the streams of the other speakers."""
+        self._conversation = conversation
 
     def partial(self) -> Recognition | None:
         """What the last `window` seconds of the running segment sound like so far; None where nobody is speaking.
@@ -270,8 +288,7 @@ class Stream:
         if segment is None:
             return None
         heard = self._recognizer.encode(segment.signal)
-        said = self._words.between(segment.start, segment.end)
-        clip = Clip(transcript=said, speaker=self._speaker, start=segment.start, end=segment.end)
+        clip = _clip(segment, self._words, self._conversation, self.speaker, *((segment.start, segment.end),) * 2)
         return self._recognizer.recognize_blocks([heard], [clip], self._baselines)[0]
 
     def hear_words(self, words: Iterable[TimedWords]) -> None:
@@ -283,7 +300,7 @@ class Stream:
             ConfigError: Times that are none.
         """
         for item in words:
-            if self._speaker is None or item.speaker in (None, self._speaker):
+            if self.speaker is None or item.speaker in (None, self.speaker):
                 self._words.add(item)
 
     def _checked(self, samples: npt.ArrayLike, sampling_rate: int | None) -> Signal:
@@ -303,80 +320,103 @@ class Stream:
         if self._finished:
             raise BimodalError("the stream is finished; open another with Recognizer.stream")
 
-    def _judge(self, segment: Segment) -> Iterator[Recognition]:
-        """The results of a segment that ended."""
-        heard = self._recognizer.encode(segment.signal)
-        blocks, clips = _windows(heard, segment, self._words, self._speaker, self._config)
-        results = self._recognizer.recognize_blocks(blocks, clips, self._baselines)
-        if self._baselines is not None and heard is not None:
-            self._baselines.add(self._speaker, pooled_statistics(heard))
-        self._words.forget(segment.end)
-        self._results += len(results)
-        yield from map(self._smooth, results)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Cut:
+    """A segment of one stream, or that the stream has none."""
+
+    start: float
+    segment: Segment | None
+    stream: Stream
 
 
-class _WordsByTime:
-    """Timed words, found by a stretch of time without looking at all of them."""
-
-    def __init__(self) -> None:
-        self._words: list[TimedWords] = []
-        self._longest = 0.0
-
-    def add(self, item: TimedWords) -> None:
-        """Take words at any time, in any order."""
-        if not 0 <= item.start <= item.end < math.inf:
-            raise ConfigError(f"words {item.text!r}: from {item.start} s to {item.end} s, expected 0 <= start <= end")
-        insort(self._words, item, key=_start)
-        self._longest = max(self._longest, item.end - item.start)
-
-    def between(self, start: float, end: float) -> str | None:
-        """The words that overlap a stretch by half of the shorter of both; None where there are none."""
-        left = bisect_left(self._words, start - self._longest, key=_start)
-        near = self._words[left : bisect_left(self._words, end, key=_start)]
-        said = [
-            item.text
-            for item in near
-            if min(item.end, end) - max(item.start, start) >= min(item.end - item.start, end - start) / 2
-        ]
-        return " ".join(said) or None
-
-    def forget(self, end: float) -> None:
-        """Drop the words that begin before a time and cannot reach beyond it."""
-        del self._words[: bisect_left(self._words, end - self._longest, key=_start)]
+def _cut(stream: Stream, path: str | Path, channel: int | None, hear: Hear | None) -> Iterator[_Cut]:
+    """The segments of a file, or of one channel of it, as they come, their words heard."""
+    segments = _segments(stream, path, channel)
+    found = False
+    for segment in segments if hear is None else _listened(stream, segments, hear):
+        found = True
+        yield _Cut(start=segment.start, segment=segment, stream=stream)
+    if not found:
+        yield _Cut(start=0.0, segment=None, stream=stream)
 
 
-def _start(words: TimedWords) -> float:
-    return words.start
-
-
-def _follow(stream: Stream, path: str | Path, channel: int | None) -> Iterator[Recognition]:
-    """The results of a file, or of one channel of it, as they come."""
+def _segments(stream: Stream, path: str | Path, channel: int | None) -> Iterator[Segment]:
     for signal, _ in iterate_audio(path, channel=channel):
-        yield from stream.push_lazily(signal)
-    yield from stream.finish()
+        yield from stream.cut(signal)
+    yield from stream.cut_rest()
+
+
+def _listened(stream: Stream, segments: Iterator[Segment], hear: Hear) -> Iterator[Segment]:
+    for segment, words in Listener(hear).listen(segments):
+        stream.hear_words(words)
+        yield segment
+
+
+def _judged(cuts: Iterable[_Cut], after: Mapping[str | None, float]) -> Iterator[list[Recognition]]:
+    """Results of each segment, but for those that end before their speaker's time `after`."""
+    for cut in cuts:
+        done = after.get(cut.stream.speaker, 0.0)
+        if cut.segment is None:
+            yield [] if done else [cut.stream.nothing()]
+        elif cut.segment.end <= done:
+            cut.stream.pass_over(cut.segment)
+        else:
+            yield [result for result in cut.stream.judge(cut.segment) if (result.start or 0.0) >= done]
+
+
+def _in_order(judged: Iterable[Sequence[Recognition]]) -> Iterator[Recognition]:
+    """Results of segments that overlap, of several speakers, by their beginning."""
+    waiting: list[tuple[float, int, Recognition]] = []
+    numbers = count()
+    try:
+        for results in judged:
+            while waiting and results and waiting[0][0] < (results[0].start or 0.0):
+                yield heapq.heappop(waiting)[2]
+            for result in results:
+                heapq.heappush(waiting, (result.start or 0.0, next(numbers), result))
+    except AudioError:
+        yield from (result for _, _, result in sorted(waiting))
+        raise
+    yield from (result for _, _, result in sorted(waiting))
 
 
 def _windows(
     heard: SpeechBlocks | None,
     segment: Segment,
-    words: _WordsByTime,
+    words: WordsByTime,
+    conversation: Conversation,
     speaker: str | None,
     config: TimelineConfig,
 ) -> tuple[list[SpeechBlocks | None], list[Clip]]:
     """Speech and words of each stretch of a segment; stretches divide it evenly at the borders of blocks."""
-    clip = partial(Clip, speaker=speaker)
+    clip = partial(_clip, segment, words, conversation, speaker)
     if heard is None:
-        said = words.between(segment.start, segment.end)
-        return [None], [clip(transcript=said, start=segment.start, end=segment.end)]
+        return [None], [clip((segment.start, segment.end), (segment.start, segment.end))]
     times = segment.start + np.append(0, np.cumsum(heard.count)) * _FRAME_SECONDS
     times[-1] = segment.end  # the last frame may reach beyond the last sample
+    times = times.tolist()
     blocks: list[SpeechBlocks | None] = []
     clips = []
-    for first, end, left, right in _stretches(times.tolist(), config):
+    for first, end, left, right in _stretches(times, config):
         blocks.append(slice_blocks(heard, left, right))
-        said = words.between(times[left], times[right])
-        clips.append(clip(transcript=said, start=float(times[first]), end=float(times[end])))
+        clips.append(clip((times[first], times[end]), (times[left], times[right])))
     return blocks, clips
+
+
+def _clip(
+    segment: Segment,
+    words: WordsByTime,
+    conversation: Conversation,
+    speaker: str | None,
+    stretch: tuple[float, float],
+    window: tuple[float, float],
+) -> Clip:
+    """A stretch with the words of its window and what was said before that."""
+    said = words.between(*window)
+    earlier = [item for item in words.between(segment.start, window[0]) if item not in said]
+    before = conversation.before(earlier if window[0] > segment.start else [], speaker)
+    return Clip(speaker=speaker, start=stretch[0], end=stretch[1], before=before, **clip_words(said))
 
 
 def _stretches(times: Sequence[float], config: TimelineConfig) -> Iterator[tuple[int, int, int, int]]:

@@ -1,0 +1,197 @@
+"""What is said when: words with times, given or heard by speech recognition, and what was said before. No torch."""
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from bimodal.audio import SAMPLING_RATE, Signal
+from bimodal.errors import AudioError, ConfigError
+from bimodal.records import Turn
+from bimodal.segments import Segment
+from bimodal.speech_recognition import Task, Transcriber, Transcription
+
+Hear = Callable[[Signal, str | None], Transcription]
+"""Hears the words of a signal (T,) at 16 kHz, in a language (ISO 639-1) or in one that it has to detect."""
+
+_PACK_SECONDS: Final = 28.0  # Whisper hears 30 s at once, however short the speech: segments share one hearing
+_GAP_SECONDS: Final = 0.3  # between segments that share one
+_SURE: Final = 0.5  # probability from which a detected language is kept for the rest of a recording
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimedWords:
+    """Words that were spoken at a known time: one word, or a whole utterance.
+
+    Attributes:
+        start: In seconds.
+        end: In seconds.
+        text: The words.
+        speaker: Who says them; None for whoever is heard then.
+        confidence: How sure a speech recogniser was of them, 0 to 1; None where somebody gave them.
+        language: ISO 639-1 code; None where unknown.
+    """
+
+    start: float
+    end: float
+    text: str
+    speaker: str | None = None
+    confidence: float | None = None
+    language: str | None = None
+
+
+class WordsByTime:
+    """Timed words, found by a stretch of time without looking at all of them."""
+
+    def __init__(self) -> None:
+        self._words: list[TimedWords] = []
+        self._longest = 0.0
+
+    def add(self, item: TimedWords) -> None:
+        """Take words at any time, in any order.
+
+        Raises:
+            ConfigError: Times that are none.
+        """
+        if not 0 <= item.start <= item.end < math.inf:
+            raise ConfigError(f"words {item.text!r}: from {item.start} s to {item.end} s, expected 0 <= start <= end")
+        insort(self._words, item, key=_start)
+        self._longest = max(self._longest, item.end - item.start)
+
+    def between(self, start: float, end: float) -> list[TimedWords]:
+        """The words that overlap a stretch by half of the shorter of both."""
+        left = bisect_left(self._words, start - self._longest, key=_start)
+        near = self._words[left : bisect_left(self._words, end, key=_start)]
+        return [
+            item
+            for item in near
+            if min(item.end, end) - max(item.start, start) >= min(item.end - item.start, end - start) / 2
+        ]
+
+    def forget(self, end: float) -> None:
+        """Drop the words that begin before a time and cannot reach beyond it."""
+        del self._words[: bisect_left(self._words, end - self._longest, key=_start)]
+
+
+def _start(words: TimedWords) -> float:
+    return words.start
+
+
+def clip_words(words: Sequence[TimedWords]) -> dict[str, Any]:
+    """Transcript, its confidence and its language, as the fields of a `Clip`.
+
+    Example:
+        >>> heard = [TimedWords(start=0, end=1, text=text, confidence=sure) for text, sure in (("Oh", 0.25), ("no", 1))]
+        >>> clip_words(heard)
+        {'transcript': 'Oh no', 'transcript_confidence': 0.5, 'language': None}
+    """
+    sure = [item.confidence for item in words if item.confidence is not None]
+    return {
+        "transcript": " ".join(item.text for item in words) or None,
+        "transcript_confidence": _geometric_mean(sure) if sure else None,
+        "language": next((item.language for item in words if item.language), None),
+    }
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values)) if min(values) > 0 else 0.0
+
+
+class Conversation:
+    """What was said so far, by all who speak, for models that read what came before.
+
+    Args:
+        length: How many turns are kept.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._turns: deque[Turn] = deque(maxlen=length)
+
+    def add(self, words: Sequence[TimedWords], speaker: str | None) -> None:
+        """What was said in a segment; a change of speaker begins another turn."""
+        self._turns.extend(_turns(words, speaker))
+
+    def before(self, words: Sequence[TimedWords], speaker: str | None) -> tuple[Turn, ...]:
+        """The turns before a stretch, oldest first; `words` are those of its own segment that precede it."""
+        return (*self._turns, *_turns(words, speaker)) if self._turns.maxlen else ()
+
+
+def _turns(words: Sequence[TimedWords], speaker: str | None) -> Iterator[Turn]:
+    said: list[str] = []
+    last = speaker
+    for item in words:
+        if said and (item.speaker or speaker) != last:
+            yield Turn(transcript=" ".join(said), speaker=last)
+            said = []
+        said.append(item.text)
+        last = item.speaker or speaker
+    if said:
+        yield Turn(transcript=" ".join(said), speaker=last)
+
+
+class Listener:
+    """Hears the words of one speaker's segments in order, several in one hearing; keeps the language once it is sure.
+
+    Args:
+        hear: Speech recognition.
+        language: ISO 639-1 code of what is spoken; None detects it.
+    """
+
+    def __init__(self, hear: Hear, language: str | None = None) -> None:
+        self._hear, self.language = hear, language
+
+    def listen(self, segments: Iterable[Segment]) -> Iterator[tuple[Segment, list[TimedWords]]]:
+        """Each segment with its words, as soon as those that share its hearing have come."""
+        pack: list[Segment] = []
+        try:
+            for segment in segments:
+                if pack and _length([*pack, segment]) > _PACK_SECONDS:
+                    yield from self._heard(pack)
+                    pack = []
+                pack.append(segment)
+        except AudioError:  # a recording that is damaged late keeps what was whole
+            yield from self._heard(pack)
+            raise
+        yield from self._heard(pack)
+
+    def _heard(self, pack: Sequence[Segment]) -> Iterator[tuple[Segment, list[TimedWords]]]:
+        if not pack:
+            return
+        gap = np.zeros(round(_GAP_SECONDS * SAMPLING_RATE), np.float32)
+        signal = np.concatenate([part for segment in pack for part in (segment.signal, gap)][:-1])
+        found = self._hear(signal, self.language)
+        if found.language_probability >= _SURE and found.words:
+            self.language = self.language or found.language
+        offset, words = 0.0, list(found.words)
+        for segment in pack:
+            border = offset + len(segment.signal) / SAMPLING_RATE + _GAP_SECONDS / 2
+            own = [word for word in words if (word.start + word.end) / 2 < border]
+            words = words[len(own) :]
+            yield segment, list(_placed(own, found, segment, segment.start - offset))
+            offset = border + _GAP_SECONDS / 2
+
+
+def _placed(words: Sequence[Any], found: Transcription, segment: Segment, shift: float) -> Iterator[TimedWords]:
+    """Words with their times in the recording, kept within their segment; all of a loop are distrusted."""
+    for word in words:
+        start = min(max(word.start + shift, segment.start), segment.end)
+        end = min(max(word.end + shift, start), segment.end)
+        confidence = min(1.0, max(0.0, word.probability)) if found.confidence else 0.0
+        yield TimedWords(start=start, end=end, text=word.text, confidence=confidence, language=found.language)
+
+
+def _length(segments: Sequence[Segment]) -> float:
+    return sum(len(segment.signal) / SAMPLING_RATE + _GAP_SECONDS for segment in segments)
+
+
+def hear_with(transcriber: Transcriber, task: Task = "transcribe") -> Hear:
+    """Speech recognition as a `Listener` asks for it."""
+
+    def hear(signal: Signal, language: str | None) -> Transcription:
+        return transcriber.transcribe(signal, task=task, language=language, words=True)
+
+    return hear
