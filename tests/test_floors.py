@@ -12,6 +12,7 @@ FLOORS = {
     "corpora": 2, "features": 2, "models": 2, "metrics": 2, "splits": 2,
     "checking": 3, "data": 3, "modelfolder": 3, "installed": 3, "transcribing": 3,
     "training": 4, "export": 4, "recognizer": 4, "hearing": 4, "adapting": 4, "exporting": 4,
+    "explaining": 4, "findings": 4,
     "segments": 4, "said": 4, "timeline": 4, "formats": 4,
     "evaluation": 5, "listening": 5,
     "service": 6, "bulk": 6, "demo": 6, "showing": 5,
@@ -48,6 +49,8 @@ def test_recognition_files_name_torch_nowhere():
     for room in (
         "recognizer",
         "hearing",
+        "findings",
+        "explaining",
         "adapting",
         "audio",
         "containers",

@@ -20,6 +20,7 @@ WEIGHTS: Final = "weights.safetensors"
 LABELS: Final = "emotions.toml"
 ADAPTATION: Final = "adaptation.safetensors"
 SPEAKERS: Final = "speakers.safetensors"
+FAMILIARITY: Final = "familiarity.safetensors"
 BACKBONES: Final = "backbones"  # folder of a self-contained model, with one folder a side
 GRAPHS: Final = {"speech": "speech.onnx", "text": "text.onnx", "fusion": "fusion.onnx"}
 PAIRING: Final = "pairing"  # column of a manifest that tells how speech and words of a row came together

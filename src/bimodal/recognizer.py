@@ -1,16 +1,16 @@
 """Speech and words in, an emotion with calibrated scores out (step 205 of the method). Imports no torch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
-from bimodal.data import Window, pad_blocks, pad_windows
+from bimodal.audio import SAMPLING_RATE, Signal
+from bimodal.data import pad_blocks, pad_windows
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.adaptation import Adaptation, load_adaptation
 from bimodal.features.backbone import (
@@ -18,51 +18,44 @@ from bimodal.features.backbone import (
     SpeechBlocks,
     TextBackbone,
     collapse_blocks,
-    join_blocks,
 )
 from bimodal.features.baseline import SpeakerBaselines, load_baselines, pooled_statistics
+from bimodal.features.familiarity import Familiarity, load_familiarity, strangeness
+from bimodal.features.quality import describe_quality
 from bimodal.features.views import render_view
+from bimodal.findings import (
+    SHORTEST_SECONDS,
+    Findings,
+    Heard,
+    clip_signal,
+    one_sided,
+    read_windows,
+    scores_of,
+    spread,
+    trust,
+    unlike_training,
+    unusable,
+)
 from bimodal.hearing import check_takes_baselines, hear_in_turn, judge_statistics
 from bimodal.installed import find_model
-from bimodal.metrics import softmax
-from bimodal.modelfolder import ADAPTATION, GRAPHS, SPEAKERS, ModelConfig, SideConfig, load_model_config, load_side
+from bimodal.modelfolder import (
+    ADAPTATION,
+    FAMILIARITY,
+    GRAPHS,
+    SPEAKERS,
+    ModelConfig,
+    SideConfig,
+    load_model_config,
+    load_side,
+)
 from bimodal.records import Clip, Recognition
 from bimodal.runtime import Device, make_session
-from bimodal.text import normalise_transcript, said_turns, same_speaker
+from bimodal.text import normalise_transcript
 
 if TYPE_CHECKING:
     from bimodal.timeline import Stream, TimelineConfig
 
-SILENCE_DB: Final = -80.0
-"""Below this root-mean-square level a recording is taken as silent."""
-
-SHORTEST_SECONDS: Final = 0.1
-"""Speech shorter than this is not judged."""
-
 Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Findings:
-    """What the networks found in N clips: emotion embeddings and logits; rows of NaN where a side is absent.
-
-    Attributes:
-        speech: Speech embeddings (N, Es); None in a model without speech.
-        speech_logits: (N, C).
-        text: Text embeddings (N, Et); None in a model without text.
-        text_logits: (N, C).
-        fused: Fused embeddings (N, E); None in a model without fusion.
-        fused_logits: (N, C).
-        gate: Share of speech (N,), 0 to 1.
-    """
-
-    speech: Floats | None = None
-    speech_logits: Floats | None = None
-    text: Floats | None = None
-    text_logits: Floats | None = None
-    fused: Floats | None = None
-    fused_logits: Floats | None = None
-    gate: Floats | None = None
 
 
 class Recognizer:
@@ -133,6 +126,7 @@ class Recognizer:
         *,
         sampling_rate: int | None = None,
         transcript: str | None = None,
+        explain: bool = False,
     ) -> Recognition:
         """Recognise the emotion expressed in one clip, as a whole.
 
@@ -140,14 +134,18 @@ class Recognizer:
             audio: A file, or a signal (T,); None for words alone.
             sampling_rate: Of the signal, in Hz.
             transcript: The words, if known.
+            explain: As in `recognize_batch`.
 
         Raises:
             AudioError: A recording that cannot be used.
             BimodalError: Neither speech nor words, or the model cannot use what was given.
         """
-        return self.recognize_batch([Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)])[0]
+        clip = Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)
+        return self.recognize_batch([clip], explain=explain)[0]
 
-    def recognize_batch(self, clips: Sequence[Clip], baselines: SpeakerBaselines | None = None) -> list[Recognition]:
+    def recognize_batch(
+        self, clips: Sequence[Clip], baselines: SpeakerBaselines | None = None, *, explain: bool = False
+    ) -> list[Recognition]:
         """Recognise several clips; each result equals that of a single call.
 
         Args:
@@ -155,6 +153,7 @@ class Recognizer:
             baselines: What their speakers have sounded like so far; a clip with a speaker is judged by it and joins
                 it afterwards, so that batches of any size give the same. None hears each clip by itself, or by what
                 the model was adapted to.
+            explain: Say in each result's `explanation` why it is so; as dear as a dozen clips more.
 
         Raises:
             AudioError: As in `recognize`.
@@ -162,10 +161,27 @@ class Recognizer:
         """
         if not clips:
             return []
-        signals = [self._signal(clip) for clip in clips]
-        findings = self._find(clips, [self._encode(signal) for signal in signals], baselines)
-        durations = [None if signal is None else len(signal) / SAMPLING_RATE for signal in signals]
-        return [self._result(row, clip, durations[row], findings) for row, clip in enumerate(clips)]
+        if explain:
+            return [self._explained(clip, baselines) for clip in clips]
+        return self._answer(clips, [self._hear(clip) for clip in clips], baselines)
+
+    def _answer(
+        self, clips: Sequence[Clip], heard: Sequence[Heard], baselines: SpeakerBaselines | None
+    ) -> list[Recognition]:
+        findings = self._find(clips, [one.blocks for one in heard], baselines)
+        return [
+            self._result(row, clip, heard[row].duration, findings, heard[row].warnings)
+            for row, clip in enumerate(clips)
+        ]
+
+    def _explained(self, clip: Clip, baselines: SpeakerBaselines | None) -> Recognition:
+        """One clip, by what its speaker had sounded like before it."""
+        from bimodal.explaining import explain
+
+        before = None if baselines is None else baselines.copy()
+        heard = self._hear(clip)
+        result = self._answer([clip], [heard], baselines)[0]
+        return replace(result, explanation=explain(self, heard.views, clip, result, before))
 
     def extract(self, clips: Sequence[Clip]) -> Findings:
         """Emotion embeddings and logits of several clips, for use in other programs.
@@ -174,7 +190,7 @@ class Recognizer:
             AudioError: As in `recognize`.
             BimodalError: As in `recognize`.
         """
-        return self._find(clips, [self._encode(self._signal(clip)) for clip in clips])
+        return self._find(clips, [self._hear(clip).blocks for clip in clips])
 
     def encode(self, signal: Signal) -> SpeechBlocks | None:
         """One stretch of 16 kHz speech as the backbone hears it, for `recognize_blocks`; None for silence and scraps.
@@ -183,7 +199,8 @@ class Recognizer:
             BimodalError: The model does not hear speech.
         """
         self.check_hears()
-        return self._encode(signal, whole=False)
+        views = self._encode(signal, whole=False)
+        return views[0] if views else None
 
     def check_hears(self) -> None:
         """Refuse where the model reads words or columns alone.
@@ -223,6 +240,7 @@ class Recognizer:
         blocks: Sequence[SpeechBlocks | None],
         clips: Sequence[Clip],
         baselines: SpeakerBaselines | None = None,
+        warnings: Sequence[str] = (),
     ) -> list[Recognition]:
         """Recognise stretches that `encode` has heard, or any slices of them.
 
@@ -231,6 +249,7 @@ class Recognizer:
             clips: Words, speaker, start and end of each; their audio and columns are not looked at.
             baselines: As in `recognize_batch`, but nothing joins them: slices of a segment may overlap. Add the whole
                 segment with `baselines.add(speaker, pooled_statistics(heard))` when all of it is judged.
+            warnings: About the recording that all of them are of; handed through to the results.
 
         Raises:
             BimodalError: As in `recognize`.
@@ -239,27 +258,26 @@ class Recognizer:
             return []
         findings = self._find(clips, blocks, baselines, grow=False)
         return [
-            self._result(row, clip, 0.0 if clip.end is None else clip.end - (clip.start or 0.0), findings)
+            self._result(row, clip, 0.0 if clip.end is None else clip.end - (clip.start or 0.0), findings, warnings)
             for row, clip in enumerate(clips)
         ]
 
-    def _signal(self, clip: Clip) -> Signal | None:
-        """The clip's speech at 16 kHz; None where there is none to judge."""
-        if clip.audio is None:
-            return None
-        if isinstance(clip.audio, str | Path):
-            return load_signal(clip.audio, start=clip.start, end=clip.end)
-        if clip.sampling_rate is None:
-            raise BimodalError("a signal needs its sampling_rate in Hz, for example sampling_rate=16000")
-        return resample(check_signal(clip.audio), clip.sampling_rate)
+    def _hear(self, clip: Clip) -> Heard:
+        signal = clip_signal(clip)
+        if signal is None:
+            return Heard()
+        views = self._encode(signal, whole=True)
+        return Heard(
+            duration=len(signal) / SAMPLING_RATE, views=views, warnings=describe_quality(signal) if views else ()
+        )
 
-    def _encode(self, signal: Signal | None, whole: bool = True) -> SpeechBlocks | None:
-        """Blocks of the speech, of a whole clip in all views; None where the model hears none or none is to judge."""
+    def _encode(self, signal: Signal, whole: bool) -> list[SpeechBlocks]:
+        """Blocks of the speech, of a whole clip in all views; empty where the model hears none or none is to judge."""
         side = self.config.speech
-        if side is None or side.columns or signal is None or unusable(signal):
-            return None
+        if side is None or side.columns or unusable(signal):
+            return []
         heard = [signal, *(render_view(signal, view) for view in side.views if whole)]
-        return join_blocks([self._speech_backbone.extract(one) for one in heard])
+        return [self._speech_backbone.extract(one) for one in heard]
 
     def _find(
         self,
@@ -268,16 +286,27 @@ class Recognizer:
         baselines: SpeakerBaselines | None = None,
         grow: bool = True,
     ) -> Findings:
-        speech, text = self._find_speech(clips, blocks, baselines, grow), self._find_text(clips)
+        speech = self._find_speech(clips, blocks, baselines, grow)
+        text, strange_words = self._find_text(clips)
+        heard = [row for row, item in enumerate(blocks) if item is not None]
+        voices = [pooled_statistics(item) for item in blocks if item is not None]
+        strange = self._strange("speech", voices, heard, len(blocks))
+        found = replace(one_sided(speech, text), speech_strangeness=strange, text_strangeness=strange_words)
         if speech is None or text is None or not self.config.fusion_temperatures:
-            return _one_sided(speech, text)
+            return found
         present = np.stack([~np.isnan(side[1]).any(axis=1) for side in (speech, text)], axis=1)
         names = ("speech", "speech_logits", "text", "text_logits")
         inputs = {name: np.nan_to_num(array) for name, array in zip(names, (*speech, *text), strict=True)}
-        trust = np.stack([np.ones(len(clips)), [_trust(clip) for clip in clips]], axis=1)
-        fused, logits, gate = self._fusion.run(None, inputs | {"present": (present * trust).astype(np.float32)})
+        weight = np.stack([np.ones(len(clips)), [trust(clip) for clip in clips]], axis=1)
+        fused, logits, gate = self._fusion.run(None, inputs | {"present": (present * weight).astype(np.float32)})
         fused[~present.any(axis=1)] = logits[~present.any(axis=1)] = np.nan
-        return replace(_one_sided(speech, text), fused=fused, fused_logits=logits, gate=gate)
+        return replace(found, fused=fused, fused_logits=logits, gate=gate)
+
+    def _strange(self, side: str, values: Any, rows: Sequence[int], count: int) -> Floats | None:
+        """How unlike the training data the statistics of some rows are, (count,); None where that is not known."""
+        if (known := self._familiarity.get(side)) is None:
+            return None
+        return spread(strangeness(np.stack(values), known) if rows else np.empty(0, np.float32), rows, count)
 
     def _find_speech(
         self,
@@ -321,31 +350,23 @@ class Recognizer:
         takes = self.config.speech is not None and self.config.speech.baseline
         return judge_statistics(self._speech, takes, np.stack(statistics), own, self._adaptation)
 
-    def _find_text(self, clips: Sequence[Clip]) -> tuple[Floats, Floats] | None:
+    def _find_text(self, clips: Sequence[Clip]) -> tuple[tuple[Floats, Floats] | None, Floats | None]:
+        """Embeddings and logits, and how unlike the training data the words are."""
         side = self.config.text
         if side is None:
-            return None
+            return None, None
         texts = [normalise_transcript(clip.transcript) for clip in clips]
         rows = [row for row, text in enumerate(texts) if text is not None]
         inputs: dict[str, Any] = {}
         if rows and side.context:
-            inputs = pad_windows(self._context_windows([clips[row] for row in rows], side.context), side.context + 1)
+            inputs = pad_windows(
+                read_windows([clips[row] for row in rows], side.context, self._text_backbone), side.context + 1
+            )
         elif rows:
             inputs = {"pooled": self._text_backbone.extract([text for text in texts if text is not None])}
-        return self._run_side(self._text, inputs, rows, len(clips), side)
-
-    def _context_windows(self, clips: Sequence[Clip], context: int) -> list[Window]:
-        """Each clip's words with those of up to `context` turns before it; texts that clips share are read once."""
-        said = [said_turns(clip)[-context - 1 :] for clip in clips]
-        texts = list(dict.fromkeys(text for turns in said for text, _ in turns))
-        pooled = dict(zip(texts, self._text_backbone.extract(texts), strict=True))
-        return [
-            Window(
-                pooled=np.stack([pooled[text] for text, _ in turns]),
-                same=same_speaker([speaker for _, speaker in turns]),
-            )
-            for turns in said
-        ]
+        pooled = inputs["pooled"] if rows else np.empty(0, np.float32)
+        strange = self._strange("text", pooled[:, -1] if rows and side.context else pooled, rows, len(clips))
+        return self._run_side(self._text, inputs, rows, len(clips), side), strange
 
     def _run_side(
         self, session: Any, inputs: dict[str, Any], rows: Sequence[int], count: int, side: SideConfig
@@ -361,15 +382,17 @@ class Recognizer:
             embedding[list(rows)], logits[list(rows)] = found
         return embedding, logits
 
-    def _result(self, row: int, clip: Clip, duration: float | None, findings: Findings) -> Recognition:
+    def _result(
+        self, row: int, clip: Clip, duration: float | None, findings: Findings, warnings: Sequence[str]
+    ) -> Recognition:
         config = self.config
-        speech = _scores(findings.speech_logits, row, config.speech.temperature if config.speech else 1.0)
-        text = _scores(findings.text_logits, row, config.text.temperature if config.text else 1.0)
+        speech = scores_of(findings.speech_logits, row, config.speech.temperature if config.speech else 1.0)
+        text = scores_of(findings.text_logits, row, config.text.temperature if config.text else 1.0)
         both = speech is not None and text is not None
         scores = speech if text is None else text
         if findings.fused_logits is not None:
             case = 0 if both else 1 if speech is not None else 2
-            scores = _scores(findings.fused_logits, row, config.fusion_temperatures[case])
+            scores = scores_of(findings.fused_logits, row, config.fusion_temperatures[case])
         elif both:
             raise ModelFolderError(f"{self.folder}: has two sides but no fusion stage; train it, or give one side")
         start = clip.start or 0.0
@@ -383,6 +406,7 @@ class Recognizer:
             "transcript_language": None if text is None else clip.language,
             "model": config.name,
             "revision": config.revision,
+            "warnings": (*warnings, *unlike_training(findings, row), *(() if text is None else self._foreign(clip))),
         }
         if scores is None:
             return self._abstained(clip, duration, common)
@@ -394,6 +418,15 @@ class Recognizer:
             gate=float(findings.gate[row]) if both and findings.gate is not None else None,
             **common,
         )
+
+    def _foreign(self, clip: Clip) -> Iterator[str]:
+        """A warning where the words are, or seem, in a language that the text side does not read."""
+        words, reads = normalise_transcript(clip.transcript), self._text_backbone.description
+        given = clip.language if clip.transcript_confidence is None else None  # what was heard may be a translation
+        if given and reads.foreign(given):
+            yield f"the words are in '{given}', the model reads {', '.join(reads.languages)}"
+        elif not given and words is not None and self._text_backbone.looks_foreign(words):
+            yield f"the words seem to be in another language than the model reads ({', '.join(reads.languages)})"
 
     def _named(self, scores: Floats) -> dict[str, float]:
         return {emotion: float(score) for emotion, score in zip(self.emotions, scores, strict=True)}
@@ -442,6 +475,11 @@ class Recognizer:
         return load_adaptation(self.folder / ADAPTATION) if ADAPTATION in self.config.files else None
 
     @cached_property
+    def _familiarity(self) -> dict[str, Familiarity]:
+        """What each side was trained on; empty in a model that did not keep it."""
+        return load_familiarity(self.folder / FAMILIARITY) if FAMILIARITY in self.config.files else {}
+
+    @cached_property
     def _speakers(self) -> SpeakerBaselines:
         """Speakers that the model was adapted to; read only."""
         return load_baselines(self.folder / SPEAKERS) if SPEAKERS in self.config.files else SpeakerBaselines()
@@ -460,41 +498,3 @@ class Recognizer:
 
     def _session(self, stage: str) -> Any:
         return make_session(self.folder / GRAPHS[stage], threads=1, device=self._device)
-
-
-def unusable(signal: Signal) -> bool:
-    """True for silence and for what is too short to be judged.
-
-    Example:
-        >>> unusable(np.zeros(16000, np.float32)), unusable(np.ones(100, np.float32))
-        (True, True)
-    """
-    return len(signal) < SHORTEST_SECONDS * SAMPLING_RATE or level_db(signal) < SILENCE_DB
-
-
-def _trust(clip: Clip) -> float:
-    """How far the words of a clip are to be trusted beside its voice.
-
-    Raises:
-        BimodalError: The confidence is not from 0 to 1.
-    """
-    trust = 1.0 if clip.transcript_confidence is None else clip.transcript_confidence
-    if not 0 <= trust <= 1:
-        raise BimodalError(f"transcript_confidence is {trust}, expected a number from 0 to 1")
-    return trust
-
-
-def _one_sided(speech: tuple[Floats, Floats] | None, text: tuple[Floats, Floats] | None) -> Findings:
-    found = Findings()
-    if speech is not None:
-        found = replace(found, speech=speech[0], speech_logits=speech[1])
-    if text is not None:
-        found = replace(found, text=text[0], text_logits=text[1])
-    return found
-
-
-def _scores(logits: Floats | None, row: int, temperature: float) -> Floats | None:
-    """Calibrated scores (C,) of one row; None where that side is absent."""
-    if logits is None or np.isnan(logits[row]).any():
-        return None
-    return softmax(logits[row], temperature).astype(np.float32)

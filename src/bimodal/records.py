@@ -103,6 +103,64 @@ class Clip:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TimeInfluence:
+    """What a stretch of the voice did for an answer.
+
+    Attributes:
+        start: Where it begins, in seconds, on the clock of the result that it belongs to.
+        end: Where it ends.
+        influence: Score of the claimed emotion minus what it is without this stretch, -1 to 1.
+    """
+
+    start: float
+    end: float
+    influence: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WordInfluence:
+    """What a word did for an answer.
+
+    Attributes:
+        text: The word, with its punctuation; of long texts several words together.
+        influence: Score of the claimed emotion minus what it is without the word, -1 to 1.
+    """
+
+    text: str
+    influence: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
+    """Why a model answered as it did, by leaving parts of its input out.
+
+    For a plot: `times` tile the stretch that was judged, so bars of `influence` over `start` to `end` fit under the
+    waveform; `words` are in the order in which they were said and, joined by spaces, the transcript. Above 0 is for
+    the claimed emotion, below 0 against it.
+
+    Attributes:
+        emotion: The emotion that is explained, that of the result before any smoothing.
+        score: Its score.
+        voice: Its score minus what it is by the words alone; None unless both were given.
+        times: Stretches of about half a second; empty where there is no voice or it is shorter than two of them.
+        words: Empty where there are no words.
+        divergence: Jensen-Shannon divergence between the scores of voice and words, in bits, 0 (the same) to 1 (they
+            share nothing); None unless both were given.
+        contradicts: True where voice and words, each by itself, name different emotions.
+        sentences: The same for people.
+    """
+
+    emotion: str
+    score: float
+    voice: float | None
+    times: tuple[TimeInfluence, ...]
+    words: tuple[WordInfluence, ...]
+    divergence: float | None
+    contradicts: bool
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recognition:
     """The emotion expressed in one stretch of speech, as the model perceives it.
 
@@ -123,6 +181,9 @@ class Recognition:
         reason: One sentence; None unless `abstained`.
         model: Name of the model that answered.
         revision: Digest of that model's weights and configuration.
+        warnings: Why the answer may be worth little: the input is short, noisy, clipped, in another language, or unlike
+            what the model was trained on. A sentence each.
+        explanation: Why this answer; None unless asked for.
     """
 
     emotion: str | None
@@ -141,6 +202,8 @@ class Recognition:
     reason: str | None = None
     model: str = ""
     revision: str = ""
+    warnings: tuple[str, ...] = ()
+    explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and numbers, ready for JSON; the schema of CLI, Python and HTTP."""

@@ -23,6 +23,9 @@ def for_people(result: Recognition, path: Path | None) -> str:
         lines.append(f"  {emotion:<12}" + "".join(f"{scores[emotion]:8.2f}" for scores in known.values()))
     if result.gate is not None:
         lines.append(f"  the voice counted {100 * result.gate:.0f} %, the words {100 - 100 * result.gate:.0f} %")
+    if result.explanation is not None:
+        lines += [f"  why: {sentence}" for sentence in result.explanation.sentences]
+    lines += [f"  mind: {warning}" for warning in result.warnings]
     return "\n".join(lines)
 
 

@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from bimodal.audio import Signal, check_signal, iterate_audio, read_header
 from bimodal.errors import AudioError, BimodalError, ConfigError
+from bimodal.explaining import explain
 from bimodal.features.backbone import SpeechBlocks
 from bimodal.features.baseline import SpeakerBaselines, pooled_statistics
+from bimodal.features.quality import describe_quality
 from bimodal.recognizer import Recognizer
 from bimodal.records import Clip, Recognition
 from bimodal.said import Conversation, Hear, Listener, TimedWords, WordsByTime, clip_words
@@ -36,6 +38,7 @@ class TimelineConfig:
         hop: About how long a stretch one result speaks of; a segment is divided evenly.
         window: Speech that a stretch is judged by: the stretch in its middle, and what is around it in the segment.
         smoothing: Time constant of an exponential average over a speaker's scores, backwards only; 0 for none.
+        explain: Say in each result's `explanation` why it is so, before any smoothing; several times as slow.
         channels: `mix` hears all channels together; `speakers` takes each for one speaker's, as in a stereo call.
     """
 
@@ -43,6 +46,7 @@ class TimelineConfig:
     hop: float = 2.0
     window: float = 4.0
     smoothing: float = 0.0
+    explain: bool = False
     channels: Literal["mix", "speakers"] = "mix"
 
     def __post_init__(self) -> None:
@@ -257,12 +261,19 @@ class Stream:
         """The results of a segment that ended; segments are judged in their order."""
         heard = self._recognizer.encode(segment.signal)
         blocks, clips = _windows(heard, segment, self._words, self._conversation, self.speaker, self._config)
-        results = self._recognizer.recognize_blocks(blocks, clips, self._baselines)
+        warnings = describe_quality(segment.signal) if heard is not None else ()
+        results = self._recognizer.recognize_blocks(blocks, clips, self._baselines, warnings)
+        if self._config.explain:
+            results = [self._explained(*parts) for parts in zip(blocks, clips, results, strict=True)]
         if self._baselines is not None and heard is not None:
             self._baselines.add(self.speaker, pooled_statistics(heard))
         self.pass_over(segment)
         self._results += len(results)
         return [self._smooth(result) for result in results]
+
+    def _explained(self, blocks: SpeechBlocks | None, clip: Clip, result: Recognition) -> Recognition:
+        views = [] if blocks is None else [blocks]
+        return replace(result, explanation=explain(self._recognizer, views, clip, result, self._baselines))
 
     def pass_over(self, segment: Segment) -> None:
         """Take note of what was said in a segment, and no more."""

@@ -28,10 +28,14 @@ def recognize(
         typer.Option(help="File with what speakers have sounded like so far; read if there, written afterwards."),
     ] = None,
     speaker: Annotated[str | None, typer.Option(help="Who speaks in the recordings; names a baseline.")] = None,
+    why: Annotated[
+        bool, typer.Option("--why", help="Say what the answer hangs on: stretches of the voice, words, conflicts.")
+    ] = False,
     threads: Threads = 0,
 ) -> None:
     """Recognise the emotion expressed in recordings, in words, or in both."""
     from bimodal.recognizer import Recognizer
+    from bimodal.timeline import TimelineConfig
 
     if text is not None and (timeline or (paths and len(paths) > 1)):
         raise typer.BadParameter("--text goes with one recording, taken as a whole")
@@ -49,9 +53,9 @@ def recognize(
     for path in wanted:
         try:
             if timeline and path is not None:
-                _follow(recognizer, path, channels, form, speaker, known)
+                _follow(recognizer, path, TimelineConfig(channels=channels, explain=why), form, speaker, known)
             else:
-                _recognize_whole(recognizer, path, text, form, speaker, known)
+                _recognize_whole(recognizer, path, text, form, speaker, known, why)
         except BimodalError as error:
             say(f"bimodal: {error}")
             failed = True
@@ -73,30 +77,30 @@ def _known_speakers(file: Path | None) -> Any:
 
 
 def _recognize_whole(
-    recognizer: Any, path: Path | None, text: str | None, form: str, speaker: str | None, known: Any
+    recognizer: Any, path: Path | None, text: str | None, form: str, speaker: str | None, known: Any, why: bool
 ) -> None:
     """One recording, or words alone, as one utterance."""
     from bimodal.records import Clip
     from bimodal.showing import for_people, json_line
 
-    result = recognizer.recognize_batch([Clip(audio=path, transcript=text, speaker=speaker)], known)[0]
+    clip = Clip(audio=path, transcript=text, speaker=speaker)
+    result = recognizer.recognize_batch([clip], known, explain=why)[0]
     typer.echo(json_line(result, path) if form == "jsonl" else for_people(result, path))
 
 
 def _follow(
     recognizer: Any,
     path: Path,
-    channels: Literal["mix", "speakers"],
+    config: Any,
     form: str,
     speaker: str | None,
     known: Any,
 ) -> None:
     """A long recording as a timeline; results are written as they come."""
     from bimodal.formats import write_recognitions
-    from bimodal.timeline import TimelineConfig, recognize_long, summarise
+    from bimodal.timeline import recognize_long, summarise
 
     names = () if speaker is None else (speaker,)
-    config = TimelineConfig(channels=channels)
     results = recognize_long(recognizer, path, speakers=names, config=config, baselines=known)
     if form != "table":
         write_recognitions(results, sys.stdout, form, recording=path.name)

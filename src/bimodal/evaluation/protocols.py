@@ -11,10 +11,11 @@ from bimodal.config import TrainConfig
 from bimodal.data import main_emotion
 from bimodal.errors import BimodalError, SplitError
 from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
+from bimodal.findings import Findings
 from bimodal.manifest import feature_matrix, read_manifest
 from bimodal.metrics import softmax
 from bimodal.modelfolder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
-from bimodal.recognizer import Findings, Recognizer
+from bimodal.recognizer import Recognizer
 from bimodal.records import Clip, Manifest, Recognition, Turn, Utterance
 from bimodal.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
 from bimodal.text import preceding_rows

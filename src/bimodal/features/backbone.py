@@ -30,6 +30,10 @@ COSINE_BOUND: Final = 0.998
 """What the packaged network must share with torch's outputs on its probe."""
 
 SCHEMA: Final = 1
+FOREIGN_SHARE: Final = 0.33
+"""Share of broken tokens from which on words look foreign: 1 of 100 English sentences of GoEmotions and EmoryNLP, 9 of
+10 German ones of EmoDB, all Korean ones of emotiontts_ko."""
+
 DEFAULT_SPEECH: Final = "whisper-base-4"
 DEFAULT_TEXT: Final = "minilm-l6"
 
@@ -152,6 +156,17 @@ class TextBackbone:
     def run_probe(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
         """The network's bare outputs."""
         return run_bare(self._session, inputs)
+
+    def looks_foreign(self, transcript: str) -> bool:
+        """Whether words seem to be in no language that it reads: its tokeniser knows few of them whole.
+
+        A guess, for want of their language; never True for a backbone that reads any language.
+        """
+        encoded = self._tokenizer.encode(transcript, add_special_tokens=False)
+        unknown = self._tokenizer.token_to_id("[UNK]")
+        whole = len({word for word in encoded.word_ids if word is not None})
+        broken = len(encoded.ids) - whole + encoded.ids.count(unknown)
+        return bool(self.description.languages) and broken > FOREIGN_SHARE * len(encoded.ids)
 
     def extract(self, transcripts: Sequence[str], batch_size: int = 32) -> Floats:
         """Pooled layers (B, L, D) of several texts; sorted by length inside, returned in the order given."""

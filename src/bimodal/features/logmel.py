@@ -27,14 +27,23 @@ def log_mel(signal: Signal) -> npt.NDArray[np.float32]:
         >>> log_mel(np.zeros(16000, np.float32)).shape
         (80, 100)
     """
+    logarithm = np.log10(np.maximum(mel_power(signal), 1e-10)).T
+    floored = np.maximum(logarithm, logarithm.max() - 8.0)
+    return np.ascontiguousarray((floored + 4.0) / 4.0, dtype=np.float32)
+
+
+def mel_power(signal: Signal) -> npt.NDArray[np.float32]:
+    """Power of a 16 kHz signal in mel bands, (T, 80), T as in `log_mel`.
+
+    Example:
+        >>> mel_power(np.zeros(16000, np.float32)).shape
+        (100, 80)
+    """
     filled = np.pad(signal, (0, max(0, WINDOW - len(signal))))
     padded = np.pad(filled, WINDOW // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][: max(1, len(signal) // HOP)]
-    power = np.abs(np.fft.rfft(frames * _hann(), axis=1).astype(np.complex64)) ** 2
-    mel = power @ _mel_filters()
-    logarithm = np.log10(np.maximum(mel, 1e-10)).T
-    floored = np.maximum(logarithm, logarithm.max() - 8.0)
-    return np.ascontiguousarray((floored + 4.0) / 4.0, dtype=np.float32)
+    power: npt.NDArray[np.float32] = np.abs(np.fft.rfft(frames * _hann(), axis=1).astype(np.complex64)) ** 2
+    return power @ _mel_filters()
 
 
 @cache

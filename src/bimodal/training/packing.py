@@ -16,10 +16,12 @@ from bimodal.config import TrainConfig
 from bimodal.data import main_emotion
 from bimodal.errors import ModelFolderError
 from bimodal.features.cache import FeatureCache
+from bimodal.features.familiarity import save_familiarity
 from bimodal.manifest import read_manifest
 from bimodal.metrics import count_confusions, unweighted_average_recall
 from bimodal.modelfolder import (
     CARD,
+    FAMILIARITY,
     GIVEN,
     GRAPHS,
     LABELS,
@@ -32,6 +34,7 @@ from bimodal.modelfolder import (
     write_json,
 )
 from bimodal.training.export import export_network, fusion_example
+from bimodal.training.familiarity import measure_familiarity
 from bimodal.training.pipeline import STAGES, Prepared, Progress, Trained, prepare_sides, train_stages
 from bimodal.training.rows import Parts, label_rows, split_rows
 from bimodal.training.stages import OnEpoch, Where
@@ -125,6 +128,7 @@ def pack_model(trained: Trained, prepared: Prepared, parts: Parts, config: Train
             for name, value in network.state_dict().items()
         }
         save_file(weights, folder / WEIGHTS)
+        _save_familiarity(trained, prepared, parts, folder / FAMILIARITY)
         write_json(folder / CONFIG_USED, config)
         if config.vocabulary.endswith(".toml"):
             shutil.copyfile(config.vocabulary, folder / LABELS)
@@ -135,6 +139,13 @@ def pack_model(trained: Trained, prepared: Prepared, parts: Parts, config: Train
     except OSError as error:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}); free some space") from error
     return folder
+
+
+def _save_familiarity(trained: Trained, prepared: Prepared, parts: Parts, file: Path) -> None:
+    owners = [utterance.speaker or utterance.dialogue for utterance in prepared.rows.utterances]
+    sides = {stage: prepared.sides[stage] for stage in trained.networks if stage in prepared.sides}
+    known = {stage: measure_familiarity(side, parts.train, owners) for stage, side in sides.items()}
+    save_familiarity(file, {stage: found for stage, found in known.items() if found is not None})
 
 
 def _export_all(trained: Trained, prepared: Prepared, folder: Path) -> None:

@@ -1,0 +1,170 @@
+"""Why a model answered as it did: parts of the voice and single words are left out, and the answer is compared.
+
+Occlusion (Zeiler and Fergus 2014) needs nothing of a network but its answers, so it is the same for every kind of
+pooling and of fusion. A stretch of the voice is left out of the pooling, behind the encoder: what its neighbours heard
+of it through the encoder stays. Imports no torch.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.features.backbone import SpeechBlocks, join_blocks
+from bimodal.features.baseline import SpeakerBaselines
+from bimodal.records import Clip, Explanation, Recognition, TimeInfluence, WordInfluence
+from bimodal.text import normalise_transcript
+
+STRETCH_SECONDS: Final = 0.5
+"""About how long a stretch of the voice is that is left out at once."""
+
+MOST_WORDS: Final = 64
+"""Longer texts are left out several words at a time."""
+
+_SLIGHT, _STRONG = 0.1, 0.4  # bits of divergence, for the wording alone
+
+
+def explain(
+    recognizer: Any,
+    views: Sequence[SpeechBlocks],
+    clip: Clip,
+    result: Recognition,
+    baselines: SpeakerBaselines | None = None,
+) -> Explanation | None:
+    """Why a recogniser gave this result; None where it abstained.
+
+    Args:
+        recognizer: The `Recognizer` that gave it.
+        views: What it heard, one of each view; empty without a voice.
+        clip: What it was given; its audio is not looked at.
+        result: What it answered, unsmoothed.
+        baselines: What its speaker had sounded like before.
+    """
+    if result.emotion is None:
+        return None
+    times = _borders(views, result)
+    words = split_words(result.transcript or "")
+    plain = replace(clip, audio=None, transcript=result.transcript, start=0.0, end=0.0)
+    whole = join_blocks(views) if views else None
+    variants: list[tuple[SpeechBlocks | None, Clip]] = [(None, replace(plain, columns=None))]
+    variants += [(_without(views, part, len(times) - 1), plain) for part in range(len(times) - 1)]
+    variants += [(whole, replace(plain, transcript=_joined(words, place))) for place in range(len(words))]
+    blocks, clips = zip(*variants, strict=True)
+    answers = recognizer.recognize_blocks(blocks, clips, baselines)
+    score = result.scores[result.emotion]
+    lost = [score - answer.scores[result.emotion] for answer in answers]
+    both = result.speech_scores is not None and result.text_scores is not None
+    found = Explanation(
+        emotion=result.emotion,
+        score=score,
+        voice=lost[0] if both else None,
+        times=tuple(
+            TimeInfluence(start=start, end=end, influence=value)
+            for (start, end), value in zip(pairwise(times), lost[1:], strict=False)
+        ),
+        words=tuple(
+            WordInfluence(text=text, influence=value)
+            for text, value in zip(words, lost[len(lost) - len(words) :], strict=True)
+        ),
+        divergence=_divergence(result) if both else None,
+        contradicts=both and top(result.speech_scores) != top(result.text_scores),
+        sentences=(),
+    )
+    return replace(found, sentences=tuple(_sentences(found, result)))
+
+
+def split_words(text: str, most: int = MOST_WORDS) -> list[str]:
+    """The words of a text, of a long one several together; single characters where a script sets no spaces.
+
+    Example:
+        >>> split_words("Stop that, now!"), split_words("a b c d e", most=2)
+        (['Stop', 'that,', 'now!'], ['a b c', 'd e'])
+    """
+    words = (normalise_transcript(text) or "").split()
+    if len(words) == 1 and not words[0].isascii() and re.fullmatch(r"[^\W\d_a-zA-ZÀ-ɏ가-힣]{4,}\W?", words[0]):
+        words = list(words[0])
+    size = max(1, -(-len(words) // most))
+    return [" ".join(words[first : first + size]) for first in range(0, len(words), size)]
+
+
+def divergence_bits(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
+    """Jensen-Shannon divergence of two distributions, in bits: 0 for equal ones, 1 for ones that share nothing.
+
+    Example:
+        >>> divergence_bits([0.5, 0.5], [0.5, 0.5]), divergence_bits([1.0, 0.0], [0.0, 1.0])
+        (0.0, 1.0)
+    """
+    pair = np.array([one, other], np.float64)
+    ratio = np.divide(pair, pair.mean(axis=0), out=np.ones_like(pair), where=pair > 0)
+    return float((pair * np.log2(ratio)).sum() / 2)
+
+
+def top(scores: Any) -> str:
+    """The emotion with the highest score."""
+    return str(max(scores, key=scores.__getitem__))
+
+
+def _borders(views: Sequence[SpeechBlocks], result: Recognition) -> list[float]:
+    """Where the stretches of the voice begin, and where the last one ends; empty for fewer than two."""
+    if not views or result.start is None or result.end is None:
+        return []
+    parts = min(len(views[0].count), round((result.end - result.start) / STRETCH_SECONDS))
+    ends = np.append(0, np.cumsum(views[0].count))
+    chosen = ends[np.linspace(0, len(views[0].count), parts + 1).round().astype(int)]
+    return (result.start + chosen / ends[-1] * (result.end - result.start)).tolist() if parts > 1 else []
+
+
+def _without(views: Sequence[SpeechBlocks], part: int, parts: int) -> SpeechBlocks:
+    """All views without one of some even parts of each; their tempo may differ."""
+    kept = []
+    for blocks in views:
+        count = len(blocks.count)
+        left, right = round(part * count / parts), round((part + 1) * count / parts)
+        rows = np.r_[0:left, right:count] if right - left < count else np.arange(count)
+        kept.append(SpeechBlocks(mean=blocks.mean[rows], std=blocks.std[rows], count=blocks.count[rows]))
+    return join_blocks(kept)
+
+
+def _joined(words: Sequence[str], left_out: int) -> str:
+    return " ".join([*words[:left_out], *words[left_out + 1 :]])
+
+
+def _divergence(result: Recognition) -> float:
+    return divergence_bits(list((result.speech_scores or {}).values()), list((result.text_scores or {}).values()))
+
+
+def _sentences(found: Explanation, result: Recognition) -> list[str]:
+    said = []
+    if result.gate is not None:
+        said.append(f"the voice counted {100 * result.gate:.0f} %, the words {100 - 100 * result.gate:.0f} %")
+    if found.divergence is not None:
+        said.append(_conflict(found, result))
+    if found.times:
+        best = max(found.times, key=lambda item: item.influence)
+        said.append(
+            f"in the voice, {best.start:.1f} to {best.end:.1f} s did most for {found.emotion} ({best.influence:+.2f})"
+        )
+    if found.words:
+        word = max(found.words, key=lambda item: item.influence)
+        said.append(f"of the words, '{word.text}' did most for {found.emotion} ({word.influence:+.2f})")
+    return said
+
+
+def _conflict(found: Explanation, result: Recognition) -> str:
+    """Whether voice and words agree, in words."""
+    voice, words = result.speech_scores or {}, result.text_scores or {}
+    bits = f"divergence {found.divergence:.2f} of 1"
+    if not found.contradicts:
+        agree = "agree" if (found.divergence or 0) < _STRONG else "name the same emotion, of different certainty"
+        return f"voice and words {agree}: both say {top(voice)} ({bits})"
+    grade = (
+        "hardly" if (found.divergence or 0) < _SLIGHT else "partly" if (found.divergence or 0) < _STRONG else "clearly"
+    )
+    heard, said = f"{top(voice)} ({voice[top(voice)]:.2f})", f"{top(words)} ({words[top(words)]:.2f})"
+    return (
+        f"voice and words {grade} contradict each other: the voice sounds like {heard}, the words like {said} ({bits})"
+    )

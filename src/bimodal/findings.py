@@ -1,0 +1,169 @@
+"""What the networks of a model found in clips, before it is put into an answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.audio import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
+from bimodal.data import Window
+from bimodal.errors import BimodalError
+from bimodal.features.backbone import SpeechBlocks, TextBackbone, join_blocks
+from bimodal.metrics import softmax
+from bimodal.records import Clip
+from bimodal.text import said_turns, same_speaker
+
+SILENCE_DB: Final = -80.0
+"""Below this root-mean-square level a recording is taken as silent."""
+
+SHORTEST_SECONDS: Final = 0.1
+"""Speech shorter than this is not judged."""
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What the networks found in N clips: emotion embeddings and logits; rows of NaN where a side is absent.
+
+    Attributes:
+        speech: Speech embeddings (N, Es); None in a model without speech.
+        speech_logits: (N, C).
+        text: Text embeddings (N, Et); None in a model without text.
+        text_logits: (N, C).
+        fused: Fused embeddings (N, E); None in a model without fusion.
+        fused_logits: (N, C).
+        gate: Share of speech (N,), 0 to 1.
+        speech_strangeness: Distance of the voice from what the model was trained on, (N,); above 1 it is unlike that.
+            None in a model that did not keep what that was.
+        text_strangeness: The same of the words.
+    """
+
+    speech: Floats | None = None
+    speech_logits: Floats | None = None
+    text: Floats | None = None
+    text_logits: Floats | None = None
+    fused: Floats | None = None
+    fused_logits: Floats | None = None
+    gate: Floats | None = None
+    speech_strangeness: Floats | None = None
+    text_strangeness: Floats | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What the backbone heard of one clip.
+
+    Attributes:
+        duration: In seconds; None without a recording.
+        views: Its blocks, one of each view; empty where no speech is to be judged.
+        warnings: About the recording.
+    """
+
+    duration: float | None = None
+    views: Sequence[SpeechBlocks] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def blocks(self) -> SpeechBlocks | None:
+        """Those of all views together."""
+        return join_blocks(self.views) if self.views else None
+
+
+def clip_signal(clip: Clip) -> Signal | None:
+    """A clip's speech at 16 kHz; None where there is none.
+
+    Raises:
+        AudioError: A recording that cannot be used.
+        BimodalError: A signal without its sampling rate.
+    """
+    if clip.audio is None:
+        return None
+    if isinstance(clip.audio, str | Path):
+        return load_signal(clip.audio, start=clip.start, end=clip.end)
+    if clip.sampling_rate is None:
+        raise BimodalError("a signal needs its sampling_rate in Hz, for example sampling_rate=16000")
+    return resample(check_signal(clip.audio), clip.sampling_rate)
+
+
+def unusable(signal: Signal) -> bool:
+    """True for silence and for what is too short to be judged.
+
+    Example:
+        >>> unusable(np.zeros(16000, np.float32)), unusable(np.ones(100, np.float32))
+        (True, True)
+    """
+    return len(signal) < SHORTEST_SECONDS * SAMPLING_RATE or level_db(signal) < SILENCE_DB
+
+
+def trust(clip: Clip) -> float:
+    """How far the words of a clip are to be trusted beside its voice.
+
+    Raises:
+        BimodalError: The confidence is not from 0 to 1.
+    """
+    share = 1.0 if clip.transcript_confidence is None else clip.transcript_confidence
+    if not 0 <= share <= 1:
+        raise BimodalError(f"transcript_confidence is {share}, expected a number from 0 to 1")
+    return share
+
+
+def one_sided(speech: tuple[Floats, Floats] | None, text: tuple[Floats, Floats] | None) -> Findings:
+    """Findings of a model without fusion: embeddings and logits of each side."""
+    found = Findings()
+    if speech is not None:
+        found = replace(found, speech=speech[0], speech_logits=speech[1])
+    if text is not None:
+        found = replace(found, text=text[0], text_logits=text[1])
+    return found
+
+
+def scores_of(logits: Floats | None, row: int, temperature: float) -> Floats | None:
+    """Calibrated scores (C,) of one row; None where that side is absent."""
+    if logits is None or np.isnan(logits[row]).any():
+        return None
+    return softmax(logits[row], temperature).astype(np.float32)
+
+
+def unlike_training(findings: Findings, row: int) -> list[str]:
+    """Warnings that the input of a row is unlike what the model was trained on.
+
+    Example:
+        >>> unlike_training(Findings(speech_strangeness=np.array([1.5]), text_strangeness=np.array([np.nan])), 0)
+        ['the voice is 1.5 times as far from the training data as nearly all of that is']
+    """
+    sides = {"voice is": findings.speech_strangeness, "words are": findings.text_strangeness}
+    return [
+        f"the {name} {strange[row]:.1f} times as far from the training data as nearly all of that is"
+        for name, strange in sides.items()
+        if strange is not None and strange[row] > 1
+    ]
+
+
+def read_windows(clips: Sequence[Clip], context: int, backbone: TextBackbone) -> list[Window]:
+    """Each clip's words with those of up to `context` turns before it; texts that clips share are read once."""
+    said = [said_turns(clip)[-context - 1 :] for clip in clips]
+    texts = list(dict.fromkeys(text for turns in said for text, _ in turns))
+    pooled = dict(zip(texts, backbone.extract(texts), strict=True))
+    return [
+        Window(
+            pooled=np.stack([pooled[text] for text, _ in turns]),
+            same=same_speaker([speaker for _, speaker in turns]),
+        )
+        for turns in said
+    ]
+
+
+def spread(values: Floats, rows: Sequence[int], count: int) -> Floats:
+    """Values of some rows as those of all, (count,), NaN elsewhere.
+
+    Example:
+        >>> spread(np.ones(1, np.float32), [1], 2).tolist()
+        [nan, 1.0]
+    """
+    found = np.full(count, np.nan, np.float32)
+    found[list(rows)] = values
+    return found

@@ -1,0 +1,54 @@
+"""What a model folder keeps of its training data, so that recognition can tell what is unlike it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.data import Inputs
+from bimodal.features.backbone import SpeechBlocks
+from bimodal.features.baseline import pooled_statistics
+from bimodal.features.familiarity import Familiarity, fit_familiarity
+from bimodal.training.sides import Side
+
+MOST_CLIPS: Final = 4000
+"""Of more, evenly spread ones are measured."""
+
+_PARTS: Final = 5
+_AT_ONCE: Final = 64
+
+
+def measure_familiarity(side: Side, rows: Sequence[int], groups: Sequence[str | None]) -> Familiarity | None:
+    """Familiarity with a side's training rows; None where fewer than two of them have that side.
+
+    Args:
+        side: Its inputs.
+        rows: Training rows.
+        groups: Whose each utterance of the side is, so that nobody is compared with themselves; None for rows that
+            stand alone.
+    """
+    present = [row for row in rows if side.present[row]]
+    step = -(-len(present) // MOST_CLIPS) if present else 1
+    chosen = present[::step]
+    if len(chosen) < 2:
+        return None
+    batches = [chosen[first : first + _AT_ONCE] for first in range(0, len(chosen), _AT_ONCE)]
+    values = np.concatenate([_pooled(side.examples.read(batch)) for batch in batches])
+    owners = [groups[row] or f"row {row}" for row in chosen]
+    number = {owner: place for place, owner in enumerate(dict.fromkeys(owners))}
+    return fit_familiarity(values, np.array([number[owner] % _PARTS for owner in owners]))
+
+
+def _pooled(inputs: Inputs) -> npt.NDArray[np.float32]:
+    """What recognition measures, too: statistics of the voice (B, 2, L, D), columns, or pooled layers of the words."""
+    if "mean" in inputs:
+        return np.stack([pooled_statistics(_blocks(inputs, row)) for row in range(len(inputs["mean"]))])
+    values = inputs["columns"] if "columns" in inputs else inputs["pooled"]
+    return np.asarray(values[:, -1] if "there" in inputs else values, np.float32)
+
+
+def _blocks(inputs: Inputs, row: int) -> SpeechBlocks:
+    real = inputs["count"][row] > 0
+    count = inputs["count"][row][real].astype(np.int32)
+    return SpeechBlocks(mean=inputs["mean"][row][real], std=inputs["std"][row][real], count=count)

@@ -1,0 +1,71 @@
+"""How unlike the training data an input is: the threshold is that of held-out groups, and models keep it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bimodal import Clip, Recognizer
+from bimodal.errors import ModelFolderError
+from bimodal.features.familiarity import fit_familiarity, load_familiarity, save_familiarity, strangeness
+
+
+def test_the_threshold_keeps_nearly_all_of_new_draws_and_none_of_another_kind():
+    rng = np.random.default_rng(0)
+    known = fit_familiarity(rng.normal(3.0, 2.0, size=(500, 2, 20)), np.arange(500) % 5)
+    fresh, far = rng.normal(3.0, 2.0, size=(500, 2, 20)), rng.normal(12.0, 2.0, size=(500, 2, 20))
+    assert 0.97 <= (strangeness(fresh, known) <= 1).mean() < 1
+    assert (strangeness(far, known) > 1).all()
+
+
+def test_the_parts_are_measured_against_the_others():
+    """One odd speaker widens the threshold only where they are held out of what they are measured by."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(200, 10))
+    values[:20] += 50.0
+    held_out = fit_familiarity(values, (np.arange(200) >= 20).astype(int))
+    together = fit_familiarity(values, np.zeros(200, int))
+    assert held_out.threshold > 5 * together.threshold
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    known = fit_familiarity(np.random.default_rng(0).normal(size=(50, 2, 3)), np.arange(50) % 5)
+    save_familiarity(tmp_path / "a.safetensors", {"speech": known})
+    loaded = load_familiarity(tmp_path / "a.safetensors")
+    assert list(loaded) == ["speech"] and loaded["speech"].threshold == pytest.approx(known.threshold)
+    assert np.array_equal(loaded["speech"].mean, known.mean)
+    (tmp_path / "a.safetensors").write_bytes(b"12345678")
+    with pytest.raises(ModelFolderError, match="damaged"):
+        load_familiarity(tmp_path / "a.safetensors")
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny_model: Path) -> Recognizer:
+    return Recognizer(tiny_model, threads=1)
+
+
+def test_a_model_knows_its_training_data_and_warns_of_the_rest(recognizer, tiny_manifest):
+    files = sorted((tiny_manifest.parent / "audio").glob("s[1-4]-*.wav"))
+    own = recognizer.recognize_batch([Clip(audio=file, transcript="I feel so alone.") for file in files])
+    assert sum(any("training data" in warning for warning in one.warnings) for one in own) <= len(own) // 5
+    noise = np.random.default_rng(0).normal(size=16_000).astype(np.float32)
+    (warning,) = [one for one in recognizer.recognize(noise, sampling_rate=16_000).warnings if "training data" in one]
+    assert warning.startswith("the voice is ")
+    words = recognizer.recognize(transcript="Quarterly revenue of the semiconductor division rose by 12.4 %, see § 7.")
+    assert any(warning.startswith("the words are ") for warning in words.warnings)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["오늘 정말 기분이 좋아요", "Я очень рад тебя видеть", "我很高兴见到你", "Der Lappen liegt auf dem Eisschrank."],
+)
+def test_words_in_another_language_give_a_warning(recognizer, words):
+    assert any("another language" in one for one in recognizer.recognize(transcript=words).warnings)
+    (known,) = recognizer.recognize_batch([Clip(transcript=words, language="xx")])
+    assert any("are in 'xx', the model reads en" in one for one in known.warnings)
+
+
+def test_english_gives_no_warning_about_its_language(recognizer):
+    for words in ("I can't believe you did this to me!", "Well.", "Kids are talking by the door"):
+        results = recognizer.recognize_batch([Clip(transcript=words), Clip(transcript=words, language="en")])
+        assert not any("language" in one or "words are in" in one for result in results for one in result.warnings)
