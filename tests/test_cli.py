@@ -1,7 +1,6 @@
 """The command line as a user types it: real processes, exit codes, one sentence on stderr, data on stdout."""
 
 import csv
-import json
 import shutil
 import subprocess
 import sys
@@ -19,11 +18,6 @@ def run(*arguments, code: int = 0, cache: Path | None = None) -> subprocess.Comp
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == code, done.stderr
     return done
-
-
-@pytest.fixture(scope="module")
-def recording(tiny_manifest: Path) -> Path:
-    return tiny_manifest.parent / "audio" / "s0-anger-0.wav"
 
 
 def test_help_names_the_commands_and_the_law():
@@ -82,24 +76,12 @@ def test_one_speaker_is_a_sentence_wherever_speakers_are_held_out(tiny_manifest,
     run("train", "text", one, tmp_path / "run", *settings, cache=tmp_path / "cache")
 
 
-def test_recognize_gives_json_lines_on_stdout(tiny_model, recording):
-    lines = run("recognize", tiny_model, recording, "--text", "Stop!", "--format", "jsonl").stdout.splitlines()
-    (result,) = map(json.loads, lines)
-    assert result["emotion"] in result["scores"] and sum(result["scores"].values()) == pytest.approx(1, abs=1e-5)
-
-
-def test_a_bad_recording_is_named_and_the_others_are_recognised(tiny_model, recording, tmp_path):
-    (tmp_path / "empty.wav").write_bytes(b"")
-    done = run("recognize", tiny_model, tmp_path / "empty.wav", recording, "--format", "jsonl", code=1)
-    assert "empty.wav: the file is empty" in done.stderr and len(done.stdout.splitlines()) == 1
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
         (["train", "none.csv", "out"], 1, "none.csv"),
         (["train", "one.csv"], 2, "MANIFEST OUT"),
-        (["recognize", "nowhere", "--text", "hi"], 1, "no model folder"),
+        (["recognize", "-m", "nowhere", "--text", "hi"], 1, "no model folder"),
         (["evaluate", "x.csv"], 2, "--model or --folds"),
         (["prepare", "nothing", "a", "b"], 1, "nothing"),
         (["train", "x.csv", "out", "--set", "speech.epoch=3"], 1, "did you mean 'epochs'"),
@@ -126,26 +108,6 @@ def test_a_corpus_can_be_prepared_from_a_manifest(tiny_manifest, tmp_path):
     run("prepare", "manifest", tiny_manifest, tmp_path / "mine")
     assert "no problems" in run("check", tmp_path / "mine" / "manifest.csv").stdout
     shutil.rmtree(tmp_path / "mine")
-
-
-@pytest.fixture(scope="module")
-def speech(corpus_data: Path) -> Path:
-    return sorted((corpus_data / "emodb" / "audio").glob("*.flac"))[0]
-
-
-@pytest.mark.parametrize(
-    ("form", "first"), [("jsonl", "{"), ("csv", "start"), ("vtt", "WEBVTT"), ("srt", "1"), ("emotionml", "<?xml")]
-)
-def test_a_timeline_is_written_in_the_named_format(tiny_model, speech, form, first):
-    assert run("recognize", tiny_model, speech, "--timeline", "--format", form).stdout.startswith(first)
-
-
-def test_a_timeline_for_people_ends_with_a_summary(tiny_model, speech):
-    assert "speech " in run("recognize", tiny_model, speech, "--timeline").stdout.splitlines()[-1]
-
-
-def test_formats_of_a_timeline_are_refused_for_a_whole_recording(tiny_model, recording):
-    assert "--timeline" in run("recognize", tiny_model, recording, "--format", "vtt", code=2).stderr
 
 
 def test_a_language_model_is_tuned_to_a_backbone(tiny_manifest, tiny_bert, tmp_path):

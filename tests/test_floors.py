@@ -8,14 +8,15 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "bimodal"
 FLOORS = {
     "errors": 0, "labels": 0, "records": 0,
-    "containers": 1, "audio": 1, "text": 1, "manifest": 1, "config": 1, "runtime": 1, "speech_recognition": 1,
+    "containers": 1, "recordings": 1, "audio": 1, "text": 1, "manifest": 1, "config": 1, "runtime": 1,
+    "speech_recognition": 1,
     "corpora": 2, "features": 2, "models": 2, "metrics": 2, "splits": 2,
     "checking": 3, "data": 3, "modelfolder": 3, "installed": 3, "transcribing": 3,
     "training": 4, "export": 4, "recognizer": 4, "hearing": 4, "adapting": 4, "exporting": 4,
     "explaining": 4, "findings": 4,
     "segments": 4, "said": 4, "timeline": 4, "formats": 4,
-    "evaluation": 5, "listening": 5,
-    "service": 6, "bulk": 6, "demo": 6, "showing": 5,
+    "evaluation": 5, "keeping": 5, "plotting": 5, "listening": 5,
+    "service": 6, "bulk": 5, "demo": 6, "showing": 5,
     "cli": 7, "__main__": 8,
 }  # fmt: skip
 FILES = sorted(file for file in SOURCE.rglob("*.py") if file != SOURCE / "__init__.py")
@@ -63,6 +64,9 @@ def test_recognition_files_name_torch_nowhere():
         "listening",
         "timeline",
         "said",
+        "recordings",
+        "keeping",
+        "bulk",
         "formats",
         "records",
         "labels",

@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from pathlib import PurePath
 from typing import Any, Final, TextIO
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
@@ -20,6 +21,9 @@ from bimodal.records import Recognition
 
 EMOTIONML: Final = "http://www.w3.org/2009/10/emotionml"
 """Namespace of EmotionML 1.0 (https://www.w3.org/TR/emotionml/)."""
+
+Named = tuple[str, Recognition]
+"""Name of a recording, and one of its results."""
 
 _COLUMNS: Final = ("start", "end", "speaker", "emotion")
 _LAST_COLUMNS: Final = (
@@ -33,13 +37,14 @@ _LAST_COLUMNS: Final = (
     "model",
     "revision",
 )
+_CHANNEL: Final = re.compile("channel ([1-9][0-9]*)")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
 def write_recognitions(
     recognitions: Iterable[Recognition], stream: TextIO, kind: str, *, recording: str = "recording"
 ) -> None:
-    """Write results in one of `FORMATS`.
+    """Write the results of one recording in one of `FORMATS`.
 
     Args:
         recognitions: In order of time; a generator is written as it gives.
@@ -50,51 +55,78 @@ def write_recognitions(
     Raises:
         BimodalError: An unknown format, or results without times in a format that needs them.
     """
+    _writer(kind)(((recording, result) for result in recognitions), stream)
+
+
+def write_recordings(found: Iterable[Named], stream: TextIO, kind: str) -> None:
+    """Write results with the names of their recordings, which JSON Lines and CSV then hold as `path`.
+
+    Args:
+        found: Name of the recording and result; those of one recording follow one another.
+        stream: As in `write_recognitions`.
+        kind: As in `write_recognitions`; of several recordings only those in `MANY`.
+
+    Raises:
+        BimodalError: As in `write_recognitions`.
+    """
+    if kind == "jsonl":
+        _write_jsonl(found, stream, named=True)
+    elif kind == "csv":
+        _write_csv(found, stream, named=True)
+    else:
+        _writer(kind)(found, stream)
+
+
+def _writer(kind: str) -> Callable[[Iterable[Named], TextIO], None]:
     if kind not in FORMATS:
         raise BimodalError(f"unknown format '{kind}', expected one of {sorted(FORMATS)}")
-    FORMATS[kind](recognitions, stream, recording)
+    return FORMATS[kind]
 
 
-def _write_jsonl(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
-    for result in recognitions:
+def _write_jsonl(found: Iterable[Named], stream: TextIO, named: bool = False) -> None:
+    for recording, result in found:
         # Lone surrogates cannot be written as UTF-8.
         plain = result.to_dict() | {"transcript": _encodable(result.transcript), "speaker": _encodable(result.speaker)}
-        stream.write(msgspec.json.encode(plain).decode() + "\n")
+        name = {"path": _encodable(recording)} if named else {}
+        stream.write(msgspec.json.encode(name | plain).decode() + "\n")
 
 
-def _write_csv(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+def _write_csv(found: Iterable[Named], stream: TextIO, named: bool = False) -> None:
     writer = csv.writer(stream)
-    for row, result in enumerate(recognitions):
+    for row, (recording, result) in enumerate(found):
         emotions = list(result.scores)
         if row == 0:
-            writer.writerow([*_COLUMNS, *emotions, *_LAST_COLUMNS])
+            writer.writerow([*(["path"] if named else []), *_COLUMNS, *emotions, *_LAST_COLUMNS])
         plain = result.to_dict()
         scores = [f"{result.scores[emotion]:.4f}" for emotion in emotions]
         writer.writerow(
-            [_cell(plain[name]) for name in _COLUMNS] + scores + [_cell(plain[name]) for name in _LAST_COLUMNS]
+            ([_cell(recording)] if named else [])
+            + [_cell(plain[name]) for name in _COLUMNS]
+            + scores
+            + [_cell(plain[name]) for name in _LAST_COLUMNS]
         )
 
 
-def _write_vtt(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+def _write_vtt(found: Iterable[Named], stream: TextIO) -> None:
     stream.write("WEBVTT\n")
-    for result in recognitions:
+    for _, result in found:
         start, end = _times(result, "vtt")
         voice = f"<v {escape(_line(result.speaker))}>" if result.speaker else ""
         stream.write(f"\n{_clock(start, '.')} --> {_clock(end, '.')}\n{voice}{escape(_caption(result))}\n")
 
 
-def _write_srt(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
-    for number, result in enumerate(recognitions, start=1):
+def _write_srt(found: Iterable[Named], stream: TextIO) -> None:
+    for number, (_, result) in enumerate(found, start=1):
         start, end = _times(result, "srt")
         voice = f"{_line(result.speaker)}: " if result.speaker else ""
         text = f"{voice}{_caption(result)}".replace("-->", "->")  # the format knows no escapes
         stream.write(f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n")
 
 
-def _write_textgrid(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+def _write_textgrid(found: Iterable[Named], stream: TextIO) -> None:
     """Two tiers a speaker, emotions and words; Praat wants intervals without gaps or overlaps from start to end."""
     tiers: dict[str, list[tuple[int, int, str]]] = {}
-    for result in recognitions:
+    for _, result in found:
         start, end = _times(result, "textgrid")
         prefix = f"{_line(result.speaker)} " if result.speaker else ""
         tiers.setdefault(f"{prefix}emotion", []).append((start, end, result.emotion or ""))
@@ -113,32 +145,37 @@ def _write_textgrid(recognitions: Iterable[Recognition], stream: TextIO, recordi
             stream.write(f"            xmax = {end / 1000}\n            text = {_praat(text)}\n")
 
 
-def _write_rttm(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
-    """One line a claimed emotion, which stands as the name; speakers are channels, in order of their first result."""
-    channels: dict[str | None, int] = {}
-    for result in recognitions:
+def _write_rttm(found: Iterable[Named], stream: TextIO) -> None:
+    """One line a claimed emotion, which stands as the name; speakers are channels, in order of their first claim.
+
+    The recording stands without its folder, as tools for RTTM expect; `channel 2`, as an unnamed one is called, is 2.
+    """
+    channels: dict[str, dict[str | None, int]] = {}
+    for recording, result in found:
         start, end = _times(result, "rttm")
-        channel = channels.setdefault(result.speaker, len(channels) + 1)
+        known = channels.setdefault(recording, {})
         if result.emotion is not None:
+            named = _CHANNEL.fullmatch(result.speaker or "")
+            channel = int(named[1]) if named else known.setdefault(result.speaker, len(known) + 1)
             times = f"{start / 1000:.3f} {(end - start) / 1000:.3f}"
             score = f"{result.scores[result.emotion]:.3f}"
-            name = f"{_field(recording)} {channel} {times} <NA> <NA> {_field(result.emotion)}"
+            name = f"{_field(PurePath(recording).name)} {channel} {times} <NA> <NA> {_field(result.emotion)}"
             stream.write(f"SPEAKER {name} {score} <NA>\n")
 
 
-def _write_emotionml(recognitions: Iterable[Recognition], stream: TextIO, recording: str) -> None:
+def _write_emotionml(found: Iterable[Named], stream: TextIO) -> None:
     """One `emotion` a claim: a category of an inline vocabulary for each score, the stretch as media fragment."""
-    results = iter(recognitions)
+    results = iter(found)
     first = next(results, None)
     stream.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<emotionml version="1.0" xmlns="{EMOTIONML}"')
     if first is None:
         stream.write("/>\n")
         return
     stream.write(' category-set="#emotions">\n  <vocabulary type="category" id="emotions">\n')
-    for emotion in first.scores:
+    for emotion in first[1].scores:
         stream.write(f"    <item name={_token(emotion)}/>\n")
     stream.write("  </vocabulary>\n")
-    for result in chain([first], results):
+    for recording, result in chain([first], results):
         if not result.abstained:
             stream.write("".join(f"  {line}\n" for line in _emotion_element(result, recording)))
     stream.write("</emotionml>\n")
@@ -161,7 +198,7 @@ def _emotion_element(result: Recognition, recording: str) -> Iterator[str]:
     yield "</emotion>"
 
 
-FORMATS: Final[dict[str, Callable[[Iterable[Recognition], TextIO, str], None]]] = {
+FORMATS: Final[dict[str, Callable[[Iterable[Named], TextIO], None]]] = {
     "jsonl": _write_jsonl,
     "csv": _write_csv,
     "vtt": _write_vtt,
@@ -171,6 +208,9 @@ FORMATS: Final[dict[str, Callable[[Iterable[Recognition], TextIO, str], None]]] 
     "emotionml": _write_emotionml,
 }
 """Writer of each format."""
+
+MANY: Final = ("jsonl", "csv", "rttm")
+"""Formats that hold several recordings in one file."""
 
 
 def _times(result: Recognition, kind: str) -> tuple[int, int]:

@@ -86,12 +86,12 @@ class Recognizer:
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path, *, download: bool = False, threads: int = 0, device: Device = "cpu"
+        cls, model: str | Path | None = None, *, download: bool = False, threads: int = 0, device: Device = "cpu"
     ) -> "Recognizer":
         """A model by its folder, its packaged name, or its id on the Hugging Face Hub.
 
         Args:
-            model: `owner/name`, or `owner/name@revision`, for the Hub.
+            model: For the Hub `owner/name`, or `owner/name@revision`; None for the default one.
             download: Fetch what is not on this machine; nothing is downloaded without it.
             threads: As above.
             device: As above.

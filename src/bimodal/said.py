@@ -188,10 +188,10 @@ def _length(segments: Sequence[Segment]) -> float:
     return sum(len(segment.signal) / SAMPLING_RATE + _GAP_SECONDS for segment in segments)
 
 
-def hear_with(transcriber: Transcriber, task: Task = "transcribe") -> Hear:
-    """Speech recognition as a `Listener` asks for it."""
+def hear_with(transcriber: Transcriber, task: Task = "transcribe", language: str | None = None) -> Hear:
+    """Speech recognition as a `Listener` asks for it; a language that is given here is not detected."""
 
-    def hear(signal: Signal, language: str | None) -> Transcription:
-        return transcriber.transcribe(signal, task=task, language=language, words=True)
+    def hear(signal: Signal, detected: str | None) -> Transcription:
+        return transcriber.transcribe(signal, task=task, language=language or detected, words=True)
 
     return hear

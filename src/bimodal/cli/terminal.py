@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import typer
@@ -39,3 +40,50 @@ def epochs(quiet: bool) -> Iterator[Any]:
     finally:
         for bar in bars:
             bar.close()
+
+
+_WORTH_A_BAR = 30.0  # seconds of audio
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """Progress through seconds of audio, with lines of text above it.
+
+    Attributes:
+        tqdm: The bar itself; None where none is shown.
+    """
+
+    tqdm: Any = None
+
+    def advance(self, seconds: float) -> None:
+        """So much audio is done."""
+        if self.tqdm is not None:
+            self.tqdm.update(seconds)
+
+    def echo(self, line: str) -> None:
+        """A line on stdout."""
+        self._write(line, err=False)
+
+    def say(self, line: str) -> None:
+        """A line on stderr."""
+        self._write(line, err=True)
+
+    def _write(self, line: str, err: bool) -> None:
+        if self.tqdm is not None:
+            self.tqdm.clear()
+        typer.echo(line, err=err)
+        if self.tqdm is not None:
+            self.tqdm.refresh()
+
+
+@contextmanager
+def open_bar(seconds: float, quiet: bool) -> Iterator[Bar]:
+    """A bar on stderr with the time that is left; none for little audio, or where stderr is no terminal."""
+    if quiet or seconds < _WORTH_A_BAR or not sys.stderr.isatty():
+        yield Bar()
+        return
+    from tqdm import tqdm
+
+    form = "{desc}: {percentage:3.0f}% of {total:.0f} s |{bar}| {elapsed}<{remaining}"
+    with tqdm(total=seconds, desc="audio", file=sys.stderr, bar_format=form, dynamic_ncols=True) as bar:
+        yield Bar(tqdm=bar)

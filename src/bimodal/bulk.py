@@ -1,0 +1,200 @@
+"""Many recordings, short and long, one after the other; a bad one costs itself alone."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+
+from bimodal.audio import SAMPLING_RATE, load_signal
+from bimodal.errors import BimodalError, ManifestError
+from bimodal.explaining import explain
+from bimodal.features.baseline import SpeakerBaselines
+from bimodal.findings import unusable
+from bimodal.manifest import read_manifest
+from bimodal.recognizer import Recognizer
+from bimodal.recordings import Recording
+from bimodal.records import Clip, Recognition, Utterance
+from bimodal.said import Hear, TimedWords, clip_words
+from bimodal.segments import holds_speech
+from bimodal.timeline import NO_SPEECH, TimelineConfig, recognize_long
+from bimodal.transcribing import transcript_confidence
+
+WHOLE_SECONDS: Final = 30.0
+"""A longer recording is followed stretch by stretch, unless it is asked for as a whole."""
+
+_BATCH: Final = 16
+
+Ends = Mapping[str | None, float]
+Found = tuple[Recording, Iterator[Recognition]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """How recordings are recognised.
+
+    Attributes:
+        timeline: Stretch by stretch, or as a whole; None decides by length.
+        channels: `mix`, or `speakers` for one speaker a channel, which is always stretch by stretch.
+        text: The words of the one recording.
+        words: What is said in each recording, by its resolved path.
+        hear: Speech recognition, for the words instead.
+        speaker: Who speaks in all of them.
+        baselines: What speakers have sounded like so far; grows.
+        explain: Say in each result why it is so.
+    """
+
+    timeline: bool | None = None
+    channels: Literal["mix", "speakers"] = "mix"
+    text: str | None = None
+    words: Mapping[Path, Sequence[Utterance]] | None = None
+    hear: Hear | None = None
+    speaker: str | None = None
+    baselines: SpeakerBaselines | None = None
+    explain: bool = False
+
+    def follows(self, recording: Recording) -> bool:
+        """Whether a recording is followed stretch by stretch."""
+        if self.channels == "speakers" or self.timeline is not None:
+            return self.channels == "speakers" or bool(self.timeline)
+        return recording.seconds > WHOLE_SECONDS and self.text is None
+
+
+def recognize_recordings(
+    recognizer: Recognizer,
+    recordings: Iterable[Recording],
+    wanted: Wanted,
+    after: Callable[[Recording], Ends] = lambda recording: {},
+) -> Iterator[Found]:
+    """Each recording with its results, in order; short ones are recognised in batches.
+
+    Args:
+        recognizer: The model.
+        recordings: What to recognise.
+        wanted: How.
+        after: Where each speaker's results of an interrupted call ended.
+
+    Yields:
+        A recording and an iterator over its results, to be used up before the next recording is asked for. What is
+        wrong with the recording is raised there, as `BimodalError`.
+    """
+    waiting: list[Recording] = []
+    for recording in recordings:
+        if wanted.follows(recording):
+            yield from _together(recognizer, waiting, wanted)
+            waiting = []
+            yield recording, _long(recognizer, recording, wanted, after(recording))
+            continue
+        waiting.append(recording)
+        if len(waiting) == (_BATCH if wanted.hear is None else 1):
+            yield from _together(recognizer, waiting, wanted)
+            waiting = []
+    yield from _together(recognizer, waiting, wanted)
+
+
+def _together(recognizer: Recognizer, recordings: Sequence[Recording], wanted: Wanted) -> Iterator[Found]:
+    """Short recordings in one batch; one by one where something is wrong with any of them."""
+    try:
+        results = _whole(recognizer, recordings, wanted)
+    except BimodalError:
+        yield from ((recording, _alone(recognizer, recording, wanted)) for recording in recordings)
+    else:
+        yield from ((recording, iter([result])) for recording, result in zip(recordings, results, strict=True))
+
+
+def _alone(recognizer: Recognizer, recording: Recording, wanted: Wanted) -> Iterator[Recognition]:
+    yield from _whole(recognizer, [recording], wanted)
+
+
+def _whole(recognizer: Recognizer, recordings: Sequence[Recording], wanted: Wanted) -> list[Recognition]:
+    """Recordings as a whole; where nobody speaks, the voice is not judged."""
+    clips = [_clip(recording, wanted) for recording in recordings]
+    if recognizer.config.speech is None or recognizer.config.speech.columns:
+        return recognizer.recognize_batch(clips, wanted.baselines, explain=wanted.explain)
+    voiced = [unusable(clip.audio) or holds_speech(clip.audio) for clip in clips]
+    spoken = [clip for clip, judge in zip(clips, voiced, strict=True) if judge]
+    judged = recognizer.recognize_batch(spoken, wanted.baselines, explain=wanted.explain)
+    results = iter(judged)
+    return [
+        next(results) if judge else _without_voice(recognizer, clip, wanted)
+        for clip, judge in zip(clips, voiced, strict=True)
+    ]
+
+
+def _without_voice(recognizer: Recognizer, clip: Clip, wanted: Wanted) -> Recognition:
+    """A recording in which nobody speaks: judged by its words, where there are any."""
+    end = len(clip.audio) / SAMPLING_RATE
+    silent = replace(clip, audio=None, sampling_rate=None, start=0.0, end=end)
+    result = recognizer.recognize_blocks([None], [silent])[0]
+    if wanted.explain:
+        result = replace(result, explanation=explain(recognizer, [], silent, result))
+    return replace(result, reason=NO_SPEECH) if result.abstained else result
+
+
+def _clip(recording: Recording, wanted: Wanted) -> Clip:
+    """A recording as a whole, with its words."""
+    signal = load_signal(recording.path)
+    clip = Clip(audio=signal, sampling_rate=SAMPLING_RATE, transcript=wanted.text, speaker=wanted.speaker)
+    if wanted.hear is not None:
+        heard = wanted.hear(signal, None)
+        return replace(
+            clip,
+            transcript=heard.text or None,
+            transcript_confidence=heard.confidence if heard.text else None,
+            language=heard.language or None,
+        )
+    rows = (wanted.words or {}).get(recording.path.resolve(), ())
+    names = {row.speaker for row in rows}
+    speaker = wanted.speaker or (names.pop() if len(names) == 1 else None)
+    return (
+        replace(clip, speaker=speaker, **clip_words([_timed(row, recording.seconds) for row in rows])) if rows else clip
+    )
+
+
+def _long(recognizer: Recognizer, recording: Recording, wanted: Wanted, after: Ends) -> Iterator[Recognition]:
+    """A recording stretch by stretch."""
+    rows = (wanted.words or {}).get(recording.path.resolve(), ())
+    for row in rows:
+        if row.start is None and row.end is None:
+            raise ManifestError(
+                f"{recording.name}: the words of '{row.id}' have no start and end, by which a long recording is "
+                "followed; give them, or recognise it with --whole"
+            )
+    yield from recognize_long(
+        recognizer,
+        recording.path,
+        words=[_timed(row, recording.seconds) for row in rows],
+        hear=wanted.hear,
+        speakers=() if wanted.speaker is None else (wanted.speaker,),
+        config=TimelineConfig(channels=wanted.channels, explain=wanted.explain),
+        baselines=wanted.baselines,
+        after=after,
+    )
+
+
+def _timed(row: Utterance, seconds: float) -> TimedWords:
+    start = row.start or 0.0
+    return TimedWords(
+        start=start,
+        end=max(start, seconds) if row.end is None else row.end,
+        text=row.transcript or "",
+        speaker=row.speaker,
+        confidence=transcript_confidence(row),
+        language=row.lang,
+    )
+
+
+def read_words(manifest: Path, recordings: Sequence[Recording]) -> dict[Path, tuple[Utterance, ...]]:
+    """The rows of a manifest that have words of these recordings, by the recording's resolved path, in order of time.
+
+    Raises:
+        ManifestError: What is wrong with it, or that it names none of the recordings.
+    """
+    read = read_manifest(manifest)
+    wanted = {recording.path.resolve() for recording in recordings}
+    rows: dict[Path, list[Utterance]] = {}
+    for row in read.utterances:
+        if row.path and row.transcript and (file := (read.folder / row.path).resolve()) in wanted:
+            rows.setdefault(file, []).append(row)
+    if not rows:
+        raise ManifestError(f"{manifest}: has no words of any of these {len(recordings)} recordings")
+    return {file: tuple(sorted(listed, key=lambda row: row.start or 0.0)) for file, listed in rows.items()}

@@ -1,0 +1,137 @@
+"""Results in a folder, one file a recording; an interrupted run goes on where it stopped and loses nothing.
+
+While a recording is being recognised its results are kept line by line in a journal; the file is made of the journal in
+one step when the recording is complete.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bimodal.errors import BimodalError
+from bimodal.formats import write_recordings
+from bimodal.recordings import Recording
+from bimodal.records import Recognition
+
+SETTINGS: Final = "settings.json"
+SUFFIXES: Final = {"textgrid": ".TextGrid", "emotionml": ".xml"}
+"""What a format's files are called where it is not the format's name."""
+
+
+class ResultFolder:
+    """A folder of results.
+
+    Args:
+        folder: Made if missing.
+        kind: Format of the files.
+        settings: All that decides the results beside the recordings; a folder with others is refused.
+
+    Raises:
+        BimodalError: The folder holds results with other settings.
+    """
+
+    def __init__(self, folder: Path, kind: str, settings: Mapping[str, str]) -> None:
+        self.folder, self._kind = folder, kind
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_settings(folder / SETTINGS, {**settings, "format": kind})
+
+    def file(self, recording: Recording) -> Path:
+        """Where a recording's results lie."""
+        suffix = SUFFIXES.get(self._kind, f".{self._kind}")
+        return self.folder / recording.place.with_name(recording.place.name + suffix)
+
+    def check_places(self, recordings: Sequence[Recording]) -> None:
+        """Refuse recordings whose results would overwrite one another.
+
+        Raises:
+            BimodalError: Two recordings have one place.
+        """
+        places: dict[Path, Recording] = {}
+        for recording in recordings:
+            other = places.setdefault(recording.place, recording)
+            if other is not recording:
+                raise BimodalError(
+                    f"{other.name} and {recording.name} would both be written to {self.file(recording)}; name a folder "
+                    "above them, or take two calls"
+                )
+
+    def is_done(self, recording: Recording) -> bool:
+        """Whether its results are there and younger than the recording."""
+        return _younger(self.file(recording), recording.path)
+
+    def ends(self, recording: Recording) -> dict[str | None, float]:
+        """Where each speaker's results of an interrupted run end; none of a recording that has changed since."""
+        journal = self._journal(recording)
+        if not _younger(journal, recording.path):
+            journal.unlink(missing_ok=True)
+            return {}
+        _cut_rest(journal)
+        found: dict[str | None, float] = {}
+        for result in _read(journal):
+            found[result.speaker] = max(found.get(result.speaker, 0.0), result.end or 0.0)
+        return found
+
+    def forget(self, recording: Recording) -> None:
+        """Drop what an interrupted run kept of a recording."""
+        self._journal(recording).unlink(missing_ok=True)
+
+    def keep(self, recording: Recording, results: Iterable[Recognition]) -> Iterator[Recognition]:
+        """Hand results on, keeping each; when they are complete, so is the recording's file."""
+        journal = self._journal(recording)
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        with journal.open("ab") as stream:
+            for result in results:
+                stream.write(msgspec.json.encode(result) + b"\n")
+                stream.flush()
+                yield result
+        unfinished = journal.with_suffix(".partial")
+        with unfinished.open("w", encoding="utf-8", newline="") as text:
+            write_recordings(((recording.name, result) for result in _read(journal)), text, self._kind)
+            text.flush()
+            os.fsync(text.fileno())
+        unfinished.replace(self.file(recording))
+        journal.unlink()
+
+    def _journal(self, recording: Recording) -> Path:
+        file = self.file(recording)
+        return file.with_name(f".{file.name}.journal")
+
+
+def _check_settings(file: Path, settings: Mapping[str, str]) -> None:
+    if file.exists():
+        try:
+            before = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+        except msgspec.MsgspecError as error:
+            raise BimodalError(f"{file}: damaged ({error}); choose a new folder") from error
+        other = [
+            f"{name} {before.get(name, 'none')!r} instead of {settings.get(name, 'none')!r}"
+            for name in dict.fromkeys([*settings, *before])
+            if before.get(name) != settings.get(name)
+        ]
+        if other:
+            raise BimodalError(f"{file.parent}: holds results with {', '.join(other)}; choose a new folder")
+    else:
+        unfinished = file.with_suffix(".partial")
+        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n")
+        unfinished.replace(file)
+
+
+def _younger(file: Path, recording: Path) -> bool:
+    return file.exists() and recording.exists() and file.stat().st_mtime >= recording.stat().st_mtime
+
+
+def _cut_rest(journal: Path) -> None:
+    """Drop a last line that a killed process left unfinished."""
+    content = journal.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(journal, whole)
+
+
+def _read(journal: Path) -> Iterator[Recognition]:
+    with journal.open("rb") as stream:
+        for line in stream:
+            yield msgspec.json.decode(line, type=Recognition)

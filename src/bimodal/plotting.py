@@ -1,0 +1,118 @@
+"""A picture of one recording: waveform, the emotions over time, the words (extra `plot`)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.audio import iterate_audio, read_header
+from bimodal.errors import BimodalError
+from bimodal.records import Recognition
+
+KINDS: Final = (".png", ".svg", ".pdf")
+_COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000")  # Okabe-Ito
+_POINTS: Final = 2000
+_WORDS_SHOWN: Final = 60  # stretches beyond which words would be a blot
+
+
+def check_plot(path: Path) -> None:
+    """Refuse a picture that cannot be drawn, before the work.
+
+    Raises:
+        BimodalError: Another kind of file, or matplotlib is not installed.
+    """
+    if path.suffix.lower() not in KINDS:
+        raise BimodalError(f"{path}: a picture's name ends in {', '.join(KINDS)}")
+    _library()
+
+
+def plot_timeline(path: Path, recording: Path, results: Sequence[Recognition], *, title: str) -> None:
+    """Draw a recording's waveform with the claimed emotions, their scores over time, and the words.
+
+    Args:
+        path: Picture to write, `.png`, `.svg` or `.pdf`.
+        recording: The recording.
+        results: Of it, in order.
+        title: Above the picture.
+
+    Raises:
+        BimodalError: matplotlib is not installed.
+        AudioError: The recording cannot be read.
+    """
+    figure_class, canvas_class = _library()
+    figure = figure_class(figsize=(12, 5.5), layout="constrained")
+    canvas_class(figure)
+    wave, lines = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.3])
+    emotions = list(results[0].scores) if results else []
+    colours = {emotion: _COLOURS[number % len(_COLOURS)] for number, emotion in enumerate(emotions)}
+    figure.suptitle(_plain(title))
+    _draw_wave(wave, recording, results, colours)
+    _draw_scores(lines, results, colours)
+    _draw_words(lines, results)
+    figure.savefig(path, dpi=150)
+
+
+def _library() -> tuple[Any, Any]:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise BimodalError("pictures need matplotlib: pip install 'bimodal-emotion[plot]'") from error
+    return Figure, FigureCanvasAgg
+
+
+def envelope(recording: Path, points: int = _POINTS) -> tuple[npt.NDArray[np.float32], float]:
+    """Largest magnitude in each of at most `points` stretches of a recording, and its length in seconds."""
+    header = read_header(recording)
+    size = max(1, round(header.duration * header.sampling_rate / points))
+    peaks, rest, samples = list[np.float32](), np.zeros(0, np.float32), 0
+    for signal, _ in iterate_audio(recording):
+        rest, samples = np.concatenate([rest, signal]), samples + len(signal)
+        whole = len(rest) // size * size
+        peaks += list(np.abs(rest[:whole]).reshape(-1, size).max(axis=1))
+        rest = rest[whole:]
+    peaks += [np.abs(rest).max()] if len(rest) else []
+    return np.array(peaks, np.float32), samples / header.sampling_rate
+
+
+def _draw_wave(axes: Any, recording: Path, results: Sequence[Recognition], colours: dict[str, str]) -> None:
+    peaks, seconds = envelope(recording)
+    times = np.linspace(0, seconds, len(peaks))
+    axes.fill_between(times, -peaks, peaks, color="#555555", linewidth=0)
+    for result in results:
+        if result.emotion is not None:
+            axes.axvspan(result.start or 0.0, result.end or 0.0, color=colours[result.emotion], alpha=0.35, linewidth=0)
+    axes.set(xlim=(0, seconds), ylabel="waveform", yticks=[])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _draw_scores(axes: Any, results: Sequence[Recognition], colours: dict[str, str]) -> None:
+    """Each emotion's score as steps, with gaps where nothing is claimed; speakers by line style."""
+    speakers = list(dict.fromkeys(result.speaker for result in results))
+    for speaker, style in zip(speakers, ["-", "--", ":", "-."] * (1 + len(speakers) // 4), strict=False):
+        claimed = [one for one in results if one.speaker == speaker and not one.abstained]
+        for emotion, colour in colours.items():
+            times = [at for one in claimed for at in (one.start or 0.0, one.end or 0.0, one.end or 0.0)]
+            scores = [value for one in claimed for value in (one.scores[emotion], one.scores[emotion], np.nan)]
+            label = f"{emotion}, {_plain(speaker)}" if len(speakers) > 1 and speaker else emotion
+            axes.plot(times, scores, color=colour, linestyle=style, linewidth=1.8, label=label)
+    axes.set(ylim=(0, 1.02), xlabel="seconds", ylabel="score")
+    axes.spines[["top", "right"]].set_visible(False)
+    if results:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+
+
+def _draw_words(axes: Any, results: Sequence[Recognition]) -> None:
+    said = [result for result in results if result.transcript]
+    for number, result in enumerate(said if len(said) <= _WORDS_SHOWN else []):
+        text = _plain(result.transcript)
+        middle = ((result.start or 0.0) + (result.end or 0.0)) / 2
+        shown = text if len(text) <= 40 else f"{text[:39]}…"
+        axes.annotate(shown, (middle, 0.02 + 0.06 * (number % 3)), ha="center", fontsize=7, annotation_clip=True)
+
+
+def _plain(text: str | None) -> str:
+    """Text that matplotlib takes for no formula."""
+    return (text or "").replace("$", r"\$")

@@ -1,0 +1,87 @@
+"""Recordings that a person names: files, folders, standard input."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bimodal.audio import read_header
+from bimodal.containers import EXTENSIONS as CONTAINERS
+from bimodal.errors import AudioError
+
+EXTENSIONS: Final = CONTAINERS | {
+    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd", ".w64", ".wav",
+}  # fmt: skip
+"""Extensions by which recordings are found in a folder; a file that is named itself may have any."""
+
+STDIN: Final = Path("-")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recording:
+    """A recording to be recognised.
+
+    Attributes:
+        path: The file.
+        name: As it is shown.
+        place: Where its results lie in a folder of results; its path below the folder that was named.
+        seconds: Its length; 0 where the header cannot be read, which is told when it is recognised.
+    """
+
+    path: Path
+    name: str
+    place: Path
+    seconds: float
+
+
+def find_recordings(paths: Sequence[Path]) -> list[Recording]:
+    """The recordings that files, folders (all below them, by extension) and `-` (standard input) name, each once.
+
+    Raises:
+        AudioError: A folder without recordings.
+    """
+    found: dict[Path, Recording] = {}
+    for path in paths:
+        for recording in [_from_stdin()] if path == STDIN else _below(path) if path.is_dir() else [_one(path)]:
+            found.setdefault(recording.path.resolve(), recording)
+    return list(found.values())
+
+
+def _below(folder: Path) -> Iterator[Recording]:
+    files = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in EXTENSIONS
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+    if not files:
+        raise AudioError(f"{folder}: no recordings in this folder or below it, by the extensions {sorted(EXTENSIONS)}")
+    yield from (_one(file, file.relative_to(folder)) for file in files)
+
+
+def _one(path: Path, place: Path | None = None) -> Recording:
+    return Recording(path=path, name=str(path), place=place or Path(path.name), seconds=_seconds(path))
+
+
+def _from_stdin() -> Recording:
+    """Standard input as a file that is gone when the program ends: decoders go back and forth in it."""
+    file = tempfile.NamedTemporaryFile(prefix="bimodal-", suffix=".stdin")  # noqa: SIM115 (kept open until the end)
+    _KEPT.append(file)
+    shutil.copyfileobj(sys.stdin.buffer, file)
+    file.flush()
+    path = Path(file.name)
+    return Recording(path=path, name="stdin", place=Path("stdin"), seconds=_seconds(path))
+
+
+_KEPT: Final = list[object]()
+
+
+def _seconds(path: Path) -> float:
+    try:
+        return read_header(path).duration
+    except AudioError:
+        return 0.0

@@ -1,0 +1,122 @@
+"""Recordings in bulk: batches give what single calls give, bad ones cost themselves, words come from a manifest."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from bimodal import Recognizer
+from bimodal.bulk import Wanted, read_words, recognize_recordings
+from bimodal.errors import AudioError, BimodalError, ManifestError
+from bimodal.recordings import find_recordings
+from bimodal.timeline import NO_SPEECH
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny_model: Path) -> Recognizer:
+    return Recognizer(tiny_model, threads=1)
+
+
+@pytest.fixture(scope="module")
+def folder(corpus_data: Path, tmp_path_factory) -> Path:
+    """Twenty clips of real speech, the third of them damaged, and one of 40 s."""
+    folder = tmp_path_factory.mktemp("clips")
+    files = sorted((corpus_data / "ravdess" / "audio").glob("03-01-0[1-5]-01-*-01-0*.flac"))[:20]
+    signals = [soundfile.read(file, dtype="float32")[0] for file in files]
+    for number, signal in enumerate(signals):
+        soundfile.write(folder / f"{number:02}.wav", signal, RATE)
+    (folder / "02.wav").write_bytes((folder / "02.wav").read_bytes()[:5000])
+    soundfile.write(folder / "long.flac", np.concatenate(signals)[: 40 * RATE], RATE)
+    return folder
+
+
+def test_batches_give_what_single_calls_give_and_a_bad_one_costs_itself(recognizer, folder):
+    found, wrong = {}, {}
+    for recording, results in recognize_recordings(recognizer, find_recordings([folder]), Wanted(timeline=False)):
+        try:
+            (found[recording.path],) = results
+        except AudioError as error:
+            wrong[recording.path] = str(error)
+    assert list(found) == [file for file in sorted(folder.iterdir()) if file.name != "02.wav"]
+    assert list(wrong) == [folder / "02.wav"] and "truncated" in wrong[folder / "02.wav"]
+    for path, result in found.items():
+        alone = recognizer.recognize(path)
+        assert list(result.scores.values()) == pytest.approx(list(alone.scores.values()), abs=1e-4)
+        assert (result.start, result.end) == (alone.start, alone.end)
+
+
+def test_length_decides_what_is_followed_unless_it_is_said(recognizer, folder):
+    recordings = find_recordings([folder / "00.wav", folder / "long.flac"])
+    assert [Wanted().follows(one) for one in recordings] == [False, True]
+    assert [Wanted(timeline=False).follows(one) for one in recordings] == [False, False]
+    assert [Wanted(channels="speakers").follows(one) for one in recordings] == [True, True]
+    counts = [len(list(results)) for _, results in recognize_recordings(recognizer, recordings, Wanted())]
+    assert counts[0] == 1 and counts[1] > 5
+
+
+@pytest.fixture
+def manifest(folder: Path) -> Path:
+    rows = [
+        ["path", "start", "end", "transcript", "speaker", "asr_confidence"],
+        ["00.wav", "1.5", "", "of my sight!", "ann", "0.25"],
+        ["00.wav", "", "1.5", "Get out", "ann", "1"],
+        ["long.flac", "0", "3", "What a lovely day!", "ben", ""],
+        ["elsewhere.wav", "", "", "not wanted", "ben", ""],
+    ]
+    with (folder / "words.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    yield folder / "words.csv"
+    (folder / "words.csv").unlink()
+
+
+def test_words_of_a_manifest_go_to_their_recording_in_order_of_time(recognizer, folder, manifest):
+    recordings = find_recordings([folder / "00.wav", folder / "01.wav", folder / "long.flac"])
+    wanted = Wanted(words=read_words(manifest, recordings))
+    found = {one.path.name: list(results) for one, results in recognize_recordings(recognizer, recordings, wanted)}
+    (first,) = found["00.wav"]
+    assert (first.transcript, first.speaker, first.transcript_confidence) == ("Get out of my sight!", "ann", 0.5)
+    assert found["01.wav"][0].transcript is None
+    said = {result.transcript for result in found["long.flac"] if result.start < 2}
+    assert said == {"What a lovely day!"}
+    assert all(result.transcript is None for result in found["long.flac"] if result.start > 6)
+
+
+def test_words_without_times_do_not_do_for_a_timeline(recognizer, folder, tmp_path):
+    (folder / "words.csv").write_text("path,transcript\nlong.flac,Hello\n")
+    recordings = find_recordings([folder / "long.flac"])
+    ((_, results),) = recognize_recordings(
+        recognizer, recordings, Wanted(words=read_words(folder / "words.csv", recordings))
+    )
+    with pytest.raises(ManifestError, match=r"long\.flac: the words of 'long\.flac' have no start and end"):
+        list(results)
+    (folder / "words.csv").write_text("path,transcript\nother.flac,Hello\n")
+    with pytest.raises(ManifestError, match="no words of any of these 1 recordings"):
+        read_words(folder / "words.csv", recordings)
+    (folder / "words.csv").unlink()
+
+
+def test_where_nobody_speaks_the_voice_is_not_judged(recognizer, tmp_path):
+    time = np.arange(4 * RATE) / RATE
+    chord = sum(0.1 * np.sin(2 * np.pi * pitch * time) * np.exp(-3 * (time % 0.5)) for pitch in (220, 277.2, 329.6))
+    soundfile.write(tmp_path / "chord.wav", chord, RATE)
+    recordings = find_recordings([tmp_path / "chord.wav"])
+    ((_, (result,)),) = recognize_recordings(recognizer, recordings, Wanted())
+    assert result.abstained and result.reason == NO_SPEECH and (result.start, result.end) == (0.0, 4.0)
+    ((_, (told,)),) = recognize_recordings(recognizer, recordings, Wanted(text="I am so glad"))
+    assert told.scores == recognizer.recognize(transcript="I am so glad").scores and told.gate is None
+
+
+def test_folders_are_searched_by_extension_and_each_recording_is_taken_once(folder, tmp_path):
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    for name in ("x.WAV", "y.m4a", "notes.txt", ".hidden.wav"):
+        (deep / name).write_bytes(b"")
+    found = find_recordings([tmp_path, deep / "x.WAV", tmp_path / "none.wav"])
+    assert [one.place.as_posix() for one in found] == ["a/b/x.WAV", "a/b/y.m4a", "none.wav"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BimodalError, match="no recordings in this folder"):
+        find_recordings([tmp_path / "empty"])
