@@ -43,14 +43,18 @@ def stretch_for_people(result: Recognition) -> str:
     said = f"- ({result.reason})" if result.emotion is None else _most(result.scores)
     who = f"  {result.speaker}" if result.speaker else ""
     line = f"{result.start or 0.0:9.2f} {result.end or 0.0:9.2f}  {said:<14}{who}{_quoted(result)}".rstrip()
-    return "\n".join([line, *_notes(result)])
+    why = [] if result.explanation is None else [f"  why: {sentence}" for sentence in result.explanation.sentences]
+    return "\n".join([line, *why])
 
 
-def describe_summary(summary: Summary) -> str:
-    """A recording as a whole, as a line."""
+def describe_summary(summary: Summary, doubtful: int = 0) -> str:
+    """A recording as a whole, as a line; another one where some results carry warnings."""
     shares = sorted(summary.shares.items(), key=lambda item: -item[1])
     told = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares if share)
-    return f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {told or 'nothing judged'}"
+    line = f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {told or 'nothing judged'}"
+    if not doubtful:
+        return line
+    return f"mind: {doubtful} of {summary.results} stretches carry warnings, which --format jsonl shows\n{line}"
 
 
 def _most(scores: Mapping[str, float]) -> str:

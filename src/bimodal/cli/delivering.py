@@ -143,14 +143,17 @@ def _show(found: Iterator[Found], wanted: Wanted, bar: Bar, *, brief: bool) -> N
     for recording, results in found:
         if wanted.follows(recording):
             bar.echo(f"{recording.name}\n{'from':>9} {'to':>9}  emotion")
-            bar.echo(describe_summary(summarise(_shown(results, bar))))
+            doubtful = [0]
+            summary = summarise(_shown(results, bar, doubtful))
+            bar.echo(describe_summary(summary, doubtful[0]))
         else:
             for result in results:
                 name = recording.name
                 bar.echo(line_for_people(result, name) if brief else for_people(result, Path(name)))
 
 
-def _shown(results: Iterator[Recognition], bar: Bar) -> Iterator[Recognition]:
+def _shown(results: Iterator[Recognition], bar: Bar, doubtful: list[int]) -> Iterator[Recognition]:
     for result in results:
         bar.echo(stretch_for_people(result))
+        doubtful[0] += bool(result.warnings)
         yield result
