@@ -248,7 +248,7 @@ class SegmentStream:
     """
 
     def __init__(self, sampling_rate: int, config: SegmentConfig) -> None:
-        self._resampler = _Resampler(sampling_rate)
+        self._resampler = Resampler(sampling_rate)
         self._ears, self._finder = SpeechDetector(), PauseFinder(config)
         self._rest = np.zeros(0, np.float32)  # less than a frame
         self._held: deque[Signal] = deque()
@@ -300,7 +300,7 @@ class SegmentStream:
         return segments
 
 
-class _Resampler:
+class Resampler:
     """Brings a stream to 16 kHz; libsoxr gives the same samples, however the stream is cut into pieces."""
 
     def __init__(self, sampling_rate: int) -> None:
@@ -313,8 +313,10 @@ class _Resampler:
             self._stream = soxr.ResampleStream(sampling_rate, SAMPLING_RATE, 1, dtype="float32")
 
     def push(self, signal: Signal) -> Signal:
+        """What the next samples make known."""
         return signal if self._stream is None else self._stream.resample_chunk(signal)
 
     def finish(self) -> Signal:
+        """What the end makes known."""
         nothing = np.zeros(0, np.float32)
         return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)

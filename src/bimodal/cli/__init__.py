@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from bimodal.cli import listening, manifests, recognizing, stores, training
+from bimodal.cli import listening, manifests, recognizing, serving, stores, training
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
@@ -36,6 +36,7 @@ for command in (
     manifests.extract,
     stores.models,
     stores.export,
+    serving.serve,
     stores.cache,
     training.demo,
 ):

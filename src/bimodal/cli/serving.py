@@ -1,0 +1,75 @@
+"""The command that serves."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from bimodal.cli.options import ConfigFile, ModelFolder, Settings
+from bimodal.cli.terminal import say
+from bimodal.errors import BimodalError
+
+
+def serve(
+    model: ModelFolder,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's need a token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    token: Annotated[
+        str, typer.Option(envvar="BIMODAL_TOKEN", help="Token that requests must carry.", show_envvar=True)
+    ] = "",
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Name under which the server is addressed, beside its own; repeatable.")
+    ] = None,
+    asr: Annotated[
+        str, typer.Option(help="Whisper model in CTranslate2 format that hears the words. [extra asr]")
+    ] = "",
+    config: ConfigFile = None,
+    settings: Settings = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Serve a model over HTTP and WebSocket, with a page to speak to; on this machine alone unless told otherwise.
+
+    Nothing of a request is stored, nothing of its content is logged. What is taken at most: --set clip_seconds=120, or
+    any other limit that /v1/about shows.
+    """
+    service = _service()
+    from bimodal.config import read_config
+    from bimodal.recognizer import Recognizer
+    from bimodal.service.limits import Limits
+    from bimodal.speech_recognition import Transcriber
+
+    limits = read_config(Limits(), config, settings or ())
+    recognizer = Recognizer(model, threads=1)
+    needed = service.server.choose_token(host, token)
+    hosts = (*service.guard.LOOPBACK, *(() if host in ("0.0.0.0", "::") else (host,)), *(allow_host or ()))  # noqa: S104
+    access = service.guard.Access(hosts=tuple(name.lower() for name in hosts), token=needed)
+    transcriber = Transcriber(asr, threads=1) if asr else None
+    app = service.app.create_app(recognizer, limits=limits, access=access, transcriber=transcriber)
+    listening = service.server.listen(host, port)
+    shown = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
+    page = f"{address}#token={needed}" if needed else address
+    say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
+
+    def on_start() -> None:
+        say(f"page: {page}\ninterface: {address}v1/openapi.json\nstop with Ctrl-C; what runs is finished first")
+        if open_page:
+            typer.launch(page)
+
+    service.server.run_server(app, listening, limits, on_start)
+
+
+def _service() -> Any:
+    """The parts of the server, or a sentence that says how to get what they need."""
+    if os.name != "posix":
+        raise BimodalError("serving needs Linux: recordings are decoded by processes with limits that it sets")
+    try:
+        import bimodal.service.app
+        import bimodal.service.server
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("bimodal"):
+            raise
+        raise BimodalError(f"serving needs '{error.name}': pip install 'bimodal-emotion[serve]'") from error
+    return bimodal.service

@@ -1,0 +1,1 @@
+"""The HTTP and WebSocket server, and the page that it shows; holds no logic of recognition (extra `serve`)."""

@@ -1,0 +1,232 @@
+"""The HTTP interface: each route is a typed function that hands over to the engine."""
+
+import io
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from bimodal.errors import BimodalError
+from bimodal.formats import write_recognitions
+from bimodal.records import Clip, Recognition
+from bimodal.service.about import describe_model, describe_server
+from bimodal.service.engine import Engine
+from bimodal.service.forms import read_form
+from bimodal.service.jobs import Job, Jobs, spoken_words
+from bimodal.service.problems import Problem
+from bimodal.service.schemas import (
+    EXAMPLE,
+    JOB_FORM,
+    MEDIA_TYPES,
+    RECOGNIZE_FORM,
+    About,
+    Export,
+    Format,
+    JobStatus,
+    Models,
+    form_body,
+    problems,
+)
+from bimodal.timeline import TimelineConfig
+
+router = APIRouter()
+
+_AUDIO = ("unauthorised", "timeout", "too-large", "unsupported-media-type", "unusable", "busy")
+
+
+def _engine(request: Request) -> Engine:
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+def _jobs(request: Request) -> Jobs:
+    jobs: Jobs = request.app.state.jobs
+    return jobs
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+@router.post(
+    "/v1/recognize",
+    tags=["recognition"],
+    response_model=Recognition,
+    openapi_extra=form_body(RECOGNIZE_FORM, {"text": "I told you to stop that!"}),
+    responses={200: {"content": {"application/json": {"example": EXAMPLE}}}, **problems("bad-request", *_AUDIO)},
+)
+async def recognize(request: Request) -> Response:
+    """Recognise the emotion expressed in one utterance: a recording, its words, or both."""
+    engine = _engine(request)
+    known = ("text", "text_confidence", "start", "end", "speaker", "transcribe")
+    async with read_form(request, engine.limits, known) as form:
+        transcribe = form.flag("transcribe")
+        if transcribe and engine.transcriber is None:
+            raise Problem("unusable", "transcribe: this server has no speech recogniser; start it with --asr")
+        clip = Clip(
+            transcript=form.text("text"),
+            transcript_confidence=form.number("text_confidence", 0.0, 1.0),
+            start=form.number("start"),
+            end=form.number("end"),
+            speaker=form.text("speaker"),
+        )
+        wanted = transcribe and clip.transcript is None
+        return _json(await engine.recognize(clip, form.audio, transcribe=wanted))
+
+
+@router.post(
+    "/v1/jobs",
+    tags=["long recordings"],
+    status_code=202,
+    response_model=JobStatus,
+    openapi_extra=form_body(JOB_FORM, {"channels": "mix"}),
+    responses=problems("bad-request", *_AUDIO, "too-many"),
+)
+async def start_job(request: Request) -> Response:
+    """Follow the emotions through a long recording, in the background; `Location` names the job."""
+    engine, jobs = _engine(request), _jobs(request)
+    jobs.check_room(_client(request))
+    async with read_form(request, engine.limits, ("channels", "hop", "window", "smoothing", "words")) as form:
+        if form.audio is None:
+            raise Problem("unusable", "audio: expected a recording")
+        hop, window = form.number("hop", 0.2, 60.0), form.number("window", 0.2, 60.0)
+        try:
+            config = TimelineConfig(
+                channels=form.choice("channels", Literal["mix", "speakers"]),
+                hop=hop or 2.0,
+                window=window or max(4.0, hop or 0.0),
+                smoothing=form.number("smoothing", 0.0, 60.0) or 0.0,
+            )
+        except BimodalError as error:
+            raise Problem("unusable", str(error)) from error
+        job = Job(
+            await engine.run(lambda: _own(form.audio)),
+            config=config,
+            words=spoken_words(form.json("words", [])),
+            client=_client(request),
+        )
+        jobs.add(job)
+    return _json(job.to_dict(), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
+def _own(upload: Any) -> Any:
+    """The same file under a descriptor of its own, which outlives the request."""
+    return os.fdopen(os.dup(upload.fileno()), "rb")
+
+
+@router.get(
+    "/v1/jobs/{name}",
+    tags=["long recordings"],
+    response_model=JobStatus,
+    responses=problems("unauthorised", "not-found", "unusable"),
+)
+async def read_job(request: Request, name: str) -> Response:
+    """A job and all its results so far."""
+    return _json(_jobs(request).find(name).to_dict())
+
+
+@router.delete(
+    "/v1/jobs/{name}",
+    tags=["long recordings"],
+    status_code=204,
+    responses=problems("unauthorised", "not-found", "unusable"),
+)
+async def drop_job(request: Request, name: str) -> Response:
+    """Stop a job, and forget its results."""
+    _jobs(request).drop(name)
+    return Response(status_code=204)
+
+
+async def _found(request: Request, name: str) -> Job:
+    """Looked for before the answer begins, so that a job that is not there is a 404."""
+    return _jobs(request).find(name)
+
+
+@router.get(
+    "/v1/jobs/{name}/events",
+    tags=["long recordings"],
+    response_class=EventSourceResponse,
+    responses=problems("unauthorised", "not-found", "unusable"),
+)
+async def follow_job(
+    job: Annotated[Job, Depends(_found)],
+    last_event_id: Annotated[str | None, Header(description="Goes on after so many results.")] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """A job as it goes, as server-sent events: `result`, `progress`, and at the end `done`, `failed` or `cancelled`."""
+    seen = int(last_event_id) if last_event_id and last_event_id.isdigit() else 0
+    async for event, number, data in job.follow(seen):
+        yield ServerSentEvent(event=event, id=str(number), raw_data=msgspec.json.encode(data).decode())
+
+
+@router.get(
+    "/v1/jobs/{name}/results",
+    tags=["long recordings"],
+    response_class=Response,
+    responses=problems("unauthorised", "not-found", "unusable"),
+)
+async def read_results(
+    request: Request, name: str, form: Annotated[Format, Query(alias="format")] = "jsonl"
+) -> Response:
+    """The results so far, in one of seven formats."""
+    return _written(_jobs(request).find(name).results, form, "recording")
+
+
+@router.post(
+    "/v1/export",
+    tags=["long recordings"],
+    response_class=Response,
+    responses=problems("unauthorised", "too-large", "unusable"),
+)
+async def export(wanted: Export) -> Response:
+    """Write results, however they came about, in one of seven formats."""
+    return _written(wanted.results, wanted.format, wanted.recording)
+
+
+@router.get("/v1/models", tags=["server"], response_model=Models, responses=problems("unauthorised"))
+async def list_models(request: Request) -> Response:
+    """The model that answers: its emotions, what it hears and reads, its licence."""
+    return _json({"models": [describe_model(_engine(request))]})
+
+
+@router.get("/v1/about", tags=["server"], response_model=About, responses=problems("unauthorised"))
+async def about(request: Request) -> Response:
+    """What this server is for, what is forbidden, its licences and its limits."""
+    return _json(describe_server(_engine(request)))
+
+
+@router.get("/healthz", tags=["server"])
+async def healthz() -> dict[str, str]:
+    """The process is alive."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", tags=["server"], responses=problems("busy"))
+async def readyz(request: Request) -> dict[str, str]:
+    """The model is loaded, and the server takes requests."""
+    engine = _engine(request)
+    if not engine.ready or engine.stopping:
+        raise Problem("busy", "the server stops" if engine.stopping else "the model is being loaded", retry_after=2)
+    return {"status": "ready"}
+
+
+@router.get("/metrics", tags=["server"], response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Counters for Prometheus."""
+    return Response(_engine(request).measures.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _json(record: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A record as JSON, by the encoder that the command line uses too."""
+    return Response(msgspec.json.encode(record), status, headers, "application/json")
+
+
+def _written(results: Sequence[Recognition], form: Format, recording: str) -> Response:
+    stream = io.StringIO(newline="")
+    try:
+        write_recognitions(results, stream, form, recording=recording)
+    except BimodalError as error:
+        raise Problem("unusable", str(error)) from error
+    return Response(stream.getvalue(), media_type=MEDIA_TYPES[form])

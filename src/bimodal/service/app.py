@@ -1,0 +1,83 @@
+"""The application: routes, socket and page behind one guard."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from bimodal import __version__
+from bimodal.recognizer import Recognizer
+from bimodal.service import api, page, streaming
+from bimodal.service.about import LAW
+from bimodal.service.engine import Engine
+from bimodal.service.guard import Access, Guard
+from bimodal.service.jobs import Jobs
+from bimodal.service.limits import Limits
+from bimodal.service.measuring import Measures
+from bimodal.service.page import STATIC
+from bimodal.service.problems import Problem, answer_problem
+from bimodal.service.schemas import ProblemDetails
+from bimodal.speech_recognition import Transcriber
+
+
+def create_app(
+    recognizer: Recognizer,
+    *,
+    limits: Limits | None = None,
+    access: Access | None = None,
+    transcriber: Transcriber | None = None,
+) -> FastAPI:
+    """The server as an ASGI application.
+
+    Args:
+        recognizer: The model, best with `threads=1`.
+        limits: What is taken at most.
+        access: Who may ask.
+        transcriber: Hears the words where a client asks for it.
+    """
+    limits, access, measures = limits or Limits(), access or Access(), Measures()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = Engine(recognizer, limits, measures, transcriber)
+        app.state.engine, app.state.jobs, app.state.access = engine, Jobs(engine), access
+        warming = asyncio.create_task(asyncio.to_thread(engine.warm_up))
+        try:
+            yield
+        finally:
+            await warming
+            await asyncio.to_thread(engine.close)
+
+    app = FastAPI(
+        title="bimodal",
+        version=__version__,
+        summary="Recognises the emotion expressed in speech, as perceived, from what is heard and what is said.",
+        description=f"{LAW}\n\nNothing of a request is stored, and nothing of its content is logged.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    for kind in (Problem, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer_problem)
+    app.include_router(api.router)
+    app.include_router(streaming.router)
+    app.include_router(page.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(Guard, limits=limits, access=access, measures=measures)
+    _name_problems(app)
+    return app
+
+
+def _name_problems(app: FastAPI) -> None:
+    """Describe problems in the OpenAPI document, which knows no model that no route answers with."""
+    document = app.openapi()
+    schemas = document["components"]["schemas"]
+    schemas["ProblemDetails"] = ProblemDetails.model_json_schema()
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)

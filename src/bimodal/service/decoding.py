@@ -1,0 +1,200 @@
+"""Uploads decoded by processes with little memory and time, so that a hostile recording costs only itself."""
+
+import json
+import os
+import queue
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any, Final
+
+import numpy as np
+
+from bimodal.audio import Signal
+from bimodal.service.limits import Limits
+from bimodal.service.problems import Problem
+
+_BYTES_PER_SECOND: Final = 16_000 * 4
+_LARGEST_ANSWER: Final = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What to decode, and how much of it at most.
+
+    Attributes:
+        whole: True for one signal at 16 kHz, False for a WAV of 16 kHz, written as it is decoded.
+        mix: True for one channel, False for each channel by itself.
+        start: Where to begin, in seconds.
+        end: Where to stop, in seconds.
+        max_seconds: Longest recording.
+        max_channels: Most channels.
+        max_rate: Highest sampling rate, in Hz.
+        cpu_seconds: Processor time.
+    """
+
+    whole: bool
+    mix: bool = True
+    start: float | None = None
+    end: float | None = None
+    max_seconds: float
+    max_channels: int
+    max_rate: int
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongRecording:
+    """A long upload, decoded.
+
+    Attributes:
+        file: WAV of 16 kHz; it has no name and is gone when it is closed.
+        duration: In seconds.
+        peaks: Outline of the recording: the largest sample of each stretch of equal length.
+    """
+
+    file: IO[bytes]
+    duration: float
+    peaks: list[float] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        """Name under which this process can open the file."""
+        return f"/dev/fd/{self.file.fileno()}"
+
+
+class Decoders:
+    """Processes that decode; safe to call from several threads.
+
+    Args:
+        limits: What is decoded at most.
+        count: How many recordings at once.
+    """
+
+    def __init__(self, limits: Limits, count: int) -> None:
+        self._limits = limits
+        self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
+        self._all: set[_Process] = set()
+        for _ in range(count):
+            self._idle.put(None)
+
+    def decode_clip(self, upload: IO[bytes], start: float | None, end: float | None) -> Signal:
+        """An upload, or a stretch of it, as a signal (T,) at 16 kHz.
+
+        Raises:
+            Problem: It cannot be decoded, or is too much.
+        """
+        limits = self._limits
+        wanted = Wanted(
+            whole=True,
+            start=start,
+            end=end,
+            max_seconds=limits.clip_seconds,
+            max_channels=limits.channels,
+            max_rate=limits.sampling_rate,
+            cpu_seconds=limits.decoding_seconds,
+        )
+        with tempfile.TemporaryFile() as out:
+            self._ask(wanted, upload, out)
+            out.seek(0)
+            return np.frombuffer(out.read(), np.float32)
+
+    def decode_long(self, upload: IO[bytes], mix: bool) -> LongRecording:
+        """A long upload as a WAV of 16 kHz.
+
+        Raises:
+            Problem: As in `decode_clip`.
+        """
+        limits = self._limits
+        wanted = Wanted(
+            whole=False,
+            mix=mix,
+            max_seconds=limits.job_seconds,
+            max_channels=limits.channels,
+            max_rate=limits.sampling_rate,
+            cpu_seconds=100 * limits.decoding_seconds,
+        )
+        out = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
+        try:
+            answer = self._ask(wanted, upload, out)
+        except BaseException:
+            out.close()
+            raise
+        return LongRecording(file=out, duration=answer["duration"], peaks=answer["peaks"])
+
+    def close(self) -> None:
+        """End all processes; what they decode is refused."""
+        for process in list(self._all):
+            process.end()
+
+    def _ask(self, wanted: Wanted, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
+        process = self._idle.get()
+        try:
+            if process is None:
+                process = _Process(self._limits)
+                self._all.add(process)
+            answer = process.ask(wanted, upload, out)
+        except (OSError, ValueError) as error:
+            if process is not None:
+                process.end()
+                self._all.discard(process)
+            process = None
+            raise Problem("unusable", "the recording took too much time or memory to decode") from error
+        finally:
+            self._idle.put(process)
+        if "error" in answer:
+            raise Problem(answer["kind"], answer["error"])
+        return answer
+
+
+class _Process:
+    """One process that decodes one recording after the other."""
+
+    def __init__(self, limits: Limits) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX)
+        largest = int(limits.job_seconds * limits.channels * _BYTES_PER_SECOND) + (1 << 20)
+        environment = {
+            name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ
+        }
+        with theirs:
+            self._process = subprocess.Popen(  # our own interpreter and module
+                [sys.executable, "-m", "bimodal.service.decoder"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env=environment
+                | {
+                    "BIMODAL_DECODER_BYTES": str(limits.decoding_bytes),
+                    "BIMODAL_DECODER_FILE_BYTES": str(largest),
+                    "OMP_NUM_THREADS": "1",
+                    "OPENBLAS_NUM_THREADS": "1",
+                },
+            )
+        self._connection = ours
+
+    def ask(self, wanted: Wanted, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
+        """Its answer.
+
+        Raises:
+            OSError: It died, or took too long.
+        """
+        self._connection.settimeout(10 + 3 * wanted.cpu_seconds)
+        request = json.dumps(asdict(wanted)).encode()
+        socket.send_fds(self._connection, [request], [upload.fileno(), out.fileno()])
+        answer = b""
+        while not answer.endswith(b"\n"):
+            part = self._connection.recv(_LARGEST_ANSWER)
+            if not part or len(answer) > _LARGEST_ANSWER:
+                raise OSError("the decoding process ended")
+            answer += part
+        decoded: dict[str, Any] = json.loads(answer)
+        return decoded
+
+    def end(self) -> None:
+        """Kill and reap it."""
+        self._process.kill()
+        self._process.wait()
+        self._connection.close()

@@ -1,0 +1,142 @@
+"""The model behind the server: clips take turns, live streams have threads of their own."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import IO, Any, TypeVar
+
+from bimodal.errors import BimodalError
+from bimodal.recognizer import Recognizer
+from bimodal.records import Clip, Recognition
+from bimodal.service.decoding import Decoders
+from bimodal.service.limits import Limits
+from bimodal.service.measuring import Measures
+from bimodal.service.problems import Problem
+from bimodal.speech_recognition import Transcriber
+
+Answer = TypeVar("Answer")
+
+
+class Engine:
+    """A model and the threads that use it.
+
+    Args:
+        recognizer: The model, with one thread an operator: several clips at once use the cores better.
+        limits: What is taken at most.
+        measures: What is counted.
+        transcriber: Hears the words where a client asks for it; None where the server offers that not.
+    """
+
+    def __init__(
+        self, recognizer: Recognizer, limits: Limits, measures: Measures, transcriber: Transcriber | None = None
+    ) -> None:
+        self.recognizer, self.limits, self.measures, self.transcriber = recognizer, limits, measures, transcriber
+        self.decoders = Decoders(limits, limits.workers + 1)
+        self.ready = False
+        self.stopping = False
+        self._clips = ThreadPoolExecutor(limits.workers, "clip")
+        self._others = ThreadPoolExecutor(limits.streams + 2, "stream")
+        self._turns = asyncio.Semaphore(limits.workers)
+        self._waiting = self._streams = 0
+        self._usual_seconds = 0.5
+
+    def warm_up(self) -> None:
+        """Load every network, so that the first request is not slower than the others."""
+        for clip in (Clip(audio=_tone(), sampling_rate=16_000, transcript="hello"), Clip(transcript="hello")):
+            try:
+                self.recognizer.recognize_batch([clip])
+            except BimodalError:  # a model of one modality
+                continue
+        self.ready = True
+
+    async def recognize(self, clip: Clip, upload: IO[bytes] | None, *, transcribe: bool) -> Recognition:
+        """One clip in its turn.
+
+        Raises:
+            Problem: It cannot be used, or the server is busy.
+        """
+        async with self._turn():
+            return await self.run(lambda: self._recognize(clip, upload, transcribe), self._clips)
+
+    def _recognize(self, clip: Clip, upload: IO[bytes] | None, transcribe: bool) -> Recognition:
+        if upload is not None:
+            signal = self.decoders.decode_clip(upload, clip.start, clip.end)
+            clip = replace(clip, audio=signal, sampling_rate=16_000)
+            self.measures.audio_seconds.inc(len(signal) / 16_000)
+            if transcribe and self.transcriber is not None:
+                heard = self.transcriber.transcribe(signal)
+                clip = replace(clip, transcript=heard.text or None, transcript_confidence=heard.confidence)
+        result = self.recognizer.recognize_batch([clip])[0]
+        if result.abstained:
+            self.measures.abstained.inc()
+        return result
+
+    async def run(self, work: Callable[[], Answer], threads: ThreadPoolExecutor | None = None) -> Answer:
+        """Do work in a thread.
+
+        Raises:
+            Problem: The work refuses what it was given.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads or self._others, work)
+        except BimodalError as error:
+            raise Problem("unusable", str(error)) from error
+
+    def open_stream(self) -> bool:
+        """Take a place for a live stream; False where there is none."""
+        if self._streams >= self.limits.streams or self.stopping:
+            return False
+        self._streams += 1
+        self.measures.streams.set(self._streams)
+        return True
+
+    def close_stream(self) -> None:
+        """Give the place back."""
+        self._streams -= 1
+        self.measures.streams.set(self._streams)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for a free thread; not when many wait already, and not for ever."""
+        limits = self.limits
+        if self._turns.locked() and self._waiting >= limits.waiting:
+            raise Problem("busy", f"{self._waiting} requests wait already; try again later", retry_after=self._wait())
+        self._waiting += 1
+        self.measures.waiting.set(self._waiting)
+        try:
+            async with asyncio.timeout(limits.deadline):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise Problem("busy", f"no turn came within {limits.deadline:g} s", retry_after=self._wait()) from error
+        finally:
+            self._waiting -= 1
+            self.measures.waiting.set(self._waiting)
+        began = time.perf_counter()
+        self.measures.running.inc()
+        try:
+            yield
+        finally:
+            self._turns.release()
+            self.measures.running.dec()
+            self._usual_seconds = 0.9 * self._usual_seconds + 0.1 * (time.perf_counter() - began)
+
+    def _wait(self) -> float:
+        """Seconds until about half of those who wait have had their turn."""
+        return min(60.0, math.ceil(self._usual_seconds * self._waiting / self.limits.workers / 2))
+
+    def close(self) -> None:
+        """Let go of threads and processes."""
+        self.stopping = True
+        self.decoders.close()
+        self._clips.shutdown(wait=True, cancel_futures=True)
+        self._others.shutdown(wait=True, cancel_futures=True)
+
+
+def _tone() -> Any:
+    import numpy as np
+
+    return (0.1 * np.sin(np.arange(16_000) * 0.1)).astype(np.float32)

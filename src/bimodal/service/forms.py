@@ -1,0 +1,141 @@
+"""Forms as clients send them: multipart, few parts, one recording."""
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import IO, Any, Final, get_args
+
+import msgspec
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from bimodal.service.limits import Limits
+from bimodal.service.problems import Problem
+
+_TRUE: Final = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What a form holds.
+
+    Attributes:
+        audio: The recording; None where there is none.
+        name: What the client calls it.
+        values: The other fields.
+    """
+
+    audio: IO[bytes] | None
+    name: str
+    values: dict[str, str]
+
+    def text(self, name: str) -> str | None:
+        """A field; None where it is absent or empty."""
+        return self.values.get(name) or None
+
+    def number(self, name: str, low: float = 0.0, high: float = math.inf) -> float | None:
+        """A number; None where it is absent.
+
+        Raises:
+            Problem: It is none, or out of range.
+        """
+        given = self.text(name)
+        if given is None:
+            return None
+        try:
+            value = float(given)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high or math.isinf(value):
+            limits = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
+            raise Problem("unusable", f"{name}: expected a number {limits}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """True or false; false where it is absent.
+
+        Raises:
+            Problem: It is neither.
+        """
+        given = (self.text(name) or "false").lower()
+        if given not in _TRUE:
+            raise Problem("unusable", f"{name}: expected true or false")
+        return _TRUE[given]
+
+    def choice(self, name: str, kind: Any) -> Any:
+        """One of the values of a `Literal`; the first where it is absent.
+
+        Raises:
+            Problem: It is none of them.
+        """
+        allowed = get_args(kind)
+        given = self.text(name) or allowed[0]
+        if given not in allowed:
+            raise Problem("unusable", f"{name}: expected one of {', '.join(allowed)}")
+        return given
+
+    def json(self, name: str, empty: Any) -> Any:
+        """A field that holds JSON; `empty` where it is absent.
+
+        Raises:
+            Problem: It is no JSON.
+        """
+        given = self.text(name)
+        try:
+            return empty if given is None else msgspec.json.decode(given)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise Problem("unusable", f"{name}: expected JSON") from error
+
+
+@asynccontextmanager
+async def read_form(request: Request, limits: Limits, known: tuple[str, ...]) -> AsyncIterator[Form]:
+    """The form of a request; the recording is closed afterwards.
+
+    Raises:
+        Problem: No multipart form, too many parts, fields that are not known.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise Problem("unsupported-media-type", "send a form as multipart/form-data with the fields audio and text")
+    longest = 4 * limits.text_characters + 1024
+    try:
+        form = await request.form(max_files=1, max_fields=limits.parts, max_part_size=longest)
+    except HTTPException as error:
+        kind = "too-large" if "maximum" in error.detail.lower() or "Too many" in error.detail else "bad-request"
+        raise Problem(kind, f"the form cannot be read: {error.detail}") from error
+    try:
+        yield _checked(form, limits, known)
+    finally:
+        await form.close()
+
+
+def _checked(form: FormData, limits: Limits, known: tuple[str, ...]) -> Form:
+    upload: UploadFile | None = None
+    values: dict[str, str] = {}
+    for name, value in form.multi_items():
+        if name not in (*known, "audio") or name in values:
+            raise Problem("unusable", f"the form has an unknown or repeated field; expected audio, {', '.join(known)}")
+        if isinstance(value, UploadFile):
+            if name != "audio" or upload is not None:
+                raise Problem("unusable", "the form has a file that is not the field audio, or several of them")
+            upload = value
+        elif name == "audio":
+            raise Problem("unusable", "audio: expected a file, with a file name in its part of the form")
+        else:
+            values[name] = value
+    if len(values.get("text", "")) > limits.text_characters:
+        raise Problem("too-large", f"text has more than {limits.text_characters} characters")
+    return Form(audio=_file(upload), name=(upload and upload.filename) or "recording", values=values)
+
+
+def _file(upload: UploadFile | None) -> IO[bytes] | None:
+    """The uploaded file with a descriptor of its own; in memory until then."""
+    if upload is None:
+        return None
+    if not upload.size:
+        raise Problem("unusable", "audio: the file is empty (0 bytes)")
+    upload.file.fileno()  # writes a small one to an unnamed temporary file
+    upload.file.flush()
+    return upload.file

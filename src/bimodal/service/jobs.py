@@ -1,0 +1,235 @@
+"""Long recordings: judged one after the other in the background, followed as they go, kept a while in memory."""
+
+import asyncio
+import heapq
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing
+from typing import IO, Any, Final, Literal
+
+import msgspec
+
+from bimodal.audio import SAMPLING_RATE, iterate_audio, read_header
+from bimodal.errors import BimodalError
+from bimodal.records import Recognition
+from bimodal.service.engine import Engine
+from bimodal.service.problems import Problem
+from bimodal.timeline import TimedWords, TimelineConfig, summarise
+
+State = Literal["waiting", "running", "done", "failed", "cancelled"]
+_HEARTBEAT_SECONDS: Final = 10.0
+_BLOCK_SECONDS: Final = 10.0
+
+
+class Job:
+    """One long recording and what was found in it so far.
+
+    Args:
+        upload: The recording; closed when the job ends.
+        config: How to judge.
+        words: What is said when.
+        client: Address that sent it.
+    """
+
+    def __init__(
+        self,
+        upload: IO[bytes],
+        *,
+        config: TimelineConfig,
+        words: Sequence[TimedWords] = (),
+        client: str = "",
+    ) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.upload, self.config, self.words, self.client = upload, config, words, client
+        self.state: State = "waiting"
+        self.results: list[Recognition] = []
+        self.duration: float | None = None
+        self.heard = 0.0  # seconds
+        self.peaks: list[float] = []
+        self.problem: Problem | None = None
+        self.ended = 0.0
+        self._news = asyncio.Event()
+
+    @property
+    def open(self) -> bool:
+        """True while it waits or runs."""
+        return self.state in ("waiting", "running")
+
+    @property
+    def progress(self) -> float:
+        """Share of the recording that was judged, 0 to 1."""
+        return 1.0 if self.state == "done" else min(1.0, self.heard / (self.duration or 1.0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The job as the interface shows it."""
+        return {
+            "id": self.id,
+            "state": self.state,
+            "progress": round(self.progress, 4),
+            "duration": self.duration,
+            "results": self.results,
+            "summary": summarise(self.results) if self.state == "done" else None,
+            "peaks": self.peaks,
+            "problem": None if self.problem is None else self.problem.to_dict(),
+        }
+
+    def tell(self) -> None:
+        """Wake those who follow."""
+        self._news.set()
+
+    async def follow(self, seen: int = 0) -> AsyncIterator[tuple[str, int, Any]]:
+        """Events as they come: name, number of results told, data; `progress` at least every ten seconds."""
+        while True:
+            self._news.clear()
+            for result in self.results[seen:]:
+                seen += 1
+                yield "result", seen, result
+            whole = self.to_dict()
+            if not self.open:
+                yield self.state, seen, {name: whole[name] for name in ("state", "summary", "peaks", "problem")}
+                return
+            yield "progress", seen, {name: whole[name] for name in ("state", "progress", "duration")}
+            try:
+                await asyncio.wait_for(self._news.wait(), _HEARTBEAT_SECONDS)
+            except TimeoutError:
+                continue
+
+
+class Jobs:
+    """All jobs of a server; one runs at a time, so that clips and streams keep a core."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._jobs: dict[str, Job] = {}
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def check_room(self, client: str) -> None:
+        """Refuse what would be one job too many.
+
+        Raises:
+            Problem: Too many jobs of this client, or of all.
+        """
+        limits = self._engine.limits
+        waiting = [job for job in self._jobs.values() if job.open]
+        if sum(job.client == client for job in waiting) >= limits.jobs_per_client:
+            raise Problem("too-many", f"{limits.jobs_per_client} jobs of yours are not finished yet", retry_after=10)
+        if len(waiting) >= limits.jobs:
+            raise Problem("busy", f"{len(waiting)} jobs are not finished yet; try again later", retry_after=30)
+
+    def add(self, job: Job) -> None:
+        """Begin a job.
+
+        Raises:
+            Problem: As in `check_room`.
+        """
+        self.check_room(job.client)
+        self._forget()
+        self._jobs[job.id] = job
+        self._engine.measures.jobs.inc()
+        task = asyncio.create_task(self._run(job))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def find(self, name: str) -> Job:
+        """The job of that id.
+
+        Raises:
+            Problem: There is none, or no more.
+        """
+        self._forget()
+        if name not in self._jobs:
+            kept = self._engine.limits.kept_seconds
+            raise Problem("not-found", f"there is no such job; finished ones are kept {kept:g} s")
+        return self._jobs[name]
+
+    def drop(self, name: str) -> None:
+        """Stop a job, and forget it and its results.
+
+        Raises:
+            Problem: There is none.
+        """
+        job = self.find(name)
+        if job.open:
+            job.state = "cancelled"
+        del self._jobs[name]
+        job.tell()
+
+    async def _run(self, job: Job) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with self._turn:
+                if job.state == "waiting":
+                    job.state = "running"
+                    job.tell()
+                    await self._engine.run(lambda: self._judge(job, loop))
+                    job.state = "done" if job.state == "running" else job.state
+        except Problem as problem:
+            job.state, job.problem = "failed", problem
+        except Exception:
+            job.state, job.problem = "failed", Problem("internal", "the server made a mistake; its log says where")
+            raise
+        finally:
+            job.upload.close()
+            job.ended = time.monotonic()
+            self._engine.measures.jobs.dec()
+            job.tell()
+
+    def _judge(self, job: Job, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: decode, then recognise; results are added as they come."""
+        engine = self._engine
+        recording = engine.decoders.decode_long(job.upload, mix=job.config.channels == "mix")
+        with closing(recording.file):
+            job.duration, job.peaks = recording.duration, recording.peaks
+            loop.call_soon_threadsafe(job.tell)
+            for result in _recognize(engine, job, recording.path, loop):
+                job.results.append(result)
+                loop.call_soon_threadsafe(job.tell)
+        engine.measures.audio_seconds.inc(recording.duration)
+
+    def _forget(self) -> None:
+        """Drop finished jobs that are too old or too many."""
+        limits, now = self._engine.limits, time.monotonic()
+        finished = sorted((job for job in self._jobs.values() if not job.open and job.ended), key=lambda job: job.ended)
+        for number, job in enumerate(reversed(finished)):
+            if number >= limits.kept_jobs or now - job.ended > limits.kept_seconds:
+                del self._jobs[job.id]
+
+
+def _recognize(engine: Engine, job: Job, path: str, loop: asyncio.AbstractEventLoop) -> Iterator[Recognition]:
+    """As `recognize_long`, but it notices at every block that nobody wants it any more, and tells how far it is."""
+    split = job.config.channels == "speakers"
+    names = [f"channel {number + 1}" for number in range(read_header(path).channels)] if split else [None]
+    return heapq.merge(
+        *(_follow(engine, job, path, channel if split else None, name, loop) for channel, name in enumerate(names)),
+        key=lambda result: result.start or 0.0,
+    )
+
+
+def _follow(
+    engine: Engine, job: Job, path: str, channel: int | None, name: str | None, loop: asyncio.AbstractEventLoop
+) -> Iterator[Recognition]:
+    stream = engine.recognizer.stream(SAMPLING_RATE, speaker=name, config=job.config)
+    stream.hear_words(job.words)
+    for signal, _ in iterate_audio(path, channel=channel, block_seconds=_BLOCK_SECONDS):
+        if job.state != "running":
+            return
+        if engine.stopping:
+            raise Problem("busy", "the server stops", retry_after=10)
+        yield from stream.push_lazily(signal)
+        job.heard = max(job.heard, stream.duration)
+        loop.call_soon_threadsafe(job.tell)
+    yield from stream.finish()
+
+
+def spoken_words(listed: Any) -> list[TimedWords]:
+    """Timed words of a request.
+
+    Raises:
+        Problem: They are not a list of words with times.
+    """
+    try:
+        return msgspec.convert(listed, list[TimedWords])
+    except (msgspec.ValidationError, BimodalError) as error:
+        raise Problem("unusable", f"words: {error}") from error

@@ -1,0 +1,82 @@
+"""Errors as the server tells them: problem JSON (RFC 9457), one clear sentence in `detail`."""
+
+import math
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+TITLES: Final = {
+    "bad-request": (400, "The request cannot be read"),
+    "unauthorised": (401, "A token is needed"),
+    "forbidden": (403, "Not from another site"),
+    "not-found": (404, "Nothing is here"),
+    "method-not-allowed": (405, "Not this way"),
+    "timeout": (408, "The request did not arrive in time"),
+    "too-large": (413, "Too much was sent"),
+    "unsupported-media-type": (415, "Not in this form"),
+    "wrong-host": (421, "Not this host"),
+    "unusable": (422, "What was sent cannot be used"),
+    "too-many": (429, "Too much at once from this client"),
+    "internal": (500, "The server made a mistake"),
+    "busy": (503, "The server is busy"),
+}
+"""Status and title of each kind of problem."""
+
+
+class Problem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls it
+    """A request that is refused.
+
+    Args:
+        kind: One of `TITLES`.
+        detail: One sentence for people.
+        retry_after: Seconds after which to try again.
+    """
+
+    def __init__(self, kind: str, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.kind, self.detail, self.retry_after = kind, detail, retry_after
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return TITLES[self.kind][0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The problem as RFC 9457 writes it."""
+        status, title = TITLES[self.kind]
+        return {"type": f"urn:bimodal:problem:{self.kind}", "title": title, "status": status, "detail": self.detail}
+
+    def response(self) -> JSONResponse:
+        """The problem as an answer."""
+        headers = {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"
+        return JSONResponse(self.to_dict(), self.status, headers, MEDIA_TYPE)
+
+
+async def answer_problem(_request: Request, error: Exception) -> JSONResponse:
+    """Answer any error that has a status as problem JSON."""
+    if isinstance(error, Problem):
+        return error.response()
+    if isinstance(error, RequestValidationError):
+        return Problem("unusable", _first_complaint(error)).response()
+    if not isinstance(error, HTTPException):
+        raise error
+    kinds = {status: kind for kind, (status, _) in TITLES.items()}
+    response = Problem(kinds.get(error.status_code, "bad-request"), f"{error.detail}.".replace("..", ".")).response()
+    response.status_code = error.status_code
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _first_complaint(error: RequestValidationError) -> str:
+    """What is wrong with the first wrong value, without repeating it: it may be somebody's words."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    return f"{where or first['loc'][0]}: {first['msg']}"

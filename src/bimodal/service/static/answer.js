@@ -1,0 +1,110 @@
+// The answer: an emotion, what each side said of it, and how far each was trusted.
+import { colour } from "./drawing.js";
+import { TEXTS, percent } from "./texts.js";
+
+const at = (id) => document.getElementById(id);
+const CLOSE = 0.08; // two emotions nearer than this are a close call
+
+export function showNothing() {
+  at("filled").hidden = true;
+  at("empty").hidden = false;
+  at("answer-of").hidden = true;
+}
+
+/** Show a recognition; `of` says of what. */
+export function show(result, of, provisional = false) {
+  at("empty").hidden = true;
+  at("filled").hidden = false;
+  at("answer-of").hidden = false;
+  at("answer-of").textContent = of;
+  headline(result, provisional);
+  explain(result);
+  gate(result.gate);
+  scores(result);
+  const heard = result.transcript_source === "asr" ? `${TEXTS.confidenceWeighs(result.transcript_confidence)} ` : "";
+  at("answer-foot").textContent = heard + TEXTS.modelLine(result.model, result.revision);
+}
+
+function headline(result, provisional) {
+  const line = at("headline");
+  line.classList.toggle("provisional", provisional);
+  line.setAttribute("aria-live", provisional ? "off" : "polite");
+  if (result.abstained) {
+    line.replaceChildren(TEXTS.noAnswer);
+    return;
+  }
+  const dot = document.createElement("span");
+  dot.className = "dot";
+  dot.style.background = colour(result.emotion);
+  const share = document.createElement("small");
+  share.textContent = percent(result.scores[result.emotion]);
+  line.replaceChildren(dot, `${result.emotion} `, share);
+}
+
+const best = (scores) => Object.entries(scores).sort((one, other) => other[1] - one[1]);
+
+/** One sentence: agreement, conflict, a close call, a side that is missing, or why there is no answer. */
+export function sentence(result) {
+  if (result.abstained) return { text: `${result.reason[0].toUpperCase()}${result.reason.slice(1)}.`, conflict: false };
+  const [[first, most], [second, next]] = best(result.scores);
+  if (result.speech_scores && result.text_scores) {
+    const [voice, voiceScore] = best(result.speech_scores)[0];
+    const [words, wordsScore] = best(result.text_scores)[0];
+    if (voice === words) return { text: TEXTS.agree(voice), conflict: false };
+    const side = first === voice ? TEXTS.followsVoice : first === words ? TEXTS.followsWords : TEXTS.followsNeither(first);
+    return { text: TEXTS.conflict(voice, voiceScore, words, wordsScore) + side, conflict: true };
+  }
+  const alone = result.speech_scores ? TEXTS.onlyVoice : TEXTS.onlyWords;
+  return { text: most - next < CLOSE ? `${TEXTS.unsure(first, second)} ${alone}` : alone, conflict: false };
+}
+
+function explain(result) {
+  const told = sentence(result);
+  const more = [...(result.warnings ?? [])].map((warning) => (typeof warning === "string" ? warning : warning.message));
+  at("explain").textContent = [told.text, ...more].join(" ");
+  at("explain").classList.toggle("conflict", told.conflict);
+}
+
+function gate(share) {
+  at("gate").hidden = share === null;
+  if (share === null) return;
+  at("gate-voice").style.width = `${100 * share}%`;
+  at("gate-words").style.width = `${100 - 100 * share}%`;
+  at("gate-voice-text").textContent = TEXTS.gateVoice(share);
+  at("gate-words-text").textContent = TEXTS.gateWords(1 - share);
+}
+
+function scores(result) {
+  const rows = best(result.scores).map(([emotion], index) => {
+    const row = document.createElement("tr");
+    row.classList.toggle("first", index === 0 && !result.abstained);
+    const name = document.createElement("th");
+    name.scope = "row";
+    name.textContent = emotion;
+    const sides = [result.speech_scores, result.text_scores, result.abstained ? null : result.scores];
+    row.append(name, ...sides.map((side) => bar(side?.[emotion], emotion)));
+    return row;
+  });
+  at("scores").replaceChildren(...rows);
+}
+
+function bar(score, emotion) {
+  const cell = document.createElement("td");
+  const whole = document.createElement("div");
+  whole.className = "bar";
+  const track = document.createElement("span");
+  track.className = "track";
+  const number = document.createElement("span");
+  number.className = "number";
+  number.textContent = score === undefined ? TEXTS.none : percent(score);
+  if (score !== undefined) {
+    const fill = document.createElement("span");
+    fill.className = "fill";
+    fill.style.width = `${100 * score}%`;
+    fill.style.background = colour(emotion);
+    track.append(fill);
+  }
+  whole.append(track, number);
+  cell.append(whole);
+  return cell;
+}

@@ -1,0 +1,126 @@
+// Everything that the page asks of the server.
+import { TEXTS } from "./texts.js";
+
+let token = takeToken();
+let askForToken = async () => "";
+
+/** The token stands behind the # of the printed address, which browsers do not send. */
+function takeToken() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given) {
+    sessionStorage.setItem("token", given);
+    history.replaceState(null, "", location.pathname);
+  }
+  return sessionStorage.getItem("token") ?? "";
+}
+
+export function onTokenNeeded(ask) {
+  askForToken = ask;
+}
+
+export function currentToken() {
+  return token;
+}
+
+/** Fetch, with the token; problems are thrown as errors whose message is one sentence. */
+export async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { ...options, headers: { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error(TEXTS.errors.unreachable);
+  }
+  if (answer.status === 401) {
+    token = await askForToken();
+    sessionStorage.setItem("token", token);
+    return ask(path, options);
+  }
+  if (answer.status === 503) throw new Error(TEXTS.errors.busy(answer.headers.get("Retry-After") ?? 1));
+  if (!answer.ok) {
+    const problem = await answer.json().catch(() => ({}));
+    throw new Error(problem.detail ?? `${answer.status} ${answer.statusText}`);
+  }
+  return answer;
+}
+
+function form(fields) {
+  const data = new FormData();
+  for (const [name, value] of Object.entries(fields)) {
+    if (value instanceof Blob) data.append(name, value, value.name ?? "recording.wav");
+    else if (value !== null && value !== undefined && value !== "") data.append(name, String(value));
+  }
+  return data;
+}
+
+export async function about() {
+  const [server, models] = await Promise.all([ask("v1/about"), ask("v1/models")]);
+  return { ...(await server.json()), model: (await models.json()).models[0] };
+}
+
+/** One utterance: a recording, words, or both. */
+export async function recognize(fields, signal) {
+  return (await ask("v1/recognize", { method: "POST", body: form(fields), signal })).json();
+}
+
+/** A recording followed over time; `tell` is called with each event. Gives the finished job. */
+export async function follow(recording, tell, signal) {
+  const started = await ask("v1/jobs", { method: "POST", body: form({ audio: recording }), signal });
+  const place = started.headers.get("Location").slice(1);
+  try {
+    for await (const event of events(await ask(`${place}/events`, { signal }))) {
+      if (event.name === "failed") throw new Error(event.data.problem.detail);
+      tell(event.name, event.data);
+    }
+    return (await ask(place, { signal })).json();
+  } finally {
+    if (signal.aborted) ask(place, { method: "DELETE" }).catch(() => {});
+  }
+}
+
+/** Server-sent events of an answer; EventSource itself cannot send the token. */
+async function* events(answer) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let held = "";
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    held += part.value.replaceAll("\r\n", "\n");
+    const whole = held.split("\n\n");
+    held = whole.pop();
+    for (const block of whole) {
+      const fields = Object.fromEntries(block.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
+      if (fields.event) yield { name: fields.event, data: JSON.parse(fields.data) };
+    }
+  }
+}
+
+export async function exported(format, results, recording) {
+  const body = JSON.stringify({ format, results, recording });
+  return (await ask("v1/export", { method: "POST", body, headers: { "Content-Type": "application/json" } })).blob();
+}
+
+/** A socket for live speech; the server's messages go to `tell`, its end to `ended` with null or a reason. */
+export function openStream(samplingRate, tell, ended) {
+  const socket = new WebSocket(new URL("v1/stream", location.href.replace(/^http/, "ws")));
+  let over = false;
+  const end = (reason) => {
+    if (!over) ended(reason);
+    over = true;
+  };
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => socket.send(JSON.stringify({ type: "start", sampling_rate: samplingRate, token: currentToken() }));
+  socket.onmessage = (event) => {
+    const message = JSON.parse(event.data);
+    if (message.type === "error") end(TEXTS.errors.stream(message.message));
+    else if (message.type === "end") end(null);
+    else tell(message.type, message.result);
+  };
+  socket.onclose = () => end(TEXTS.errors.lost);
+  return {
+    send: (samples) => socket.readyState === WebSocket.OPEN && socket.send(samples),
+    finish: () => (socket.readyState === WebSocket.OPEN ? socket.send('{"type":"end"}') : end(TEXTS.errors.lost)),
+    drop: () => {
+      over = true;
+      socket.close();
+    },
+  };
+}

@@ -1,0 +1,199 @@
+"""Live speech on a WebSocket: samples in, partial and final results out.
+
+The client begins with a JSON message `{"type": "start", "sampling_rate": 48000, "encoding": "float32"}`, with the
+token where one is needed, then sends samples as binary messages, and at last `{"type": "end"}`. Between them it may
+send `{"type": "words", "start": 0.5, "end": 2.1, "text": "Stop that!"}`. The server answers `ready`, then `partial` and
+`final` results as they come, then `end`; or `error` with a name, after which it closes.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from bimodal.audio import Signal
+from bimodal.records import Recognition
+from bimodal.service.about import describe_model
+from bimodal.service.engine import Engine
+from bimodal.service.guard import Access
+from bimodal.service.problems import Problem
+from bimodal.timeline import Stream, TimedWords, TimelineConfig
+
+router = APIRouter()
+
+PARTIAL_SECONDS: Final = 0.5
+"""Partial results come at most so often, in seconds of the clock and of the audio."""
+
+_LARGEST_TEXT: Final = 65_536
+
+
+class Start(msgspec.Struct, tag_field="type", tag="start", forbid_unknown_fields=True):
+    """The first message of a client."""
+
+    sampling_rate: int
+    encoding: Literal["float32", "int16"] = "float32"
+    token: str = ""
+    partial: bool = True
+    speaker: str | None = None
+    hop: float = 2.0
+    window: float = 4.0
+    smoothing: float = 0.0
+
+
+class Words(msgspec.Struct, tag_field="type", tag="words", forbid_unknown_fields=True):
+    """What is said when."""
+
+    start: float
+    end: float
+    text: str
+
+
+class End(msgspec.Struct, tag_field="type", tag="end", forbid_unknown_fields=True):
+    """Nothing more will come."""
+
+
+class StreamError(Exception):
+    """A reason to end a stream, with a name that programs can use.
+
+    Args:
+        name: In snake case.
+        message: One sentence.
+        code: Close code of the WebSocket.
+    """
+
+    def __init__(self, name: str, message: str, code: int = 1008) -> None:
+        super().__init__(message)
+        self.name, self.message, self.code = name, message, code
+
+
+@dataclass
+class _Live:
+    """One stream as it goes."""
+
+    stream: Stream
+    encoding: str
+    wants_partial: bool
+    rest: bytes = b""
+    partial_at: float = 0.0  # seconds of audio when the last partial result was made
+    partial_clock: float = 0.0
+
+
+@router.websocket("/v1/stream")
+async def stream(socket: WebSocket) -> None:
+    """One live stream."""
+    engine: Engine = socket.app.state.engine
+    await socket.accept()
+    try:
+        await _converse(socket, engine, socket.app.state.access)
+    except StreamError as error:
+        await _refuse(socket, error)
+    except Problem as problem:
+        await _refuse(socket, StreamError("unusable", problem.detail))
+    except (WebSocketDisconnect, RuntimeError):  # the client left; Starlette raises either
+        return
+
+
+async def _refuse(socket: WebSocket, error: StreamError) -> None:
+    try:
+        await _send(socket, {"type": "error", "error": error.name, "message": error.message})
+        await socket.close(error.code, error.name)
+    except (WebSocketDisconnect, RuntimeError):
+        return
+
+
+async def _converse(socket: WebSocket, engine: Engine, access: Access) -> None:
+    start = await _next(socket, engine)
+    if not isinstance(start, Start):
+        raise StreamError("expected_start", "begin with a JSON message of type 'start'")
+    if not access.knows(start.token):
+        raise StreamError("unauthorised", "the message 'start' needs the server's token")
+    if not 8000 <= start.sampling_rate <= engine.limits.sampling_rate:
+        raise StreamError(
+            "sampling_rate", f"sampling_rate: expected a number from 8000 to {engine.limits.sampling_rate}"
+        )
+    if not engine.open_stream():
+        raise StreamError("busy", f"{engine.limits.streams} streams are open already; try again later", 1013)
+    try:
+        await _listen(socket, engine, start)
+    finally:
+        engine.close_stream()
+
+
+async def _listen(socket: WebSocket, engine: Engine, start: Start) -> None:
+    config = await engine.run(lambda: TimelineConfig(hop=start.hop, window=start.window, smoothing=start.smoothing))
+    opened = engine.recognizer.stream(start.sampling_rate, speaker=start.speaker, config=config)
+    live = _Live(stream=opened, encoding=start.encoding, wants_partial=start.partial)
+    await _send(socket, {"type": "ready", "model": describe_model(engine)})
+    while not isinstance(message := await _next(socket, engine), End):
+        if isinstance(message, Start):
+            raise StreamError("unexpected_start", "the stream was started before")
+        if isinstance(message, Words):
+            words = TimedWords(start=message.start, end=message.end, text=message.text)
+            await engine.run(lambda words=words: live.stream.hear_words([words]))  # type: ignore[misc]
+            continue
+        samples = _samples(live, message)
+        if live.stream.duration + len(samples) / start.sampling_rate > engine.limits.stream_seconds:
+            raise StreamError("too_long", f"a stream may last {engine.limits.stream_seconds:g} s", 1009)
+        await _tell(socket, await engine.run(lambda samples=samples: _hear(live, samples)))  # type: ignore[misc]
+    await _tell(socket, [("final", result) for result in await engine.run(live.stream.finish)])
+    engine.measures.audio_seconds.inc(live.stream.duration)
+    await _send(socket, {"type": "end", "duration": live.stream.duration})
+    await socket.close()
+
+
+async def _next(socket: WebSocket, engine: Engine) -> Any:
+    """The next message: samples as bytes, or one of the records above."""
+    try:
+        async with asyncio.timeout(engine.limits.silence_seconds):
+            message = await socket.receive()
+    except TimeoutError as error:
+        raise StreamError("silence", f"no message came for {engine.limits.silence_seconds:g} s") from error
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1006))
+    samples: bytes | None = message.get("bytes")
+    if samples is not None:
+        return samples
+    text: str = message.get("text") or ""
+    if len(text) > _LARGEST_TEXT:
+        raise StreamError("too_large", f"a text message has more than {_LARGEST_TEXT} characters", 1009)
+    try:
+        return msgspec.json.decode(text, type=Start | Words | End)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise StreamError("unreadable", f"a text message is none that is known ({error})", 1007) from error
+
+
+def _samples(live: _Live, message: bytes) -> Signal:
+    """Samples of a message in [-1, 1]; one that is cut in two is held until its other half comes."""
+    width = 4 if live.encoding == "float32" else 2
+    data = live.rest + message
+    whole = len(data) // width * width
+    live.rest = data[whole:]
+    if live.encoding == "float32":
+        return np.frombuffer(data[:whole], "<f4").astype(np.float32)
+    return np.frombuffer(data[:whole], "<i2").astype(np.float32) / np.float32(32768)
+
+
+def _hear(live: _Live, samples: Signal) -> list[tuple[str, Recognition]]:
+    """In a thread: the results that these samples make known, and a partial one where it is time for it."""
+    told = [("final", result) for result in live.stream.push(samples)]
+    now, heard = time.monotonic(), live.stream.duration
+    if live.wants_partial and min(now - live.partial_clock, heard - live.partial_at) >= PARTIAL_SECONDS:
+        live.partial_at, live.partial_clock = heard, now
+        running = live.stream.partial()
+        if running is not None:
+            told.append(("partial", running))
+    return told
+
+
+async def _tell(socket: WebSocket, results: Iterable[tuple[str, Recognition]]) -> None:
+    for kind, result in results:
+        await _send(socket, {"type": kind, "result": result})
+
+
+async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
+    await socket.send_text(msgspec.json.encode(message).decode())

@@ -1,0 +1,286 @@
+"""The HTTP interface as another program uses it: results are Python's, refusals are problems, nothing is kept."""
+
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from bimodal import Recognizer
+from bimodal.timeline import recognize_long
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+
+
+def problem(answer, status: int) -> dict:
+    """The problem of an answer, checked against RFC 9457."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert told["status"] == status and set(told) == {"type", "title", "status", "detail"}
+    return told
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny_model: Path) -> Recognizer:
+    return Recognizer(tiny_model, threads=1)
+
+
+@pytest.fixture(scope="module")
+def long_recording(corpus_data: Path, tmp_path_factory) -> Path:
+    """Real speech, some of it, with pauses, in stereo at another rate."""
+    path = tmp_path_factory.mktemp("long") / "long.wav"
+    clips = [soundfile.read(file) for file in sorted((corpus_data / "ravdess" / "audio").glob("03-01-05-*.flac"))[:3]]
+    signal = np.concatenate([samples for samples, _ in clips])
+    soundfile.write(path, np.stack([signal, 0.5 * signal], axis=1), clips[0][1], subtype="FLOAT")
+    return path
+
+
+@pytest.mark.parametrize("text", [None, "Stop that at once!"])
+def test_a_clip_gets_the_answer_that_python_gives(http, recognizer, recording, text):
+    answer = http.post("/v1/recognize", files={"audio": recording.open("rb")}, data={"text": text} if text else {})
+    expected = recognizer.recognize(recording, transcript=text).to_dict()
+    got = answer.json()
+    assert answer.status_code == 200 and set(got) == set(expected)
+    for name, value in expected.items():
+        assert got[name] == (pytest.approx(value, abs=1e-5) if isinstance(value, dict | float) else value)
+
+
+def test_words_alone_and_a_stretch_and_confidence(http, recognizer, recording):
+    words = http.post("/v1/recognize", files={"text": (None, "What a lovely day!")}).json()
+    assert words["emotion"] == recognizer.recognize(transcript="What a lovely day!").emotion
+    assert words["speech_scores"] is None and words["start"] is None
+    stretch = http.post(
+        "/v1/recognize",
+        files={"audio": recording.open("rb")},
+        data={"start": "0.25", "end": "0.45", "text": "Stop!", "text_confidence": "0.5", "speaker": "ann"},
+    ).json()
+    assert (stretch["start"], stretch["end"], stretch["speaker"]) == (0.25, 0.45, "ann")
+    assert (stretch["transcript_source"], stretch["transcript_confidence"]) == ("asr", 0.5)
+
+
+def finished(http, location: str) -> dict:
+    for _ in range(300):
+        job = http.get(location).json()
+        if job["state"] not in ("waiting", "running"):
+            return job
+        time.sleep(0.1)
+    raise AssertionError(job)
+
+
+def test_a_job_gives_the_timeline_that_python_gives(http, recognizer, long_recording):
+    answer = http.post("/v1/jobs", files={"audio": long_recording.open("rb")})
+    assert answer.status_code == 202 and answer.json()["state"] in ("waiting", "running")
+    job = finished(http, answer.headers["location"])
+    expected = list(recognize_long(recognizer, long_recording))
+    assert job["state"] == "done" and job["progress"] == 1 and len(job["results"]) == len(expected) > 2
+    for got, wanted in zip(job["results"], expected, strict=True):
+        assert (got["start"], got["end"]) == (wanted.start, wanted.end)
+        assert got["scores"] == pytest.approx(wanted.scores, abs=1e-5)
+    assert job["summary"]["results"] == len(expected) and 100 < len(job["peaks"]) <= 4000
+    assert job["duration"] == pytest.approx(soundfile.info(long_recording).duration, abs=0.01)
+
+
+def test_a_job_is_followed_by_events_and_written_in_formats_and_forgotten(http, long_recording):
+    words = json.dumps([{"start": 0.0, "end": 60.0, "text": "Get out of my house!"}])
+    answer = http.post(
+        "/v1/jobs",
+        files={"audio": long_recording.open("rb")},
+        data={"channels": "speakers", "words": words, "hop": "1", "window": "2"},
+    )
+    location = answer.headers["location"]
+    with http.stream("GET", f"{location}/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = list(stream.iter_lines())
+    events = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+    assert events[-1] == "done" and {"result", "progress"} <= set(events)
+    job = http.get(location).json()
+    assert {result["speaker"] for result in job["results"]} == {"channel 1", "channel 2"}
+    assert events.count("result") == len(job["results"])
+    resumed = http.get(f"{location}/events", headers={"Last-Event-ID": str(len(job["results"]) - 1)}).text
+    assert resumed.count("event: result") == 1
+    for form, first in (("jsonl", "{"), ("csv", "start"), ("vtt", "WEBVTT"), ("emotionml", "<?xml")):
+        assert http.get(f"{location}/results", params={"format": form}).text.startswith(first)
+    assert http.delete(location).status_code == 204
+    problem(http.get(location), 404)
+
+
+def test_results_are_exported_however_they_came_about(http, recording):
+    result = http.post("/v1/recognize", files={"audio": recording.open("rb")}).json()
+    written = http.post("/v1/export", json={"format": "srt", "results": [result], "recording": "mine.wav"})
+    assert written.status_code == 200 and "-->" in written.text and result["emotion"] in written.text
+    words = http.post("/v1/recognize", files={"text": (None, "Hello")}).json()
+    assert "needs" in problem(http.post("/v1/export", json={"format": "vtt", "results": [words]}), 422)["detail"]
+
+
+def test_the_server_tells_what_it_is(http, recognizer):
+    about = http.get("/v1/about").json()
+    assert "Art. 5(1)(f)" in about["law"] and "classroom" in about["law"] and about["limits"]["streams"] == 8
+    (model,) = http.get("/v1/models").json()["models"]
+    assert model["revision"] == recognizer.config.revision and tuple(model["emotions"]) == recognizer.emotions
+    assert http.get("/healthz").json() == {"status": "alive"}
+    shown = http.get("/metrics").text
+    assert 'bimodal_requests_total{route="/v1/about",status="200"}' in shown
+
+
+def test_every_answer_carries_security_headers(http):
+    for path in ("/", "/v1/about", "/nowhere", "/static/none.js"):
+        headers = http.get(path).headers
+        assert (
+            headers["x-content-type-options"] == "nosniff"
+            and "default-src 'none'" in headers["content-security-policy"]
+        )
+        assert "unsafe" not in headers["content-security-policy"] and "server" not in headers
+    assert "no-store" in http.get("/v1/about").headers["cache-control"]
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "sentence"),
+    [
+        ({"data": {"text": "hi"}}, 415, "multipart"),
+        ({"json": {"text": "hi"}}, 415, "multipart"),
+        ({"files": {"text": (None, "  ")}}, 422, "nothing to recognise"),
+        ({"files": {"audio": ("x.wav", b"")}}, 422, "empty"),
+        ({"files": {"audio": ("x.wav", b"no audio at all")}}, 422, "cannot be decoded"),
+        ({"files": {"audio": (None, "words")}}, 422, "expected a file"),
+        ({"files": {"colour": (None, "red")}}, 422, "unknown"),
+        ({"files": [("text", (None, "a")), ("text", (None, "b"))]}, 422, "repeated"),
+        ({"files": {"text": (None, "hi"), "text_confidence": (None, "2")}}, 422, "from 0 to 1"),
+        ({"files": {"text": (None, "hi"), "start": (None, "nan")}}, 422, "start"),
+        ({"files": {"text": (None, "hi"), "transcribe": (None, "true")}}, 422, "--asr"),
+        ({"files": {"text": (None, "hi"), "transcribe": (None, "perhaps")}}, 422, "true or false"),
+        ({"files": {"text": (None, "x" * 10_001)}}, 413, "10000 characters"),
+        ({"files": {"text": (None, "x" * 1_000_000)}}, 413, "Part exceeded"),
+        ({"files": [(f"p{n}", (None, "x")) for n in range(10_000)]}, 413, "Too many fields"),
+        ({"files": [("audio", (f"{n}", b"x")) for n in range(50)]}, 413, "Too many files"),
+        ({"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "boundary"),
+        ({"content": b"rubbish", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 400, "multipart"),
+    ],
+)
+def test_a_form_that_cannot_be_used_is_refused_in_one_sentence(http, form, status, sentence):
+    assert sentence in problem(http.post("/v1/recognize", **form), status)["detail"]
+    assert http.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"words": "[[["}, "expected JSON"),
+        ({"words": '[{"start": "a"}]'}, "words"),
+        ({"words": "[" * 100_000}, "Part exceeded"),
+        ({"channels": "left"}, "mix, speakers"),
+        ({"hop": "5", "window": "1"}, "hop <= window"),
+    ],
+)
+def test_a_job_that_cannot_be_done_is_refused(http, recording, data, sentence):
+    answer = http.post("/v1/jobs", files={"audio": recording.open("rb")}, data=data)
+    assert answer.status_code in (413, 422) and sentence in answer.json()["detail"]
+    problem(http.post("/v1/jobs", files={"words": (None, "[]")}), 422)
+
+
+def test_a_job_that_fails_says_why(http):
+    location = http.post("/v1/jobs", files={"audio": ("x.wav", b"rubbish" * 100)}).headers["location"]
+    job = finished(http, location)
+    assert job["state"] == "failed" and "the recording: cannot be decoded" in job["problem"]["detail"]
+
+
+def test_unknown_paths_methods_and_values_are_problems(http):
+    problem(http.get("/v1/nothing"), 404)
+    problem(http.get("/v1/recognize"), 405)
+    problem(http.get("/v1/jobs/none/results", params={"format": "doc"}), 422)
+    told = problem(http.post("/v1/export", json={"format": "csv", "results": [{"emotion": "SECRET WORDS"}]}), 422)
+    assert "SECRET" not in json.dumps(told)
+    problem(http.post("/v1/export", content=b"{" * 100_000, headers={"Content-Type": "application/json"}), 422)
+
+
+def test_other_hosts_and_other_sites_are_refused(http):
+    problem(http.get("/v1/about", headers={"Host": "evil.example"}), 421)
+    problem(http.post("/v1/recognize", headers={"Origin": "http://evil.example"}, files={"text": (None, "hi")}), 403)
+    assert http.get("/v1/about", headers={"Origin": str(http.base_url).rstrip("/")}).status_code == 200
+
+
+def test_limits_hold_and_are_told(tiny_model, serve, recording, tmp_path):
+    limits = {
+        "clip_seconds": 2, "clip_bytes": 200_000, "channels": 2, "sampling_rate": 48_000, "jobs_per_client": 1,
+        "job_seconds": 3000, "kept_jobs": 1,
+    }  # fmt: skip
+    settings = [part for name, value in limits.items() for part in ("--set", f"{name}={value}")]
+    with serve(tiny_model, *settings, "--token", "secret") as running, running.client() as http:
+        assert problem(http.post("/v1/recognize", files={"text": (None, "hi")}), 401)
+        http.headers["Authorization"] = "Bearer secret"
+        for name, (samples, rate), sentence in (
+            ("long.wav", (np.zeros(16_000 * 3), 16_000), "send long recordings to /v1/jobs"),
+            ("wide.wav", (np.zeros((100, 3)), 16_000), "3 channels"),
+            ("fine.wav", (np.zeros(100), 96_000), "96000 Hz"),
+            ("large.wav", (np.zeros(200_000), 16_000), "larger than 200000 bytes"),
+        ):
+            soundfile.write(tmp_path / name, samples, rate)
+            answer = http.post("/v1/recognize", files={"audio": (tmp_path / name).open("rb")})
+            assert sentence in problem(answer, 413)["detail"]
+        bomb = tmp_path / "bomb.flac"  # a minute of silence in some kilobytes
+        soundfile.write(bomb, np.zeros(16_000 * 60), 16_000)
+        assert bomb.stat().st_size < 100_000
+        assert "60 s" in problem(http.post("/v1/recognize", files={"audio": bomb.open("rb")}), 413)["detail"]
+        hour = tmp_path / "hour.flac"
+        soundfile.write(hour, np.zeros(16_000 * 2400), 16_000)
+        answer = http.post("/v1/jobs", files={"audio": hour.open("rb")})
+        assert answer.status_code == 202
+        again = http.post("/v1/jobs", files={"audio": hour.open("rb")})
+        assert problem(again, 429) and int(again.headers["retry-after"]) >= 1
+        assert http.delete(answer.headers["location"]).status_code == 204
+
+
+def test_a_busy_server_says_when_to_come_back(tiny_model, serve, tmp_path):
+    soundfile.write(tmp_path / "ten.wav", np.random.default_rng(0).normal(0, 0.1, 16_000 * 20), 16_000)
+    body = (tmp_path / "ten.wav").read_bytes()
+    answers = []
+    with serve(tiny_model, "--set", "running=1", "--set", "waiting=1") as running, running.client() as http:
+
+        def ask():
+            answers.append(http.post("/v1/recognize", files={"audio": ("ten.wav", body)}))
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        shown = http.get("/metrics").text
+    assert sorted({answer.status_code for answer in answers}) == [200, 503]
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers if answer.status_code == 503)
+    assert "bimodal_clips_running 0.0" in shown and "bimodal_clips_waiting 0.0" in shown
+
+
+def test_a_stopping_server_finishes_what_runs_and_logs_no_content(tiny_model, serve, tmp_path):
+    soundfile.write(tmp_path / "long.wav", np.random.default_rng(0).normal(0, 0.1, 16_000 * 50), 16_000)
+    answers = []
+    with serve(tiny_model) as running, running.client() as http:
+        form = {"audio": (tmp_path / "long.wav").open("rb"), "text": (None, "SECRET WORDS")}
+        thread = threading.Thread(target=lambda: answers.append(http.post("/v1/recognize", files=form)))
+        thread.start()
+        for _ in range(100):
+            with running.client() as other:
+                if "bimodal_clips_running 1.0" in other.get("/metrics").text:
+                    break
+        running.process.send_signal(signal.SIGTERM)
+        thread.join()
+        running.process.wait(30)
+        assert "SECRET" not in running.log.read_text()
+    assert answers[0].status_code == 200 and running.process.returncode in (0, -signal.SIGTERM)
+
+
+def test_an_address_that_is_taken_and_a_missing_model_are_one_sentence(tiny_model, served):
+    import subprocess
+    import sys
+
+    for arguments, sentence in (
+        ([tiny_model, "--port", str(served.port)], "choose another --port"),
+        (["nowhere"], "no model folder"),
+        ([tiny_model, "--set", "clip_second=3"], "did you mean 'clip_seconds'"),
+    ):
+        command = [sys.executable, "-m", "bimodal", "serve", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr

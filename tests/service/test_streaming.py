@@ -1,0 +1,178 @@
+"""Live streams: what a file gives, a stream gives; errors have names; rubbish and leaving disturb nobody."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+
+
+def open_socket(served, **options):
+    return connect(f"{served.url.replace('http', 'ws')}v1/stream", proxy=None, **options)
+
+
+@pytest.fixture(scope="module")
+def speech(corpus_data):
+    """Real speech with pauses, and its sampling rate."""
+    files = sorted((corpus_data / "ravdess" / "audio").glob("03-01-05-*.flac"))[:3]
+    clips = [soundfile.read(file, dtype="float32") for file in files]
+    return np.concatenate([samples for samples, _ in clips]), clips[0][1]
+
+
+def converse(served, messages, start=None):
+    """Everything that the server answers to a stream."""
+    with open_socket(served) as socket:
+        socket.send(json.dumps({"type": "start", "sampling_rate": 16_000} | (start or {})))
+        told = [json.loads(socket.recv())]
+        for message in messages:
+            socket.send(message)
+        socket.send(json.dumps({"type": "end"}))
+        while told[-1]["type"] not in ("end", "error"):
+            told.append(json.loads(socket.recv()))
+    return told
+
+
+def test_a_stream_gives_what_the_same_audio_gives_as_a_file(served, http, speech, tmp_path):
+    signal, rate = speech
+    soundfile.write(tmp_path / "speech.wav", signal, rate, subtype="FLOAT")
+    location = http.post("/v1/jobs", files={"audio": (tmp_path / "speech.wav").open("rb")}).headers["location"]
+    with http.stream("GET", f"{location}/events") as events:
+        events.read()
+    uploaded = http.get(location).json()["results"]
+    data = signal.tobytes()
+    chunks = [data[start : start + 7777] for start in range(0, len(data), 7777)]  # cuts samples in two as well
+    told = converse(served, chunks, {"sampling_rate": rate})
+    final = [message["result"] for message in told if message["type"] == "final"]
+    assert told[0]["type"] == "ready" and told[0]["model"]["name"] == "tiny" and told[-1]["type"] == "end"
+    assert len(final) == len(uploaded) > 2
+    for one, other in zip(final, uploaded, strict=True):
+        assert (one["start"], one["end"]) == pytest.approx((other["start"], other["end"]), abs=1e-6)
+        assert one["scores"] == pytest.approx(other["scores"], abs=1e-4)
+
+
+def test_partial_results_come_while_one_speaks_and_not_unasked(served, speech):
+    signal, rate = speech
+    data = (np.clip(signal, -1, 1) * 32767).astype("<i2").tobytes()
+    chunks = [data[start : start + 2 * rate] for start in range(0, len(data), 2 * rate)]
+
+    def slowly():
+        for chunk in chunks:
+            time.sleep(0.55)
+            yield chunk
+
+    told = converse(served, slowly(), {"sampling_rate": rate, "encoding": "int16"})
+    assert {"partial", "final"} <= {message["type"] for message in told}
+    without = converse(served, chunks, {"sampling_rate": rate, "encoding": "int16", "partial": False})
+    assert "partial" not in {message["type"] for message in without}
+
+
+def test_words_join_the_voice(served, speech):
+    signal, rate = speech
+    words = json.dumps({"type": "words", "start": 0.0, "end": 60.0, "text": "Get out of my house!"})
+    told = converse(served, [words, signal.tobytes()[: 4 * (len(signal) // 2)]], {"sampling_rate": rate})
+    final = [message["result"] for message in told if message["type"] == "final"]
+    assert final and all(result["transcript"] == "Get out of my house!" and result["gate"] for result in final)
+
+
+def test_a_stream_without_speech_abstains(served):
+    told = converse(served, [np.zeros(16_000, np.float32).tobytes()])
+    assert [message["type"] for message in told] == ["ready", "final", "end"]
+    assert told[1]["result"]["abstained"] and told[1]["result"]["reason"] == "no speech was found"
+
+
+START = json.dumps({"type": "start", "sampling_rate": 16_000})
+
+
+@pytest.mark.parametrize(
+    ("messages", "name", "code"),
+    [
+        ([b"\x00" * 100], "expected_start", 1008),
+        (['{"type": "end"}'], "expected_start", 1008),
+        (["rubbish"], "unreadable", 1007),
+        (["[" * 60_000], "unreadable", 1007),
+        (["x" * 70_000], "too_large", 1009),
+        (['{"type": "start", "sampling_rate": 1}'], "sampling_rate", 1008),
+        (['{"type": "start", "sampling_rate": 16000, "colour": 1}'], "unreadable", 1007),
+        (['{"type": "start", "sampling_rate": 16000, "hop": 9}'], "unusable", 1008),
+        ([START, START], "unexpected_start", 1008),
+        ([START, np.full(100, np.nan, np.float32).tobytes()], "unusable", 1008),
+        ([START, '{"type": "words", "start": 2, "end": 1, "text": "x"}'], "unusable", 1008),
+    ],
+)
+def test_errors_have_names(served, http, messages, name, code):
+    with open_socket(served) as socket:
+        for message in messages:
+            socket.send(message)
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                told = json.loads(socket.recv(timeout=20))
+    assert told["type"] == "error" and told["error"] == name and told["message"]
+    assert closed.value.rcvd.code == code and closed.value.rcvd.reason == name
+    assert "bimodal_streams_open 0.0" in http.get("/metrics").text
+
+
+def test_random_bytes_disturb_nobody(served, http):
+    rng = np.random.default_rng(0)
+    for size in (1, 3, 1000, 100_000):
+        with open_socket(served) as socket:
+            socket.send(START)
+            socket.send(rng.bytes(size))
+            socket.send('{"type": "end"}')
+            kinds = []
+            try:
+                while True:
+                    kinds.append(json.loads(socket.recv(timeout=20))["type"])
+            except ConnectionClosed:
+                pass
+        assert kinds[-1] in ("end", "error")
+    assert http.get("/readyz").status_code == 200
+
+
+def test_a_message_that_is_too_large_closes_the_stream_alone(served, http):
+    with open_socket(served) as socket:
+        socket.send(START)
+        socket.recv()
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.send(b"\x00" * (2 << 20))
+            socket.recv(timeout=20)
+    assert closed.value.rcvd.code == 1009 and http.get("/readyz").status_code == 200
+
+
+def test_clients_that_leave_give_their_place_back(served, http):
+    for _ in range(20):
+        with open_socket(served) as socket:
+            socket.send(START)
+            socket.recv()
+            socket.send(np.zeros(1600, np.float32).tobytes())
+            socket.socket.shutdown(2)  # without a word
+    for _ in range(100):
+        if "bimodal_streams_open 0.0" in http.get("/metrics").text:
+            return
+    raise AssertionError("places are still taken")
+
+
+def test_limits_and_token_of_streams(tiny_model, serve):
+    settings = ["--set", "streams=1", "--set", "stream_seconds=2", "--set", "silence_seconds=2", "--token", "secret"]
+    with serve(tiny_model, *settings) as running:
+        with open_socket(running) as socket:
+            socket.send(START)
+            assert json.loads(socket.recv())["error"] == "unauthorised"
+        mine = json.dumps({"type": "start", "sampling_rate": 16_000, "token": "secret"})
+        with open_socket(running) as first, open_socket(running) as second:
+            first.send(mine)
+            assert json.loads(first.recv())["type"] == "ready"
+            second.send(mine)
+            assert json.loads(second.recv())["error"] == "busy"
+            first.send(np.zeros(16_000 * 3, np.float32).tobytes())
+            assert json.loads(first.recv())["error"] == "too_long"
+        with open_socket(running) as silent:
+            silent.send(mine)
+            silent.recv()
+            assert json.loads(silent.recv(timeout=10))["error"] == "silence"
+        with pytest.raises(Exception, match="403"):
+            open_socket(running, origin="http://evil.example")
