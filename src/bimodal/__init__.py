@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bimodal.recognizer import Recognizer
     from bimodal.records import Clip, Recognition, Turn
+    from bimodal.service.client import Client
 
-__all__ = ["Clip", "Recognition", "Recognizer", "Turn", "__version__"]
+__all__ = ["Client", "Clip", "Recognition", "Recognizer", "Turn", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -16,6 +17,10 @@ def __getattr__(name: str) -> Any:
         from bimodal.recognizer import Recognizer
 
         return Recognizer
+    if name == "Client":
+        from bimodal.service.client import Client
+
+        return Client
     if name in ("Clip", "Recognition", "Turn"):
         from bimodal import records
 

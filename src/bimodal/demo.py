@@ -62,7 +62,8 @@ def run_demo(
     say(_recognise_one(model, manifest, threads))
     say(
         f"\nPlot: {out / 'report' / 'report.png'}\nModel: {model}\n"
-        f"Try it on your own voice: bimodal recognize {model} YOUR.wav --text 'what you said'"
+        f"Try it on your own voice: bimodal serve {model} --open\n"
+        f"or on a recording: bimodal recognize {model} YOUR.wav --text 'what you said'"
     )
     return model
 

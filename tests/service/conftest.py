@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,3 +93,16 @@ def http(served: Served) -> Iterator[httpx.Client]:
 def recording(tiny_manifest: Path) -> Path:
     """A clip that the tiny model knows."""
     return tiny_manifest.parent / "audio" / "s0-anger-0.wav"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The machine's Chromium; skips where there is none, but never in CI."""
+    names = (os.environ.get("BIMODAL_CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    if found is None:
+        complaint = "no Chromium for the tests of the page: install it (Debian: chromium) or set BIMODAL_CHROMIUM"
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(complaint)
+        pytest.skip(complaint)
+    return found

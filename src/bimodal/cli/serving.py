@@ -5,13 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from bimodal.cli.options import ConfigFile, ModelFolder, Settings
+from bimodal.cli.options import ConfigFile, Settings
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
 
 def serve(
-    model: ModelFolder,
+    model: Annotated[
+        str | None, typer.Argument(help="Model folder, or name of a packaged model. [default: the packaged one]")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's need a token.")] = (
         "127.0.0.1"
     ),

@@ -1,5 +1,6 @@
 """Commands that make and measure models: train, tune, adapt, evaluate, demo."""
 
+import sys
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from bimodal.cli.options import (
     Threads,
     default_cache,
 )
+from bimodal.cli.serving import serve
 from bimodal.cli.terminal import bar, epochs, say
 from bimodal.errors import BimodalError
 
@@ -193,7 +195,7 @@ def demo(
     from bimodal.demo import run_demo
 
     with epochs(quiet) as on_epoch:
-        run_demo(
+        model = run_demo(
             out,
             size=size,
             threads=threads,
@@ -201,3 +203,5 @@ def demo(
             progress=lambda items, label: bar(items, label, quiet),
             on_epoch=on_epoch,
         )
+    if sys.stdin.isatty() and sys.stdout.isatty() and typer.confirm("\nSpeak to it in the browser?", default=True):
+        serve(str(model), port=0, open_page=True)

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any, Final
 
-from bimodal import __version__
+import bimodal
 from bimodal.service.engine import Engine
 
 LAW: Final = (
@@ -48,7 +48,7 @@ def describe_server(engine: Engine) -> dict[str, Any]:
     """The server as a whole."""
     return {
         "name": "bimodal",
-        "version": __version__,
+        "version": bimodal.__version__,
         "purpose": "Recognises the emotion expressed in speech, as perceived, from what is heard and what is said. It "
         "does not tell what somebody feels.",
         "law": LAW,

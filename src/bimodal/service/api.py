@@ -12,9 +12,10 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from bimodal.errors import BimodalError
 from bimodal.formats import write_recognitions
 from bimodal.records import Clip, Recognition
+from bimodal.said import hear_with
 from bimodal.service.about import describe_model, describe_server
 from bimodal.service.engine import Engine
-from bimodal.service.forms import read_form
+from bimodal.service.forms import Form, read_form
 from bimodal.service.jobs import Job, Jobs, spoken_words
 from bimodal.service.problems import Problem
 from bimodal.service.schemas import (
@@ -34,6 +35,7 @@ from bimodal.timeline import TimelineConfig
 
 router = APIRouter()
 
+_JOB_FIELDS = ("channels", "hop", "window", "smoothing", "words", "transcribe")
 _AUDIO = ("unauthorised", "timeout", "too-large", "unsupported-media-type", "unusable", "busy")
 
 
@@ -63,9 +65,7 @@ async def recognize(request: Request) -> Response:
     engine = _engine(request)
     known = ("text", "text_confidence", "start", "end", "speaker", "transcribe")
     async with read_form(request, engine.limits, known) as form:
-        transcribe = form.flag("transcribe")
-        if transcribe and engine.transcriber is None:
-            raise Problem("unusable", "transcribe: this server has no speech recogniser; start it with --asr")
+        transcribe = _transcribe(form, engine)
         clip = Clip(
             transcript=form.text("text"),
             transcript_confidence=form.number("text_confidence", 0.0, 1.0),
@@ -75,6 +75,18 @@ async def recognize(request: Request) -> Response:
         )
         wanted = transcribe and clip.transcript is None
         return _json(await engine.recognize(clip, form.audio, transcribe=wanted))
+
+
+def _transcribe(form: Form, engine: Engine) -> bool:
+    """True where the words are to be heard.
+
+    Raises:
+        Problem: The server cannot.
+    """
+    wanted = form.flag("transcribe")
+    if wanted and engine.transcriber is None:
+        raise Problem("unusable", "transcribe: this server has no speech recogniser; start it with --asr")
+    return wanted
 
 
 @router.post(
@@ -89,7 +101,7 @@ async def start_job(request: Request) -> Response:
     """Follow the emotions through a long recording, in the background; `Location` names the job."""
     engine, jobs = _engine(request), _jobs(request)
     jobs.check_room(_client(request))
-    async with read_form(request, engine.limits, ("channels", "hop", "window", "smoothing", "words")) as form:
+    async with read_form(request, engine.limits, _JOB_FIELDS) as form:
         if form.audio is None:
             raise Problem("unusable", "audio: expected a recording")
         hop, window = form.number("hop", 0.2, 60.0), form.number("window", 0.2, 60.0)
@@ -106,6 +118,7 @@ async def start_job(request: Request) -> Response:
             await engine.run(lambda: _own(form.audio)),
             config=config,
             words=spoken_words(form.json("words", [])),
+            hear=hear_with(engine.transcriber) if _transcribe(form, engine) and engine.transcriber else None,
             client=_client(request),
         )
         jobs.add(job)
@@ -178,7 +191,7 @@ async def read_results(
     "/v1/export",
     tags=["long recordings"],
     response_class=Response,
-    responses=problems("unauthorised", "too-large", "unusable"),
+    responses=problems("bad-request", "unauthorised", "too-large", "unusable"),
 )
 async def export(wanted: Export) -> Response:
     """Write results, however they came about, in one of seven formats."""

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from bimodal import __version__
+import bimodal
 from bimodal.recognizer import Recognizer
 from bimodal.service import api, page, streaming
 from bimodal.service.about import LAW
@@ -49,12 +49,13 @@ def create_app(
         try:
             yield
         finally:
+            app.state.jobs.close()
             await warming
             await asyncio.to_thread(engine.close)
 
     app = FastAPI(
         title="bimodal",
-        version=__version__,
+        version=bimodal.__version__,
         summary="Recognises the emotion expressed in speech, as perceived, from what is heard and what is said.",
         description=f"{LAW}\n\nNothing of a request is stored, and nothing of its content is logged.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},

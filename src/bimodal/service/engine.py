@@ -69,7 +69,12 @@ class Engine:
             self.measures.audio_seconds.inc(len(signal) / 16_000)
             if transcribe and self.transcriber is not None:
                 heard = self.transcriber.transcribe(signal)
-                clip = replace(clip, transcript=heard.text or None, transcript_confidence=heard.confidence)
+                clip = replace(
+                    clip,
+                    transcript=heard.text or None,
+                    transcript_confidence=heard.confidence,
+                    language=heard.language,
+                )
         result = self.recognizer.recognize_batch([clip])[0]
         if result.abstained:
             self.measures.abstained.inc()

@@ -1,25 +1,24 @@
 """Long recordings: judged one after the other in the background, followed as they go, kept a while in memory."""
 
 import asyncio
-import heapq
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from typing import IO, Any, Final, Literal
 
 import msgspec
 
-from bimodal.audio import SAMPLING_RATE, iterate_audio, read_header
 from bimodal.errors import BimodalError
 from bimodal.records import Recognition
+from bimodal.said import Hear, TimedWords
+from bimodal.service.decoding import LongRecording
 from bimodal.service.engine import Engine
 from bimodal.service.problems import Problem
-from bimodal.timeline import TimedWords, TimelineConfig, summarise
+from bimodal.timeline import TimelineConfig, recognize_long, summarise
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _HEARTBEAT_SECONDS: Final = 10.0
-_BLOCK_SECONDS: Final = 10.0
 
 
 class Job:
@@ -29,6 +28,7 @@ class Job:
         upload: The recording; closed when the job ends.
         config: How to judge.
         words: What is said when.
+        hear: Speech recognition, for the words instead.
         client: Address that sent it.
     """
 
@@ -38,14 +38,15 @@ class Job:
         *,
         config: TimelineConfig,
         words: Sequence[TimedWords] = (),
+        hear: Hear | None = None,
         client: str = "",
     ) -> None:
         self.id = secrets.token_urlsafe(16)
-        self.upload, self.config, self.words, self.client = upload, config, words, client
+        self.upload, self.config, self.words, self.hear, self.client = upload, config, words, hear, client
+        self.recording: LongRecording | None = None
         self.state: State = "waiting"
         self.results: list[Recognition] = []
         self.duration: float | None = None
-        self.heard = 0.0  # seconds
         self.peaks: list[float] = []
         self.problem: Problem | None = None
         self.ended = 0.0
@@ -59,7 +60,8 @@ class Job:
     @property
     def progress(self) -> float:
         """Share of the recording that was judged, 0 to 1."""
-        return 1.0 if self.state == "done" else min(1.0, self.heard / (self.duration or 1.0))
+        heard = (self.results[-1].end or 0.0) if self.results else 0.0
+        return 1.0 if self.state == "done" else min(1.0, heard / (self.duration or 1.0))
 
     def to_dict(self) -> dict[str, Any]:
         """The job as the interface shows it."""
@@ -73,6 +75,11 @@ class Job:
             "peaks": self.peaks,
             "problem": None if self.problem is None else self.problem.to_dict(),
         }
+
+    def stop(self) -> None:
+        """End it within a block: a recording that was cut to nothing cannot be read further."""
+        if self.recording is not None:
+            self.recording.file.truncate(0)
 
     def tell(self) -> None:
         """Wake those who follow."""
@@ -153,8 +160,14 @@ class Jobs:
         job = self.find(name)
         if job.open:
             job.state = "cancelled"
+            job.stop()
         del self._jobs[name]
         job.tell()
+
+    def close(self) -> None:
+        """End what runs; nobody could ask for it any more."""
+        for job in [job for job in self._jobs.values() if job.open]:
+            self.drop(job.id)
 
     async def _run(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
@@ -166,7 +179,8 @@ class Jobs:
                     await self._engine.run(lambda: self._judge(job, loop))
                     job.state = "done" if job.state == "running" else job.state
         except Problem as problem:
-            job.state, job.problem = "failed", problem
+            if job.state != "cancelled":
+                job.state, job.problem = "failed", problem
         except Exception:
             job.state, job.problem = "failed", Problem("internal", "the server made a mistake; its log says where")
             raise
@@ -183,9 +197,13 @@ class Jobs:
         with closing(recording.file):
             job.duration, job.peaks = recording.duration, recording.peaks
             loop.call_soon_threadsafe(job.tell)
-            for result in _recognize(engine, job, recording.path, loop):
+            job.recording = recording
+            for result in recognize_long(
+                engine.recognizer, recording.path, words=job.words, hear=job.hear, config=job.config
+            ):
                 job.results.append(result)
                 loop.call_soon_threadsafe(job.tell)
+            job.recording = None
         engine.measures.audio_seconds.inc(recording.duration)
 
     def _forget(self) -> None:
@@ -195,32 +213,6 @@ class Jobs:
         for number, job in enumerate(reversed(finished)):
             if number >= limits.kept_jobs or now - job.ended > limits.kept_seconds:
                 del self._jobs[job.id]
-
-
-def _recognize(engine: Engine, job: Job, path: str, loop: asyncio.AbstractEventLoop) -> Iterator[Recognition]:
-    """As `recognize_long`, but it notices at every block that nobody wants it any more, and tells how far it is."""
-    split = job.config.channels == "speakers"
-    names = [f"channel {number + 1}" for number in range(read_header(path).channels)] if split else [None]
-    return heapq.merge(
-        *(_follow(engine, job, path, channel if split else None, name, loop) for channel, name in enumerate(names)),
-        key=lambda result: result.start or 0.0,
-    )
-
-
-def _follow(
-    engine: Engine, job: Job, path: str, channel: int | None, name: str | None, loop: asyncio.AbstractEventLoop
-) -> Iterator[Recognition]:
-    stream = engine.recognizer.stream(SAMPLING_RATE, speaker=name, config=job.config)
-    stream.hear_words(job.words)
-    for signal, _ in iterate_audio(path, channel=channel, block_seconds=_BLOCK_SECONDS):
-        if job.state != "running":
-            return
-        if engine.stopping:
-            raise Problem("busy", "the server stops", retry_after=10)
-        yield from stream.push_lazily(signal)
-        job.heard = max(job.heard, stream.duration)
-        loop.call_soon_threadsafe(job.tell)
-    yield from stream.finish()
 
 
 def spoken_words(listed: Any) -> list[TimedWords]:

@@ -134,6 +134,7 @@ JOB_FORM: Final[dict[str, Any]] = {
         "hop": {"type": "number", "minimum": 0.2, "maximum": 60, "description": "Seconds one result speaks of."},
         "window": {"type": "number", "minimum": 0.2, "maximum": 60, "description": "Seconds it is judged by."},
         "smoothing": {"type": "number", "minimum": 0, "maximum": 60, "description": "Time constant, in seconds."},
+        "transcribe": {"type": "boolean", "description": "Hear the words, where the server has a speech recogniser."},
         "words": {
             "type": "string",
             "description": 'What is said when, as JSON: [{"start": 0.5, "end": 2.1, "text": "Stop that!"}, ...].',

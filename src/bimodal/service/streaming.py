@@ -18,11 +18,12 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from bimodal.audio import Signal
 from bimodal.records import Recognition
+from bimodal.said import TimedWords
 from bimodal.service.about import describe_model
 from bimodal.service.engine import Engine
 from bimodal.service.guard import Access
 from bimodal.service.problems import Problem
-from bimodal.timeline import Stream, TimedWords, TimelineConfig
+from bimodal.timeline import Stream, TimelineConfig
 
 router = APIRouter()
 

@@ -138,7 +138,7 @@ async function streamEnded(reason) {
     timeline.summarise(summary(results));
     showExport();
   }
-  if (reason) complain(new Error(reason), () => openRecording(recording.file));
+  if (reason) complain(new Error(reason), () => openRecording(recording.file, at("words").value));
   else await judgeWords();
 }
 
@@ -152,8 +152,8 @@ function summary(results) {
 
 // ---- recordings ---------------------------------------------------------------------------------------------------
 
-async function openRecording(file, words = "") {
-  clear();
+async function openRecording(file, words = recording ? "" : at("words").value) {
+  clear(); // words that were typed before any recording came belong to this one
   at("words").value = words;
   const signal = anew();
   busy(true);

@@ -100,14 +100,14 @@ export class Timeline {
   add(results) {
     this.results.push(...results);
     at("rows").append(...results.map((result) => this.row(result)));
-    const seen = [...new Set(this.results.filter((result) => !result.abstained).map((result) => result.emotion))];
+    const seen = Object.keys(this.results.find((result) => !result.abstained)?.scores ?? {});
     at("legend").replaceChildren(...seen.map(legend));
     this.draw();
   }
 
   summarise(summary) {
     const told = summary && !summary.abstained;
-    at("timeline-summary").textContent = told ? TEXTS.summary(summary.dominant, Math.round(summary.speech_seconds)) : TEXTS.summaryNone;
+    at("timeline-summary").textContent = told ? TEXTS.summary(summary.dominant, Math.round(summary.speech_seconds), this.results.some((result) => result.text_scores)) : TEXTS.summaryNone;
   }
 
   row(result) {

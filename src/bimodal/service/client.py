@@ -1,0 +1,201 @@
+"""A server's recogniser from another machine: the methods of `Recognizer`, asked over HTTP (extra `client`)."""
+
+import io
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bimodal.audio import check_signal
+from bimodal.errors import BimodalError
+from bimodal.records import Clip, Recognition
+from bimodal.said import TimedWords
+
+_PATIENCE: Final = 8  # how often a busy server is asked again
+_LONGEST_WAIT: Final = 30.0  # seconds
+
+
+class Client:
+    """A server started by `bimodal serve`; safe to call from several threads.
+
+    Args:
+        url: Its address, such as `http://127.0.0.1:8000`.
+        token: The token that it was started with; empty for none.
+        timeout: Seconds to wait for an answer.
+
+    Raises:
+        BimodalError: httpx is not installed.
+
+    Example:
+        >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+        ...     client.recognize("clip.wav", transcript="I can't believe it!").emotion
+        'surprise'
+    """
+
+    def __init__(self, url: str, *, token: str = "", timeout: float = 120.0) -> None:
+        try:
+            import httpx
+        except ModuleNotFoundError as error:
+            raise BimodalError(f"the client needs '{error.name}': pip install 'bimodal-emotion[client]'") from error
+        self._failure: Any = httpx.HTTPError
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout, follow_redirects=False)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotions that the server's model knows.
+
+        Raises:
+            BimodalError: The server cannot be reached, or refuses.
+        """
+        return tuple(self.model()["emotions"])
+
+    def model(self) -> dict[str, Any]:
+        """What the server says of its model: name, revision, emotions, licence, what it hears and reads.
+
+        Raises:
+            BimodalError: As in `emotions`.
+        """
+        (found,) = self._ask("GET", "/v1/models").json()["models"]
+        return dict(found)
+
+    def recognize(
+        self,
+        audio: str | Path | npt.ArrayLike | None = None,
+        *,
+        sampling_rate: int | None = None,
+        transcript: str | None = None,
+    ) -> Recognition:
+        """As `Recognizer.recognize`; a file is sent, wherever it lies.
+
+        Raises:
+            BimodalError: The server cannot be reached, or refuses: its sentence says why.
+        """
+        return self.recognize_batch([Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)])[0]
+
+    def recognize_batch(self, clips: Sequence[Clip]) -> list[Recognition]:
+        """As `Recognizer.recognize_batch`; clips are sent one after the other.
+
+        Raises:
+            BimodalError: As in `recognize`; for feature columns and earlier turns, which a server does not take.
+        """
+        return [self._recognize(clip) for clip in clips]
+
+    def recognize_long(
+        self,
+        path: str | Path,
+        *,
+        words: Sequence[TimedWords] = (),
+        channels: Literal["mix", "speakers"] = "mix",
+    ) -> Iterator[Recognition]:
+        """As `bimodal.timeline.recognize_long`: results as they come.
+
+        Raises:
+            BimodalError: As in `recognize`.
+        """
+        fields: dict[str, Any] = {"channels": channels}
+        if words:
+            fields["words"] = msgspec.json.encode(list(words)).decode()
+        place = self._ask("POST", "/v1/jobs", _form(fields, _read(path))).headers["location"]
+        try:
+            yield from self._follow(place)
+        finally:
+            self._ask("DELETE", place)
+
+    def _recognize(self, clip: Clip) -> Recognition:
+        if clip.columns is not None or clip.before:
+            raise BimodalError("a server takes a recording and words; feature columns and earlier turns need the model")
+        fields = {
+            "text": clip.transcript,
+            "text_confidence": clip.transcript_confidence,
+            "start": clip.start,
+            "end": clip.end,
+            "speaker": clip.speaker,
+        }
+        answer = self._ask("POST", "/v1/recognize", _form(fields, _sound(clip)))
+        return msgspec.json.decode(answer.content, type=Recognition)
+
+    def _follow(self, place: str) -> Iterator[Recognition]:
+        """Results of a job, until its last event."""
+        name = ""
+        try:
+            with self._http.stream("GET", f"{place}/events") as stream:
+                for line in stream.iter_lines():
+                    field, _, value = line.partition(": ")
+                    if field == "event":
+                        name = value
+                    elif field == "data" and name == "result":
+                        yield msgspec.json.decode(value, type=Recognition)
+                    elif field == "data" and name == "failed":
+                        raise BimodalError(json.loads(value)["problem"]["detail"])
+                    elif field == "data" and name in ("done", "cancelled"):
+                        return
+        except self._failure as error:
+            raise BimodalError(f"{self._http.base_url}: the connection was lost ({error})") from error
+        raise BimodalError(f"{self._http.base_url}: the connection was lost")
+
+    def _ask(self, method: str, path: str, form: dict[str, Any] | None = None) -> Any:
+        """An answer; a busy server is asked again when it says so."""
+        for attempt in range(_PATIENCE):
+            try:
+                answer = self._http.request(method, path, files=form)
+            except self._failure as error:
+                raise BimodalError(f"{self._http.base_url}: cannot be reached ({error})") from error
+            if answer.status_code not in (429, 503) or attempt == _PATIENCE - 1:
+                break
+            time.sleep(min(_LONGEST_WAIT, float(answer.headers.get("retry-after", 1))))
+        if answer.is_success:
+            return answer
+        try:
+            told = answer.json()["detail"]
+        except (ValueError, KeyError, TypeError):
+            told = f"answered {answer.status_code}; is that a server of bimodal?"
+        raise BimodalError(f"{self._http.base_url}: {told}")
+
+
+def _form(fields: dict[str, Any], audio: tuple[str, bytes] | None) -> dict[str, Any]:
+    """A multipart form; fields that are None are left out."""
+    form: dict[str, Any] = {name: (None, str(value)) for name, value in fields.items() if value is not None}
+    if audio is not None:
+        form["audio"] = audio
+    return form or {"text": (None, "")}  # httpx sends an empty form as no form
+
+
+def _sound(clip: Clip) -> tuple[str, bytes] | None:
+    """The clip's recording as a file: as it is, or 32-bit WAV of a signal."""
+    if clip.audio is None:
+        return None
+    if isinstance(clip.audio, str | Path):
+        return _read(clip.audio)
+    if clip.sampling_rate is None:
+        raise BimodalError("a signal needs its sampling_rate in Hz, for example sampling_rate=16000")
+    import soundfile
+
+    stream = io.BytesIO()
+    signal: Any = np.asarray(check_signal(clip.audio))
+    soundfile.write(stream, signal, clip.sampling_rate, subtype="FLOAT", format="WAV")
+    return "signal.wav", stream.getvalue()
+
+
+def _read(path: str | Path) -> tuple[str, bytes]:
+    """Name and bytes of a file."""
+    try:
+        return Path(path).name, Path(path).read_bytes()
+    except OSError as error:
+        raise BimodalError(f"{path}: cannot be read ({error.strerror})") from error

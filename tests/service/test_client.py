@@ -1,0 +1,90 @@
+"""The client gives what the recogniser gives, and tells what is wrong in a sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import bimodal
+from bimodal import Client, Clip, Recognizer, Turn
+from bimodal.errors import BimodalError
+from bimodal.said import TimedWords
+from bimodal.timeline import recognize_long
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny_model: Path) -> Recognizer:
+    return Recognizer(tiny_model, threads=1)
+
+
+@pytest.fixture
+def client(served):
+    with Client(served.url) as asking:
+        yield asking
+
+
+def same(one, other) -> bool:
+    return one.emotion == other.emotion and one.scores == pytest.approx(other.scores, abs=1e-5)
+
+
+def test_files_signals_words_and_batches_give_what_the_recogniser_gives(client, recognizer, recording):
+    signal, rate = soundfile.read(recording, dtype="float32")
+    clips = [
+        Clip(audio=recording),
+        Clip(audio=signal, sampling_rate=rate, transcript="Stop that at once!", speaker="ann"),
+        Clip(transcript="What a lovely day!"),
+        Clip(audio=str(recording), start=0.1, end=0.4, transcript="Go", transcript_confidence=0.5),
+    ]
+    for got, expected in zip(client.recognize_batch(clips), recognizer.recognize_batch(clips), strict=True):
+        assert same(got, expected) and (got.start, got.end) == pytest.approx((expected.start, expected.end))
+        assert (got.speaker, got.gate is None) == (expected.speaker, expected.gate is None)
+    assert same(client.recognize(recording, transcript="Hi"), recognizer.recognize(recording, transcript="Hi"))
+    assert client.emotions == recognizer.emotions and client.model()["revision"] == recognizer.config.revision
+
+
+def test_a_long_recording_gives_the_same_timeline(client, recognizer, corpus_data, tmp_path):
+    clips = [soundfile.read(file) for file in sorted((corpus_data / "ravdess" / "audio").glob("03-01-05-*.flac"))[:2]]
+    soundfile.write(tmp_path / "long.wav", np.concatenate([samples for samples, _ in clips]), clips[0][1])
+    words = [TimedWords(start=0.0, end=30.0, text="Get out!")]
+    got = list(client.recognize_long(tmp_path / "long.wav", words=words))
+    expected = list(recognize_long(recognizer, tmp_path / "long.wav", words=words))
+    assert len(got) == len(expected) > 1 and all(same(one, other) for one, other in zip(got, expected, strict=True))
+
+
+def test_refusals_are_sentences(client, served, tmp_path):
+    (tmp_path / "bad.wav").write_bytes(b"no audio")
+    for ask, sentence in (
+        (lambda: client.recognize(tmp_path / "bad.wav"), "cannot be decoded as audio"),
+        (lambda: list(client.recognize_long(tmp_path / "bad.wav")), "cannot be decoded as audio"),
+        (lambda: client.recognize(tmp_path / "none.wav"), "cannot be read"),
+        (lambda: client.recognize(), "nothing to recognise"),
+        (lambda: client.recognize(np.zeros(10, np.float32)), "sampling_rate"),
+        (lambda: client.recognize_batch([Clip(transcript="a", before=[Turn(transcript="b")])]), "earlier turns"),
+        (lambda: Client("http://127.0.0.1:9").emotions, "cannot be reached"),
+        (lambda: Client(f"{served.url}static").emotions, "nothing"),
+    ):
+        with pytest.raises(BimodalError, match="(?i)" + sentence):
+            ask()
+
+
+def test_a_busy_server_is_asked_again_and_a_token_is_sent(tiny_model, serve, recording):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with serve(tiny_model, "--set", "running=1", "--set", "waiting=1", "--token", "secret") as running:
+        with pytest.raises(BimodalError, match="token"), Client(running.url) as stranger:
+            stranger.model()
+        with Client(running.url, token="secret") as client, ThreadPoolExecutor(5) as threads:
+            results = list(threads.map(lambda _: client.recognize(recording), range(10)))
+    assert len(results) == 10 and len({result.emotion for result in results}) == 1
+
+
+def test_importing_bimodal_costs_no_client():
+    import subprocess
+    import sys
+
+    assert "Client" in bimodal.__all__
+    code = "import sys, bimodal; bimodal.Clip; assert not {'httpx', 'fastapi'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,291 @@
+"""The page in a real browser, with a microphone that plays a clip: what a person does, sees and cannot break."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from bimodal.audio import load_signal
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+
+STATIC = Path(__file__).parents[2] / "src" / "bimodal" / "service" / "static"
+SECONDS = 25_000
+expect.set_options(timeout=SECONDS)
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory) -> Path:
+    """What the microphone hears, again and again: a sample of the page as WAV."""
+    path = tmp_path_factory.mktemp("microphone") / "spoken.wav"
+    soundfile.write(path, load_signal(STATIC / "samples" / "diary.mp3"), 16_000, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(spoken, chromium) -> Iterator[Browser]:
+    arguments = [
+        "--no-sandbox",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={spoken}",
+        "--autoplay-policy=no-user-gesture-required",
+    ]
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def context(browser) -> Iterator[BrowserContext]:
+    opened = browser.new_context(permissions=["microphone"], color_scheme="light")
+    opened.set_default_timeout(SECONDS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context, served) -> Iterator[Page]:
+    """The page, ready; nothing may go wrong on its console, and nothing is asked of other hosts."""
+    yield from opened_page(context, served.url)
+
+
+def opened_page(context: BrowserContext, url: str) -> Iterator[Page]:
+    wrong: list[str] = []
+    page = context.new_page()
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda asked: None if asked.url.startswith((url, "blob:", "data:")) else wrong.append(asked.url))
+    page.goto(url)
+    expect(page.locator("#samples button")).to_have_count(3)
+    yield page
+    assert wrong == []
+
+
+def speak(page: Page, until: Callable[[], None]) -> None:
+    page.get_by_role("button", name="Start speaking").click()
+    expect(page.locator("#record-state")).to_have_text("Listening")
+    until()
+    page.get_by_role("button", name="Stop").click()
+
+
+def drop(page: Page, sample: str) -> None:
+    """Drop a recording on the page as a person does."""
+    data = page.evaluate_handle(
+        """async (name) => {
+            const data = new DataTransfer();
+            data.items.add(new File([await (await fetch(`static/samples/${name}`)).blob()], name));
+            return data;
+        }""",
+        sample,
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": data})
+
+
+def test_speaking_shows_level_emotions_and_an_answer_that_stays(page):
+    def until():
+        expect(page.locator("#answer-of")).to_have_text("just now")
+        assert page.locator("#live").bounding_box()["height"] > 80
+        assert (
+            float(page.locator("#level").get_attribute("value") or page.locator("#level").evaluate("e => e.value")) >= 0
+        )
+
+    speak(page, until)
+    expect(page.locator("#answer-of")).to_have_text("whole recording")
+    expect(page.locator("#headline")).to_contain_text("%")
+    assert page.locator("#rows tr").count() >= 1
+    assert painted(page, "#band") > 0.02
+
+
+def painted(page: Page, selector: str) -> float:
+    """Share of a canvas that is not empty."""
+    return page.locator(selector).evaluate(
+        """canvas => {
+            const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+            let count = 0;
+            for (let at = 3; at < data.length; at += 4) count += data[at] > 0;
+            return count / (data.length / 4);
+        }"""
+    )
+
+
+def test_a_dropped_recording_is_shown_over_time_and_chosen_from(page):
+    drop(page, "diary.mp3")
+    expect(page.locator("#formats button")).to_have_count(7)
+    assert page.locator("#rows tr").count() >= 4
+    page.locator(".stretches summary").click()
+    page.locator("#rows button").nth(1).click()
+    expect(page.locator("#answer-of")).to_contain_text("to")
+    expect(page.locator("#rows tr").nth(1)).to_have_class("chosen")
+    before = painted(page, "#band")
+    page.locator("#zoom").fill("100")
+    page.wait_for_function("() => document.querySelector('#axis').textContent.includes('.5')")
+    assert before > 0.2
+    page.locator("#band").focus()
+    page.keyboard.press("End")
+    expect(page.locator("#rows tr").last).to_have_class("chosen")
+
+
+def test_playing_moves_on(page):
+    page.locator("#samples button").first.click()
+    expect(page.locator("#formats button")).to_have_count(7)
+    page.locator("#play").click()
+    expect(page.locator("#play")).to_have_text("Pause")
+    expect(page.locator("#clock")).not_to_have_text(re.compile(r"^0:00\.0"))
+
+
+def test_words_change_the_answer_at_once_and_conflict_is_explained(page, recording):
+    page.locator("#words").fill("I miss him every day. I feel so alone.")
+    expect(page.locator("#headline")).to_contain_text("sadness")
+    expect(page.locator("#explain")).to_contain_text("From the words alone")
+    page.locator("#words").fill("What a lovely day! I am so glad you came.")
+    expect(page.locator("#headline")).to_contain_text("happiness")
+    page.locator("#file").set_input_files(recording)
+    expect(page.locator("#gate")).to_be_visible()
+    shown = page.locator("#explain")
+    expect(shown).to_contain_text("Conflict: the voice sounds like anger")
+    expect(shown).to_contain_text("the words read as happiness")
+    share = page.locator("#gate-voice").evaluate("e => e.getBoundingClientRect().width / e.parentElement.clientWidth")
+    told = int(re.search(r"(\d+) %", page.locator("#gate-voice-text").inner_text())[1]) / 100
+    assert share == pytest.approx(told, abs=0.02)
+    page.locator("#words").fill("Stop that at once!")
+    expect(shown).to_have_text("Voice and words agree on anger.")
+    assert len(page.locator("#scores tr").first.locator(".fill").all()) == 3
+
+
+def test_abstention_is_shown_as_such(page, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(32_000), 16_000)
+    page.locator("#file").set_input_files(tmp_path / "silence.wav")
+    expect(page.locator("#headline")).to_have_text("No answer")
+    expect(page.locator("#explain")).to_have_text("The recording is silent.")
+    expect(page.locator("#timeline-summary")).to_have_text("no speech was found")
+
+
+def test_results_are_exported_in_every_format(page, spoken):
+    page.locator("#file").set_input_files(spoken)
+    expect(page.locator("#formats button")).to_have_count(7)
+    rows = page.locator("#rows tr").count()
+    written = {}
+    for name in ("JSON Lines", "CSV", "WebVTT", "SRT", "TextGrid", "RTTM", "EmotionML"):
+        with page.expect_download() as waiting:
+            page.locator("#formats").get_by_text(name, exact=True).click()
+        written[name] = Path(waiting.value.path()).read_text()
+        assert waiting.value.suggested_filename.startswith("spoken.")
+    assert len([json.loads(line) for line in written["JSON Lines"].splitlines()]) == rows
+    assert len(list(csv.DictReader(io.StringIO(written["CSV"])))) == rows
+    assert written["WebVTT"].startswith("WEBVTT") and "-->" in written["SRT"] and "<emotion" in written["EmotionML"]
+
+
+def test_a_file_that_is_no_recording_is_told_in_one_sentence(page, tmp_path):
+    (tmp_path / "notes.wav").write_text("these are no samples")
+    page.locator("#file").set_input_files(tmp_path / "notes.wav")
+    expect(page.get_by_role("alert")).to_contain_text("cannot be decoded as audio")
+    page.get_by_role("button", name="Close this message").click()
+    expect(page.locator("#alert")).to_be_empty()
+
+
+def test_a_refused_microphone_is_explained(browser, served):
+    context = browser.new_context()  # without the permission
+    for page in opened_page(context, served.url):
+        page.get_by_role("button", name="Start speaking").click()
+        expect(page.get_by_role("alert")).to_contain_text("not allowed to use the microphone")
+        expect(page.get_by_role("button", name="Start speaking")).to_be_enabled()
+    context.close()
+
+
+def test_a_lost_connection_keeps_what_was_judged(context, tiny_model, serve):
+    page = context.new_page()
+    with serve(tiny_model) as running:
+        page.goto(running.url)
+        expect(page.locator("#samples button")).to_have_count(3)
+        page.get_by_role("button", name="Start speaking").click()
+        expect(page.locator("#answer-of")).to_have_text("just now")
+        page.wait_for_timeout(3000)
+        running.process.kill()
+        expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+        expect(page.get_by_role("button", name="Judge the recording again")).to_be_visible()
+        expect(page.get_by_role("button", name="Start speaking")).to_be_enabled()
+        expect(page.locator("#timeline")).to_be_visible()
+        page.locator("#words").fill("Hello")
+        expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+
+
+def test_a_token_is_taken_from_the_address_or_asked_for(context, tiny_model, serve):
+    with serve(tiny_model, "--token", "secret") as running:
+        page = context.new_page()
+        page.goto(running.url)
+        page.locator("#token").fill("secret")
+        page.get_by_role("button", name="Go on").click()
+        expect(page.locator("#samples button")).to_have_count(3)
+        other = context.new_page()
+        other.goto(f"{running.url}#token=secret")
+        expect(other.locator("#samples button")).to_have_count(3)
+        assert "secret" not in other.url
+        speak(other, lambda: expect(other.locator("#answer-of")).to_have_text("just now"))
+        expect(other.locator("#answer-of")).to_have_text("whole recording")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
+def test_people_with_disabilities_can_use_it(browser, served, recording, scheme, width):
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+    for page in opened_page(context, served.url):
+        page.locator(".law summary").click()
+        page.locator("#words").fill("What a lovely day! I am so glad you came.")
+        page.locator("#file").set_input_files(recording)
+        expect(page.locator("#explain")).to_contain_text("Conflict")
+        expect(page.locator("#formats button")).to_have_count(7)
+        page.locator(".stretches summary").click()
+        found = Axe().run(page).response["violations"]
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_everything_is_reached_with_the_keyboard_alone(page, recording):
+    page.locator("#file").set_input_files(recording)
+    expect(page.locator("#formats button")).to_have_count(7)
+    reached = set()
+    page.locator("body").click(position={"x": 1, "y": 1})
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+    assert {"theme", "record", "file", "words", "clear", "play", "zoom", "band", "WebVTT"} <= reached
+
+
+def test_colours_follow_the_system_and_the_person(page):
+    background = "getComputedStyle(document.body.parentElement).backgroundColor"
+    whole, light = page.locator("html"), page.evaluate(background)
+    page.emulate_media(color_scheme="dark")
+    expect(whole).to_have_attribute("data-theme", "dark")
+    assert page.evaluate(background) != light
+    page.locator("#theme").click()
+    expect(whole).to_have_attribute("data-theme", "light")
+    assert page.evaluate(background) == light
+    page.reload()
+    expect(whole).to_have_attribute("data-theme", "light")
+
+
+def test_the_page_is_small_and_soon_painted(page):
+    sizes = [file.stat().st_size for file in STATIC.rglob("*") if file.is_file()]
+    assert sum(sizes) < 500_000
+    page.reload()
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+    assert page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") < 1000
+
+
+def test_texts_stand_in_one_file():
+    html = (STATIC / "index.html").read_text()
+    keys = re.findall(r'data-text="(\w+)"', html)
+    texts = (STATIC / "texts.js").read_text()
+    assert keys and all(re.search(rf"\b{key}:", texts) for key in keys)
+    for script in STATIC.glob("*.js"):
+        if script.name != "texts.js":
+            assert not re.search(r'textContent = "[A-Za-z]{3}', script.read_text()), script.name
