@@ -64,7 +64,7 @@ def test_refusals_are_sentences(client, served, tmp_path):
         (lambda: client.recognize(np.zeros(10, np.float32)), "sampling_rate"),
         (lambda: client.recognize_batch([Clip(transcript="a", before=[Turn(transcript="b")])]), "earlier turns"),
         (lambda: Client("http://127.0.0.1:9").emotions, "cannot be reached"),
-        (lambda: Client(f"{served.url}static").emotions, "nothing"),
+        (lambda: Client(f"{served.url}static").emotions, "not found"),
     ):
         with pytest.raises(BimodalError, match="(?i)" + sentence):
             ask()

@@ -235,7 +235,7 @@ def test_a_token_is_taken_from_the_address_or_asked_for(context, tiny_model, ser
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
 def test_people_with_disabilities_can_use_it(browser, served, recording, scheme, width):
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True)
     for page in opened_page(context, served.url):
         page.locator(".law summary").click()
         page.locator("#words").fill("What a lovely day! I am so glad you came.")

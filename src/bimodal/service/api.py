@@ -1,6 +1,7 @@
 """The HTTP interface: each route is a typed function that hands over to the engine."""
 
 import io
+import math
 import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
@@ -195,6 +196,10 @@ async def read_results(
 )
 async def export(wanted: Export) -> Response:
     """Write results, however they came about, in one of seven formats."""
+    for result in wanted.results:
+        claimed = result.emotion is None or result.emotion in result.scores
+        if not claimed or not all(math.isfinite(time or 0.0) for time in (result.start, result.end)):
+            raise Problem("unusable", "results: an emotion has no score, or a time is not finite")
     return _written(wanted.results, wanted.format, wanted.recording)
 
 

@@ -60,8 +60,13 @@ export function sentence(result) {
 
 function explain(result) {
   const told = sentence(result);
-  const more = [...(result.warnings ?? [])].map((warning) => (typeof warning === "string" ? warning : warning.message));
-  at("explain").textContent = [told.text, ...more].join(" ");
+  at("explain").textContent = told.text;
+  const lines = result.warnings.map((warning) => {
+    const line = document.createElement("li");
+    line.textContent = `${warning[0].toUpperCase()}${warning.slice(1)}.`;
+    return line;
+  });
+  at("warnings").replaceChildren(...lines);
   at("explain").classList.toggle("conflict", told.conflict);
 }
 
