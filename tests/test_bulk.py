@@ -11,7 +11,7 @@ from bimodal import Recognizer
 from bimodal.bulk import Wanted, read_words, recognize_recordings
 from bimodal.errors import AudioError, BimodalError, ManifestError
 from bimodal.recordings import find_recordings
-from bimodal.timeline import NO_SPEECH
+from bimodal.segments import NO_SPEECH
 
 RATE = 16_000
 

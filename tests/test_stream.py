@@ -12,8 +12,8 @@ from bimodal.adapting import adapt_model
 from bimodal.audio import load_signal
 from bimodal.errors import AudioError, BimodalError
 from bimodal.features.baseline import SpeakerBaselines
-from bimodal.segments import SegmentConfig
-from bimodal.timeline import NO_SPEECH, TimedWords, TimelineConfig, recognize_long
+from bimodal.segments import NO_SPEECH, SegmentConfig
+from bimodal.timeline import TimedWords, TimelineConfig, recognize_long
 
 RATE = 16_000
 

@@ -14,8 +14,8 @@ from bimodal import Clip, Recognizer
 from bimodal.audio import load_signal
 from bimodal.errors import AudioError, ConfigError
 from bimodal.formats import write_recognitions
-from bimodal.segments import SegmentConfig, segment_audio
-from bimodal.timeline import NO_SPEECH, TimedWords, TimelineConfig, recognize_long, slice_blocks, summarise
+from bimodal.segments import NO_SPEECH, SegmentConfig, segment_audio
+from bimodal.timeline import TimedWords, TimelineConfig, recognize_long, slice_blocks, summarise
 
 RATE = 16_000
 

@@ -1,23 +1,24 @@
-"""Many recordings, short and long, one after the other; a bad one costs itself alone."""
+"""Many recordings, short and long, one after the other; a bad one costs itself alone.
+
+What a short clip does not need is imported where it is used: a command's start is most of what a clip costs.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from bimodal.audio import SAMPLING_RATE, load_signal
 from bimodal.errors import BimodalError, ManifestError
-from bimodal.explaining import explain
 from bimodal.features.baseline import SpeakerBaselines
 from bimodal.findings import unusable
-from bimodal.manifest import read_manifest
 from bimodal.recognizer import Recognizer
 from bimodal.recordings import Recording
 from bimodal.records import Clip, Recognition, Utterance
-from bimodal.said import Hear, TimedWords, clip_words
-from bimodal.segments import holds_speech
-from bimodal.timeline import NO_SPEECH, TimelineConfig, recognize_long
-from bimodal.transcribing import transcript_confidence
+from bimodal.segments import NO_SPEECH, holds_speech
+
+if TYPE_CHECKING:
+    from bimodal.said import Hear, TimedWords
 
 WHOLE_SECONDS: Final = 30.0
 """A longer recording is followed stretch by stretch, unless it is asked for as a whole."""
@@ -47,7 +48,7 @@ class Wanted:
     channels: Literal["mix", "speakers"] = "mix"
     text: str | None = None
     words: Mapping[Path, Sequence[Utterance]] | None = None
-    hear: Hear | None = None
+    hear: "Hear | None" = None
     speaker: str | None = None
     baselines: SpeakerBaselines | None = None
     explain: bool = False
@@ -126,6 +127,8 @@ def _without_voice(recognizer: Recognizer, clip: Clip, wanted: Wanted) -> Recogn
     silent = replace(clip, audio=None, sampling_rate=None, start=0.0, end=end)
     result = recognizer.recognize_blocks([None], [silent])[0]
     if wanted.explain:
+        from bimodal.explaining import explain
+
         result = replace(result, explanation=explain(recognizer, [], silent, result))
     return replace(result, reason=NO_SPEECH) if result.abstained else result
 
@@ -143,15 +146,19 @@ def _clip(recording: Recording, wanted: Wanted) -> Clip:
             language=heard.language or None,
         )
     rows = (wanted.words or {}).get(recording.path.resolve(), ())
+    if not rows:
+        return clip
+    from bimodal.said import clip_words
+
     names = {row.speaker for row in rows}
     speaker = wanted.speaker or (names.pop() if len(names) == 1 else None)
-    return (
-        replace(clip, speaker=speaker, **clip_words([_timed(row, recording.seconds) for row in rows])) if rows else clip
-    )
+    return replace(clip, speaker=speaker, **clip_words([_timed(row, recording.seconds) for row in rows]))
 
 
 def _long(recognizer: Recognizer, recording: Recording, wanted: Wanted, after: Ends) -> Iterator[Recognition]:
     """A recording stretch by stretch."""
+    from bimodal.timeline import TimelineConfig, recognize_long
+
     rows = (wanted.words or {}).get(recording.path.resolve(), ())
     for row in rows:
         if row.start is None and row.end is None:
@@ -171,7 +178,10 @@ def _long(recognizer: Recognizer, recording: Recording, wanted: Wanted, after: E
     )
 
 
-def _timed(row: Utterance, seconds: float) -> TimedWords:
+def _timed(row: Utterance, seconds: float) -> "TimedWords":
+    from bimodal.said import TimedWords
+    from bimodal.transcribing import transcript_confidence
+
     start = row.start or 0.0
     return TimedWords(
         start=start,
@@ -189,6 +199,8 @@ def read_words(manifest: Path, recordings: Sequence[Recording]) -> dict[Path, tu
     Raises:
         ManifestError: What is wrong with it, or that it names none of the recordings.
     """
+    from bimodal.manifest import read_manifest
+
     read = read_manifest(manifest)
     wanted = {recording.path.resolve() for recording in recordings}
     rows: dict[Path, list[Utterance]] = {}

@@ -6,13 +6,13 @@ read what they write with those packages.
 """
 
 import csv
+import html
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import PurePath
 from typing import Any, Final, TextIO
 from urllib.parse import quote
-from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
@@ -64,7 +64,7 @@ def write_recordings(found: Iterable[Named], stream: TextIO, kind: str) -> None:
     Args:
         found: Name of the recording and result; those of one recording follow one another.
         stream: As in `write_recognitions`.
-        kind: As in `write_recognitions`; of several recordings only those in `MANY`.
+        kind: As in `write_recognitions`; of several recordings `jsonl`, `csv`, `rttm` or `emotionml`.
 
     Raises:
         BimodalError: As in `write_recognitions`.
@@ -111,8 +111,8 @@ def _write_vtt(found: Iterable[Named], stream: TextIO) -> None:
     stream.write("WEBVTT\n")
     for _, result in found:
         start, end = _times(result, "vtt")
-        voice = f"<v {escape(_line(result.speaker))}>" if result.speaker else ""
-        stream.write(f"\n{_clock(start, '.')} --> {_clock(end, '.')}\n{voice}{escape(_caption(result))}\n")
+        voice = f"<v {_escaped(_line(result.speaker))}>" if result.speaker else ""
+        stream.write(f"\n{_clock(start, '.')} --> {_clock(end, '.')}\n{voice}{_escaped(_caption(result))}\n")
 
 
 def _write_srt(found: Iterable[Named], stream: TextIO) -> None:
@@ -186,15 +186,15 @@ def _emotion_element(result: Recognition, recording: str) -> Iterator[str]:
     through = [*voice, *([] if result.text_scores is None else ["text"])]
     yield f'<emotion expressed-through="{" ".join(through)}">' if through else "<emotion>"
     if result.speaker:
-        yield f'  <info><speaker xmlns="urn:bimodal">{escape(_line(result.speaker))}</speaker></info>'
+        yield f'  <info><speaker xmlns="urn:bimodal">{_escaped(_line(result.speaker))}</speaker></info>'
     for emotion, score in sorted(result.scores.items(), key=lambda pair: -pair[1]):
         yield f'  <category name={_token(emotion)} confidence="{min(1.0, max(0.0, score)):.4f}"/>'
     if result.start is not None:
         start, end = _times(result, "emotionml")
         uri = f"{quote(_encodable(recording) or '')}#t={start / 1000:.3f},{end / 1000:.3f}"
-        yield f'  <reference role="expressedBy" uri={quoteattr(uri)}/>'
+        yield f'  <reference role="expressedBy" uri={_quoted(uri)}/>'
     if result.transcript:
-        yield f"  {escape(_line(result.transcript))}"
+        yield f"  {_escaped(_line(result.transcript))}"
     yield "</emotion>"
 
 
@@ -208,9 +208,6 @@ FORMATS: Final[dict[str, Callable[[Iterable[Named], TextIO], None]]] = {
     "emotionml": _write_emotionml,
 }
 """Writer of each format."""
-
-MANY: Final = ("jsonl", "csv", "rttm")
-"""Formats that hold several recordings in one file."""
 
 
 def _times(result: Recognition, kind: str) -> tuple[int, int]:
@@ -279,4 +276,13 @@ def _praat(text: str) -> str:
 
 def _token(emotion: str) -> str:
     """An emotion as quoted XML name token."""
-    return quoteattr(re.sub(r"[^\w.:-]", "_", _line(emotion)) or "_")
+    return _quoted(re.sub(r"[^\w.:-]", "_", _line(emotion)) or "_")
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=False)
+
+
+def _quoted(text: str) -> str:
+    """An attribute's value."""
+    return f'"{html.escape(text)}"'

@@ -21,6 +21,9 @@ from bimodal.runtime import make_session
 FRAME: Final = 512
 """Samples at 16 kHz that one probability of speech speaks of (32 ms)."""
 
+NO_SPEECH: Final = "no speech was found"
+"""Reason of the one result of a recording, or a channel, in which nobody speaks."""
+
 LEAST_SPEECH: Final = 0.2
 """Probability of speech that some frame reaches where anybody speaks; low, as a cry or a whisper is speech."""
 

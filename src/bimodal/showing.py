@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from bimodal.modelfolder import ModelConfig, SideConfig, load_model_config
 from bimodal.records import Recognition
-from bimodal.timeline import Summary
+
+if TYPE_CHECKING:
+    from bimodal.timeline import Summary
 
 
 def json_line(result: Recognition, path: Path | None) -> str:
@@ -47,7 +50,7 @@ def stretch_for_people(result: Recognition) -> str:
     return "\n".join([line, *why])
 
 
-def describe_summary(summary: Summary, doubtful: int = 0) -> str:
+def describe_summary(summary: "Summary", doubtful: int = 0) -> str:
     """A recording as a whole, as a line; another one where some results carry warnings."""
     shares = sorted(summary.shares.items(), key=lambda item: -item[1])
     told = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares if share)

@@ -21,10 +21,7 @@ from bimodal.features.quality import describe_quality
 from bimodal.recognizer import Recognizer
 from bimodal.records import Clip, Recognition
 from bimodal.said import Conversation, Hear, Listener, TimedWords, WordsByTime, clip_words
-from bimodal.segments import Segment, SegmentConfig, SegmentStream
-
-NO_SPEECH: Final = "no speech was found"
-"""Reason of the one result of a recording, or a channel, in which nobody speaks."""
+from bimodal.segments import NO_SPEECH, Segment, SegmentConfig, SegmentStream
 
 _FRAME_SECONDS: Final = 0.02  # of the frames that `SpeechBlocks.count` counts
 

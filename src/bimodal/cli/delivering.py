@@ -4,17 +4,18 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bimodal.bulk import Found, Wanted, recognize_recordings
 from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
-from bimodal.formats import write_recordings
-from bimodal.keeping import ResultFolder
 from bimodal.recognizer import Recognizer
 from bimodal.recordings import Recording
 from bimodal.records import Recognition
 from bimodal.showing import describe_summary, for_people, line_for_people, stretch_for_people
-from bimodal.timeline import summarise
+
+if TYPE_CHECKING:
+    from bimodal.keeping import ResultFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,8 @@ def deliver(
         found = recognize_recordings(recognizer, pending, wanted, kept.ends if kept and resumes else lambda one: {})
         watched = ((one, _watched(one, results, wanted, delivery, kept, bar, problems)) for one, results in found)
         if programs:
+            from bimodal.formats import write_recordings
+
             sys.stdout.reconfigure(encoding="utf-8", newline="", line_buffering=True)  # type: ignore[union-attr]
             write_recordings(
                 ((one.name, each) for one, results in watched for each in results), sys.stdout, delivery.form
@@ -79,7 +82,9 @@ def deliver(
 
 def _result_folder(
     recognizer: Recognizer, wanted: Wanted, delivery: Delivery, settings: Mapping[str, str]
-) -> ResultFolder:
+) -> "ResultFolder":
+    from bimodal.keeping import ResultFolder
+
     decided = {
         "model": f"{recognizer.config.name} {recognizer.config.revision}",
         "timeline": str(wanted.timeline),
@@ -91,7 +96,7 @@ def _result_folder(
     return ResultFolder(delivery.out or Path(), form, {**decided, **settings})
 
 
-def _pending(kept: ResultFolder, recordings: Sequence[Recording]) -> list[Recording]:
+def _pending(kept: "ResultFolder", recordings: Sequence[Recording]) -> list[Recording]:
     """Recordings whose results are not there yet."""
     kept.check_places(recordings)
     pending = [one for one in recordings if not kept.is_done(one)]
@@ -105,7 +110,7 @@ def _watched(
     results: Iterator[Recognition],
     wanted: Wanted,
     delivery: Delivery,
-    kept: ResultFolder | None,
+    kept: "ResultFolder | None",
     bar: Bar,
     problems: list[str],
 ) -> Iterator[Recognition]:
@@ -143,6 +148,8 @@ def _show(found: Iterator[Found], wanted: Wanted, bar: Bar, *, brief: bool) -> N
     for recording, results in found:
         if wanted.follows(recording):
             bar.echo(f"{recording.name}\n{'from':>9} {'to':>9}  emotion")
+            from bimodal.timeline import summarise
+
             doubtful = [0]
             summary = summarise(_shown(results, bar, doubtful))
             bar.echo(describe_summary(summary, doubtful[0]))

@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -93,6 +95,7 @@ def recognize(
     if not paths:
         _recognize_words(recognizer, text or "", form, why)
         return
+    loading = _load_meanwhile(recognizer)
     from bimodal.bulk import Wanted, read_words
     from bimodal.cli.delivering import Delivery, deliver
     from bimodal.recordings import find_recordings
@@ -111,6 +114,7 @@ def recognize(
     )
     settings = {"asr": f"{asr} {language} {'translate' if translate else 'transcribe'}"} if hears else {}
     settings |= {"text": text or "", "transcripts": str(transcripts or "")}
+    loading.join()
     delivery = Delivery(form=form, out=out, plot=plot, baselines=baselines, quiet=quiet)
     if not deliver(recognizer, recordings, wanted, delivery, settings):
         sys.exit(1)
@@ -129,6 +133,22 @@ def _is_model(folder: Path) -> bool:
     return (folder / CONFIG).is_file()
 
 
+def _load_meanwhile(recognizer: Any) -> Thread:
+    """Load the large network while other modules are imported and the recordings looked at."""
+
+    def load() -> None:
+        from bimodal.segments import load_detector
+
+        with suppress(BimodalError):  # told where it is needed
+            recognizer.check_hears()
+            load_detector()
+            _ = recognizer.speech_layers
+
+    loading = Thread(target=load, daemon=True)
+    loading.start()
+    return loading
+
+
 def _check_words(paths: Sequence[Path], ways: dict[str, bool]) -> None:
     given = [name for name, is_given in ways.items() if is_given]
     if len(given) > 1:
@@ -139,12 +159,10 @@ def _check_words(paths: Sequence[Path], ways: dict[str, bool]) -> None:
 
 def _check_one(recordings: "Sequence[Recording]", form: str, options: dict[str, bool]) -> None:
     """Refuse several recordings where one is meant."""
-    from bimodal.formats import FORMATS, MANY
-
     for option, given in options.items():
         if given and len(recordings) > 1:
             raise typer.BadParameter(f"{option} goes with one recording, these are {len(recordings)}")
-    if len(recordings) > 1 and form in FORMATS and form not in MANY:
+    if len(recordings) > 1 and form not in ("", "table", "jsonl", "csv", "rttm"):
         raise typer.BadParameter(
             f"--format {form} holds one recording, these are {len(recordings)}: write a file each with --out FOLDER"
         )
