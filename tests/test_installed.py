@@ -23,7 +23,7 @@ def carried(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_a_name_the_packaged_default_answers(carried):
     assert Recognizer(threads=1).recognize(transcript="I am so glad").model == "tiny"
-    assert find_model() == find_model("permissive") == carried
+    assert find_model() == find_model("permissive") == find_model(Path("permissive")) == carried
     assert installed_models() == {"permissive": carried}
 
 

@@ -58,6 +58,13 @@ def test_segments_share_hearings_of_half_a_minute_and_get_their_own_words_back()
         assert words[0].end == pytest.approx(segment.start + 0.5, abs=0.01)
 
 
+def test_what_is_known_is_not_heard_again_unless_it_shares_a_hearing():
+    segments = tones([1, 11, 30, 41, 55, 80], 8.0)
+    found = list(Listener(hear_levels, "en", known_until=49.0).listen(segments))
+    assert [words[0].text if words else "" for _, words in found] == ["", "", "", "41", "55", "80"]
+    assert [segment for segment, _ in found] == segments
+
+
 def test_what_was_whole_is_heard_before_a_late_damage_is_told():
     def damaged():
         yield from tones([1, 11], 3.0)

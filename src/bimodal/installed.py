@@ -33,7 +33,7 @@ def find_model(name: str | Path | None = None, *, download: bool = False) -> Pat
     name = DEFAULT if name is None else name
     if (Path(name) / CONFIG).is_file():
         return Path(name)
-    if name in _CARRIERS:
+    if str(name) in _CARRIERS:
         return _packaged(str(name))
     if isinstance(name, Path) or Path(name).exists() or not _is_hub_id(name):
         raise ModelFolderError(

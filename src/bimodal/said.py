@@ -139,10 +139,12 @@ class Listener:
     Args:
         hear: Speech recognition.
         language: ISO 639-1 code of what is spoken; None detects it.
+        known_until: Segments that end before this time, in seconds, are handed on without words, where they share no
+            hearing with a later one.
     """
 
-    def __init__(self, hear: Hear, language: str | None = None) -> None:
-        self._hear, self.language = hear, language
+    def __init__(self, hear: Hear, language: str | None = None, known_until: float = 0.0) -> None:
+        self._hear, self.language, self._known_until = hear, language, known_until
 
     def listen(self, segments: Iterable[Segment]) -> Iterator[tuple[Segment, list[TimedWords]]]:
         """Each segment with its words, as soon as those that share its hearing have come."""
@@ -159,7 +161,8 @@ class Listener:
         yield from self._heard(pack)
 
     def _heard(self, pack: Sequence[Segment]) -> Iterator[tuple[Segment, list[TimedWords]]]:
-        if not pack:
+        if not pack or pack[-1].end <= self._known_until:
+            yield from ((segment, []) for segment in pack)
             return
         gap = np.zeros(round(_GAP_SECONDS * SAMPLING_RATE), np.float32)
         signal = np.concatenate([part for segment in pack for part in (segment.signal, gap)][:-1])

@@ -123,8 +123,10 @@ def recognize_long(
         heard = channel if config.channels == "speakers" else None
         stream = Stream(recognizer, header.sampling_rate, speaker=name, config=config, baselines=baselines)
         stream.join(conversation)
+        known = (after or {}).get(name, 0.0) if recognizer.context == 0 else 0.0  # else what was said before is read
+        listener = None if hear is None else Listener(hear, known_until=known)
         stream.hear_words(words)
-        timelines.append(_cut(stream, path, heard, hear))
+        timelines.append(_cut(stream, path, heard, listener))
     judged = _judged(heapq.merge(*timelines, key=lambda cut: cut.start), after or {})
     return chain.from_iterable(judged) if len(names) == 1 else _in_order(judged)
 
@@ -338,11 +340,11 @@ class _Cut:
     stream: Stream
 
 
-def _cut(stream: Stream, path: str | Path, channel: int | None, hear: Hear | None) -> Iterator[_Cut]:
+def _cut(stream: Stream, path: str | Path, channel: int | None, listener: Listener | None) -> Iterator[_Cut]:
     """The segments of a file, or of one channel of it, as they come, their words heard."""
     segments = _segments(stream, path, channel)
     found = False
-    for segment in segments if hear is None else _listened(stream, segments, hear):
+    for segment in segments if listener is None else _listened(stream, segments, listener):
         found = True
         yield _Cut(start=segment.start, segment=segment, stream=stream)
     if not found:
@@ -355,8 +357,8 @@ def _segments(stream: Stream, path: str | Path, channel: int | None) -> Iterator
     yield from stream.cut_rest()
 
 
-def _listened(stream: Stream, segments: Iterator[Segment], hear: Hear) -> Iterator[Segment]:
-    for segment, words in Listener(hear).listen(segments):
+def _listened(stream: Stream, segments: Iterator[Segment], listener: Listener) -> Iterator[Segment]:
+    for segment, words in listener.listen(segments):
         stream.hear_words(words)
         yield segment
 

@@ -1,0 +1,39 @@
+"""`bimodal models`, `export` and `cache` as a user types them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run(*arguments, code: int = 0) -> subprocess.CompletedProcess:
+    """Run `bimodal`; a traceback is always a failure."""
+    command = [sys.executable, "-m", "bimodal", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr and done.returncode == code, done.stderr
+    return done
+
+
+def test_a_model_is_described_with_licence_emotions_and_disk(tiny_model: Path):
+    shown = run("models", tiny_model).stdout
+    for fact in (
+        "tiny 0.1.0, revision",
+        "licence    unknown",
+        "anger, happiness, sadness",
+        "whisper-base-4",
+        " MB in ",
+    ):
+        assert fact in shown
+    assert "no model folder" in run("models", tiny_model.parent, code=1).stderr
+
+
+def test_an_exported_model_is_named_with_its_size_and_answers(tiny_model: Path, tmp_path: Path):
+    told = run("export", tiny_model, tmp_path / "portable").stderr
+    assert " MB, with its backbones" in told
+    shown = run("recognize", "-m", tmp_path / "portable", "--text", "I am so glad you came.").stdout
+    assert shown.startswith("words alone: ")
+    assert "exists already; name a new folder" in run("export", tiny_model, tmp_path / "portable", code=1).stderr
+
+
+def test_the_cache_is_measured_and_emptied(tmp_path: Path):
+    assert "0 entries, 0.0 MB" in run("cache", "--cache", tmp_path).stdout
+    assert "0.0 MB freed" in run("cache", "--cache", tmp_path, "--clear").stdout
