@@ -1,0 +1,325 @@
+"""How fast it is: a clip, a cold start, an hour, a stream, speech recognition in the loop, disk.
+
+Every peer is a public tool, run in turns with ours in the same run, with the same number of threads, the ratios taken
+within a run. wav2vec2-base has random weights, which are as fast as any. A figure is the median of several turns; with
+several seeds, the mean over as many runs. What the machine does meanwhile slows all alike, but not evenly: run it on a
+quiet one. Multiply-adds are those of matrix products and convolutions, counted from the shapes that really run.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from benchmarks.record import (
+    ROOT,
+    Figure,
+    Options,
+    Result,
+    make_figure,
+    options_parser,
+    save_result,
+    to_options,
+)
+from benchmarks.speed_peers import (
+    PIPELINE,
+    RATE,
+    count_multiply_adds,
+    installed_megabytes,
+    interleaved,
+    process,
+    product_task,
+    random_wav2vec2,
+    smile_task,
+    wav2vec2_task,
+)
+from bimodal import Recognizer
+from bimodal.audio import load_signal, normalise_level
+from bimodal.features.backbone import find_backbone
+from bimodal.features.logmel import log_mel
+from bimodal.timeline import recognize_long
+
+LONG_THREADS = 2
+TIMELINE = """
+import sys
+from bimodal import Recognizer
+from bimodal.timeline import recognize_long
+print(sum(1 for _ in recognize_long(Recognizer(sys.argv[1], threads=int(sys.argv[3])), sys.argv[2])))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """What a figure is to reach.
+
+    Attributes:
+        value: The bar.
+        below: True where the figure must not be above it, False where not below.
+    """
+
+    value: float
+    below: bool
+
+    def kept(self, figure: float) -> bool:
+        """Whether a figure reaches it."""
+        return figure <= self.value if self.below else figure >= self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One figure of one run.
+
+    Attributes:
+        system: What was measured.
+        unit: Of the value.
+        value: The median.
+        bar: What it is to reach; None where it is there to be read beside the others.
+    """
+
+    system: str
+    unit: str
+    value: float
+    bar: Bar | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is measured, and with what.
+
+    Attributes:
+        model: A model folder that hears speech.
+        asr: Folder of a Whisper model in CTranslate2 format; None leaves speech recognition out.
+        hours: Length of the longest recording.
+        install: Whether the base install is made anew and its size taken.
+        rounds: Turns of each comparison.
+    """
+
+    model: Path
+    asr: Path | None
+    hours: float
+    install: bool
+    rounds: int
+
+
+def run(options: Options, wanted: Wanted) -> Result:
+    """All figures, once a seed."""
+    begun = time.monotonic()
+    runs = [list(_measure(options, wanted)) for _ in options.seeds]
+    figures = tuple(
+        make_figure(same[0].system, same[0].unit, [one.value for one in same]) for same in zip(*runs, strict=True)
+    )
+    result = Result(
+        name="speed",
+        title="Speed, memory and disk",
+        protocol=(__doc__ or "").partition("\n\n")[2].replace("\n", " ").strip(),
+        licence="RAVDESS, CC BY-NC-SA 4.0; its words do not matter here",
+        seeds=options.seeds,
+        figures=figures,
+        quoted=(),
+        notes=tuple(_notes(runs[0], figures, options.threads)),
+        tried=(),
+        target="the bars that the notes name",
+        config=f"{options.threads} and {LONG_THREADS} threads",
+        settings={"hours": wanted.hours, "rounds": wanted.rounds},
+        minutes=(time.monotonic() - begun) / 60,
+    )
+    kept = [item.bar.kept(figure.mean) for item, figure in zip(runs[0], figures, strict=True) if item.bar]
+    return save_result(result, options, f"{sum(kept)} of {len(kept)} bars of speed kept")
+
+
+def _notes(measured: Sequence[Measured], figures: Sequence[Figure], threads: int) -> Iterator[str]:
+    yield f"clips and cold starts with {threads} thread, long recordings, streams and speech recognition with two"
+    for item, figure in zip(measured, figures, strict=True):
+        if item.bar is not None:
+            side = "at most" if item.bar.below else "at least"
+            verdict = "kept" if item.bar.kept(figure.mean) else "MISSED"
+            yield f"{item.system}: {figure.mean:.3g} {item.unit}, bar {side} {item.bar.value:.3g}: {verdict}"
+
+
+def _measure(options: Options, wanted: Wanted) -> Iterator[Measured]:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        clips = sorted((options.data / "ravdess" / "audio").glob("*.flac"))
+        signal = np.concatenate([load_signal(file) for file in clips[:2]])[: 5 * RATE]
+        soundfile.write(folder / "clip.wav", signal, RATE)
+        peer = random_wav2vec2(folder / "wav2vec2")
+        yield from _clip(options, wanted, peer, signal)
+        yield from _cold(options, wanted, peer, folder / "clip.wav")
+        yield from _stream(wanted, clips)
+        yield from _long(wanted, clips, folder)
+        if wanted.asr is not None:
+            yield from _heard(wanted, clips, folder)
+    if wanted.install:
+        megabytes = installed_megabytes(ROOT)
+        yield Measured(system="base install with backbones", unit="MB", value=megabytes, bar=_most(400))
+
+
+def _most(value: float) -> Bar:
+    return Bar(value=value, below=True)
+
+
+def _least(value: float) -> Bar:
+    return Bar(value=value, below=False)
+
+
+def _clip(options: Options, wanted: Wanted, peer: Path, signal: Any) -> Iterator[Measured]:
+    """Five seconds of speech in memory, models loaded."""
+    recognizer = Recognizer(wanted.model, threads=options.threads)
+    product, product_adds = product_task(options.threads)
+    classify, their_adds = wav2vec2_task(peer, signal)
+    mel = log_mel(normalise_level(signal))
+    name = recognizer.config.speech.backbone if recognizer.config.speech else ""
+    inputs = {"mel": mel[None], "frames": np.array([mel.shape[1]])}
+    our_adds = count_multiply_adds(find_backbone(name) / "model.onnx", inputs)
+    tasks: dict[str, Any] = {
+        "ours": lambda: recognizer.recognize(signal, sampling_rate=RATE),
+        "wav2vec2": classify,
+        "product": product,
+    }
+    smile = smile_task(signal)
+    seconds = interleaved(tasks | ({} if smile is None else {"smile": smile}), wanted.rounds)
+    adds, ratio = their_adds / our_adds, seconds["wav2vec2"] / seconds["ours"]
+    needed = our_adds * seconds["product"] / product_adds
+    yield Measured(system="5-second clip, voice", unit="ms", value=1000 * seconds["ours"])
+    yield Measured(system="5-second clip, wav2vec2-base of transformers", unit="ms", value=1000 * seconds["wav2vec2"])
+    yield Measured(system="5-second clip, our multiply-adds", unit="billion", value=our_adds / 1e9)
+    yield Measured(system="5-second clip, wav2vec2-base's multiply-adds", unit="billion", value=their_adds / 1e9)
+    yield Measured(system="wav2vec2-base / ours, multiply-adds", unit="times", value=adds)
+    yield Measured(system="wav2vec2-base / ours, time", unit="times", value=ratio)
+    system = "that of time as a share of that of multiply-adds"
+    yield Measured(system=system, unit="of 1", value=ratio / adds, bar=_least(0.8))
+    speed = 2 * product_adds / seconds["product"] / 1e9
+    yield Measured(system="matrix product of torch, 1024 x 1024", unit="GFLOP/s", value=speed)
+    system = "5-second clip / what its multiply-adds need at that speed"
+    yield Measured(system=system, unit="times", value=seconds["ours"] / needed, bar=_most(1.5))
+    if smile is not None:
+        yield Measured(system="5-second clip, openSMILE eGeMAPS", unit="ms", value=1000 * seconds["smile"])
+        system = "openSMILE eGeMAPS / ours, time"
+        yield Measured(system=system, unit="times", value=seconds["smile"] / seconds["ours"], bar=_least(1.0))
+
+
+def _cold(options: Options, wanted: Wanted, peer: Path, clip: Path) -> Iterator[Measured]:
+    """Fresh processes."""
+    python, bimodal = sys.executable, [sys.executable, "-m", "bimodal"]
+    threads = options.threads
+    commands = {
+        "import": [python, "-c", "import numpy, onnxruntime"],
+        "help": [*bimodal, "--help"],
+        "recognize": [*bimodal, "recognize", str(wanted.model), str(clip), "--threads", str(threads)],
+        "pipeline": [python, "-c", PIPELINE, str(peer), str(clip)],
+    }
+    tasks = {name: (lambda command=command: process(command, threads)) for name, command in commands.items()}
+    seconds = interleaved(tasks, max(3, wanted.rounds // 2))
+    names = {
+        "import": "cold: python -c 'import numpy, onnxruntime'",
+        "help": "cold: bimodal --help",
+        "recognize": "cold: bimodal recognize, 5-second clip",
+        "pipeline": "cold: audio-classification pipeline of transformers, wav2vec2-base",
+    }
+    for name, system in names.items():
+        yield Measured(system=system, unit="ms", value=1000 * seconds[name])
+    base = seconds["import"]
+    yield Measured(system="cold: recognize / import", unit="times", value=seconds["recognize"] / base, bar=_most(2.5))
+    yield Measured(system="cold: help / import", unit="times", value=seconds["help"] / base, bar=_most(1.0))
+    times = seconds["pipeline"] / seconds["recognize"]
+    yield Measured(system="cold: pipeline / recognize", unit="times", value=times, bar=_least(8.0))
+
+
+def _stream(wanted: Wanted, clips: Sequence[Path]) -> Iterator[Measured]:
+    """A stream in pieces of 100 ms: how long after the last sample its answers are there."""
+    recognizer = Recognizer(wanted.model, threads=LONG_THREADS)
+    signal = np.concatenate([load_signal(file) for file in clips[:20]])
+    recognizer.recognize(signal[: 4 * RATE], sampling_rate=RATE)
+    stream, partial, final = recognizer.stream(RATE), [], []
+    for number, start in enumerate(range(0, len(signal), RATE // 10)):
+        begun = time.perf_counter()
+        results = stream.push(signal[start : start + RATE // 10])
+        if results:
+            final.append(time.perf_counter() - begun)
+        if number % 5 == 0:
+            begun = time.perf_counter()
+            if stream.partial() is not None:
+                partial.append(time.perf_counter() - begun)
+    system = "stream: answer about the last 4 s while speech goes on"
+    yield Measured(system=system, unit="ms after the last sample", value=1000 * median(partial), bar=_most(150))
+    system = "stream: results of a segment, after the sample that ends it"
+    yield Measured(system=system, unit="ms", value=1000 * median(final), bar=_most(150))
+
+
+def _long(wanted: Wanted, clips: Sequence[Path], folder: Path) -> Iterator[Measured]:
+    """An hour, and memory as recordings grow longer."""
+    memory, seconds = {}, {}
+    for hours in sorted({1 / 6, 1.0, wanted.hours}):
+        path = _recording(clips, folder / "long.wav", hours)
+        command = [sys.executable, "-c", TIMELINE, str(wanted.model), str(path), str(LONG_THREADS)]
+        seconds[hours], memory[hours] = process(command, LONG_THREADS)
+    system, times = "one hour as a timeline", 3600 / seconds[1.0]
+    yield Measured(system=system, unit="times real time", value=times, bar=_least(40))
+    longest = max(memory)
+    yield Measured(system="peak memory of 10 minutes", unit="MB", value=memory[1 / 6])
+    ratio = memory[longest] / memory[1 / 6]
+    yield Measured(system=f"peak memory of {longest:g} h / of 10 min", unit="times", value=ratio, bar=_most(1.1))
+
+
+def _recording(clips: Sequence[Path], path: Path, hours: float) -> Path:
+    """Clips one after the other, as often as it takes."""
+    signals = [load_signal(file) for file in clips]
+    left, number = round(hours * 3600 * RATE), 0
+    with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
+        while left > 0:
+            signal = signals[number % len(signals)][:left]
+            file.write(signal)
+            left, number = left - len(signal), number + 1
+    return path
+
+
+def _heard(wanted: Wanted, clips: Sequence[Path], folder: Path) -> Iterator[Measured]:
+    """Three minutes with speech recognition, against faster-whisper alone with the same settings."""
+    from bimodal.said import hear_with
+    from bimodal.speech_recognition import Transcriber
+
+    path = _recording(clips, folder / "heard.wav", 0.05)
+    recognizer = Recognizer(wanted.model, threads=LONG_THREADS)
+    transcriber = Transcriber(str(wanted.asr), threads=LONG_THREADS)
+    alone: Any = transcriber._model
+    tasks = {
+        "ours": lambda: list(recognize_long(recognizer, path, hear=hear_with(transcriber))),
+        "alone": lambda: list(
+            alone.transcribe(
+                str(path),
+                beam_size=5,
+                temperature=0.0,
+                word_timestamps=True,
+                vad_filter=True,
+                condition_on_previous_text=False,
+            )[0]
+        ),
+    }
+    seconds = interleaved(tasks, 3)
+    system = "three minutes with speech recognition / faster-whisper alone"
+    yield Measured(system=system, unit="times", value=seconds["ours"] / seconds["alone"], bar=_most(1.15))
+
+
+def _read(arguments: Sequence[str] | None = None) -> tuple[Options, Wanted]:
+    parser: argparse.ArgumentParser = options_parser(__doc__ or "")
+    parser.set_defaults(seeds=[0])
+    parser.add_argument("--model", type=Path, required=True, help="model folder that hears speech")
+    parser.add_argument("--asr", type=Path, help="Whisper model in CTranslate2 format")
+    parser.add_argument("--hours", type=float, default=10.0, help="length of the longest recording")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--no-install", dest="install", action="store_false", help="leave the base install out")
+    found = parser.parse_args(arguments)
+    wanted = Wanted(model=found.model, asr=found.asr, hours=found.hours, install=found.install, rounds=found.rounds)
+    return to_options(found), wanted
+
+
+if __name__ == "__main__":
+    run(*_read())
