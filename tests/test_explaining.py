@@ -1,6 +1,7 @@
 """Why this answer: what is left out is what changes it, voice and words in conflict are told, nothing else changes."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,19 @@ from scipy.spatial.distance import jensenshannon
 from bimodal import Clip, Recognizer
 from bimodal.audio import read_audio
 from bimodal.explaining import divergence_bits, explain, split_words
+from bimodal.modelfolder import CONFIG, FAMILIARITY, ModelConfig, read_json, save_model_config
 from bimodal.records import Recognition
 from bimodal.showing import for_people
 
 
 @pytest.fixture(scope="module")
-def recognizer(tiny_model: Path) -> Recognizer:
-    return Recognizer(tiny_model, threads=1)
+def recognizer(tiny_model: Path, tmp_path_factory) -> Recognizer:
+    """The tiny model without what it knows of its training data: it takes several tones in a row for speech."""
+    folder = tmp_path_factory.mktemp("explaining") / "model"
+    shutil.copytree(tiny_model, folder)
+    (folder / FAMILIARITY).unlink()
+    save_model_config(folder, read_json(folder / CONFIG, ModelConfig))
+    return Recognizer(folder, threads=1)
 
 
 @pytest.fixture(scope="module")

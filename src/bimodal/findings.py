@@ -14,7 +14,8 @@ from bimodal.errors import BimodalError
 from bimodal.features.backbone import SpeechBlocks, TextBackbone, join_blocks
 from bimodal.metrics import softmax
 from bimodal.records import Clip
-from bimodal.text import said_turns, same_speaker
+from bimodal.segments import NO_SPEECH
+from bimodal.text import normalise_transcript, said_turns, same_speaker
 
 SILENCE_DB: Final = -80.0
 """Below this root-mean-square level a recording is taken as silent."""
@@ -99,6 +100,18 @@ def unusable(signal: Signal) -> bool:
     return len(signal) < SHORTEST_SECONDS * SAMPLING_RATE or level_db(signal) < SILENCE_DB
 
 
+def why_silent(duration: float, warnings: Sequence[str]) -> str:
+    """Why a recording of so many seconds says nothing.
+
+    Example:
+        >>> why_silent(0.05, ()), why_silent(2.0, (NO_SPEECH,))
+        ('the speech is shorter than 0.1 s', 'no speech was found')
+    """
+    if duration < SHORTEST_SECONDS:
+        return f"the speech is shorter than {SHORTEST_SECONDS} s"
+    return NO_SPEECH if NO_SPEECH in warnings else "the recording is silent"
+
+
 def trust(clip: Clip) -> float:
     """How far the words of a clip are to be trusted beside its voice.
 
@@ -141,6 +154,17 @@ def unlike_training(findings: Findings, row: int) -> list[str]:
         for name, strange in sides.items()
         if strange is not None and strange[row] > 1
     ]
+
+
+def foreign_words(clip: Clip, backbone: TextBackbone) -> list[str]:
+    """A warning where the words are, or seem, in a language that the text side does not read."""
+    words, names = normalise_transcript(clip.transcript), ", ".join(backbone.description.languages)
+    given = clip.language if clip.transcript_confidence is None else None  # what was heard may be a translation
+    if given and backbone.description.foreign(given):
+        return [f"the words are in '{given}', the model reads {names}"]
+    if not given and words is not None and backbone.looks_foreign(words):
+        return [f"the words seem to be in another language than the model reads ({names})"]
+    return []
 
 
 def read_windows(clips: Sequence[Clip], context: int, backbone: TextBackbone) -> list[Window]:

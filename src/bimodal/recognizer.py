@@ -1,6 +1,6 @@
 """Speech and words in, an emotion with calibrated scores out (step 205 of the method). Imports no torch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,16 +18,17 @@ from bimodal.features.backbone import (
     SpeechBlocks,
     TextBackbone,
     collapse_blocks,
+    join_blocks,
 )
 from bimodal.features.baseline import SpeakerBaselines, load_baselines, pooled_statistics
 from bimodal.features.familiarity import Familiarity, load_familiarity, strangeness
 from bimodal.features.quality import describe_quality
 from bimodal.features.views import render_view
 from bimodal.findings import (
-    SHORTEST_SECONDS,
     Findings,
     Heard,
     clip_signal,
+    foreign_words,
     one_sided,
     read_windows,
     scores_of,
@@ -35,6 +36,7 @@ from bimodal.findings import (
     trust,
     unlike_training,
     unusable,
+    why_silent,
 )
 from bimodal.hearing import check_takes_baselines, hear_in_turn, judge_statistics
 from bimodal.installed import find_model
@@ -50,6 +52,7 @@ from bimodal.modelfolder import (
 )
 from bimodal.records import Clip, Recognition
 from bimodal.runtime import Device, make_session
+from bimodal.segments import NO_SPEECH, holds_segment
 from bimodal.text import normalise_transcript
 
 if TYPE_CHECKING:
@@ -266,10 +269,13 @@ class Recognizer:
         signal = clip_signal(clip)
         if signal is None:
             return Heard()
-        views = self._encode(signal, whole=True)
-        return Heard(
-            duration=len(signal) / SAMPLING_RATE, views=views, warnings=describe_quality(signal) if views else ()
-        )
+        views, duration = self._encode(signal, whole=True), len(signal) / SAMPLING_RATE
+        if not views:
+            return Heard(duration=duration)
+        strange = self._strange("speech", [pooled_statistics(join_blocks(views))], [0], 1)
+        if strange is not None and strange[0] > 1 and not holds_segment(signal):
+            return Heard(duration=duration, warnings=(NO_SPEECH,))
+        return Heard(duration=duration, views=views, warnings=describe_quality(signal))
 
     def _encode(self, signal: Signal, whole: bool) -> list[SpeechBlocks]:
         """Blocks of the speech, of a whole clip in all views; empty where the model hears none or none is to judge."""
@@ -406,7 +412,11 @@ class Recognizer:
             "transcript_language": None if text is None else clip.language,
             "model": config.name,
             "revision": config.revision,
-            "warnings": (*warnings, *unlike_training(findings, row), *(() if text is None else self._foreign(clip))),
+            "warnings": (
+                *warnings,
+                *unlike_training(findings, row),
+                *(() if text is None else foreign_words(clip, self._text_backbone)),
+            ),
         }
         if scores is None:
             return self._abstained(clip, duration, common)
@@ -419,15 +429,6 @@ class Recognizer:
             **common,
         )
 
-    def _foreign(self, clip: Clip) -> Iterator[str]:
-        """A warning where the words are, or seem, in a language that the text side does not read."""
-        words, reads = normalise_transcript(clip.transcript), self._text_backbone.description
-        given = clip.language if clip.transcript_confidence is None else None  # what was heard may be a translation
-        if given and reads.foreign(given):
-            yield f"the words are in '{given}', the model reads {', '.join(reads.languages)}"
-        elif not given and words is not None and self._text_backbone.looks_foreign(words):
-            yield f"the words seem to be in another language than the model reads ({', '.join(reads.languages)})"
-
     def _named(self, scores: Floats) -> dict[str, float]:
         return {emotion: float(score) for emotion, score in zip(self.emotions, scores, strict=True)}
 
@@ -435,11 +436,8 @@ class Recognizer:
         """No claim, and why; scores are those of the training data."""
         if duration is None and clip.columns is None and normalise_transcript(clip.transcript) is None:
             raise BimodalError("nothing to recognise: give a recording, words, or both")
-        if duration is not None and self.config.speech is not None and not self.config.speech.columns:
-            short = duration < SHORTEST_SECONDS
-            reason = f"the speech is shorter than {SHORTEST_SECONDS} s" if short else "the recording is silent"
-        else:
-            reason = f"the model '{self.config.name}' has no use for what was given"
+        hears = duration is not None and self.config.speech is not None and not self.config.speech.columns
+        reason = why_silent(duration or 0.0, common["warnings"]) if hears else ""
         priors = np.array(self.config.priors, np.float32)
         return Recognition(
             emotion=None,
@@ -448,8 +446,8 @@ class Recognizer:
             text_scores=None,
             gate=None,
             abstained=True,
-            reason=reason,
-            **common,
+            reason=reason or f"the model '{self.config.name}' has no use for what was given",
+            **common | {"warnings": ()},
         )
 
     @cached_property

@@ -303,6 +303,16 @@ class SegmentStream:
         return segments
 
 
+def holds_segment(signal: Signal) -> bool:
+    """Whether speech lasts long enough in a signal (T,) at 16 kHz to be a segment; stricter than `holds_speech`.
+
+    Raises:
+        BimodalError: As in `load_detector`.
+    """
+    stream = SegmentStream(SAMPLING_RATE, SegmentConfig())
+    return bool(stream.push(signal) or stream.finish())
+
+
 class Resampler:
     """Brings a stream to 16 kHz; libsoxr gives the same samples, however the stream is cut into pieces."""
 
