@@ -8,7 +8,7 @@ import soundfile
 
 import bimodal
 from bimodal import Client, Clip, Recognizer, Turn
-from bimodal.errors import BimodalError
+from bimodal.errors import AudioError, BimodalError
 from bimodal.said import TimedWords
 from bimodal.timeline import recognize_long
 
@@ -42,6 +42,9 @@ def test_files_signals_words_and_batches_give_what_the_recogniser_gives(client, 
         assert same(got, expected) and (got.start, got.end) == pytest.approx((expected.start, expected.end))
         assert (got.speaker, got.gate is None) == (expected.speaker, expected.gate is None)
     assert same(client.recognize(recording, transcript="Hi"), recognizer.recognize(recording, transcript="Hi"))
+    why = client.recognize(recording, transcript="Stop that!", explain=True).explanation
+    expected = recognizer.recognize(recording, transcript="Stop that!", explain=True).explanation
+    assert [word.text for word in why.words] == ["Stop", "that!"] and why.sentences == expected.sentences
     assert client.emotions == recognizer.emotions and client.model()["revision"] == recognizer.config.revision
 
 
@@ -52,6 +55,22 @@ def test_a_long_recording_gives_the_same_timeline(client, recognizer, corpus_dat
     got = list(client.recognize_long(tmp_path / "long.wav", words=words))
     expected = list(recognize_long(recognizer, tmp_path / "long.wav", words=words))
     assert len(got) == len(expected) > 1 and all(same(one, other) for one, other in zip(got, expected, strict=True))
+
+
+def test_a_stream_gives_what_the_recognisers_stream_gives(client, recognizer, corpus_data):
+    file = sorted((corpus_data / "ravdess" / "audio").glob("03-01-05-*.flac"))[0]
+    signal, rate = soundfile.read(file, dtype="float32")
+    ours = recognizer.stream(rate, speaker="ann")
+    expected = ours.push(signal) + ours.finish()
+    with client.stream(rate, speaker="ann") as theirs:
+        got = [result for start in range(0, len(signal), 5000) for result in theirs.push(signal[start : start + 5000])]
+        got += theirs.finish()
+    assert len(got) == len(expected) and all(same(one, other) for one, other in zip(got, expected, strict=True))
+    assert got[0].speaker == "ann"
+    with pytest.raises(BimodalError, match=r"sampling_rate.*\(sampling_rate\)"):
+        client.stream(3)
+    with client.stream(16_000) as broken, pytest.raises(AudioError, match="NaN"):
+        broken.push(np.full(10, np.nan, np.float32))
 
 
 def test_refusals_are_sentences(client, served, tmp_path):

@@ -161,6 +161,17 @@ def test_words_change_the_answer_at_once_and_conflict_is_explained(page, recordi
     assert len(page.locator("#scores tr").first.locator(".fill").all()) == 3
 
 
+def test_why_this_answer_is_told_when_somebody_asks(page, recording):
+    page.locator("#words").fill("Stop that at once!")
+    page.locator("#file").set_input_files(recording)
+    expect(page.locator("#explain")).to_contain_text("agree on anger")
+    page.locator("#why summary").click()
+    expect(page.locator("#why-words span")).to_have_text(["Stop", "that", "at", "once!"])
+    assert page.locator("#why-sentences li").count() >= 1
+    page.locator("#words").fill("Stop that")
+    expect(page.locator("#why")).not_to_have_attribute("open", "")
+
+
 def test_abstention_is_shown_as_such(page, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(32_000), 16_000)
     page.locator("#file").set_input_files(tmp_path / "silence.wav")

@@ -64,7 +64,7 @@ def _client(request: Request) -> str:
 async def recognize(request: Request) -> Response:
     """Recognise the emotion expressed in one utterance: a recording, its words, or both."""
     engine = _engine(request)
-    known = ("text", "text_confidence", "start", "end", "speaker", "transcribe")
+    known = ("text", "text_confidence", "start", "end", "speaker", "transcribe", "explain")
     async with read_form(request, engine.limits, known) as form:
         transcribe = _transcribe(form, engine)
         clip = Clip(
@@ -75,7 +75,7 @@ async def recognize(request: Request) -> Response:
             speaker=form.text("speaker"),
         )
         wanted = transcribe and clip.transcript is None
-        return _json(await engine.recognize(clip, form.audio, transcribe=wanted))
+        return _json(await engine.recognize(clip, form.audio, transcribe=wanted, explain=form.flag("explain")))
 
 
 def _transcribe(form: Form, engine: Engine) -> bool:

@@ -43,6 +43,7 @@ class Client:
             import httpx
         except ModuleNotFoundError as error:
             raise BimodalError(f"the client needs '{error.name}': pip install 'bimodal-emotion[client]'") from error
+        self._token = token
         self._failure: Any = httpx.HTTPError
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout, follow_redirects=False)
@@ -81,21 +82,23 @@ class Client:
         *,
         sampling_rate: int | None = None,
         transcript: str | None = None,
+        explain: bool = False,
     ) -> Recognition:
         """As `Recognizer.recognize`; a file is sent, wherever it lies.
 
         Raises:
             BimodalError: The server cannot be reached, or refuses: its sentence says why.
         """
-        return self.recognize_batch([Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)])[0]
+        clip = Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)
+        return self.recognize_batch([clip], explain=explain)[0]
 
-    def recognize_batch(self, clips: Sequence[Clip]) -> list[Recognition]:
+    def recognize_batch(self, clips: Sequence[Clip], *, explain: bool = False) -> list[Recognition]:
         """As `Recognizer.recognize_batch`; clips are sent one after the other.
 
         Raises:
             BimodalError: As in `recognize`; for feature columns and earlier turns, which a server does not take.
         """
-        return [self._recognize(clip) for clip in clips]
+        return [self._recognize(clip, explain) for clip in clips]
 
     def recognize_long(
         self,
@@ -118,7 +121,27 @@ class Client:
         finally:
             self._ask("DELETE", place)
 
-    def _recognize(self, clip: Clip) -> Recognition:
+    def stream(
+        self, sampling_rate: int, *, speaker: str | None = None, partial: bool = True, hop: float = 2.0
+    ) -> "RemoteStream":
+        """As `Recognizer.stream`; results come as the server has made them, at the latest with `finish`.
+
+        Args:
+            sampling_rate: Of the samples, in Hz.
+            speaker: Who speaks.
+            partial: Whether `partial` is to know something.
+            hop: About how long a stretch one result speaks of, in seconds.
+
+        Raises:
+            BimodalError: The server cannot be reached, or refuses.
+        """
+        start = {
+            "type": "start", "sampling_rate": sampling_rate, "speaker": speaker, "partial": partial,
+            "hop": hop, "window": max(4.0, hop), "token": self._token,
+        }  # fmt: skip
+        return RemoteStream(f"{str(self._http.base_url).rstrip('/')}/v1/stream".replace("http", "ws", 1), start)
+
+    def _recognize(self, clip: Clip, explain: bool) -> Recognition:
         if clip.columns is not None or clip.before:
             raise BimodalError("a server takes a recording and words; feature columns and earlier turns need the model")
         fields = {
@@ -127,6 +150,7 @@ class Client:
             "start": clip.start,
             "end": clip.end,
             "speaker": clip.speaker,
+            "explain": "true" if explain else None,
         }
         answer = self._ask("POST", "/v1/recognize", _form(fields, _sound(clip)))
         return msgspec.json.decode(answer.content, type=Recognition)
@@ -167,6 +191,99 @@ class Client:
         except (ValueError, KeyError, TypeError):
             told = f"answered {answer.status_code}; is that a server of bimodal?"
         raise BimodalError(f"{self._http.base_url}: {told}")
+
+
+class RemoteStream:
+    """Live speech that a server judges; `Client.stream` opens one. Not for several threads at once.
+
+    Args:
+        url: Address of the socket.
+        start: Its first message.
+
+    Raises:
+        BimodalError: The server cannot be reached, or refuses.
+    """
+
+    def __init__(self, url: str, start: dict[str, Any]) -> None:
+        from websockets.exceptions import WebSocketException
+        from websockets.sync.client import connect
+
+        self._failures = (WebSocketException, OSError)
+        self._url, self._over = url, False
+        self._partial: Recognition | None = None
+        try:
+            self._socket = connect(url, max_size=None, compression=None)
+            self._socket.__enter__()
+            self._socket.send(json.dumps(start))
+        except self._failures as error:
+            raise BimodalError(f"{url}: cannot be reached ({error})") from error
+        self._take(wait=True)
+
+    def __enter__(self) -> "RemoteStream":
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def push(self, samples: npt.ArrayLike) -> list[Recognition]:
+        """Send the next samples (T,) in [-1, 1]; gives the results that have come meanwhile.
+
+        Raises:
+            AudioError: Samples that are not finite, or of another shape or kind.
+            BimodalError: The server ended the stream: its sentence says why.
+        """
+        if np.size(samples):
+            self._send(check_signal(samples).astype("<f4").tobytes())
+        return self._take(wait=False)
+
+    def partial(self) -> Recognition | None:
+        """The last provisional result of the segment that has not ended yet; None where there is none."""
+        return self._partial
+
+    def finish(self) -> list[Recognition]:
+        """The results that the end makes known; closes the stream.
+
+        Raises:
+            BimodalError: As in `push`.
+        """
+        self._send('{"type": "end"}')
+        results = []
+        while not self._over:
+            results += self._take(wait=True)
+        self.close()
+        return results
+
+    def close(self) -> None:
+        """Leave, whatever the server still has to say."""
+        self._over = True
+        self._socket.close()
+
+    def _send(self, message: str | bytes) -> None:
+        try:
+            self._socket.send(message)
+        except self._failures:
+            self._take(wait=True)  # says why
+            raise BimodalError(f"{self._url}: the connection was lost") from None
+
+    def _take(self, *, wait: bool) -> list[Recognition]:
+        """Results that have come; with `wait`, at least one message."""
+        results: list[Recognition] = []
+        try:
+            while not self._over:
+                told = json.loads(self._socket.recv(timeout=None if wait else 0))
+                wait = False
+                self._over = told["type"] in ("end", "error")
+                if told["type"] == "error":
+                    raise BimodalError(f"{self._url}: {told['message']} ({told['error']})")
+                if told["type"] in ("partial", "final"):
+                    result = msgspec.convert(told["result"], Recognition)
+                    self._partial = result if told["type"] == "partial" else None
+                    results += [result] if told["type"] == "final" else []
+        except TimeoutError:
+            pass
+        except self._failures as error:
+            raise BimodalError(f"{self._url}: the connection was lost ({error})") from error
+        return results
 
 
 def _form(fields: dict[str, Any], audio: tuple[str, bytes] | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 from bimodal.errors import BimodalError
 from bimodal.recognizer import Recognizer
@@ -19,6 +19,7 @@ from bimodal.service.problems import Problem
 from bimodal.speech_recognition import Transcriber
 
 Answer = TypeVar("Answer")
+_PARTIAL_SECONDS: Final = 0.5
 
 
 class Engine:
@@ -53,16 +54,16 @@ class Engine:
                 continue
         self.ready = True
 
-    async def recognize(self, clip: Clip, upload: IO[bytes] | None, *, transcribe: bool) -> Recognition:
+    async def recognize(self, clip: Clip, upload: IO[bytes] | None, *, transcribe: bool, explain: bool) -> Recognition:
         """One clip in its turn.
 
         Raises:
             Problem: It cannot be used, or the server is busy.
         """
         async with self._turn():
-            return await self.run(lambda: self._recognize(clip, upload, transcribe), self._clips)
+            return await self.run(lambda: self._recognize(clip, upload, transcribe, explain), self._clips)
 
-    def _recognize(self, clip: Clip, upload: IO[bytes] | None, transcribe: bool) -> Recognition:
+    def _recognize(self, clip: Clip, upload: IO[bytes] | None, transcribe: bool, explain: bool) -> Recognition:
         if upload is not None:
             signal = self.decoders.decode_clip(upload, clip.start, clip.end)
             clip = replace(clip, audio=signal, sampling_rate=16_000)
@@ -75,7 +76,7 @@ class Engine:
                     transcript_confidence=heard.confidence,
                     language=heard.language,
                 )
-        result = self.recognizer.recognize_batch([clip])[0]
+        result = self.recognizer.recognize_batch([clip], explain=explain)[0]
         if result.abstained:
             self.measures.abstained.inc()
         return result
@@ -90,6 +91,11 @@ class Engine:
             return await asyncio.get_running_loop().run_in_executor(threads or self._others, work)
         except BimodalError as error:
             raise Problem("unusable", str(error)) from error
+
+    @property
+    def partial_seconds(self) -> float:
+        """Partial results come at most so often, by the clock and by the audio: rarer with more streams than cores."""
+        return _PARTIAL_SECONDS * max(1.0, self._streams / self.limits.workers)
 
     def open_stream(self) -> bool:
         """Take a place for a live stream; False where there is none."""

@@ -5,6 +5,7 @@ import hmac
 import logging
 import time
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -58,7 +59,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, limits: Limits, access: Access, measures: Measures) -> None:
         self._app, self._limits, self._access, self._measures = app, limits, access, measures
-        self._uploads = 0
+        self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or one socket."""
@@ -67,23 +68,29 @@ class Guard:
             return
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)
+        kind = _costly(scope)
+        if refusal is None and kind and self._open[kind] >= self._limits.requests:
+            refusal = Problem("busy", "too many requests at once; try again soon", retry_after=2)
+        self._open[kind] += 1
+        try:
+            await self._let_through(scope, receive, send, refusal)
+        finally:
+            self._open[kind] -= 1
+
+    async def _let_through(self, scope: Scope, receive: Receive, send: Send, refusal: Problem | None) -> None:
         if scope["type"] == "websocket":
             await (refusal.response() if refusal else self._app)(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send, self._most_bytes(scope), self._most_seconds(scope))
         began = time.perf_counter()
         try:
-            await self._pass_on(scope, headers, exchange, refusal)
+            await self._pass_on(scope, exchange, refusal)
         finally:
             self._measures.count_request(scope, exchange.status, time.perf_counter() - began)
 
-    async def _pass_on(self, scope: Scope, headers: Headers, exchange: "_Exchange", refusal: Problem | None) -> None:
-        sends_body = scope["method"] in ("POST", "PUT", "PATCH")
-        if refusal is None and sends_body and self._uploads >= self._limits.requests:
-            refusal = Problem("busy", "too many requests at once; try again soon", retry_after=2)
-        if refusal is None and exchange.too_long(headers):
+    async def _pass_on(self, scope: Scope, exchange: "_Exchange", refusal: Problem | None) -> None:
+        if refusal is None and exchange.too_long(Headers(scope=scope)):
             refusal = exchange.too_large()
-        self._uploads += sends_body
         try:
             await (refusal.response() if refusal else self._app)(scope, exchange.receive, exchange.send)
         except Exception as error:  # the last line of defence: whatever it is, the client gets a problem
@@ -93,8 +100,6 @@ class Guard:
                 await Problem("internal", "the server made a mistake; its log says where").response()(
                     scope, exchange.receive, exchange.send
                 )
-        finally:
-            self._uploads -= sends_body
 
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
         """Why a request is not let through; None where it is."""
@@ -114,6 +119,15 @@ class Guard:
 
     def _most_seconds(self, scope: Scope) -> float:
         return self._limits.upload_seconds * (10 if scope["path"] == "/v1/jobs" else 1)
+
+
+def _costly(scope: Scope) -> str:
+    """Kind of what may stay long or send much, which is counted; empty for the rest."""
+    if scope["type"] == "websocket":
+        return "socket"
+    if scope["method"] in ("POST", "PUT", "PATCH"):
+        return "upload"
+    return "follower" if scope["path"].endswith("/events") else ""
 
 
 def bearer(headers: Headers) -> str:

@@ -27,7 +27,7 @@ class Limits:
         deadline: Until an answer to `/v1/recognize` begins, waiting included.
         decoding_seconds: Processor time for decoding a clip; a job may take a hundred times as long.
         decoding_bytes: Memory of the process that decodes.
-        requests: Requests with a body at once; more are answered with 503.
+        requests: Requests with a body, followers of jobs, sockets, of each at once; more are answered with 503.
         running: Clips that are judged at once; 0 for one per core.
         waiting: Clips that wait for their turn; more are answered with 503.
         streams: Live streams at once.

@@ -113,6 +113,10 @@ RECOGNIZE_FORM: Final[dict[str, Any]] = {
         "start": {"type": "number", "minimum": 0, "description": "Where to begin in the recording, in seconds."},
         "end": {"type": "number", "minimum": 0, "description": "Where to stop, in seconds."},
         "speaker": {"type": "string", "description": "Who speaks; handed through to the result."},
+        "explain": {
+            "type": "boolean",
+            "description": "Say what each word and stretch of the voice did for the answer; a dozen times as dear.",
+        },
         "transcribe": {
             "type": "boolean",
             "description": "Hear the words, where no text is given and the server has a speech recogniser.",

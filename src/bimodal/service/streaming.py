@@ -27,9 +27,6 @@ from bimodal.timeline import Stream, TimelineConfig
 
 router = APIRouter()
 
-PARTIAL_SECONDS: Final = 0.5
-"""Partial results come at most so often, in seconds of the clock and of the audio."""
-
 _LARGEST_TEXT: Final = 65_536
 
 
@@ -140,7 +137,7 @@ async def _listen(socket: WebSocket, engine: Engine, start: Start) -> None:
         samples = _samples(live, message)
         if live.stream.duration + len(samples) / start.sampling_rate > engine.limits.stream_seconds:
             raise StreamError("too_long", f"a stream may last {engine.limits.stream_seconds:g} s", 1009)
-        await _tell(socket, await engine.run(lambda samples=samples: _hear(live, samples)))  # type: ignore[misc]
+        await _tell(socket, await engine.run(lambda samples=samples: _hear(live, samples, engine.partial_seconds)))  # type: ignore[misc]
     await _tell(socket, [("final", result) for result in await engine.run(live.stream.finish)])
     engine.measures.audio_seconds.inc(live.stream.duration)
     await _send(socket, {"type": "end", "duration": live.stream.duration})
@@ -179,11 +176,11 @@ def _samples(live: _Live, message: bytes) -> Signal:
     return np.frombuffer(data[:whole], "<i2").astype(np.float32) / np.float32(32768)
 
 
-def _hear(live: _Live, samples: Signal) -> list[tuple[str, Recognition]]:
+def _hear(live: _Live, samples: Signal, partial_seconds: float) -> list[tuple[str, Recognition]]:
     """In a thread: the results that these samples make known, and a partial one where it is time for it."""
     told = [("final", result) for result in live.stream.push(samples)]
     now, heard = time.monotonic(), live.stream.duration
-    if live.wants_partial and min(now - live.partial_clock, heard - live.partial_at) >= PARTIAL_SECONDS:
+    if live.wants_partial and min(now - live.partial_clock, heard - live.partial_at) >= partial_seconds:
         live.partial_at, live.partial_clock = heard, now
         running = live.stream.partial()
         if running is not None:

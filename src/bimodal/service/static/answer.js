@@ -1,5 +1,5 @@
 // The answer: an emotion, what each side said of it, and how far each was trusted.
-import { colour } from "./drawing.js";
+import { colour, prepare } from "./drawing.js";
 import { TEXTS, percent } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
@@ -21,6 +21,8 @@ export function show(result, of, provisional = false) {
   explain(result);
   gate(result.gate);
   scores(result);
+  at("why").hidden = provisional || result.abstained;
+  at("why").open = false;
   const heard = result.transcript_source === "asr" ? `${TEXTS.confidenceWeighs(result.transcript_confidence)} ` : "";
   at("answer-foot").textContent = heard + TEXTS.modelLine(result.model, result.revision);
 }
@@ -112,4 +114,47 @@ function bar(score, emotion) {
   whole.append(track, number);
   cell.append(whole);
   return cell;
+}
+
+/** What each part did for the answer; null while that is being found out. */
+export function showWhy(explanation) {
+  at("why-busy").hidden = explanation !== null;
+  at("why-sentences").replaceChildren(...(explanation?.sentences ?? []).map(listItem));
+  at("why-words").replaceChildren(...(explanation?.words ?? []).map(word));
+  at("why-times").hidden = !explanation?.times.length;
+  if (explanation?.times.length) drawTimes(explanation);
+}
+
+function listItem(text) {
+  const item = document.createElement("li");
+  item.textContent = text;
+  return item;
+}
+
+function word({ text, influence }) {
+  const said = document.createElement("span");
+  said.textContent = text;
+  said.title = TEXTS.whyWord(influence);
+  const share = `${Math.min(70, Math.round(140 * Math.abs(influence)))}%`;
+  const tone = influence > 0 ? "var(--accent)" : "var(--words)";
+  said.style.background = `color-mix(in srgb, ${tone} ${share}, transparent)`;
+  if (Math.abs(influence) > 0.02) said.style.borderBottomColor = tone;
+  return said;
+}
+
+function drawTimes({ times, emotion }) {
+  at("why-times").setAttribute("aria-label", TEXTS.whyTimes(emotion));
+  const { context, width, height } = prepare(at("why-times"));
+  const style = getComputedStyle(document.documentElement);
+  const from = times[0].start;
+  const whole = times.at(-1).end - from;
+  const most = Math.max(0.05, ...times.map(({ influence }) => Math.abs(influence)));
+  const middle = height / 2;
+  for (const { start, end, influence } of times) {
+    const tall = (influence / most) * (middle - 5);
+    context.fillStyle = style.getPropertyValue(influence > 0 ? "--accent" : "--words");
+    context.fillRect(((start - from) / whole) * width + 1, middle - Math.max(0, tall), ((end - start) / whole) * width - 2, Math.abs(tall));
+  }
+  context.fillStyle = style.getPropertyValue("--soft");
+  context.fillRect(0, middle, width, 1);
 }

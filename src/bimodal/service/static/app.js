@@ -14,8 +14,10 @@ const timeline = new Timeline((result) => chooseStretch(result));
 let server = null; // what it says of itself
 let recording = null; // { file, duration } that is shown
 let stretch = null; // of it, whose words are typed
+let asked = null; // what the shown answer was asked with
 let judged = null; // last answer that stands by itself
-let running = new AbortController(); // what is asked of the server now
+let running = new AbortController(); // the answer that is asked for now
+let following = new AbortController(); // the recording that is followed now
 let typing = 0;
 let session = null; // a microphone and a stream that are open
 
@@ -49,8 +51,9 @@ function button(text, act) {
   return made;
 }
 
-/** A new controller; what was asked before is dropped. */
+/** The signal of a new question; the answer to the one before is not waited for any more. */
 function anew() {
+  clearTimeout(typing);
   running.abort();
   running = new AbortController();
   at("alert").replaceChildren();
@@ -155,7 +158,8 @@ function summary(results) {
 async function openRecording(file, words = recording ? "" : at("words").value) {
   clear(); // words that were typed before any recording came belong to this one
   at("words").value = words;
-  const signal = anew();
+  following = new AbortController();
+  const { signal } = following;
   busy(true);
   const waiting = [];
   let opened = false;
@@ -165,7 +169,7 @@ async function openRecording(file, words = recording ? "" : at("words").value) {
       opened = true;
       recording.duration = data.duration;
       timeline.open(file, data.duration, []);
-      if (fits(data.duration)) judgeWords(signal);
+      if (fits(data.duration)) judgeWords();
     }
     if (name === "progress" && opened) timeline.progress(data.progress);
     if (name === "result") waiting.push(data);
@@ -178,13 +182,15 @@ async function openRecording(file, words = recording ? "" : at("words").value) {
     timeline.add(job.results);
     timeline.summarise(job.summary);
     showExport();
-    if (!opened && fits(job.duration)) await judgeWords(signal);
+    if (!opened && fits(job.duration)) await judgeWords();
     if (!fits(job.duration)) timeline.choose(job.results[0], false);
   } catch (error) {
     complain(error);
   } finally {
-    timeline.progress(null);
-    if (!signal.aborted) busy(false);
+    if (!signal.aborted) {
+      timeline.progress(null);
+      busy(false);
+    }
   }
 }
 
@@ -192,6 +198,7 @@ const fits = (duration) => duration <= server.limits.clip_seconds && recording.f
 
 function chooseStretch(result) {
   stretch = fits(recording.duration) ? null : result;
+  asked = { audio: recording.file, start: result.start, end: result.end, text: result.transcript ?? "" };
   answer.show(result, TEXTS.stretch(clock(result.start), clock(result.end)));
   if (stretch) {
     at("words").value = result.transcript ?? "";
@@ -219,6 +226,7 @@ async function judgeWords(signal = anew(), transcribe = false) {
   busy(true);
   try {
     judged = await api.recognize(fields, signal);
+    asked = { ...fields, transcribe: null, text: judged.transcript ?? "", text_confidence: judged.transcript_confidence };
     const name = stretch ? TEXTS.stretch(clock(stretch.start), clock(stretch.end)) : recording ? TEXTS.whole : TEXTS.wordsOnly;
     answer.show(judged, name);
     if (judged.transcript_source === "asr") {
@@ -233,8 +241,22 @@ async function judgeWords(signal = anew(), transcribe = false) {
   }
 }
 
+/** Ask again why, when somebody wants to know. */
+async function explain() {
+  if (!at("why").open) return;
+  answer.showWhy(null);
+  const about = asked;
+  try {
+    const { explanation } = await api.recognize({ ...about, explain: true }, running.signal);
+    if (about === asked) answer.showWhy(explanation);
+  } catch (error) {
+    complain(error);
+  }
+}
+
 function clear() {
-  running.abort();
+  anew();
+  following.abort();
   session?.stream?.drop();
   timeline.close();
   recording = stretch = judged = null;
@@ -363,5 +385,6 @@ at("clear").addEventListener("click", () => {
   at("file").value = "";
   clear();
 });
+at("why").addEventListener("toggle", explain);
 at("transcribe").addEventListener("click", () => judgeWords(anew(), true));
 introduce().then(listSamples).catch((error) => complain(error));
