@@ -136,3 +136,9 @@ def test_predictions_that_do_not_fit_are_refused(by_hand):
 def test_single_precision_scores_pass(by_hand):
     scores = {system: values.astype(np.float32) for system, values in by_hand.scores.items()}
     assert replace(by_hand, scores=scores).answered("speech").sum() == 5
+
+
+def test_late_fusion_leaves_an_emotion_that_the_voice_never_scores_to_the_words():
+    prior = np.array([0.5, 0.3, 0.2])
+    told = late_fusion([[0.7, 0.3, 0.0], [0.2, 0.8, 0.0]], [[0.1, 0.1, 0.8], [0.5, 0.3, 0.2]], prior)
+    assert told[:, 2] == pytest.approx([0.8 / (0.8 + 0.1 * 0.56 / 0.5 + 0.1 * 0.24 / 0.3), 0.2 / (0.16 + 0.64 + 0.2)])

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from bimodal.models.fusion import FusionNetwork, drop_modalities
+from bimodal.models.layers import UNKNOWN
 
 EMOTIONS, SPEECH, TEXT = 4, 6, 5
 NAMES = ("speech", "speech_logits", "text", "text_logits")
@@ -86,6 +87,21 @@ def test_a_side_that_knows_the_prior_only_changes_nothing_at_the_start():
     with torch.inference_mode():
         logits = fusion(**given)[1]
     assert torch.softmax(logits, 1) == pytest.approx(torch.softmax(given["text_logits"], 1), abs=1e-5)
+
+
+def test_an_emotion_that_the_voice_was_never_shown_is_left_to_the_words():
+    given, fusion = inputs([[1.0, 1.0]] * 6), network()
+    fusion.set_prior(torch.tensor([60, 25, 15, 5]))
+    given["speech_logits"] = torch.cat([given["speech_logits"][:, :3], torch.full((6, 1), UNKNOWN)], dim=1)
+    with torch.inference_mode():
+        both = torch.softmax(fusion(**given)[1], 1)
+        alone = torch.softmax(fusion(**given | {"present": torch.tensor([[1.0, 0.0]] * 6)})[1], 1)
+    prior, words = fusion.log_prior.exp(), torch.softmax(given["text_logits"], 1)
+    voice = torch.softmax(given["speech_logits"], 1) * (1 - prior[3])
+    voice[:, 3] = prior[3]
+    late = voice * words / prior
+    assert both == pytest.approx(late / late.sum(1, keepdim=True), abs=1e-5)
+    assert bool((alone[:, 3] < 1e-6).all())
 
 
 def test_the_embedding_has_unit_length_and_the_gate_lies_between_0_and_1():

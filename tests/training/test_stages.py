@@ -337,3 +337,12 @@ def test_experts_are_weighed_in_the_fit_as_the_network_weighs_them_at_the_start(
     speech, text = (1 + trust) * (1 - trust * (1 - share)), (1 + trust) * trust * (1 - share)
     expected = (sharper * speech)[:, None] * above[0] + (sharper * text)[:, None] * above[1]
     assert logits + np.log(EMOTIONS) == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_emotion_without_training_rows_gets_no_score(final):
+    columns, targets = noise()
+    known = side(columns, targets % 2)
+    network, _ = train_side(known, range(SIZE), [], CONFIG, Where())
+    scores = torch.softmax(torch.from_numpy(find_evidence(network, known).logits), 1)
+    assert bool((scores[:, 2] < 1e-12).all())
+    assert bool((scores[:, :2] > 1e-12).all())

@@ -19,6 +19,7 @@ ClusterName = Literal["speaker", "dialogue", "utterance"]
 SYSTEMS = ("speech", "text", "late", "fused")  # the order in which they stand side by side everywhere
 TOLERANCE = 1e-3  # of the sum of an utterance's scores; single precision must pass
 LEAST_SCORE = 1e-30  # keeps the logarithm of a score of 0 finite
+UNKNOWN_SCORE = 1e-9  # an emotion that a side gives no more than that in any row is unknown to it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -110,7 +111,7 @@ def late_fusion(speech: ArrayLike, text: ArrayLike, priors: ArrayLike) -> Floats
 
     p(c | s, t) ~ p(c | s) p(c | t) / p(c), exact if voice and words are independent given the emotion and both sides
     are calibrated (the product rule of Kittler et al. 1998, doi 10.1109/34.667881). Nothing is trained, so a trained
-    fusion has to beat it.
+    fusion has to beat it. An emotion that a side never gives a score is unknown to it and gets its prior there.
 
     Args:
         speech: (N, C) probabilities; a row of NaN where there is no speech.
@@ -132,10 +133,17 @@ def late_fusion(speech: ArrayLike, text: ArrayLike, priors: ArrayLike) -> Floats
         raise ValueError(f"shapes {first.shape}, {second.shape}, {prior.shape}, expected (N, C) twice and (C,)")
     if not (prior > 0).all() or abs(prior.sum() - 1.0) > TOLERANCE:
         raise ValueError(f"priors are {prior.tolist()}, expected shares above 0 that sum to 1")
-    logs = np.log(np.maximum(first, LEAST_SCORE)) + np.log(np.maximum(second, LEAST_SCORE)) - np.log(prior)
+    first_told, second_told = (_with_unknown(side, prior) for side in (first, second))
+    logs = np.log(np.maximum(first_told, LEAST_SCORE)) + np.log(np.maximum(second_told, LEAST_SCORE)) - np.log(prior)
     product = np.exp(logs - logs.max(axis=1, keepdims=True))
     both: Floats = product / product.sum(axis=1, keepdims=True)
     return np.where(np.isnan(first), second, np.where(np.isnan(second), first, both))
+
+
+def _with_unknown(scores: Floats, prior: Floats) -> Floats:
+    """Scores (N, C) where emotions that no row scores get their prior, and the others share the rest."""
+    unknown = ~(np.nan_to_num(scores) > UNKNOWN_SCORE).any(axis=0)
+    return scores if unknown.all() else np.where(unknown, prior, scores * (1 - prior[unknown].sum()))
 
 
 def concatenate(*predictions: Predictions) -> Predictions:

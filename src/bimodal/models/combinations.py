@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bimodal.models.fusion import drop_modalities
+from bimodal.models.layers import with_unknown
 
 
 class ConcatenationNetwork(nn.Module):
@@ -92,7 +93,9 @@ class ExpertsNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Embedding (both side by side), logits and gate of two sides, as `FusionNetwork`."""
         has_speech, has_text = present[:, :1], present[:, 1:]
-        both = torch.stack([torch.log_softmax(speech_logits, dim=1), torch.log_softmax(text_logits, dim=1)], dim=1)
+        sides = ((speech_logits, has_text), (text_logits, has_speech))
+        told = [with_unknown(torch.log_softmax(logits, dim=1), self.log_prior, other) for logits, other in sides]
+        both = torch.stack(told, dim=1)
         if self.late:
             logits = (present[:, :, None] * both).sum(1) / present.sum(1, keepdim=True)
         else:

@@ -6,6 +6,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from bimodal.models.layers import with_unknown
+
 _LEAST_SHARE: Final = 0.02
 
 
@@ -16,7 +18,8 @@ class FusionNetwork(nn.Module):
     experts, `l + 2 b g a_s (log p_s - l) + 2 b (1 - g) a_t (log p_t - l)`, plus a correction from the gated embedding
     that starts at zero. So training begins at plain late fusion (or where `start_at` puts it) and departs from it only
     where that pays; a side that knows no more than the prior adds nothing. A single side has its own expert alone (g is
-    1 or 0, b is 1), corrected by its embedding beside the other's absent vector. Words that are there by halves, since
+    1 or 0, b is 1), corrected by its embedding beside the other's absent vector. Of an emotion that one side was never
+    shown it says what the prior says, so that the other side alone decides. Words that are there by halves, since
     a speech recogniser was unsure of them, lie between: at confidence 0 the voice answers as if it were alone.
 
     Args:
@@ -89,8 +92,8 @@ class FusionNetwork(nn.Module):
         if self.training and self.modality_dropout > 0:
             present = drop_modalities(present, self.modality_dropout)
         has_speech, has_text = present[:, :1], present[:, 1:]
-        log_speech = torch.log_softmax(speech_logits, dim=1)
-        log_text = torch.log_softmax(text_logits, dim=1)
+        log_speech = with_unknown(torch.log_softmax(speech_logits, dim=1), self.log_prior, has_text)
+        log_text = with_unknown(torch.log_softmax(text_logits, dim=1), self.log_prior, has_speech)
         speech_side = self.project_speech(torch.cat([speech, log_speech.exp()], dim=1))
         text_side = self.project_text(torch.cat([text, log_text.exp()], dim=1))
         speech_side = has_speech * speech_side + (1 - has_speech) * self.absent_speech

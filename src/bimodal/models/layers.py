@@ -13,6 +13,9 @@ _FITTED_ROWS: Final = 8192
 _CLIPS_OF_A_DEVIATION: Final = 20.0
 """Clips of a speaker that count as much in the deviation as what the training speakers say of it."""
 
+UNKNOWN: Final = -100.0
+"""Logit of an emotion that a head was never shown."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HeadShape:
@@ -173,7 +176,8 @@ class ParallelLinear(nn.Module):
 class EmotionHead(nn.Module):
     """Features to emotion embedding to logits, by M small heads that differ in their start and their noise.
 
-    A head's embedding has unit length: the affinity losses need it, and the fusion gate compares two of them.
+    A head's embedding has unit length: the affinity losses need it, and the fusion gate compares two of them. An
+    emotion that training never shows gets no score, rather than what a start happens to give it.
 
     Args:
         width: Input features F.
@@ -181,9 +185,12 @@ class EmotionHead(nn.Module):
         shape: Everything else.
     """
 
+    known: Tensor
+
     def __init__(self, width: int, emotions: int, shape: HeadShape) -> None:
         super().__init__()
         self.shape = shape
+        self.register_buffer("known", torch.ones(emotions))
         self.input_dropout, self.dropout = nn.Dropout(shape.input_dropout), nn.Dropout(shape.dropout)
         self.hidden: nn.Module | None = None
         if shape.hidden_width:
@@ -192,6 +199,10 @@ class EmotionHead(nn.Module):
             )
         self.embed = ParallelLinear(shape.heads, shape.hidden_width or width, shape.embedding_width)
         self.classify = ParallelLinear(shape.heads, shape.embedding_width, emotions)
+
+    def limit_to(self, known: Tensor) -> None:
+        """Leave out emotions that are not known, (C,); 0 is not."""
+        self.known.copy_(known)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding and logits of features (B, F).
@@ -209,6 +220,29 @@ class EmotionHead(nn.Module):
         raw = self.embed(values)
         embedding = nn.functional.normalize(raw, dim=-1)
         logits = self.classify(raw if self.shape.scale == 0 else self.shape.scale * embedding)
+        logits = torch.where(self.known > 0, logits, UNKNOWN)
         if self.training:
             return embedding, logits
         return embedding.flatten(1) * self.shape.heads**-0.5, torch.log_softmax(logits, dim=-1).mean(1)
+
+
+def with_unknown(log_scores: Tensor, log_prior: Tensor, other: Tensor) -> Tensor:
+    """Log scores of one side where it does not know some emotions, and the other side may speak for them.
+
+    They get their share of the prior, as far as the other side is there, and the known ones share the rest.
+
+    Args:
+        log_scores: (B, C), those of unknown emotions near `UNKNOWN`.
+        log_prior: (C,).
+        other: How far the other side is there, (B, 1), 0 to 1.
+
+    Example:
+        >>> told = torch.log_softmax(torch.tensor([[0.0, 0.0, UNKNOWN]]), dim=1)
+        >>> prior = torch.tensor([0.4, 0.4, 0.2]).log()
+        >>> [with_unknown(told, prior, torch.tensor([[there]])).exp().tolist()[0][2] for there in (0.0, 1.0)]
+        [0.0, 0.20000000298023224]
+    """
+    unknown = log_scores < UNKNOWN / 2
+    lent = torch.where(unknown, log_prior.exp() * other, 0.0)
+    rest = torch.log1p(-lent.sum(1, keepdim=True).clamp(max=1 - 1e-6))
+    return torch.where(unknown, torch.log(lent).clamp(min=UNKNOWN), log_scores + rest)

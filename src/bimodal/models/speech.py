@@ -90,6 +90,11 @@ class TunedSpeechNetwork(nn.Module):
         super().__init__()
         self.encoder, self.network = encoder, network
 
+    @property
+    def head(self) -> EmotionHead:
+        """The network's."""
+        return self.network.head
+
     def forward(self, inputs: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding and logits, as `EmotionHead`, of encoder inputs of which the first `count` (B,) frames are real."""
         states, real = self.encoder(inputs, count)

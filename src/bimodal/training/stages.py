@@ -95,7 +95,8 @@ def train_side(
             f"the {side.modality} stage has {len(rows)} training utterances with {side.modality} and fewer than two "
             "emotions among them"
         )
-    network = side.fresh_network(rows, where.seed)
+    network: Any = side.fresh_network(rows, where.seed)
+    network.head.limit_to(torch.from_numpy(count_targets(side.examples.targets[rows], side.emotions) > 0))
     trained, examples, watched = _trained_part(side, network, rows, _present(side, dev) if config.patience else [])
     network.to(where.device)
     record = fit(
