@@ -17,8 +17,8 @@ from bimodal.evaluation import Predictions, concatenate
 from bimodal.evaluation.protocols import predict_rows, train_fold
 from bimodal.features.backbone import SpeechBackbone, load_backbone
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.features.extraction import speech_key
-from bimodal.features.views import render_view
+from bimodal.features.extraction import hear, speech_key
+from bimodal.features.views import PLAIN
 from bimodal.records import Utterance
 from bimodal.splits import Fold
 from bimodal.training.loop import predict
@@ -110,20 +110,16 @@ def shifted_side(rows: LabelledRows, folder: Path, config: TrainConfig, cache: F
     backbone = load_backbone(config.speech_backbone, threads=options.threads, verify=True)
     assert isinstance(backbone, SpeechBackbone)  # noqa: S101
     gains = np.random.default_rng(0).uniform(-GAIN_DB, GAIN_DB, len(rows.utterances))
-    views = ("plain", *config.speech.heard_views)
-    keys: dict[str, list[str | None]] = {view: [] for view in views}
+    views = (PLAIN, *config.speech.heard_views)
+    keys: list[str | None] = []
     with cache:
         for utterance, gain in progress(zip(rows.utterances, gains, strict=True), "clips at a random gain"):
-            for view in views:
-                key = cache_key("gain", speech_key(utterance, folder, backbone, view), float(gain))
-                if key not in cache:
-                    signal = load_signal(folder / str(utterance.path)) * np.float32(10 ** (gain / 20))
-                    blocks = backbone.extract(render_view(signal, view))
-                    halves = {"mean": blocks.mean.astype(np.float16), "std": blocks.std.astype(np.float16)}
-                    cache.write(key, {**halves, "count": blocks.count})
-                keys[view].append(key)
-    side = replace(config.speech, views=())
-    return audio_side(keys, cache, rows.targets, backbone.description, side, len(rows.emotions))
+            key = cache_key("gain", speech_key(utterance, folder, backbone, views), float(gain))
+            if key not in cache:
+                signal = load_signal(folder / str(utterance.path)) * np.float32(10 ** (gain / 20))
+                cache.write(key, hear(signal, backbone, views))
+            keys.append(key)
+    return audio_side({PLAIN: keys}, keys, cache, rows, backbone.description, config.speech)
 
 
 def _linear(prepared: Prepared, folds: Sequence[Fold]) -> Predictions:
@@ -154,14 +150,6 @@ def _linear(prepared: Prepared, folds: Sequence[Fold]) -> Predictions:
 
 
 def pooled_statistics(prepared: Prepared) -> Any:
-    """Mean and deviation over time of every layer, (N, 2 L D)."""
-    read, pooled = prepared.sides["speech"].examples.read, []
-    for row in range(len(prepared.rows.utterances)):
-        inputs = read([row])
-        count = inputs["count"][0].astype(np.float64)
-        share = (count / count.sum())[:, None, None]
-        mean, std = inputs["mean"][0].astype(np.float64), inputs["std"][0].astype(np.float64)
-        centre = (share * mean).sum(0)
-        spread = np.sqrt((share * (std**2 + (mean - centre) ** 2)).sum(0))
-        pooled.append(np.concatenate([centre.ravel(), spread.ravel()]))
-    return np.array(pooled, np.float32)
+    """Statistics over time that the speech stage is shown, (N, P L D)."""
+    examples = prepared.sides["speech"].examples
+    return examples.read(range(examples.size))["statistics"].reshape(examples.size, -1)

@@ -23,16 +23,15 @@ def as_session(network: Any) -> Any:
     """A network as the ONNX session that recognition runs, which it equals (a test compares them)."""
 
     def run(names: None, inputs: dict[str, Any]) -> tuple[Any, ...]:
-        examples = array_examples(inputs, np.zeros(len(inputs["count"]), np.int64))
+        examples = array_examples(inputs, np.zeros(len(inputs["statistics"]), np.int64))
         return predict(network, examples)[:2]
 
     return SimpleNamespace(run=run)
 
 
 def statistics_of(prepared: Prepared, rows: Sequence[int]) -> Any:
-    """Pooled statistics (n, 2, L, D) of some utterances."""
-    batch = prepared.sides["speech"].examples.read(list(rows))
-    return np.stack([batch["mean"][:, 0], batch["std"][:, 0]], axis=1)
+    """Statistics (n, P, L, D) of some utterances."""
+    return prepared.sides["speech"].examples.read(list(rows))["statistics"]
 
 
 def adapted_scores(network: Any, prepared: Prepared, rows: Sequence[int], by_speaker: bool) -> tuple[Any, Any]:

@@ -28,14 +28,14 @@ def test_an_unknown_key_is_refused_with_the_valid_ones_and_the_nearest(tmp_path)
     assert str(tmp_path / "train.toml") in sentence
     assert "unknown key 'epoch'" in sentence
     assert "'learning_rate'" in sentence
-    assert "'attention_width'" in sentence
+    assert "'components'" in sentence
     assert sentence.endswith("did you mean 'epochs'?")
     assert "did you mean" not in refusal(["zzz=1"])
     assert "did you mean 'gamma'?" in refusal(["text.loss.gama=1"])
 
 
 def test_a_key_of_another_stage_is_refused():
-    assert "unknown key 'attention_width'" in refusal(["text.attention_width=3"])
+    assert "unknown key 'components'" in refusal(["text.components=3"])
 
 
 @pytest.mark.parametrize(

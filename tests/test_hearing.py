@@ -7,7 +7,8 @@ import pytest
 
 from bimodal import Clip, Recognizer
 from bimodal.errors import BimodalError
-from bimodal.features.baseline import SpeakerBaselines, load_baselines, pooled_statistics, save_baselines
+from bimodal.features.baseline import SpeakerBaselines, load_baselines, save_baselines
+from bimodal.features.statistics import pool
 from tests.conftest import FAST
 
 
@@ -66,15 +67,15 @@ def test_a_history_that_was_kept_goes_on(recognizer, clips, tmp_path):
     assert scores(rest) == pytest.approx(whole[6:], abs=1e-2)
 
 
-def test_blocks_do_not_join_a_baseline_by_themselves(recognizer, clips):
+def test_frames_do_not_join_a_baseline_by_themselves(recognizer, clips):
     from bimodal.audio import load_signal
 
     heard = [recognizer.encode(load_signal(clip.audio)) for clip in clips[:3]]
     known = SpeakerBaselines()
-    first = recognizer.recognize_blocks(heard, clips[:3], known)
+    first = recognizer.recognize_frames(heard, clips[:3], known)
     assert len(known) == 0
-    known.add(clips[0].speaker, pooled_statistics(heard[0]))
-    second = recognizer.recognize_blocks(heard[1:], clips[1:3], known)
+    known.add(clips[0].speaker, pool(heard[0], recognizer.pooling))
+    second = recognizer.recognize_frames(heard[1:], clips[1:3], known)
     assert np.abs(scores(second) - scores(first)[1:]).max() > 5e-2
 
 

@@ -15,7 +15,7 @@ from bimodal.audio import load_signal
 from bimodal.errors import AudioError, ConfigError
 from bimodal.formats import write_recognitions
 from bimodal.segments import NO_SPEECH, SegmentConfig, segment_audio
-from bimodal.timeline import TimedWords, TimelineConfig, recognize_long, slice_blocks, summarise
+from bimodal.timeline import TimedWords, TimelineConfig, recognize_long, summarise
 
 RATE = 16_000
 
@@ -58,19 +58,19 @@ def test_short_segments_are_judged_as_a_direct_call_judges_them(recognizer, reco
         assert (result.start, result.end) == (segment.start, segment.end)
 
 
-def test_windows_score_as_their_blocks_alone_and_tile_the_segment(recognizer, recording):
+def test_windows_score_as_their_frames_alone_and_tile_the_segment(recognizer, recording):
     config = TimelineConfig(segments=SegmentConfig(min_pause=30.0), hop=1.0, window=2.0)
     (segment,) = segment_audio(recording, config.segments)
     results = list(recognize_long(recognizer, recording, config=config))
-    blocks = recognizer.encode(segment.signal)
-    times = segment.start + np.append(0, np.cumsum(blocks.count)) * 0.02
+    frames = recognizer.encode(segment.signal)
+    times = segment.start + np.arange(len(frames) + 1) * 0.02
     assert len(results) == round(segment.end - segment.start)
     assert (results[0].start, results[-1].end) == (segment.start, segment.end)
     assert all(one.end == other.start for one, other in itertools.pairwise(results))
     for result in results:
         first, end = np.abs(times - result.start).argmin(), np.abs(times - result.end).argmin()
-        left = min(max(0, (first + end - 10) // 2), len(blocks.count) - 10)
-        alone = recognizer.recognize_blocks([slice_blocks(blocks, left, left + 10)], [Clip(start=0.0, end=2.0)])[0]
+        left = min(max(0, (first + end - 100) // 2), len(frames) - 100)
+        alone = recognizer.recognize_frames([frames.slice(left, left + 100)], [Clip(start=0.0, end=2.0)])[0]
         assert list(result.scores.values()) == pytest.approx(list(alone.scores.values()), abs=1e-4)
 
 

@@ -26,9 +26,9 @@ from bimodal.features.baseline import (
     SpeakerBaselines,
     measure_baseline,
     measure_speakers,
-    pooled_statistics,
     save_baselines,
 )
+from bimodal.features.statistics import pool
 from bimodal.hearing import judge_statistics
 from bimodal.manifest import read_manifest
 from bimodal.modelfolder import ADAPTATION, CARD, GRAPHS, SPEAKERS, WEIGHTS, ModelConfig, save_model_config
@@ -49,7 +49,7 @@ class Heard:
     """Unlabelled clips as the backbone heard them.
 
     Attributes:
-        statistics: Pooled statistics (N, 2, L, D).
+        statistics: Pooled statistics (N, P, L, D).
         speakers: Who speaks in each; None where unknown.
         seconds: Their length together.
         unusable: Clips left out, silent or too short.
@@ -120,15 +120,15 @@ def hear_manifest(recognizer: Recognizer, manifest: Manifest, progress: Progress
     statistics, speakers, samples, unusable = [], [], 0, 0
     for utterance in progress([row for row in manifest.utterances if row.path], "hearing"):
         signal = load_signal(manifest.folder / str(utterance.path), start=utterance.start, end=utterance.end)
-        blocks = recognizer.encode(signal)
-        if blocks is None:
+        frames = recognizer.encode(signal)
+        if frames is None:
             unusable += 1
             continue
-        statistics.append(pooled_statistics(blocks))
+        statistics.append(pool(frames, recognizer.pooling))
         speakers.append(utterance.speaker)
         samples += len(signal)
     return Heard(
-        statistics=np.stack(statistics) if statistics else np.zeros((0, 2, 1, 1), np.float32),
+        statistics=np.stack(statistics) if statistics else np.zeros((0, 1, 1, 1), np.float32),
         speakers=tuple(speakers),
         seconds=samples / SAMPLING_RATE,
         unusable=unusable,
@@ -169,11 +169,8 @@ def _takes_baseline(config: ModelConfig) -> bool:
 
 def _check_adaptable(recognizer: Recognizer, out: Path) -> None:
     side, folder = recognizer.config.speech, recognizer.folder
-    if side is None or side.columns or not side.collapse:
-        raise BimodalError(
-            f"{folder}: only a speech side that hears recordings by plain statistics can be adapted; train one on "
-            "audio with speech.attention_width=0"
-        )
+    if side is None or side.columns:
+        raise BimodalError(f"{folder}: only a speech side that hears recordings can be adapted; train one on audio")
     if recognizer.config.adapted_to:
         raise BimodalError(
             f"{folder}: is adapted already ({recognizer.config.adapted_to}); adapt the model it came from"
@@ -194,7 +191,7 @@ def _check_enough(manifest: str | Path, heard: Heard, by: By) -> None:
 
 
 def _trained_statistics(recognizer: Recognizer) -> tuple[Floats, Floats]:
-    """Centre and deviation (2, L, D) of the statistics that the network was trained on.
+    """Centre and deviation (P, L, D) of the statistics that the network was trained on.
 
     Raises:
         ModelFolderError: The folder lacks its weights.
@@ -206,9 +203,9 @@ def _trained_statistics(recognizer: Recognizer) -> tuple[Floats, Floats]:
             centre, spread = (held.get_tensor(f"speech.standardise.{name}") for name in names)
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"{file}: the speech network's statistics cannot be read ({error})") from error
-    layers = len(recognizer.speech_layers)
+    shape = (len(recognizer.pooling.statistics), len(recognizer.speech_layers), -1)
     spread = np.sqrt(spread) if names[1] == "within" else spread
-    return centre.reshape(2, layers, -1), spread.reshape(2, layers, -1)
+    return centre.reshape(shape), spread.reshape(shape)
 
 
 def _write(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from bimodal.errors import ConfigError
+from bimodal.records import Statistic
 
 Config = TypeVar("Config")
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -89,8 +90,11 @@ class SpeechConfig(StageConfig):
     """How the speech stage is trained.
 
     Attributes:
-        attention_width: Units of the attention over time; 0 for plain statistics.
-        components: Principal components of the pooled statistics that are kept; 0 for all.
+        statistics: What is taken over time of each unit of the backbone: mean, std, p10, p50, p90.
+        speech_only: Whether pauses (35 dB below the loud frames) are left out of them.
+        components: Principal components of the statistics that are kept; 0 for all.
+        speaker_shrinkage: How hard the directions in which training speakers differ are shrunk before the components
+            are taken; 0 not at all. For recordings unlike those trained on; needs components.
         views: Augmented views of the recordings that are trained on too, such as speed0.9, telephone, noise10:rain.wav;
             cached, see `render_view`.
         view_share: Share of the training utterances that stand as one of their views in an epoch.
@@ -109,8 +113,10 @@ class SpeechConfig(StageConfig):
     heads: Count = 4
     hidden_width: Natural = 0
     embedding_width: Count = 64
-    attention_width: Natural = 0
+    statistics: tuple[Statistic, ...] = ("mean", "std")
+    speech_only: bool = False
     components: Natural = 400
+    speaker_shrinkage: NotNegative = 0.0
     views: tuple[str, ...] = ()
     view_share: Share = 0.67
     heard_views: tuple[str, ...] = ()

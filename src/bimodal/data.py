@@ -7,8 +7,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.features.backbone import SpeechBlocks
-
 Floats = npt.NDArray[np.float32]
 Inputs = dict[str, npt.NDArray[Any]]
 TARGETS: Final = "targets"  # what a reading of `Examples` may hand over beside a network's inputs
@@ -55,13 +53,6 @@ def array_examples(arrays: Mapping[str, npt.NDArray[Any]], targets: npt.NDArray[
         size=len(targets),
         read=lambda indices: {name: array[list(indices)] for name, array in held.items()},
         targets=targets,
-    )
-
-
-def speech_examples(read_blocks: Callable[[int], SpeechBlocks], targets: npt.NDArray[Any]) -> Examples:
-    """Examples of cached speech; `read_blocks` gives the blocks of one example."""
-    return Examples(
-        size=len(targets), read=lambda indices: pad_blocks([read_blocks(i) for i in indices]), targets=targets
     )
 
 
@@ -129,30 +120,6 @@ def count_targets(targets: npt.NDArray[Any], emotions: int) -> npt.NDArray[np.fl
     """
     counts = np.bincount(targets, minlength=emotions) if targets.ndim == 1 else targets.sum(axis=0, dtype=np.float64)
     return counts.astype(np.float64)
-
-
-def pad_blocks(items: Sequence[SpeechBlocks]) -> Inputs:
-    """Blocks of several segments as one batch: mean and std (B, S, L, D) float32, count (B, S) float32.
-
-    Padding has count 0, which is how the network tells it.
-
-    Example:
-        >>> one = SpeechBlocks(mean=np.ones((2, 3, 4)), std=np.ones((2, 3, 4)), count=np.array([10, 7], np.int32))
-        >>> two = SpeechBlocks(mean=np.ones((1, 3, 4)), std=np.ones((1, 3, 4)), count=np.array([5], np.int32))
-        >>> pad_blocks([one, two])["count"].tolist()
-        [[10.0, 7.0], [5.0, 0.0]]
-    """
-    longest = max(len(item.count) for item in items)
-    shape = (len(items), longest, *items[0].mean.shape[1:])
-    batch: Inputs = {
-        "mean": np.zeros(shape, np.float32),
-        "std": np.zeros(shape, np.float32),
-        "count": np.zeros(shape[:2], np.float32),
-    }
-    for row, item in enumerate(items):
-        for name, values in (("mean", item.mean), ("std", item.std), ("count", item.count)):
-            batch[name][row, : len(values)] = values
-    return batch
 
 
 def frame_examples(

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.features.backbone import SpeechBlocks, join_blocks
 from bimodal.features.baseline import SpeakerBaselines
+from bimodal.features.statistics import SpeechFrames, join_frames
 from bimodal.records import Clip, Explanation, Recognition, TimeInfluence, WordInfluence
 from bimodal.text import normalise_transcript
 
@@ -30,7 +30,7 @@ _SLIGHT, _STRONG = 0.1, 0.4  # bits of divergence, for the wording alone
 
 def explain(
     recognizer: Any,
-    views: Sequence[SpeechBlocks],
+    views: Sequence[SpeechFrames],
     clip: Clip,
     result: Recognition,
     baselines: SpeakerBaselines | None = None,
@@ -49,12 +49,12 @@ def explain(
     times = _borders(views, result)
     words = split_words(result.transcript or "")
     plain = replace(clip, audio=None, transcript=result.transcript, start=0.0, end=0.0)
-    whole = join_blocks(views) if views else None
-    variants: list[tuple[SpeechBlocks | None, Clip]] = [(None, replace(plain, columns=None))]
+    whole = join_frames(views) if views else None
+    variants: list[tuple[SpeechFrames | None, Clip]] = [(None, replace(plain, columns=None))]
     variants += [(_without(views, part, len(times) - 1), plain) for part in range(len(times) - 1)]
     variants += [(whole, replace(plain, transcript=_joined(words, place))) for place in range(len(words))]
-    blocks, clips = zip(*variants, strict=True)
-    answers = recognizer.recognize_blocks(blocks, clips, baselines)
+    frames, clips = zip(*variants, strict=True)
+    answers = recognizer.recognize_frames(frames, clips, baselines)
     score = result.scores[result.emotion]
     lost = [score - answer.scores[result.emotion] for answer in answers]
     both = result.speech_scores is not None and result.text_scores is not None
@@ -108,25 +108,24 @@ def top(scores: Any) -> str:
     return str(max(scores, key=scores.__getitem__))
 
 
-def _borders(views: Sequence[SpeechBlocks], result: Recognition) -> list[float]:
+def _borders(views: Sequence[SpeechFrames], result: Recognition) -> list[float]:
     """Where the stretches of the voice begin, and where the last one ends; empty for fewer than two."""
     if not views or result.start is None or result.end is None:
         return []
-    parts = min(len(views[0].count), round((result.end - result.start) / STRETCH_SECONDS))
-    ends = np.append(0, np.cumsum(views[0].count))
-    chosen = ends[np.linspace(0, len(views[0].count), parts + 1).round().astype(int)]
-    return (result.start + chosen / ends[-1] * (result.end - result.start)).tolist() if parts > 1 else []
+    frames = len(views[0])
+    parts = min(frames, round((result.end - result.start) / STRETCH_SECONDS))
+    chosen = np.linspace(0, frames, parts + 1).round()
+    return (result.start + chosen / frames * (result.end - result.start)).tolist() if parts > 1 else []
 
 
-def _without(views: Sequence[SpeechBlocks], part: int, parts: int) -> SpeechBlocks:
+def _without(views: Sequence[SpeechFrames], part: int, parts: int) -> SpeechFrames:
     """All views without one of some even parts of each; their tempo may differ."""
     kept = []
-    for blocks in views:
-        count = len(blocks.count)
+    for frames in views:
+        count = len(frames)
         left, right = round(part * count / parts), round((part + 1) * count / parts)
-        rows = np.r_[0:left, right:count] if right - left < count else np.arange(count)
-        kept.append(SpeechBlocks(mean=blocks.mean[rows], std=blocks.std[rows], count=blocks.count[rows]))
-    return join_blocks(kept)
+        kept += [frames.slice(0, left), frames.slice(right, count)] if right - left < count else [frames]
+    return join_frames(kept)
 
 
 def _joined(words: Sequence[str], left_out: int) -> str:

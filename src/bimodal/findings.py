@@ -11,7 +11,8 @@ import numpy.typing as npt
 from bimodal.audio import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
 from bimodal.data import Window
 from bimodal.errors import BimodalError
-from bimodal.features.backbone import SpeechBlocks, TextBackbone, join_blocks
+from bimodal.features.backbone import TextBackbone
+from bimodal.features.statistics import SpeechFrames
 from bimodal.metrics import softmax
 from bimodal.records import Clip
 from bimodal.segments import NO_SPEECH
@@ -60,18 +61,15 @@ class Heard:
 
     Attributes:
         duration: In seconds; None without a recording.
-        views: Its blocks, one of each view; empty where no speech is to be judged.
+        statistics: Of the speech, (P, L, D); None where none is to be judged.
+        views: The frames of each view, where they were to be kept.
         warnings: About the recording.
     """
 
     duration: float | None = None
-    views: Sequence[SpeechBlocks] = ()
+    statistics: Floats | None = None
+    views: Sequence[SpeechFrames] = ()
     warnings: tuple[str, ...] = ()
-
-    @property
-    def blocks(self) -> SpeechBlocks | None:
-        """Those of all views together."""
-        return join_blocks(self.views) if self.views else None
 
 
 def clip_signal(clip: Clip) -> Signal | None:

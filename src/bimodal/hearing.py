@@ -21,30 +21,21 @@ def judge_statistics(
     Args:
         session: Of the speech network.
         takes_baseline: True where the network was trained to stand on baselines.
-        statistics: Pooled statistics (n, 2, L, D).
+        statistics: Pooled statistics (n, P, L, D).
         own: Baseline of each segment's speaker, of what was heard before.
         adaptation: What the model was adapted to; None where it was not.
     """
     if adaptation is None:
-        embedding, logits = session.run(None, _inputs(statistics) | baseline_inputs(own))
+        embedding, logits = session.run(None, {"statistics": statistics} | baseline_inputs(own))
         return embedding, logits
     firm = [firm_baseline(baseline, adaptation.corpus) if baseline.count else adaptation.corpus for baseline in own]
     pairs = list(zip(statistics, firm, strict=True))
     if takes_baseline:
-        inputs = _inputs(statistics) | baseline_inputs(firm)
+        inputs = {"statistics": statistics} | baseline_inputs(firm)
     else:
-        inputs = _inputs(np.stack([retell(values, baseline, adaptation) for values, baseline in pairs]))
+        inputs = {"statistics": np.stack([retell(values, baseline, adaptation) for values, baseline in pairs])}
     embedding, logits = session.run(None, inputs)
     return embedding, correct_logits(np.stack([standardise(*pair) for pair in pairs]), logits, adaptation)
-
-
-def _inputs(statistics: Floats) -> dict[str, Floats]:
-    """Segments of one block each."""
-    return {
-        "mean": np.ascontiguousarray(statistics[:, None, 0], np.float32),
-        "std": np.ascontiguousarray(statistics[:, None, 1], np.float32),
-        "count": np.ones((len(statistics), 1), np.float32),
-    }
 
 
 def hear_in_turn(

@@ -10,9 +10,10 @@ import msgspec
 
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone, read_description, verify_digests
+from bimodal.features.statistics import Pooling
 from bimodal.runtime import Device
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 CONFIG: Final = "config.json"
 REPORT: Final = "report.json"
 CARD: Final = "README.md"
@@ -44,7 +45,7 @@ class SideConfig:
         backbone: Name of the frozen feature extractor; empty where columns stand for speech.
         backbone_digest: Its digest; another backbone is refused.
         columns: Numeric manifest columns that stand for speech, in order; empty for audio.
-        collapse: True where the network was trained on whole segments as one block.
+        pooling: Which statistics of a recording the network is shown.
         views: Views that whole clips are heard in beside the plain one.
         baseline: True where the network stands on a speaker's earlier clips.
         context: Utterances before each one that the text network reads beside it.
@@ -55,7 +56,7 @@ class SideConfig:
     backbone: str = ""
     backbone_digest: str = ""
     columns: tuple[str, ...] = ()
-    collapse: bool = False
+    pooling: Pooling = field(default_factory=Pooling)
     views: tuple[str, ...] = ()
     baseline: bool = False
     context: int = 0

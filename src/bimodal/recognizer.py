@@ -10,19 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.audio import SAMPLING_RATE, Signal
-from bimodal.data import pad_blocks, pad_windows
+from bimodal.data import pad_windows
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.adaptation import Adaptation, load_adaptation
 from bimodal.features.backbone import (
     SpeechBackbone,
-    SpeechBlocks,
     TextBackbone,
-    collapse_blocks,
-    join_blocks,
 )
-from bimodal.features.baseline import SpeakerBaselines, load_baselines, pooled_statistics
+from bimodal.features.baseline import SpeakerBaselines, load_baselines
 from bimodal.features.familiarity import Familiarity, load_familiarity, strangeness
 from bimodal.features.quality import describe_quality
+from bimodal.features.statistics import Pooling, SpeechFrames, join_frames, pool
 from bimodal.features.views import render_view
 from bimodal.findings import (
     Findings,
@@ -123,6 +121,17 @@ class Recognizer:
         """How many utterances before each one the model reads beside it."""
         return self.config.text.context if self.config.text else 0
 
+    @property
+    def pooling(self) -> Pooling:
+        """Which statistics of speech the model is shown.
+
+        Raises:
+            BimodalError: The model does not hear speech.
+        """
+        self.check_hears()
+        assert self.config.speech is not None  # noqa: S101
+        return self.config.speech.pooling
+
     def recognize(
         self,
         audio: str | Path | npt.ArrayLike | None = None,
@@ -171,7 +180,7 @@ class Recognizer:
     def _answer(
         self, clips: Sequence[Clip], heard: Sequence[Heard], baselines: SpeakerBaselines | None
     ) -> list[Recognition]:
-        findings = self._find(clips, [one.blocks for one in heard], baselines)
+        findings = self._find(clips, [one.statistics for one in heard], baselines)
         return [
             self._result(row, clip, heard[row].duration, findings, heard[row].warnings)
             for row, clip in enumerate(clips)
@@ -182,7 +191,7 @@ class Recognizer:
         from bimodal.explaining import explain
 
         before = None if baselines is None else baselines.copy()
-        heard = self._hear(clip)
+        heard = self._hear(clip, keep=True)
         result = self._answer([clip], [heard], baselines)[0]
         return replace(result, explanation=explain(self, heard.views, clip, result, before))
 
@@ -193,17 +202,16 @@ class Recognizer:
             AudioError: As in `recognize`.
             BimodalError: As in `recognize`.
         """
-        return self._find(clips, [self._hear(clip).blocks for clip in clips])
+        return self._find(clips, [self._hear(clip).statistics for clip in clips])
 
-    def encode(self, signal: Signal) -> SpeechBlocks | None:
-        """One stretch of 16 kHz speech as the backbone hears it, for `recognize_blocks`; None for silence and scraps.
+    def encode(self, signal: Signal) -> SpeechFrames | None:
+        """One stretch of 16 kHz speech as the backbone hears it, for `recognize_frames`; None for silence and scraps.
 
         Raises:
             BimodalError: The model does not hear speech.
         """
         self.check_hears()
-        views = self._encode(signal, whole=False)
-        return views[0] if views else None
+        return None if unusable(signal) else self._speech_backbone.extract(signal)
 
     def check_hears(self) -> None:
         """Refuse where the model reads words or columns alone.
@@ -238,9 +246,9 @@ class Recognizer:
 
         return Stream(self, sampling_rate, speaker=speaker, config=config, baselines=baselines)
 
-    def recognize_blocks(
+    def recognize_frames(
         self,
-        blocks: Sequence[SpeechBlocks | None],
+        frames: Sequence[SpeechFrames | None],
         clips: Sequence[Clip],
         baselines: SpeakerBaselines | None = None,
         warnings: Sequence[str] = (),
@@ -248,10 +256,10 @@ class Recognizer:
         """Recognise stretches that `encode` has heard, or any slices of them.
 
         Args:
-            blocks: One for each clip; None where no speech is to be judged.
+            frames: One for each clip; None where no speech is to be judged.
             clips: Words, speaker, start and end of each; their audio and columns are not looked at.
             baselines: As in `recognize_batch`, but nothing joins them: slices of a segment may overlap. Add the whole
-                segment with `baselines.add(speaker, pooled_statistics(heard))` when all of it is judged.
+                segment with `baselines.add(speaker, pool(heard, recognizer.pooling))` when all of it is judged.
             warnings: About the recording that all of them are of; handed through to the results.
 
         Raises:
@@ -259,44 +267,43 @@ class Recognizer:
         """
         if not clips:
             return []
-        findings = self._find(clips, blocks, baselines, grow=False)
+        heard = [None if item is None else pool(item, self.pooling) for item in frames]
+        findings = self._find(clips, heard, baselines, grow=False)
         return [
             self._result(row, clip, 0.0 if clip.end is None else clip.end - (clip.start or 0.0), findings, warnings)
             for row, clip in enumerate(clips)
         ]
 
-    def _hear(self, clip: Clip) -> Heard:
-        signal = clip_signal(clip)
+    def _hear(self, clip: Clip, keep: bool = False) -> Heard:
+        """A whole clip in all views; with `keep` their frames, too, which are large."""
+        signal, side = clip_signal(clip), self.config.speech
         if signal is None:
             return Heard()
-        views, duration = self._encode(signal, whole=True), len(signal) / SAMPLING_RATE
-        if not views:
+        duration = len(signal) / SAMPLING_RATE
+        if side is None or side.columns or unusable(signal):
             return Heard(duration=duration)
-        strange = self._strange("speech", [pooled_statistics(join_blocks(views))], [0], 1)
+        views = [self._speech_backbone.extract(one) for one in self._views(signal, side)]
+        statistics = pool(join_frames(views), side.pooling)
+        strange = self._strange("speech", [statistics], [0], 1)
         if strange is not None and strange[0] > 1 and not holds_segment(signal):
             return Heard(duration=duration, warnings=(NO_SPEECH,))
-        return Heard(duration=duration, views=views, warnings=describe_quality(signal))
+        kept = views if keep else ()
+        return Heard(duration=duration, statistics=statistics, views=kept, warnings=describe_quality(signal))
 
-    def _encode(self, signal: Signal, whole: bool) -> list[SpeechBlocks]:
-        """Blocks of the speech, of a whole clip in all views; empty where the model hears none or none is to judge."""
-        side = self.config.speech
-        if side is None or side.columns or unusable(signal):
-            return []
-        heard = [signal, *(render_view(signal, view) for view in side.views if whole)]
-        return [self._speech_backbone.extract(one) for one in heard]
+    def _views(self, signal: Signal, side: SideConfig) -> list[Signal]:
+        return [signal, *(render_view(signal, view) for view in side.views)]
 
     def _find(
         self,
         clips: Sequence[Clip],
-        blocks: Sequence[SpeechBlocks | None],
+        heard: Sequence[Floats | None],
         baselines: SpeakerBaselines | None = None,
         grow: bool = True,
     ) -> Findings:
-        speech = self._find_speech(clips, blocks, baselines, grow)
+        speech = self._find_speech(clips, heard, baselines, grow)
         text, strange_words = self._find_text(clips)
-        heard = [row for row, item in enumerate(blocks) if item is not None]
-        voices = [pooled_statistics(item) for item in blocks if item is not None]
-        strange = self._strange("speech", voices, heard, len(blocks))
+        rows = [row for row, item in enumerate(heard) if item is not None]
+        strange = self._strange("speech", [heard[row] for row in rows], rows, len(heard))
         found = replace(one_sided(speech, text), speech_strangeness=strange, text_strangeness=strange_words)
         if speech is None or text is None or not self.config.fusion_temperatures:
             return found
@@ -317,7 +324,7 @@ class Recognizer:
     def _find_speech(
         self,
         clips: Sequence[Clip],
-        blocks: Sequence[SpeechBlocks | None],
+        heard: Sequence[Floats | None],
         baselines: SpeakerBaselines | None,
         grow: bool,
     ) -> tuple[Floats, Floats] | None:
@@ -328,26 +335,25 @@ class Recognizer:
             rows = [row for row, clip in enumerate(clips) if clip.columns is not None]
             values = np.array([clips[row].columns for row in rows], np.float32).reshape(len(rows), -1)
             return self._run_side(self._speech, {"columns": values}, rows, len(clips), side)
-        rows = [row for row, item in enumerate(blocks) if item is not None]
-        heard = [item for item in blocks if item is not None]
+        rows = [row for row, item in enumerate(heard) if item is not None]
+        statistics = [item for item in heard if item is not None]
         if baselines is not None:
             check_takes_baselines(self.config.name, side.baseline, self._adaptation)
         if side.baseline or self._adaptation is not None:
             speakers = [clips[row].speaker for row in rows]
-            return self._spread(self._judge(heard, speakers, baselines, grow) if rows else None, rows, len(clips), side)
-        if side.collapse:
-            heard = [collapse_blocks(item) for item in heard]
-        return self._run_side(self._speech, pad_blocks(heard) if rows else {}, rows, len(clips), side)
+            found = self._judge(statistics, speakers, baselines, grow) if rows else None
+            return self._spread(found, rows, len(clips), side)
+        inputs = {"statistics": np.stack(statistics)} if rows else {}
+        return self._run_side(self._speech, inputs, rows, len(clips), side)
 
     def _judge(
         self,
-        heard: Sequence[SpeechBlocks],
+        statistics: Sequence[Floats],
         speakers: Sequence[str | None],
         baselines: SpeakerBaselines | None,
         grow: bool,
     ) -> tuple[Floats, Floats]:
         """Embeddings and logits of segments, by what is known of their speakers."""
-        statistics = [pooled_statistics(item) for item in heard]
         known = self._speakers if baselines is None else baselines
         if grow and baselines is not None:
             own = hear_in_turn(known, speakers, statistics)

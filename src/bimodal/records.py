@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+Statistic = Literal["mean", "std", "p10", "p50", "p90"]
 TranscriptSource = Literal["given", "asr"]
 
 

@@ -15,15 +15,13 @@ import numpy.typing as npt
 from bimodal.audio import Signal, check_signal, iterate_audio, read_header
 from bimodal.errors import AudioError, BimodalError, ConfigError
 from bimodal.explaining import explain
-from bimodal.features.backbone import SpeechBlocks
-from bimodal.features.baseline import SpeakerBaselines, pooled_statistics
+from bimodal.features.baseline import SpeakerBaselines
 from bimodal.features.quality import describe_quality
+from bimodal.features.statistics import FRAME_SECONDS, SpeechFrames, pool
 from bimodal.recognizer import Recognizer
 from bimodal.records import Clip, Recognition
 from bimodal.said import Conversation, Hear, Listener, TimedWords, WordsByTime, clip_words
 from bimodal.segments import NO_SPEECH, Segment, SegmentConfig, SegmentStream
-
-_FRAME_SECONDS: Final = 0.02  # of the frames that `SpeechBlocks.count` counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,11 +161,6 @@ def summarise(recognitions: Iterable[Recognition]) -> Summary:
     )
 
 
-def slice_blocks(blocks: SpeechBlocks, first: int, end: int) -> SpeechBlocks:
-    """Blocks `first` to `end` of a segment, as `Recognizer.recognize_blocks` takes them."""
-    return SpeechBlocks(mean=blocks.mean[first:end], std=blocks.std[first:end], count=blocks.count[first:end])
-
-
 def _speakers(path: str | Path, given: Sequence[str], channels: int, config: TimelineConfig) -> list[str | None]:
     """Name of each timeline; None where nobody is named."""
     mixed = config.channels == "mix"
@@ -259,19 +252,19 @@ class Stream:
     def judge(self, segment: Segment) -> list[Recognition]:
         """The results of a segment that ended; segments are judged in their order."""
         heard = self._recognizer.encode(segment.signal)
-        blocks, clips = _windows(heard, segment, self._words, self._conversation, self.speaker, self._config)
+        frames, clips = _windows(heard, segment, self._words, self._conversation, self.speaker, self._config)
         warnings = describe_quality(segment.signal) if heard is not None else ()
-        results = self._recognizer.recognize_blocks(blocks, clips, self._baselines, warnings)
+        results = self._recognizer.recognize_frames(frames, clips, self._baselines, warnings)
         if self._config.explain:
-            results = [self._explained(*parts) for parts in zip(blocks, clips, results, strict=True)]
+            results = [self._explained(*parts) for parts in zip(frames, clips, results, strict=True)]
         if self._baselines is not None and heard is not None:
-            self._baselines.add(self.speaker, pooled_statistics(heard))
+            self._baselines.add(self.speaker, pool(heard, self._recognizer.pooling))
         self.pass_over(segment)
         self._results += len(results)
         return [self._smooth(result) for result in results]
 
-    def _explained(self, blocks: SpeechBlocks | None, clip: Clip, result: Recognition) -> Recognition:
-        views = [] if blocks is None else [blocks]
+    def _explained(self, frames: SpeechFrames | None, clip: Clip, result: Recognition) -> Recognition:
+        views = [] if frames is None else [frames]
         return replace(result, explanation=explain(self._recognizer, views, clip, result, self._baselines))
 
     def pass_over(self, segment: Segment) -> None:
@@ -282,7 +275,7 @@ class Stream:
     def nothing(self) -> Recognition:
         """The result of a stream in which nobody spoke."""
         clip = Clip(start=0.0, end=self.duration, speaker=self.speaker)
-        return replace(self._recognizer.recognize_blocks([None], [clip])[0], reason=NO_SPEECH)
+        return replace(self._recognizer.recognize_frames([None], [clip])[0], reason=NO_SPEECH)
 
     def join(self, conversation: Conversation) -> None:
         """Share what was said before with the streams of the other speakers."""
@@ -299,7 +292,7 @@ class Stream:
             return None
         heard = self._recognizer.encode(segment.signal)
         clip = _clip(segment, self._words, self._conversation, self.speaker, *((segment.start, segment.end),) * 2)
-        return self._recognizer.recognize_blocks([heard], [clip], self._baselines)[0]
+        return self._recognizer.recognize_frames([heard], [clip], self._baselines)[0]
 
     def hear_words(self, words: Iterable[TimedWords]) -> None:
         """Words that were said, in any order; a segment is judged by those that are known when it ends.
@@ -392,26 +385,26 @@ def _in_order(judged: Iterable[Sequence[Recognition]]) -> Iterator[Recognition]:
 
 
 def _windows(
-    heard: SpeechBlocks | None,
+    heard: SpeechFrames | None,
     segment: Segment,
     words: WordsByTime,
     conversation: Conversation,
     speaker: str | None,
     config: TimelineConfig,
-) -> tuple[list[SpeechBlocks | None], list[Clip]]:
-    """Speech and words of each stretch of a segment; stretches divide it evenly at the borders of blocks."""
+) -> tuple[list[SpeechFrames | None], list[Clip]]:
+    """Speech and words of each stretch of a segment; stretches divide it evenly."""
     clip = partial(_clip, segment, words, conversation, speaker)
     if heard is None:
         return [None], [clip((segment.start, segment.end), (segment.start, segment.end))]
-    times = segment.start + np.append(0, np.cumsum(heard.count)) * _FRAME_SECONDS
+    times = segment.start + np.arange(len(heard) + 1) * FRAME_SECONDS
     times[-1] = segment.end  # the last frame may reach beyond the last sample
     times = times.tolist()
-    blocks: list[SpeechBlocks | None] = []
+    frames: list[SpeechFrames | None] = []
     clips = []
     for first, end, left, right in _stretches(times, config):
-        blocks.append(slice_blocks(heard, left, right))
+        frames.append(heard.slice(left, right))
         clips.append(clip((times[first], times[end]), (times[left], times[right])))
-    return blocks, clips
+    return frames, clips
 
 
 def _clip(
@@ -430,7 +423,7 @@ def _clip(
 
 
 def _stretches(times: Sequence[float], config: TimelineConfig) -> Iterator[tuple[int, int, int, int]]:
-    """First block and end of each stretch, and of the window around it; `times` are the borders of the blocks."""
+    """First frame and end of each stretch, and of the window around it; `times` are the borders of the frames."""
     count = len(times) - 1
     length = (times[-1] - times[0]) / count
     parts = min(count, max(1, round((times[-1] - times[0]) / config.hop)))

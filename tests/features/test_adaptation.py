@@ -41,14 +41,6 @@ def test_a_corpus_that_is_moved_and_stretched_is_told_as_the_trained_one():
     assert told == pytest.approx(np.clip(trained, corpus.mean - 5 * corpus.std, None), abs=0.05)
 
 
-def test_a_deviation_over_time_is_never_negative():
-    corpus = measure_baseline(clusters(0)[0])
-    adaptation = plain_adaptation(corpus, np.ones(SHAPE, np.float32), np.ones(SHAPE, np.float32), EMOTIONS)
-    told = retell(corpus.mean - 4 * corpus.std, corpus, adaptation)
-    assert told[0] == pytest.approx(np.full(SHAPE[1:], -3.0), abs=0.1)
-    assert not told[1].any()
-
-
 def test_half_right_answers_become_right_ones_without_labels():
     statistics, targets = clusters(1)
     standard = standardise(statistics, measure_baseline(statistics))

@@ -18,10 +18,8 @@ from bimodal.features.backbone import (
     BackboneDescription,
     SpeechBackbone,
     TextBackbone,
-    collapse_blocks,
     find_backbone,
     load_backbone,
-    pool_blocks,
 )
 from bimodal.features.build import build_speech_backbone, build_text_backbone
 from bimodal.features.logmel import log_mel
@@ -132,7 +130,6 @@ def test_the_digest_depends_on_all_that_decides_the_outputs():
         {"preprocessing": "other"},
         {"layers": (1, 3)},
         {"max_seconds": 20.0},
-        {"block_frames": 5},
         {"max_tokens": 17},
     ]
     digests = {base.digest, *(replace(base, **change).digest for change in changes)}
@@ -174,65 +171,36 @@ def test_words_beyond_the_longest_text_are_cut_off(built_text):
     assert backbone.extract([]).shape == (0, 2, 64)
 
 
-# Blocks
-
-
-@pytest.mark.parametrize("frames", [1, 9, 10, 11, 257])
-def test_blocks_give_back_mean_and_deviation_over_all_frames(frames):
-    states = np.random.default_rng(0).normal(3, 2, (3, frames, 8)).astype(np.float32)
-    blocks = pool_blocks(states, 10)
-    assert blocks.count.sum() == frames
-    assert blocks.mean.shape == blocks.std.shape == (-(-frames // 10), 3, 8)
-    share = (blocks.count / frames)[:, None, None]
-    mean = (share * blocks.mean).sum(0)
-    deviation = np.sqrt((share * (blocks.std**2 + (blocks.mean - mean) ** 2)).sum(0))
-    assert mean == pytest.approx(states.mean(axis=1), abs=1e-5)
-    assert deviation == pytest.approx(states.std(axis=1), abs=1e-5)
-    whole = collapse_blocks(blocks)
-    assert whole.count.tolist() == [frames]
-    assert whole.mean[0] == pytest.approx(mean, abs=1e-5)
-    assert whole.std[0] == pytest.approx(deviation, abs=1e-5)
-
-
-def test_each_block_describes_its_own_frames():
-    states = np.random.default_rng(0).normal(size=(2, 25, 4)).astype(np.float32)
-    blocks = pool_blocks(states, 10)
-    for number, (first, last) in enumerate([(0, 10), (10, 20), (20, 25)]):
-        assert blocks.mean[number] == pytest.approx(states[:, first:last].mean(axis=1), abs=1e-6)
-        assert blocks.std[number] == pytest.approx(states[:, first:last].std(axis=1), abs=1e-6)
+# Frames
 
 
 @pytest.mark.parametrize("decibels", [-12, 12])
-def test_a_microphones_gain_and_offset_do_not_change_the_blocks(speech, decibels):
+def test_a_microphones_gain_and_offset_change_neither_frames_nor_levels(speech, decibels):
     plain = speech.extract(voice(1.5))
     louder = speech.extract(voice(1.5) * np.float32(10 ** (decibels / 20)) + np.float32(0.1))
-    scale = np.abs(plain.mean).max()
-    assert np.abs(plain.mean - louder.mean).max() < 1e-3 * scale
-    assert np.abs(plain.std - louder.std).max() < 1e-3 * scale
+    assert np.abs(plain.states - louder.states).max() < 5e-3 * np.abs(plain.states).max()
+    assert np.abs(plain.level - louder.level).max() < 0.1
 
 
 @pytest.mark.parametrize("samples", [1, 2, 160, 399, 400])
-def test_very_short_signals_give_one_finite_block(speech, samples):
-    blocks = speech.extract(voice(1.0)[:samples])
-    assert blocks.count.tolist() == [1]
-    assert np.isfinite(blocks.mean).all()
-    assert not blocks.std.any()
+def test_very_short_signals_give_one_finite_frame(speech, samples):
+    heard = speech.extract(voice(1.0)[:samples])
+    assert len(heard) == 1 and heard.states.shape == (1, 3, 512)
+    assert np.isfinite(heard.states).all() and np.isfinite(heard.level).all()
 
 
 def test_digital_silence_is_finite(speech):
-    assert np.isfinite(speech.extract(np.zeros(8000, np.float32)).mean).all()
+    assert np.isfinite(speech.extract(np.zeros(8000, np.float32)).states).all()
 
 
 def test_speech_longer_than_the_backbone_hears_is_cut_into_equal_parts(built_speech):
     backbone = load_backbone(built_speech)
     signal = voice(70.0)
-    blocks = backbone.extract(signal)
-    assert blocks.count.sum() == pytest.approx(70 * 50, abs=3)
-    part = backbone.run(log_mel(np.array_split(normalise_level(signal), 3)[1]))
-    middle = pool_blocks(part, 10)
-    first = len(blocks.count) // 3
-    assert blocks.count.tolist() == middle.count.tolist() * 3
-    assert np.array_equal(blocks.mean[first : 2 * first], middle.mean)
+    heard = backbone.extract(signal)
+    assert len(heard) == pytest.approx(70 * 50, abs=3)
+    middle = backbone.run(log_mel(np.array_split(normalise_level(signal), 3)[1])).swapaxes(0, 1)
+    first = len(heard) // 3
+    assert np.array_equal(heard.states[first : 2 * first], middle)
 
 
 # ONNX equals torch

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from bimodal.errors import ModelFolderError
-from bimodal.features.backbone import pool_blocks
 from bimodal.features.baseline import (
     SpeakerBaselines,
     baseline_inputs,
@@ -16,7 +15,6 @@ from bimodal.features.baseline import (
     measure_baseline,
     measure_speakers,
     merge_baselines,
-    pooled_statistics,
     save_baselines,
 )
 
@@ -45,13 +43,6 @@ def test_speakers_do_not_mix_and_nobody_is_forgotten():
     assert heard.speakers == ("ann", "bob")
     assert heard.of("ann", SHAPE).mean == pytest.approx(CLIPS[[0, 3]].mean(axis=0), abs=1e-5)
     assert heard.of(None, SHAPE).count == heard.of("eve", SHAPE).count == 0
-
-
-def test_statistics_are_mean_and_deviation_over_the_frames():
-    states = np.random.default_rng(1).normal(size=(3, 47, 4)).astype(np.float32)
-    found = pooled_statistics(pool_blocks(states, 10))
-    assert found[0] == pytest.approx(states.mean(axis=1), abs=1e-5)
-    assert found[1] == pytest.approx(states.std(axis=1), abs=1e-5)
 
 
 def test_the_network_is_told_count_mean_and_deviation():

@@ -13,10 +13,12 @@ from bimodal.features.cache import FeatureCache
 from bimodal.features.extraction import (
     cache_speech,
     cache_text,
-    read_blocks,
     read_pooled,
+    read_statistics,
     speech_key,
 )
+from bimodal.features.statistics import join_frames, pool_all
+from bimodal.features.views import render_view
 from bimodal.records import Utterance
 
 
@@ -38,19 +40,26 @@ def modified_times(cache: FeatureCache) -> dict[str, int]:
     return {file.name: file.stat().st_mtime_ns for file in cache.folder.iterdir()}
 
 
-def test_blocks_from_the_cache_are_those_of_the_backbone_in_16_bits(tmp_path, speech):
+def test_statistics_from_the_cache_are_those_of_the_backbone_in_16_bits(tmp_path, speech):
     record(tmp_path / "a.wav", 0)
     utterances = [Utterance(id="1", path="a.wav"), Utterance(id="2", path="a.wav", start=0.1, end=0.3)]
     cache = FeatureCache(tmp_path / "cache")
     keys = cache_speech(utterances, tmp_path, speech, cache)
     assert keys[0] != keys[1]
     for key, stretch in zip(keys, ({}, {"start": 0.1, "end": 0.3}), strict=True):
-        expected = speech.extract(load_signal(tmp_path / "a.wav", **stretch))
-        found = read_blocks(FeatureCache(tmp_path / "cache"), key)
-        assert found.count.tolist() == expected.count.tolist()
-        assert found.mean.dtype == np.float16
-        assert np.array_equal(found.mean, expected.mean.astype(np.float16))
-        assert np.array_equal(found.std, expected.std.astype(np.float16))
+        signal = load_signal(tmp_path / "a.wav", **stretch)
+        found = read_statistics(FeatureCache(tmp_path / "cache"), key)
+        assert found.dtype == np.float16
+        assert np.array_equal(found, pool_all(speech.extract(signal)).astype(np.float16))
+
+
+def test_views_that_are_heard_together_are_one_stretch(tmp_path, speech):
+    record(tmp_path / "a.wav", 0)
+    cache = FeatureCache(tmp_path / "cache")
+    (key,) = cache_speech([Utterance(id="1", path="a.wav")], tmp_path, speech, cache, ("plain", "speed0.9"))
+    signal = load_signal(tmp_path / "a.wav")
+    both = join_frames([speech.extract(signal), speech.extract(render_view(signal, "speed0.9"))])
+    assert np.array_equal(read_statistics(cache, key), pool_all(both).astype(np.float16))
 
 
 def test_nothing_is_computed_twice(tmp_path, speech, text, monkeypatch):
@@ -93,10 +102,11 @@ def test_the_key_names_the_stretch_the_view_and_the_backbone(tmp_path, speech, t
         speech_key(utterance, tmp_path, speech),
         speech_key(replace(utterance, start=0.1), tmp_path, speech),
         speech_key(replace(utterance, end=0.1), tmp_path, speech),
-        speech_key(utterance, tmp_path, speech, view="telephone"),
+        speech_key(utterance, tmp_path, speech, ("telephone",)),
+        speech_key(utterance, tmp_path, speech, ("plain", "telephone")),
         speech_key(utterance, tmp_path, other),
     }
-    assert len(keys) == 5
+    assert len(keys) == 6
 
 
 def test_what_was_done_before_a_bad_recording_is_kept(tmp_path, speech):

@@ -1,25 +1,21 @@
-"""The speech network: padding is nothing, zero attention is plain statistics."""
+"""The speech network and its parts."""
 
 import numpy as np
 import pytest
 import torch
 
-from bimodal.data import pad_blocks
-from bimodal.features.backbone import SpeechBlocks, collapse_blocks, pool_blocks
-from bimodal.models.layers import EmotionHead, HeadShape, Project, Standardise, StandardiseBySpeaker
-from bimodal.models.speech import AttentiveStatistics, ColumnsNetwork, SpeechNetwork
+from bimodal.models.layers import (
+    EmotionHead,
+    HeadShape,
+    Project,
+    Standardise,
+    StandardiseBySpeaker,
+    speaker_directions,
+)
+from bimodal.models.speech import ColumnsNetwork
 
-LAYERS, WIDTH, EMOTIONS = 2, 6, 4
+EMOTIONS = 4
 SHAPE = HeadShape(heads=3, hidden_width=10, embedding_width=5, input_dropout=0.2, dropout=0.3, noise=0.1, scale=4.0)
-RNG = np.random.default_rng(0)
-
-
-def states(frames: int) -> np.ndarray:
-    return RNG.normal(1, 2, (LAYERS, frames, WIDTH)).astype(np.float32)
-
-
-def batch(*items: SpeechBlocks) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(array) for name, array in pad_blocks(items).items()}
 
 
 def shaken(module: torch.nn.Module) -> torch.nn.Module:
@@ -28,60 +24,6 @@ def shaken(module: torch.nn.Module) -> torch.nn.Module:
     for tensor in [*module.parameters(), *module.buffers()]:
         tensor.data.add_(0.3 * torch.rand_like(tensor))
     return module.eval()
-
-
-def network(**changes) -> SpeechNetwork:
-    sizes = {"attention_width": 7, "components": 8} | changes
-    return SpeechNetwork(layers=LAYERS, width=WIDTH, emotions=EMOTIONS, shape=SHAPE, **sizes)
-
-
-@pytest.mark.parametrize("attention_width", [0, 7])
-def test_padding_with_count_zero_changes_nothing_whatever_stands_there(attention_width):
-    items = [pool_blocks(states(frames), 10) for frames in (25, 73, 4)]
-    speech = shaken(network(attention_width=attention_width))
-    together = batch(*items)
-    together["mean"][together["count"] == 0] = 99.0
-    together["std"][together["count"] == 0] = 99.0
-    with torch.inference_mode():
-        for row, item in enumerate(items):
-            for padded, single in zip(speech(**together), speech(**batch(item)), strict=True):
-                assert padded[row] == pytest.approx(single[0], abs=1e-5)
-
-
-@pytest.mark.parametrize("attention_width", [0, 7])
-@pytest.mark.parametrize("frames", [1, 10, 47])
-def test_pooling_starts_as_plain_mean_and_deviation_over_all_frames(attention_width, frames):
-    raw = states(frames)
-    pool = AttentiveStatistics(LAYERS, WIDTH, attention_width)
-    for item in (pool_blocks(raw, 10), collapse_blocks(pool_blocks(raw, 10))):
-        with torch.inference_mode():
-            pooled = pool(**batch(item))[0]
-        assert pooled[0].numpy() == pytest.approx(raw.mean(axis=1), abs=1e-4)
-        assert pooled[1].numpy() == pytest.approx(np.maximum(raw.std(axis=1), 1e-4), abs=1e-3)
-
-
-def test_attention_weighs_blocks_by_content_and_frames_and_sums_to_one():
-    pool = shaken(AttentiveStatistics(LAYERS, WIDTH, 7))
-    pool.score.weight.data.mul_(20)
-    item = pool_blocks(states(35), 10)
-    inputs = batch(item, pool_blocks(states(10), 10))
-    with torch.inference_mode():
-        share = pool.weights(inputs["mean"], inputs["count"])
-        doubled = pool.weights(inputs["mean"], 2 * inputs["count"])
-    assert share.sum(1) == pytest.approx(torch.ones(2))
-    assert share[1].tolist() == [1, 0, 0, 0]
-    assert doubled == pytest.approx(share)
-    assert float((share[0] - torch.tensor([10, 10, 10, 5]) / 35).abs().max()) > 0.05
-
-
-def test_the_weighted_statistics_are_those_of_frames_repeated_as_often():
-    raw = states(30)
-    item = pool_blocks(raw, 10)
-    item.count[:] = [10, 30, 20]  # as if the second block came three times, the third twice
-    repeated = np.concatenate([raw[:, :10], *[raw[:, 10:20]] * 3, *[raw[:, 20:]] * 2], axis=1)
-    pooled = AttentiveStatistics(LAYERS, WIDTH, 0)(**batch(item))[0]
-    assert pooled[0].numpy() == pytest.approx(repeated.mean(axis=1), abs=1e-5)
-    assert pooled[1].numpy() == pytest.approx(repeated.std(axis=1), abs=1e-5)
 
 
 def test_the_embedding_has_unit_length_and_the_logits_are_those_of_all_heads():
@@ -139,6 +81,35 @@ def test_projection_keeps_the_directions_of_largest_variance_in_orthogonal_axes(
     project.fit(values[:3])  # fewer rows than components
     assert torch.isfinite(project(values)).all()
     assert Project(6, 0)(values) is values
+
+
+def test_directions_in_which_speakers_differ_are_shrunk_and_those_of_emotions_are_not():
+    rng = np.random.default_rng(3)
+    speakers, targets = np.repeat(np.arange(12), 20), np.tile(np.arange(2), 120)
+    own, felt = rng.normal(size=(12, 1)), np.array([[-1.0], [1.0]])
+    values = 0.1 * rng.normal(size=(240, 6))
+    values[:, :1] += 3 * own[speakers]
+    values[:, 1:2] += felt[targets]
+    given = torch.from_numpy(values.astype(np.float32))
+    plain, shrunk = Project(6, 6), Project(6, 6)
+    plain.fit(given)
+    shrunk.fit(given, speaker_directions(given, speakers, targets, 10.0))
+    spread = [project(given).norm(dim=1).mean() for project in (plain, shrunk)]
+    apart = [
+        (project(given[targets == 1]).mean(0) - project(given[targets == 0]).mean(0)).norm()
+        for project in (plain, shrunk)
+    ]
+    assert spread[1] < 0.6 * spread[0]
+    assert float(apart[1]) == pytest.approx(float(apart[0]), rel=0.05)
+    unchanged = Project(6, 6)
+    unchanged.fit(given, speaker_directions(given, speakers, targets, 0.0))
+    assert unchanged(given) == pytest.approx(plain(given), abs=1e-4)
+
+
+def test_who_was_sad_more_often_does_not_differ_for_that():
+    values = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
+    directions = speaker_directions(values, list("aaabbb"), [0, 0, 1, 0, 1, 1], 10.0)
+    assert directions == pytest.approx(torch.zeros(2, 2), abs=1e-6)
 
 
 def test_missing_columns_are_told_apart_from_average_ones():

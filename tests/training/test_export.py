@@ -1,4 +1,4 @@
-"""Exported graphs give what torch gives, for any number of utterances and blocks."""
+"""Exported graphs give what torch gives, for any number of utterances."""
 
 import re
 
@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bimodal.data import Window, pad_blocks, pad_windows
+from bimodal.data import Window, pad_windows
 from bimodal.errors import ModelFolderError
-from bimodal.features.backbone import SpeechBlocks
 from bimodal.models.combinations import ConcatenationNetwork, ExpertsNetwork
 from bimodal.models.fusion import FusionNetwork
 from bimodal.models.layers import HeadShape
@@ -30,7 +29,7 @@ def networks() -> dict[str, torch.nn.Module]:
         "concatenation": ConcatenationNetwork(**widths, embedding_width=7, dropout=0.1, modality_dropout=0.3),
         "experts": ExpertsNetwork(**widths, late=False),
         "late": ExpertsNetwork(**widths, late=True),
-        "speech": SpeechNetwork(layers=2, width=6, emotions=EMOTIONS, attention_width=7, components=9, shape=SHAPE),
+        "speech": SpeechNetwork(statistics=2, layers=2, width=6, emotions=EMOTIONS, components=9, shape=SHAPE),
         "columns": ColumnsNetwork(width=4, emotions=EMOTIONS, shape=SHAPE),
         "text": TextNetwork(layers=2, width=6, emotions=EMOTIONS, shape=SHAPE),
         "context": ContextTextNetwork(layers=2, width=6, emotions=EMOTIONS, context=3, context_width=8, shape=SHAPE),
@@ -46,7 +45,7 @@ def networks() -> dict[str, torch.nn.Module]:
     }
 
 
-def inputs(stage: str, size: int, blocks: int, network: torch.nn.Module) -> dict[str, np.ndarray]:
+def inputs(stage: str, size: int, network: torch.nn.Module) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(size)
     if stage in FUSIONS:
         example = fusion_example(network, EMOTIONS)
@@ -60,31 +59,21 @@ def inputs(stage: str, size: int, blocks: int, network: torch.nn.Module) -> dict
         columns = rng.normal(size=(size, 4)).astype(np.float32)
         columns[0, 1] = np.nan
         return {"columns": columns}
-    shape = (blocks, 2, 6)
-    return pad_blocks(
-        [
-            SpeechBlocks(
-                mean=rng.normal(size=shape)[: 1 + i % blocks],
-                std=rng.random(size=shape)[: 1 + i % blocks],
-                count=rng.integers(1, 11, blocks)[: 1 + i % blocks],
-            )
-            for i in range(size - 1, -1, -1)
-        ]
-    )
+    return {"statistics": rng.normal(size=(size, 2, 2, 6)).astype(np.float32)}
 
 
 @pytest.mark.parametrize("name", ["speech", "columns", "text", "context", *FUSIONS])
-def test_a_graph_equals_torch_for_other_batch_sizes_and_block_counts_and_names_no_path(tmp_path, name):
+def test_a_graph_equals_torch_for_other_batch_sizes_and_names_no_path(tmp_path, name):
     network = networks()[name]
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data.add_(0.3 * torch.rand_like(tensor))
     stage = ({"columns": "speech", "context": "text"} | dict.fromkeys(FUSIONS, "fusion")).get(name, name)
     file = tmp_path / f"{name}.onnx"
-    export_network(network, stage, inputs(name, 3, 4, network), file)
+    export_network(network, stage, inputs(name, 3, network), file)
     session = make_session(file, threads=1)
     assert [output.name for output in session.get_outputs()] == list(OUTPUTS[stage])
-    for size, blocks in ((1, 1), (2, 9), (7, 2)):
-        given = inputs(name, size, blocks, network)
+    for size in (1, 2, 7):
+        given = inputs(name, size, network)
         with torch.inference_mode():
             expected = network(**{key: torch.from_numpy(array) for key, array in given.items()})
         for ours, theirs in zip(session.run(None, given), expected, strict=True):

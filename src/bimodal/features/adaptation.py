@@ -33,9 +33,9 @@ class Adaptation:
 
     Attributes:
         corpus: Baseline of the unlabelled clips.
-        trained_mean: Centre of the pooled statistics that the network was trained on, (2, L, D).
-        trained_std: Their deviation, (2, L, D).
-        weight: Correction of the logits for each standardised statistic, (2 L D, C).
+        trained_mean: Centre of the pooled statistics that the network was trained on, (P, L, D).
+        trained_std: Their deviation, (P, L, D).
+        weight: Correction of the logits for each standardised statistic, (P L D, C).
         bias: Its constant part, (C,).
         sharpness: Divides the corrected logits, so that the answers are on average as sure as they were.
     """
@@ -60,18 +60,17 @@ def plain_adaptation(corpus: Baseline, trained_mean: Floats, trained_std: Floats
 
 
 def standardise(statistics: npt.NDArray[Any], baseline: Baseline) -> Floats:
-    """Pooled statistics (..., 2, L, D) in deviations from a baseline of at least two clips, cut at 5."""
+    """Pooled statistics (..., P, L, D) in deviations from a baseline of at least two clips, cut at 5."""
     standard = (statistics - baseline.mean) / (baseline.std + _SMALLEST_DEVIATION)
     return np.clip(standard, -_CLIP, _CLIP).astype(np.float32)
 
 
 def retell(statistics: npt.NDArray[Any], baseline: Baseline, adaptation: Adaptation) -> Floats:
-    """Pooled statistics (..., 2, L, D) as if the training corpus had said it: the same number of deviations from it.
+    """Pooled statistics (..., P, L, D) as if the training corpus had said it: the same number of deviations from it.
 
-    For networks that hear each clip by itself. A deviation over time cannot become negative and is cut at 0.
+    For networks that hear each clip by itself.
     """
     told = adaptation.trained_mean + adaptation.trained_std * standardise(statistics, baseline)
-    told[..., 1, :, :] = np.maximum(told[..., 1, :, :], 0.0)
     return np.asarray(told, np.float32)
 
 
@@ -140,7 +139,7 @@ def _fit_ridge(
 
 
 def correct_logits(standard: npt.NDArray[Any], logits: npt.NDArray[Any], adaptation: Adaptation) -> Floats:
-    """Logits (N, C) with the correction for standardised statistics (N, 2, L, D)."""
+    """Logits (N, C) with the correction for standardised statistics (N, P, L, D)."""
     if not adaptation.weight.any():
         return np.asarray(logits, np.float32)
     values = standard.reshape(len(standard), -1)

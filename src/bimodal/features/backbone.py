@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 from bimodal.audio import SAMPLING_RATE, Signal, normalise_level
 from bimodal.errors import BackboneError
 from bimodal.features.logmel import log_mel
+from bimodal.features.statistics import SpeechFrames, frame_levels, join_frames
 from bimodal.runtime import Device, make_session
 
 DESCRIPTION: Final = "backbone.json"
@@ -54,7 +55,6 @@ class BackboneDescription:
         weights: How weights are stored: `float16` or `int8`; everything is computed in float32.
         preprocessing: What is done in front of the network; part of every cache key.
         max_seconds: Longest stretch that speech is encoded in; longer segments are cut into equal parts.
-        block_frames: Speech frames (20 ms) whose mean and deviation are kept together.
         max_tokens: Longest text, in tokens; what lies beyond is cut off.
         digests: SHA-256 of each file.
         languages: ISO 639-1 codes of the languages whose words it reads; empty for any. No part of the digest.
@@ -72,7 +72,6 @@ class BackboneDescription:
     weights: Literal["float16", "int8"]
     preprocessing: str
     max_seconds: float = 30.0
-    block_frames: int = 10
     max_tokens: int = 256
     digests: Mapping[str, str] = field(default_factory=dict)
     languages: tuple[str, ...] = ()
@@ -84,30 +83,12 @@ class BackboneDescription:
     def digest(self) -> str:
         """One digest over all that decides the outputs: what a cache key or a model folder names."""
         parts = [f"{name}={value}" for name, value in sorted(self.digests.items()) if name != PROBE]
-        parts += [self.preprocessing, str(self.layers), str(self.max_seconds), str(self.block_frames)]
+        parts += [self.preprocessing, str(self.layers), str(self.max_seconds)]
         return hashlib.sha256("\n".join([*parts, str(self.max_tokens)]).encode()).hexdigest()
 
     def foreign(self, language: str) -> bool:
         """Whether a language (ISO 639-1) is none that it reads; an unknown one, empty, is not foreign."""
         return bool(language and self.languages) and language not in self.languages
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpeechBlocks:
-    """A segment of speech as its backbone hears it, in blocks of a fraction of a second.
-
-    Means and deviations over the whole segment, however weighted by block, can be computed from these exactly;
-    they take a tenth of the room of the frames.
-
-    Attributes:
-        mean: Mean of each layer over each block's frames, (S, L, D).
-        std: Deviation around it, (S, L, D).
-        count: Frames in each block, (S,); only the last ones of a part may be short.
-    """
-
-    mean: npt.NDArray[Any]
-    std: npt.NDArray[Any]
-    count: npt.NDArray[np.int32]
 
 
 class SpeechBackbone:
@@ -134,13 +115,14 @@ class SpeechBackbone:
         states = self._session.run(None, {"mel": batch, "frames": frames})[0]
         return [state[:, : (count + 1) // 2] for state, count in zip(states, frames, strict=True)]
 
-    def extract(self, signal: Signal) -> SpeechBlocks:
-        """Blocks of one segment of 16 kHz speech, at whatever level it was recorded."""
-        blocks = [
-            pool_blocks(self.run(log_mel(part)), self.description.block_frames)
-            for part in cut_evenly(normalise_level(signal), int(self.description.max_seconds * SAMPLING_RATE))
-        ]
-        return join_blocks(blocks)
+    def extract(self, signal: Signal) -> SpeechFrames:
+        """Frames of one segment of 16 kHz speech, at whatever level it was recorded."""
+        parts = cut_evenly(normalise_level(signal), int(self.description.max_seconds * SAMPLING_RATE))
+        return join_frames([self._extract(part) for part in parts])
+
+    def _extract(self, part: Signal) -> SpeechFrames:
+        states = self.run(log_mel(part)).swapaxes(0, 1)
+        return SpeechFrames(states=states, level=frame_levels(part, len(states)))
 
 
 class TextBackbone:
@@ -202,53 +184,6 @@ def _load_tokenizer(file: Path) -> Any:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises bare Exception
         raise BackboneError(f"{file}: missing or damaged ({error}); install the backbone again") from error
-
-
-def pool_blocks(states: Floats, block_frames: int) -> SpeechBlocks:
-    """Mean and deviation of hidden states (L, T, D) over consecutive blocks of frames.
-
-    Example:
-        >>> blocks = pool_blocks(np.ones((3, 25, 4), np.float32), 10)
-        >>> blocks.mean.shape, blocks.count.tolist()
-        ((3, 3, 4), [10, 10, 5])
-    """
-    starts = np.arange(0, states.shape[1], block_frames)
-    count = np.diff(np.append(starts, states.shape[1])).astype(np.int32)
-    mean = np.add.reduceat(states, starts, axis=1) / count[:, None]
-    centred = states - np.repeat(mean, count, axis=1)
-    variance = np.add.reduceat(centred * centred, starts, axis=1) / count[:, None]
-    return SpeechBlocks(mean=mean.swapaxes(0, 1), std=np.sqrt(variance).swapaxes(0, 1), count=count)
-
-
-def join_blocks(blocks: Sequence[SpeechBlocks]) -> SpeechBlocks:
-    """The blocks of several stretches as those of one.
-
-    Example:
-        >>> one = pool_blocks(np.ones((3, 25, 4), np.float32), 10)
-        >>> join_blocks([one, one]).count.tolist()
-        [10, 10, 5, 10, 10, 5]
-    """
-    return SpeechBlocks(
-        mean=np.concatenate([block.mean for block in blocks]),
-        std=np.concatenate([block.std for block in blocks]),
-        count=np.concatenate([block.count for block in blocks]),
-    )
-
-
-def collapse_blocks(blocks: SpeechBlocks) -> SpeechBlocks:
-    """A whole segment as one block: plain mean and deviation over all its frames, exactly.
-
-    Example:
-        >>> states = np.random.default_rng(0).normal(size=(3, 25, 4)).astype(np.float32)
-        >>> whole = collapse_blocks(pool_blocks(states, 10))
-        >>> bool(np.allclose(whole.std[0], states.std(axis=1), atol=1e-5)), whole.count.tolist()
-        (True, [25])
-    """
-    mean, std = blocks.mean.astype(np.float32), blocks.std.astype(np.float32)
-    share = (blocks.count / blocks.count.sum()).astype(np.float32)[:, None, None]
-    centre = (share * mean).sum(0, keepdims=True)
-    variance = (share * (std**2 + (mean - centre) ** 2)).sum(0, keepdims=True)
-    return SpeechBlocks(mean=centre, std=np.sqrt(variance), count=blocks.count.sum(keepdims=True, dtype=np.int32))
 
 
 def cut_evenly(signal: Signal, longest: int) -> list[Signal]:

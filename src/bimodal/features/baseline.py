@@ -16,7 +16,6 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from bimodal.errors import ModelFolderError
-from bimodal.features.backbone import SpeechBlocks, collapse_blocks
 
 Floats = npt.NDArray[np.float32]
 INPUTS: Final = ("heard", "own_mean", "own_std")
@@ -31,8 +30,8 @@ class Baseline:
 
     Attributes:
         count: Clips n.
-        mean: Mean of their pooled statistics, (2, L, D).
-        squares: Summed squares around it, (2, L, D).
+        mean: Mean of their pooled statistics, (P, L, D).
+        squares: Summed squares around it, (P, L, D).
     """
 
     count: int
@@ -41,20 +40,8 @@ class Baseline:
 
     @property
     def std(self) -> npt.NDArray[np.float64]:
-        """Deviation over the clips, (2, L, D); 0 for fewer than two."""
+        """Deviation over the clips, (P, L, D); 0 for fewer than two."""
         return np.sqrt(np.maximum(self.squares, 0.0) / max(1, self.count))
-
-
-def pooled_statistics(blocks: SpeechBlocks) -> Floats:
-    """Mean and deviation over all frames of a segment, (2, L, D).
-
-    Example:
-        >>> blocks = SpeechBlocks(mean=np.ones((2, 3, 4)), std=np.zeros((2, 3, 4)), count=np.array([10, 7], np.int32))
-        >>> pooled_statistics(blocks).shape
-        (2, 3, 4)
-    """
-    whole = collapse_blocks(blocks)
-    return np.stack([whole.mean[0], whole.std[0]]).astype(np.float32)
 
 
 def empty_baseline(shape: tuple[int, ...]) -> Baseline:
@@ -68,7 +55,7 @@ def empty_baseline(shape: tuple[int, ...]) -> Baseline:
 
 
 def measure_baseline(statistics: npt.NDArray[Any]) -> Baseline:
-    """The baseline of clips at once: their pooled statistics (N, 2, L, D).
+    """The baseline of clips at once: their pooled statistics (N, P, L, D).
 
     Example:
         >>> measure_baseline(np.array([[1.0], [3.0]])).squares.tolist()
@@ -95,7 +82,7 @@ def merge_baselines(one: Baseline, other: Baseline) -> Baseline:
 
 
 def baseline_inputs(baselines: Sequence[Baseline]) -> dict[str, Floats]:
-    """What a speech network is told of B baselines: `heard` (B,), `own_mean` and `own_std` (B, 2, L, D)."""
+    """What a speech network is told of B baselines: `heard` (B,), `own_mean` and `own_std` (B, P, L, D)."""
     return {
         "heard": np.array([baseline.count for baseline in baselines], np.float32),
         "own_mean": np.stack([baseline.mean for baseline in baselines]).astype(np.float32),
@@ -133,14 +120,14 @@ class SpeakerBaselines:
         return self._known.get(speaker or "") or empty_baseline(shape)
 
     def add(self, speaker: str | None, statistics: Floats) -> None:
-        """Hear a clip's pooled statistics (2, L, D); of nobody in particular it is forgotten."""
+        """Hear a clip's pooled statistics (P, L, D); of nobody in particular it is forgotten."""
         if speaker:
             heard = measure_baseline(statistics[None])
             self._known[speaker] = merge_baselines(self.of(speaker, statistics.shape), heard)
 
 
 def measure_speakers(clips: Iterable[tuple[str | None, Floats]]) -> SpeakerBaselines:
-    """Baselines of all speakers of some clips: who speaks, and the pooled statistics (2, L, D)."""
+    """Baselines of all speakers of some clips: who speaks, and the pooled statistics (P, L, D)."""
     baselines = SpeakerBaselines()
     for speaker, statistics in clips:
         baselines.add(speaker, statistics)

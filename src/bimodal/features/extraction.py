@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import load_signal
+from bimodal.audio import Signal, load_signal
 from bimodal.errors import AudioError
-from bimodal.features.backbone import SpeechBackbone, SpeechBlocks, TextBackbone
+from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.cache import FeatureCache, cache_key
+from bimodal.features.statistics import join_frames, pool_all
 from bimodal.features.views import PLAIN, render_view, view_key
 from bimodal.records import Utterance
 from bimodal.text import normalise_transcript
@@ -20,12 +21,11 @@ from bimodal.text import normalise_transcript
 _TEXTS_AT_ONCE: Final = 256
 
 
-def speech_key(utterance: Utterance, folder: Path, backbone: SpeechBackbone, view: str = PLAIN) -> str:
-    """Cache key of one utterance's speech: the recording's content, the stretch, the backbone, the augmented view."""
-    digest = file_digest(recording(utterance, folder))
-    return cache_key(
-        "speech", digest, utterance.start, utterance.end, backbone.description.digest, view_key(view), "float16"
-    )
+def speech_key(utterance: Utterance, folder: Path, backbone: SpeechBackbone, views: Sequence[str] = (PLAIN,)) -> str:
+    """Cache key of one utterance's speech: the recording's content, the stretch, the backbone, the views of it."""
+    digest, heard = file_digest(recording(utterance, folder)), ",".join(map(view_key, views))
+    stretch = (utterance.start, utterance.end)
+    return cache_key("statistics", digest, *stretch, backbone.description.digest, heard, "float16")
 
 
 def recording(utterance: Utterance, folder: Path) -> Path:
@@ -65,7 +65,11 @@ def _digest_once(path: Path, *version: int) -> str:
 
 
 def cache_speech(
-    utterances: Iterable[Utterance], folder: Path, backbone: SpeechBackbone, cache: FeatureCache, view: str = PLAIN
+    utterances: Iterable[Utterance],
+    folder: Path,
+    backbone: SpeechBackbone,
+    cache: FeatureCache,
+    views: Sequence[str] = (PLAIN,),
 ) -> list[str]:
     """Make sure that the speech of every utterance is in the cache; keep what is done even when one fails.
 
@@ -74,7 +78,7 @@ def cache_speech(
         folder: Folder that the paths are relative to.
         backbone: Runs on what is missing.
         cache: Read and written.
-        view: Augmented view; see `render_view`.
+        views: Views of each recording whose frames are heard together; see `render_view`.
 
     Returns:
         One key per utterance.
@@ -86,22 +90,24 @@ def cache_speech(
     keys = []
     with cache:
         for utterance in utterances:
-            key = speech_key(utterance, folder, backbone, view)
+            key = speech_key(utterance, folder, backbone, views)
             if key not in cache:
                 signal = load_signal(recording(utterance, folder), start=utterance.start, end=utterance.end)
-                cache.write(key, _packed(backbone.extract(render_view(signal, view))))
+                cache.write(key, hear(signal, backbone, views))
             keys.append(key)
     return keys
 
 
-def _packed(blocks: SpeechBlocks) -> dict[str, npt.NDArray[np.generic]]:
-    """Blocks as they are stored: in 16 bits."""
-    return {"mean": blocks.mean.astype(np.float16), "std": blocks.std.astype(np.float16), "count": blocks.count}
+def hear(signal: Signal, backbone: SpeechBackbone, views: Sequence[str]) -> dict[str, npt.NDArray[np.float16]]:
+    """What is cached of a 16 kHz signal, heard in some views together: `pool_all` of it in 16 bits, 30 KiB."""
+    frames = join_frames([backbone.extract(render_view(signal, view)) for view in views])
+    return {"statistics": pool_all(frames).astype(np.float16)}
 
 
-def read_blocks(cache: FeatureCache, key: str) -> SpeechBlocks:
-    """The speech of one utterance from the cache, in 16 bits."""
-    return SpeechBlocks(**cache.read(key))
+def read_statistics(cache: FeatureCache, key: str) -> npt.NDArray[np.float16]:
+    """The statistics of one utterance's speech from the cache, (2, 5, L, D); see `pool_all`."""
+    statistics: npt.NDArray[np.float16] = cache.read(key)["statistics"]
+    return statistics
 
 
 def cache_text(transcripts: Sequence[str | None], backbone: TextBackbone, cache: FeatureCache) -> list[str | None]:

@@ -1,6 +1,6 @@
 """Parts that the three networks share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -134,23 +134,65 @@ class Project(nn.Module):
         self.register_buffer("basis", torch.zeros(width, components))
         self.width = components or width
 
-    def fit(self, values: Tensor) -> None:
+    def fit(self, values: Tensor, shrunk: Tensor | None = None) -> None:
         """Take the leading right singular vectors of standardised values (N, F), by randomised projection.
 
         Halko et al. 2011, arXiv 0909.4061; exact decomposition takes half a minute on a few thousand utterances, this
         a second. The same values always give the same vectors.
+
+        Args:
+            values: Standardised features.
+            shrunk: Directions n (K, F) that count less: features are taken times (I + n' n)^(-1/2) first, which
+                becomes part of the projection. None shrinks nothing.
         """
         found = min(self.basis.shape[1], *values.shape)
         if found:
+            shrink = _shrinking(values.new_zeros(1, values.shape[1]) if shrunk is None else shrunk)
+            rows = shrink(values[:: 1 + len(values) // _FITTED_ROWS])
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                _, _, right = torch.svd_lowrank(values[:: 1 + len(values) // _FITTED_ROWS], q=found, niter=2)
+                _, _, right = torch.svd_lowrank(rows, q=found, niter=2)
             self.basis.zero_()
-            self.basis[:, : right.shape[1]] = right
+            self.basis[:, : right.shape[1]] = shrink(right.T).T
 
     def forward(self, values: Tensor) -> Tensor:
         """Projected values (B, P)."""
-        return values @ self.basis if self.basis.shape[1] else values
+        projected: Tensor = values @ self.basis if self.basis.shape[1] else values
+        return projected
+
+
+def _shrinking(directions: Tensor) -> Callable[[Tensor], Tensor]:
+    """The map v -> v (I + n' n)^(-1/2) of rows (N, F), for directions n (K, F)."""
+    _, lengths, axes = torch.linalg.svd(directions, full_matrices=False)
+    lost = 1 - (1 + lengths**2) ** -0.5
+
+    def shrink(rows: Tensor) -> Tensor:
+        shrunk: Tensor = rows - (rows @ axes.T * lost) @ axes
+        return shrunk
+
+    return shrink
+
+
+def speaker_directions(values: Tensor, speakers: Sequence[Any], targets: Sequence[int], strength: float) -> Tensor:
+    """In what training speakers differ, whatever they express, for `Project.fit`; (K, F) for K speakers.
+
+    Each speaker's centre is the mean over their emotions, so that who was sad more often counts for nothing. The like
+    in speaker recognition: nuisance attribute projection (Solomonoff et al. 2005).
+
+    Args:
+        values: Standardised features (N, F).
+        speakers: Of each row.
+        targets: Emotion of each row.
+        strength: How hard the directions are shrunk; 0 not at all.
+    """
+    groups: dict[Any, dict[int, list[int]]] = {}
+    for row, (speaker, target) in enumerate(zip(speakers, targets, strict=True)):
+        groups.setdefault(speaker, {}).setdefault(int(target), []).append(row)
+    centres = torch.stack(
+        [torch.stack([values[rows].mean(0) for rows in emotions.values()]).mean(0) for emotions in groups.values()]
+    )
+    apart: Tensor = centres - centres.mean(0)
+    return apart.mul((strength / len(centres)) ** 0.5)
 
 
 class ParallelLinear(nn.Module):

@@ -84,11 +84,11 @@ def with_baselines(examples: Examples, earlier: Earlier) -> Examples:
 
 
 def _all_statistics(examples: Examples) -> npt.NDArray[np.float16]:
-    """Pooled statistics (N, 2, L, D) of examples that hold one block each."""
+    """Statistics (N, P, L, D) of all examples."""
     parts = []
     for first in range(0, examples.size, _ROWS_AT_ONCE):
         batch = examples.read(range(first, min(examples.size, first + _ROWS_AT_ONCE)))
-        parts.append(np.stack([batch["mean"][:, 0], batch["std"][:, 0]], axis=1).astype(np.float16))
+        parts.append(batch["statistics"].astype(np.float16))
     return np.concatenate(parts)
 
 

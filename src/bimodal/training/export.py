@@ -27,7 +27,7 @@ def export_network(network: nn.Module, stage: str, example: Mapping[str, np.ndar
     Args:
         network: In evaluation mode; its inputs are named as in `example`.
         stage: `speech`, `text` or `fusion`.
-        example: Inputs of at least two utterances; axes 0, and 1 of block inputs, may vary in use.
+        example: Inputs of at least two utterances; axis 0 may vary in use.
         file: ONNX file to write.
 
     Raises:
@@ -35,8 +35,7 @@ def export_network(network: nn.Module, stage: str, example: Mapping[str, np.ndar
     """
     network.eval()
     inputs = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in example.items()}
-    batch, blocks = torch.export.Dim("batch"), torch.export.Dim("blocks")
-    shapes = {name: {0: batch, 1: blocks} if name in ("mean", "std", "count") else {0: batch} for name in inputs}
+    shapes = {name: {0: torch.export.Dim("batch")} for name in inputs}
     with quiet_export(), torch.inference_mode():
         program = torch.onnx.export(
             network,

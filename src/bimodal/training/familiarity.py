@@ -7,8 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.data import Inputs
-from bimodal.features.backbone import SpeechBlocks
-from bimodal.features.baseline import pooled_statistics
 from bimodal.features.familiarity import Familiarity, fit_familiarity
 from bimodal.training.sides import Side
 
@@ -41,14 +39,6 @@ def measure_familiarity(side: Side, rows: Sequence[int], groups: Sequence[str | 
 
 
 def _pooled(inputs: Inputs) -> npt.NDArray[np.float32]:
-    """What recognition measures, too: statistics of the voice (B, 2, L, D), columns, or pooled layers of the words."""
-    if "mean" in inputs:
-        return np.stack([pooled_statistics(_blocks(inputs, row)) for row in range(len(inputs["mean"]))])
-    values = inputs["columns"] if "columns" in inputs else inputs["pooled"]
+    """What recognition measures, too: statistics of the voice (B, P, L, D), columns, or pooled layers of the words."""
+    values = next(inputs[name] for name in ("statistics", "columns", "pooled") if name in inputs)
     return np.asarray(values[:, -1] if "there" in inputs else values, np.float32)
-
-
-def _blocks(inputs: Inputs, row: int) -> SpeechBlocks:
-    real = inputs["count"][row] > 0
-    count = inputs["count"][row][real].astype(np.int32)
-    return SpeechBlocks(mean=inputs["mean"][row][real], std=inputs["std"][row][real], count=count)

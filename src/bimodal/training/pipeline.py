@@ -34,6 +34,7 @@ from bimodal.training.sides import (
     baseline_side,
     columns_side,
     context_side,
+    pooling_of,
     read_texts,
     text_side,
 )
@@ -124,37 +125,41 @@ def _prepare_audio(prepared: Prepared, config: TrainConfig, cache: FeatureCache,
         check_view(view)
     if any(":" in view for view in config.speech.heard_views):
         raise TrainingError("speech.heard_views go with the model: views that name a file of this machine cannot")
-    if config.speech.baseline and config.speech.heard_views:
-        raise TrainingError("speech.baseline stands on plain recordings: leave speech.heard_views empty")
-    if config.speech.baseline and config.speech.attention_width:
-        raise TrainingError("speech.baseline goes with plain statistics: set speech.attention_width=0")
+    if config.speech.speaker_shrinkage and not config.speech.components:
+        raise TrainingError("speech.speaker_shrinkage needs components to shrink: set speech.components above 0")
     backbone = load_backbone(config.speech_backbone, threads=config.threads, verify=True)
     if not isinstance(backbone, SpeechBackbone):
         raise TrainingError(f"speech_backbone '{config.speech_backbone}' is a text backbone")
-    utterances = prepared.rows.utterances
-    heard = [row for row, utterance in enumerate(utterances) if utterance.path]
-    keys: dict[str, list[str | None]] = {}
-    for view in (PLAIN, *views):
-        label = "speech features" if view == PLAIN else f"speech features, {view}"
-        listed = progress([utterances[row] for row in heard], label)
-        keys[view] = [None] * len(utterances)
-        for row, key in zip(heard, cache_speech(listed, prepared.folder, backbone, cache, view), strict=True):
-            keys[view][row] = key
-    description = backbone.description
-    targets, emotions = prepared.rows.targets, len(prepared.rows.emotions)
+    hear = partial(_heard_keys, prepared, backbone, cache, progress)
+    keys = {view: hear((view,)) for view in (PLAIN, *config.speech.views)}
+    heard = hear((PLAIN, *config.speech.heard_views)) if config.speech.heard_views else keys[PLAIN]
+    inputs = (keys, heard, cache, prepared.rows, backbone.description, config.speech)
     if config.speech.baseline:
-        groups = group_by_column(utterances, config.speech.baseline_by)
-        side = baseline_side(keys, cache, targets, description, config.speech, emotions, groups)
+        groups = group_by_column(prepared.rows.utterances, config.speech.baseline_by)
+        prepared.sides["speech"] = baseline_side(*inputs, groups)
     else:
-        side = audio_side(keys, cache, targets, description, config.speech, emotions)
-    prepared.sides["speech"] = side
+        prepared.sides["speech"] = audio_side(*inputs)
     prepared.configs["speech"] = SideConfig(
         backbone=config.speech_backbone,
-        backbone_digest=description.digest,
-        collapse=config.speech.attention_width == 0,
+        backbone_digest=backbone.description.digest,
+        pooling=pooling_of(config.speech),
         views=config.speech.heard_views,
         baseline=bool(config.speech.baseline),
     )
+
+
+def _heard_keys(
+    prepared: Prepared, backbone: SpeechBackbone, cache: FeatureCache, progress: Progress, views: Sequence[str]
+) -> list[str | None]:
+    """Cache keys of all utterances, heard in some views together; None where there is no recording."""
+    utterances = prepared.rows.utterances
+    rows = [row for row, utterance in enumerate(utterances) if utterance.path]
+    label = "speech features" if views == (PLAIN,) else f"speech features, {' + '.join(views)}"
+    listed = progress([utterances[row] for row in rows], label)
+    keys: list[str | None] = [None] * len(utterances)
+    for row, key in zip(rows, cache_speech(listed, prepared.folder, backbone, cache, views), strict=True):
+        keys[row] = key
+    return keys
 
 
 def _prepare_text(prepared: Prepared, config: TrainConfig, cache: FeatureCache) -> None:

@@ -12,18 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from bimodal.config import SpeechConfig, StageConfig, TextConfig
-from bimodal.data import Examples, Inputs, Window, array_examples, speech_examples, window_examples
-from bimodal.features.backbone import BackboneDescription, SpeechBlocks, collapse_blocks, join_blocks
+from bimodal.data import Examples, Inputs, Window, array_examples, main_emotion, window_examples
+from bimodal.features.backbone import BackboneDescription
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.features.extraction import read_blocks, read_pooled
-from bimodal.features.views import PLAIN
-from bimodal.models.layers import HeadShape
+from bimodal.features.extraction import read_pooled, read_statistics
+from bimodal.features.statistics import Pooling, choose
+from bimodal.models.layers import HeadShape, speaker_directions
 from bimodal.models.speech import BaselineNetwork, ColumnsNetwork, SpeechNetwork
 from bimodal.models.text import ContextTextNetwork, TextNetwork
 from bimodal.records import Utterance
 from bimodal.text import preceding_rows, same_speaker
 from bimodal.training.baselines import Groups, draw_earlier, order_earlier, with_baselines
 from bimodal.training.loop import rate_of
+from bimodal.training.rows import LabelledRows
 
 Modality = Literal["speech", "text"]
 _FITTED_AT_ONCE: Final = 256
@@ -111,68 +112,52 @@ def _view_examples(views: Sequence[npt.NDArray[np.float32]], targets: npt.NDArra
 
 
 Keys = Sequence[str | None]
+Shrunk = Callable[[Tensor, Sequence[int]], Tensor | None]
 
 
 def audio_side(
     keys: Mapping[str, Keys],
+    heard: Keys,
     cache: FeatureCache,
-    targets: npt.NDArray[Any],
+    rows: LabelledRows,
     backbone: BackboneDescription,
     config: SpeechConfig,
-    emotions: int,
 ) -> Side:
-    """The speech side from cached blocks.
+    """The speech side from cached statistics.
 
     Args:
-        keys: Cache keys of all N by view, for every view that the configuration names; None where a row has no
-            recording.
-        cache: Holds the blocks.
-        targets: (N,) or (N, C).
-        backbone: What made the blocks.
+        keys: Cache keys of all N by view, the plain one first, for every view that is trained on; None where a row has
+            no recording.
+        heard: Keys of what recognition hears of each.
+        cache: Holds the statistics.
+        rows: The utterances; who speaks counts where speakers are shrunk.
+        backbone: What made the statistics.
         config: Of the speech stage.
-        emotions: C.
     """
-    frozen = config.attention_width == 0
-    trained = [[keys[view]] for view in (PLAIN, *config.views)]
-    heard = [keys[view] for view in (PLAIN, *config.heard_views)]
-    if frozen:
-        views = [_whole_examples(chosen, cache, backbone, targets) for chosen in trained]
-        examples = _whole_examples(heard, cache, backbone, targets) if config.heard_views else views[0]
-        augmented = views[0]
-    else:
-        readers = [partial(_read_joined, chosen, cache) for chosen in trained]
-        views = [speech_examples(reader, targets) for reader in readers]
-        examples = speech_examples(partial(_read_joined, heard, cache), targets)
-        augmented = speech_examples(partial(_read_any, readers, config.view_share), targets)
-    build = partial(
-        SpeechNetwork,
-        layers=len(backbone.layers),
-        width=backbone.width,
-        attention_width=config.attention_width,
-        components=config.components,
-        emotions=emotions,
-        shape=head_shape(config),
-    )
+    read = partial(_statistics_examples, cache=cache, backbone=backbone, config=config, targets=rows.targets)
+    views = [read(chosen) for chosen in keys.values()]
+    build = partial(SpeechNetwork, **_speech_shape(backbone, config, len(rows.emotions)))
+    shrunk = partial(_speaker_directions, rows, config.speaker_shrinkage)
     return Side(
         modality="speech",
-        examples=examples,
-        augmented=augmented,
+        examples=read(heard),
+        augmented=views[0],
         view_share=config.view_share,
-        present=np.array([key is not None for key in keys[PLAIN]]),
+        present=np.array([key is not None for key in heard]),
         build=build,
-        fit_front=_remembered(build, partial(_fit_speech, views), views if frozen else ()),
-        identity=cache_key(backbone.digest, *(item for view, chosen in keys.items() for item in (view, *chosen))),
-        emotions=emotions,
+        fit_front=_remembered(build, partial(_fit_speech, views, shrunk), views),
+        identity=_speech_identity(keys, heard, backbone, config, _shrunk_identity(rows, config)),
+        emotions=len(rows.emotions),
     )
 
 
 def baseline_side(
     keys: Mapping[str, Keys],
+    heard: Keys,
     cache: FeatureCache,
-    targets: npt.NDArray[Any],
+    rows: LabelledRows,
     backbone: BackboneDescription,
     config: SpeechConfig,
-    emotions: int,
     groups: Groups,
 ) -> Side:
     """The speech side of networks that stand on a speaker's earlier clips; otherwise as `audio_side`.
@@ -182,50 +167,100 @@ def baseline_side(
 
     Args:
         keys: As in `audio_side`.
+        heard: As in `audio_side`.
         cache: As in `audio_side`.
-        targets: As in `audio_side`.
+        rows: As in `audio_side`.
         backbone: As in `audio_side`.
         config: Of the speech stage.
-        emotions: C.
         groups: Whose clip each row is.
     """
-    heard = [group if key else None for group, key in zip(groups, keys["plain"], strict=True)]
-    plain = [_whole_examples([chosen], cache, backbone, targets) for chosen in keys.values()]
-    views = [with_baselines(plain[0], order_earlier(heard, seed=0))]
-    for number, examples in enumerate(plain):
-        drawn = [draw_earlier(heard, amount, 1 + number) for amount in config.baseline]
-        views += [with_baselines(examples, rows) for rows in drawn]
-    build = partial(
-        BaselineNetwork,
-        layers=len(backbone.layers),
-        width=backbone.width,
-        components=config.components,
-        strength=config.baseline_strength,
-        emotions=emotions,
-        shape=head_shape(config),
-    )
-    named = [group or f"row {row}" for row, group in enumerate(heard)]
-    inputs = (item for view, chosen in keys.items() for item in (view, *chosen))
+    whose = [group if key else None for group, key in zip(groups, heard, strict=True)]
+    read = partial(_statistics_examples, cache=cache, backbone=backbone, config=config, targets=rows.targets)
+    plain = [read(chosen) for chosen in keys.values()]
+    first = order_earlier(whose, seed=0)
+    examples, views = with_baselines(read(heard), first), [with_baselines(plain[0], first)]
+    for number, one in enumerate(plain):
+        drawn = [draw_earlier(whose, amount, 1 + number) for amount in config.baseline]
+        views += [with_baselines(one, earlier) for earlier in drawn]
+    shape = _speech_shape(backbone, config, len(rows.emotions))
+    build = partial(BaselineNetwork, **shape, strength=config.baseline_strength)
+    named = [group or f"row {row}" for row, group in enumerate(whose)]
+    shrunk = partial(_speaker_directions, rows, config.speaker_shrinkage)
     return Side(
         modality="speech",
-        examples=views[0],
+        examples=examples,
         augmented=views[0],
         view_share=config.view_share,
-        present=np.array([key is not None for key in keys["plain"]]),
+        present=np.array([key is not None for key in heard]),
         build=build,
-        fit_front=_remembered(build, partial(_fit_baseline, plain[0], views, named), views),
-        identity=cache_key(backbone.digest, *inputs, "baselines", *groups),
-        emotions=emotions,
+        fit_front=_remembered(build, partial(_fit_baseline, plain[0], views, named, shrunk), views),
+        identity=_speech_identity(
+            keys, heard, backbone, config, ["baselines", *groups, *_shrunk_identity(rows, config)]
+        ),
+        emotions=len(rows.emotions),
     )
+
+
+def _speech_shape(backbone: BackboneDescription, config: SpeechConfig, emotions: int) -> dict[str, Any]:
+    return {
+        "statistics": len(config.statistics),
+        "layers": len(backbone.layers),
+        "width": backbone.width,
+        "components": config.components,
+        "emotions": emotions,
+        "shape": head_shape(config),
+    }
+
+
+def _speech_identity(
+    keys: Mapping[str, Keys], heard: Keys, backbone: BackboneDescription, config: SpeechConfig, others: Sequence[Any]
+) -> str:
+    inputs = (item for view, chosen in {**keys, "heard": heard}.items() for item in (view, *chosen))
+    return cache_key(backbone.digest, *inputs, *config.statistics, config.speech_only, *others)
+
+
+def _shrunk_identity(rows: LabelledRows, config: SpeechConfig) -> Sequence[Any]:
+    """What else decides the components where speakers are shrunk: who speaks, and how hard."""
+    speakers = [row.speaker for row in rows.utterances] if config.speaker_shrinkage else []
+    return [*speakers, config.speaker_shrinkage]
+
+
+def pooling_of(config: SpeechConfig) -> Pooling:
+    """Which statistics a speech stage is shown."""
+    return Pooling(statistics=config.statistics, speech_only=config.speech_only)
+
+
+def _speaker_directions(rows: LabelledRows, strength: float, values: Tensor, chosen: Sequence[int]) -> Tensor | None:
+    """In what the speakers of chosen rows differ, as `Project.fit` takes it; None where nothing is to be shrunk."""
+    if not strength:
+        return None
+    speakers = [rows.utterances[row].speaker or f"row {row}" for row in chosen]
+    return speaker_directions(values, speakers, main_emotion(rows.targets[list(chosen)]).tolist(), strength)
+
+
+def _fit_speech(views: Sequence[Examples], shrunk: Shrunk, network: Any, rows: Sequence[int]) -> None:
+    """Fit what precedes the head: standardisation to the plain utterances, principal components to all views."""
+    network.standardise.fit(_flat_statistics(views[0], rows))
+    standard = [torch.cat([network.standard(**batch) for batch in _batches(view, rows)]) for view in views]
+    network.project.fit(torch.cat(standard), shrunk(standard[0], rows))
+
+
+def _flat_statistics(examples: Examples, rows: Sequence[int]) -> Tensor:
+    return torch.cat([batch["statistics"].flatten(1) for batch in _batches(examples, rows)])
 
 
 def _fit_baseline(
-    plain: Examples, views: Sequence[Examples], groups: Sequence[str], network: Any, rows: Sequence[int]
+    plain: Examples,
+    views: Sequence[Examples],
+    groups: Sequence[str],
+    shrunk: Shrunk,
+    network: Any,
+    rows: Sequence[int],
 ) -> None:
     """Fit what precedes the head: statistics of speakers to the plain utterances, components to all views."""
-    network.standardise.fit(_statistics(plain, network, rows)[1], [groups[row] for row in rows])
-    standard = [network.standard(**batch) for examples in views for batch in _batches(examples, rows)]
-    network.project.fit(torch.cat(standard))
+    network.standardise.fit(_flat_statistics(plain, rows), [groups[row] for row in rows])
+    standard = [torch.cat([network.standard(**batch) for batch in _batches(view, rows)]) for view in views]
+    network.project.fit(torch.cat(standard), shrunk(standard[0], rows))
 
 
 def _remembered(
@@ -264,41 +299,25 @@ def _batches(examples: Examples, rows: Sequence[int]) -> Iterator[dict[str, Tens
         yield {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
 
 
-def _whole_examples(
-    keys: Sequence[Keys], cache: FeatureCache, backbone: BackboneDescription, targets: npt.NDArray[Any]
+def _statistics_examples(
+    keys: Keys,
+    *,
+    cache: FeatureCache,
+    backbone: BackboneDescription,
+    config: SpeechConfig,
+    targets: npt.NDArray[Any],
 ) -> Examples:
-    """Whole segments as one block each, in memory at 16 bits (6 KiB an utterance); an absent row is zero.
-
-    Args:
-        keys: Of every view that is heard together.
-        cache: Holds the blocks.
-        backbone: What made them.
-        targets: (N,) or (N, C).
-    """
-    rows = len(keys[0])
-    shape = (rows, 1, len(backbone.layers), backbone.width)
-    mean, std = np.zeros(shape, np.float16), np.zeros(shape, np.float16)
-    count = np.zeros(shape[:2], np.float32)
-    for row in range(rows):
-        if keys[0][row] is not None:
-            whole = collapse_blocks(_read_joined(keys, cache, row))
-            mean[row], std[row], count[row] = whole.mean, whole.std, whole.count
-
-    def read(indices: Sequence[int]) -> Inputs:
-        rows = list(indices)
-        return {"mean": mean[rows].astype(np.float32), "std": std[rows].astype(np.float32), "count": count[rows]}
-
-    return Examples(size=rows, read=read, targets=targets)
-
-
-def _read_joined(keys: Sequence[Keys], cache: FeatureCache, index: int) -> SpeechBlocks:
-    return join_blocks([read_blocks(cache, chosen[index] or "") for chosen in keys])
-
-
-def _read_any(readers: Sequence[Callable[[int], SpeechBlocks]], share: float, index: int) -> SpeechBlocks:
-    """The plain utterance, or with probability `share` one of its views."""
-    augmented = len(readers) > 1 and float(torch.rand(())) < share
-    return readers[1 + int(torch.randint(len(readers) - 1, ())) if augmented else 0](index)
+    """Statistics of all rows, in memory at 16 bits (6 KiB an utterance); an absent row is zero."""
+    shape = (len(keys), len(config.statistics), len(backbone.layers), backbone.width)
+    held = np.zeros(shape, np.float16)
+    for row, key in enumerate(keys):
+        if key is not None:
+            held[row] = choose(read_statistics(cache, key), pooling_of(config))
+    return Examples(
+        size=len(keys),
+        read=lambda indices: {"statistics": held[list(indices)].astype(np.float32)},
+        targets=targets,
+    )
 
 
 def columns_side(
@@ -425,24 +444,3 @@ def head_shape(config: StageConfig) -> HeadShape:
         noise=config.noise,
         scale=config.scale,
     )
-
-
-def _fit_speech(views: Sequence[Examples], network: Any, rows: Sequence[int]) -> None:
-    """Fit what precedes the head: standardisation to the plain utterances, principal components to all views."""
-    pooled = []
-    for number, examples in enumerate(views):
-        means, statistics = _statistics(examples, network, rows)
-        pooled.append(statistics)
-        if number == 0:
-            network.pool.standardise.fit(means)
-            network.standardise.fit(statistics)
-    network.project.fit(torch.cat([network.standardise(statistics) for statistics in pooled]))
-
-
-def _statistics(examples: Examples, network: Any, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Every fourth block mean (K, L D), and the pooled statistics (N, 2 L D), of some rows."""
-    means, pooled = [], []
-    for batch in _batches(examples, rows):
-        pooled.append(network.pool(**batch).flatten(1))
-        means.append(batch["mean"].flatten(2)[batch["count"] > 0][::4])
-    return torch.cat(means), torch.cat(pooled)

@@ -22,14 +22,15 @@ from bimodal.features.build import build_speech_backbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import file_digest, recording
 from bimodal.features.logmel import log_mel
+from bimodal.features.statistics import Pooling, SpeechFrames, frame_levels, pool_all
 from bimodal.features.views import PLAIN, check_view, render_view, view_key
 from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
 from bimodal.manifest import read_manifest
-from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork, pool_frames
+from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork
 from bimodal.training.loop import StageRecord
 from bimodal.training.pipeline import Progress
 from bimodal.training.rows import LabelledRows, label_rows, split_rows
-from bimodal.training.sides import Front, Side, audio_side, head_shape
+from bimodal.training.sides import Front, Side, audio_side, head_shape, pooling_of
 from bimodal.training.stages import OnEpoch, Where, train_side
 from bimodal.training.tuning import (
     ENCODER,
@@ -204,15 +205,17 @@ def tuned_speech_side(
     """
     for view in config.head.views:
         check_view(view)
+    if pooling_of(config.head) != Pooling():
+        raise TrainingError("tuning goes through mean and deviation: leave head.statistics and head.speech_only alone")
     if not any(utterance.path for utterance in rows.utterances):
         raise TrainingError("no utterance has a recording; the speech side cannot be tuned on words alone")
     lower = LowerLayers(pretrained, config.device, precision)
     views = (PLAIN, *config.head.views)
     keys = {view: _cache_lower(rows, folder, lower, cache, view, progress) for view in views}
     described, emotions = _described(pretrained, config, ""), len(rows.emotions)
-    blocks = {view: [None if key is None else key[0] for key in chosen] for view, chosen in keys.items()}
+    pooled = {view: [None if key is None else key[0] for key in chosen] for view, chosen in keys.items()}
     frames = {view: [None if key is None else key[1] for key in chosen] for view, chosen in keys.items()}
-    first = audio_side(blocks, cache, rows.targets, described, config.head, emotions)
+    first = audio_side(pooled, pooled[PLAIN], cache, rows, described, config.head)
     lengths = np.array([0 if key is None else len(_frames(cache, key)) for key in frames[PLAIN]], np.int64)
     crop = round(config.crop_seconds * (100 if pretrained.frozen == 0 else 50))
     readers = [partial(_read, cache, chosen) for chosen in frames.values()]
@@ -238,7 +241,7 @@ def _network(pretrained: SpeechModel, head: SpeechConfig, emotions: int) -> Tune
         layers=len(pretrained.layers),
         width=pretrained.encoder.config.d_model,
         emotions=emotions,
-        attention_width=0,
+        statistics=2,
         components=head.components,
         shape=head_shape(head),
     )
@@ -262,20 +265,22 @@ class LowerLayers:
         self.whole = TunableWhisper(pretrained.encoder, tuple(range(1, max(pretrained.layers) + 1)), 0).to(device)
         self.given = TunableWhisper(pretrained.encoder, pretrained.layers, pretrained.frozen).given
 
-    def encode(self, signal: npt.NDArray[np.float32]) -> tuple[dict[str, Any], npt.NDArray[np.float16]]:
-        """Whole-utterance statistics of the exposed layers as blocks, and the inputs (T, K, D) to be tuned on."""
+    def encode(self, signal: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float16]]:
+        """Statistics of the exposed layers, as `pool_all`, and the inputs (T, K, D) to be tuned on."""
         parts = cut_evenly(normalise_level(signal), int(_MAX_SECONDS * SAMPLING_RATE))
         mels = [log_mel(part) for part in parts]
         with torch.inference_mode(), torch.autocast(torch.device(self.device).type, torch.bfloat16, self.halved):
             states = torch.cat([self._states(mel) for mel in mels], dim=1)
             exposed = states[[layer - 1 for layer in self.pretrained.layers]]
-            count = torch.tensor([states.shape[1]], device=self.device)
-            mean, std = (value.cpu().numpy().astype(np.float16) for value in pool_frames(exposed[None], count))
-        blocks = {"mean": mean, "std": std, "count": np.array([states.shape[1]], np.int32)}
+        level = np.concatenate(
+            [frame_levels(part, (mel.shape[1] + 1) // 2) for part, mel in zip(parts, mels, strict=True)]
+        )
+        heard = SpeechFrames(states=exposed.float().permute(1, 0, 2).cpu().numpy(), level=level)
+        statistics = pool_all(heard).astype(np.float16)
         if not self.pretrained.frozen:
-            return blocks, np.concatenate(mels, axis=1).T.astype(np.float16)
+            return statistics, np.concatenate(mels, axis=1).T.astype(np.float16)
         given = states[[layer - 1 for layer in self.given]].permute(1, 0, 2)
-        return blocks, given.cpu().numpy().astype(np.float16)
+        return statistics, given.cpu().numpy().astype(np.float16)
 
     def _states(self, mel: npt.NDArray[np.float32]) -> torch.Tensor:
         states, real = self.whole(
@@ -307,13 +312,13 @@ def _cache_lower(
                 pretrained.frozen,
                 *(["bfloat16"] if lower.halved else []),
             )
-            blocks, frames = (cache_key("lower", kind, *heard, *made) for kind in ("blocks", "frames"))
-            if blocks not in cache or frames not in cache:
+            pooled, frames = (cache_key("lower", kind, *heard, *made) for kind in ("statistics", "frames"))
+            if pooled not in cache or frames not in cache:
                 signal = load_signal(file, start=utterance.start, end=utterance.end)
                 statistics, given = lower.encode(render_view(signal, view))
-                cache.write(blocks, statistics)
+                cache.write(pooled, {"statistics": statistics})
                 cache.write(frames, {"frames": given})
-            keys.append((blocks, frames))
+            keys.append((pooled, frames))
     return keys
 
 
