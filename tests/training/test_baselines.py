@@ -38,13 +38,13 @@ def test_only_the_last_ones_may_be_kept():
 
 def test_examples_tell_the_statistics_of_what_came_earlier():
     rng = np.random.default_rng(0)
-    mean, std = rng.normal(size=(2, 4, 1, 3, 5)).astype(np.float32)
-    examples = array_examples({"mean": mean, "std": std, "count": np.ones((4, 1))}, np.zeros(4, np.int64))
+    statistics = rng.normal(size=(4, 2, 3, 5)).astype(np.float32)
+    examples = array_examples({"statistics": statistics}, np.zeros(4, np.int64))
     batch = with_baselines(examples, [[], [0], [0, 1], [0, 1, 2]]).read([2, 0])
     assert batch["heard"].tolist() == [2, 0]
-    assert batch["own_mean"][0, 0] == pytest.approx(mean[:2, 0].mean(axis=0), abs=1e-2)
-    assert batch["own_std"][0, 1] == pytest.approx(std[:2, 0].std(axis=0), abs=1e-2)
-    assert np.array_equal(batch["mean"], mean[[2, 0]])
+    assert batch["own_mean"][0] == pytest.approx(statistics[:2].mean(axis=0), abs=1e-2)
+    assert batch["own_std"][0] == pytest.approx(statistics[:2].std(axis=0), abs=1e-2)
+    assert np.array_equal(batch["statistics"], statistics[[2, 0]])
 
 
 def test_a_column_that_nobody_fills_is_refused():
