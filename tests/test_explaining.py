@@ -12,6 +12,7 @@ from scipy.spatial.distance import jensenshannon
 from bimodal import Clip, Recognizer
 from bimodal.audio import read_audio
 from bimodal.explaining import divergence_bits, explain, split_words
+from bimodal.features.statistics import join_frames
 from bimodal.modelfolder import CONFIG, FAMILIARITY, ModelConfig, read_json, save_model_config
 from bimodal.records import Recognition
 from bimodal.showing import for_people
@@ -51,18 +52,21 @@ def test_influence_is_what_the_answer_loses(recognizer, signals):
     assert found.words[0].influence == pytest.approx(expected, abs=1e-4)
     alone = recognizer.recognize(transcript="Stop that at once!")
     assert found.voice == pytest.approx(result.scores[result.emotion] - alone.scores[result.emotion], abs=1e-4)
-    assert [one.start for one in found.times] == pytest.approx([0.0, 0.4, 1.0, 1.6], abs=0.01)
+    assert [one.start for one in found.times] == pytest.approx([0.0, 0.5, 1.0, 1.5], abs=0.01)
     assert [one.end for one in found.times[:-1]] == [one.start for one in found.times[1:]]
     assert found.times[-1].end == result.end == 2.0
 
 
-def test_the_stretch_that_speaks_for_an_emotion_has_the_largest_influence(recognizer, signals):
-    """Three parts of one emotion, one of another: leaving out the odd one helps, or hurts where it is claimed."""
+def test_the_influence_of_a_stretch_is_what_the_pooling_loses_with_its_frames(recognizer, signals):
     voice = np.concatenate([signals["anger"]] * 3 + [signals["sadness"]] * 3)
-    found = recognizer.recognize(voice, sampling_rate=16_000, explain=True)
-    halves = [sum(one.influence for one in half) for half in (found.explanation.times[:3], found.explanation.times[3:])]
-    claimed = ["anger", "sadness"].index(found.emotion)
-    assert halves[claimed] > halves[1 - claimed]
+    found = recognizer.recognize(voice, sampling_rate=16_000, explain=True).explanation
+    frames = recognizer.encode(voice)
+    edges = np.linspace(0, len(frames), len(found.times) + 1).round().astype(int)
+    for number, stretch in enumerate(found.times):
+        rest = join_frames([frames.slice(0, edges[number]), frames.slice(edges[number + 1], len(frames))])
+        score = recognizer.recognize_frames([rest], [Clip()])[0].scores[found.emotion]
+        assert stretch.influence == pytest.approx(found.score - score, abs=1e-4)
+    assert max(stretch.influence for stretch in found.times) > 0.05
 
 
 def test_voice_and_words_in_conflict_are_told(recognizer, signals):

@@ -124,7 +124,7 @@ def test_a_missing_or_altered_file_is_refused(tiny_model, tmp_path, name):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"schema": 99}, "schema 99, expected 1"),
+        ({"schema": 99}, "schema 99, expected 2"),
         ({"files": {"../../etc/passwd": "0"}}, "outside its folder"),
         ({"emotions": ["anger"]}, "1 emotions"),
         ({"emotions": 3}, "damaged"),

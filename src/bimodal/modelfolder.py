@@ -137,7 +137,8 @@ def load_model_config(folder: str | Path, *, verify: bool = True) -> ModelConfig
         raise ModelFolderError(f"{folder}: no model folder ({CONFIG} is missing); 'bimodal train' writes one")
     config = read_json(folder / CONFIG, ModelConfig)
     if config.schema != SCHEMA:
-        raise ModelFolderError(f"{folder / CONFIG}: schema {config.schema}, expected {SCHEMA}; update bimodal")
+        todo = "update bimodal" if config.schema > SCHEMA else "train the model again"
+        raise ModelFolderError(f"{folder / CONFIG}: schema {config.schema}, expected {SCHEMA}; {todo}")
     if len(config.priors) != len(config.emotions) or len(config.emotions) < 2:
         raise ModelFolderError(f"{folder / CONFIG}: {len(config.emotions)} emotions, {len(config.priors)} priors")
     for name, expected in config.files.items():
