@@ -125,7 +125,7 @@ def _without_voice(recognizer: Recognizer, clip: Clip, wanted: Wanted) -> Recogn
     """A recording in which nobody speaks: judged by its words, where there are any."""
     end = len(clip.audio) / SAMPLING_RATE
     silent = replace(clip, audio=None, sampling_rate=None, start=0.0, end=end)
-    result = recognizer.recognize_blocks([None], [silent])[0]
+    result = recognizer.recognize_frames([None], [silent])[0]
     if wanted.explain:
         from bimodal.explaining import explain
 

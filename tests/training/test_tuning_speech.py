@@ -42,7 +42,7 @@ def tuned(tiny_manifest, tiny_whisper, cache, tmp_path_factory) -> Path:
 
 def hear(folder: Path) -> np.ndarray:
     signal = np.random.default_rng(0).normal(0, 0.1, 9000).astype(np.float32)
-    return load_backbone(folder, threads=1, verify=True).extract(signal).mean
+    return load_backbone(folder, threads=1, verify=True).extract(signal).states
 
 
 def test_the_result_is_a_backbone_whose_lower_layers_are_untouched(tuned, tiny_whisper):
