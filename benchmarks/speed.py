@@ -7,6 +7,7 @@ quiet one. Multiply-adds are those of matrix products and convolutions, counted 
 """
 
 import argparse
+import compileall
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+import bimodal
 from benchmarks.record import (
     ROOT,
     Figure,
@@ -52,8 +54,11 @@ TIMELINE = """
 import sys
 from bimodal import Recognizer
 from bimodal.timeline import recognize_long
-print(sum(1 for _ in recognize_long(Recognizer(sys.argv[1], threads=int(sys.argv[3])), sys.argv[2])))
+for _ in recognize_long(Recognizer(sys.argv[1], threads=int(sys.argv[3])), sys.argv[2]):
+    pass
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
+"""Writes its peak memory (KiB): `getrusage` would tell that of the process that started it where that is larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,16 +212,17 @@ def _clip(options: Options, wanted: Wanted, peer: Path, signal: Any) -> Iterator
 
 
 def _cold(options: Options, wanted: Wanted, peer: Path, clip: Path) -> Iterator[Measured]:
-    """Fresh processes."""
-    python, bimodal = sys.executable, [sys.executable, "-m", "bimodal"]
+    """Fresh processes; the sources are compiled first, as pip does when it installs them."""
+    compileall.compile_dir(Path(bimodal.__file__).parent, quiet=1)
+    python, command = sys.executable, [sys.executable, "-m", "bimodal"]
     threads = options.threads
     commands = {
         "import": [python, "-c", "import numpy, onnxruntime"],
-        "help": [*bimodal, "--help"],
-        "recognize": [*bimodal, "recognize", str(wanted.model), str(clip), "--threads", str(threads)],
+        "help": [*command, "--help"],
+        "recognize": [*command, "recognize", "--model", str(wanted.model), str(clip), "--threads", str(threads)],
         "pipeline": [python, "-c", PIPELINE, str(peer), str(clip)],
     }
-    tasks = {name: (lambda command=command: process(command, threads)) for name, command in commands.items()}
+    tasks = {name: (lambda line=line: process(line, threads)) for name, line in commands.items()}
     seconds = interleaved(tasks, max(3, wanted.rounds // 2))
     names = {
         "import": "cold: python -c 'import numpy, onnxruntime'",
@@ -260,7 +266,8 @@ def _long(wanted: Wanted, clips: Sequence[Path], folder: Path) -> Iterator[Measu
     for hours in sorted({1 / 6, 1.0, wanted.hours}):
         path = _recording(clips, folder / "long.wav", hours)
         command = [sys.executable, "-c", TIMELINE, str(wanted.model), str(path), str(LONG_THREADS)]
-        seconds[hours], memory[hours] = process(command, LONG_THREADS)
+        seconds[hours], peak = process(command, LONG_THREADS)
+        memory[hours] = int(peak) / 1024
     system, times = "one hour as a timeline", 3600 / seconds[1.0]
     yield Measured(system=system, unit="times real time", value=times, bar=_least(40))
     longest = max(memory)

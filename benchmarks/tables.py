@@ -5,7 +5,18 @@ from pathlib import Path
 
 from benchmarks.record import Figure, Result, read_result
 
-ORDER = ("ravdess", "ravdess_tuned", "speakers", "emodb", "across", "meld", "meld_tuned", "emotiontts", "regimes")
+ORDER = (
+    "ravdess",
+    "ravdess_tuned",
+    "speakers",
+    "emodb",
+    "across",
+    "meld",
+    "meld_tuned",
+    "emotiontts",
+    "regimes",
+    "speed",
+)
 STUDY = "study"  # has a page of its own
 PREFACE = """\
 # Results
