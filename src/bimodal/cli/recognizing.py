@@ -144,7 +144,7 @@ def _load_meanwhile(recognizer: Any) -> Thread:
             load_detector()
             _ = recognizer.speech_layers
 
-    loading = Thread(target=load, daemon=True)
+    loading = Thread(target=load)  # no daemon: a session that is torn down while it is made ends the process
     loading.start()
     return loading
 
