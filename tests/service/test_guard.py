@@ -1,5 +1,6 @@
 """Clients that mean harm, or are merely slow: the right status, nobody else disturbed."""
 
+import contextlib
 import socket
 import time
 
@@ -126,3 +127,18 @@ def test_slow_clients_do_not_take_the_place_of_others_for_ever(impatient):
         assert client.post("/v1/recognize", files={"text": (None, "Hello")}).status_code == 200
     for raw in slow:
         raw.close()
+
+
+def test_sockets_and_followers_are_counted(impatient):
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    url = f"{impatient.url.replace('http', 'ws')}v1/stream"
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(connect(url, proxy=None))
+        with pytest.raises(InvalidStatus) as refused, connect(url, proxy=None):
+            pass
+        assert refused.value.response.status_code == 503 and refused.value.response.headers["Retry-After"]
+    with connect(url, proxy=None):
+        assert ready(impatient)

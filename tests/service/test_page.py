@@ -244,6 +244,23 @@ def test_a_token_is_taken_from_the_address_or_asked_for(context, tiny_model, ser
         expect(other.locator("#answer-of")).to_have_text("whole recording")
 
 
+def test_words_are_heard_shown_with_confidence_and_corrected(context, tiny_model, serve, asr_model):
+    with serve(tiny_model, "--asr", str(asr_model)) as running:
+        with running.client() as http:
+            sample = (STATIC / "samples" / "cross.mp3").read_bytes()
+            heard = http.post("/v1/recognize", files={"audio": ("a.mp3", sample)}, data={"transcribe": "true"}).json()
+        assert "stop that" in heard["transcript"].lower() and heard["transcript_source"] == "asr"
+        assert 0 < heard["transcript_confidence"] <= 1 and heard["transcript_language"] == "en"
+        for page in opened_page(context, running.url):
+            sample = context.request.get(f"{running.url}static/samples/cross.mp3").body()
+            page.locator("#file").set_input_files({"name": "a.mp3", "mimeType": "audio/mpeg", "buffer": sample})
+            expect(page.locator("#words")).to_have_value(re.compile("stop that", re.IGNORECASE))
+            expect(page.locator("#words-hint")).to_contain_text("% confidence")
+            expect(page.locator("#transcribe")).to_be_visible()
+            page.locator("#words").fill("What a lovely day!")
+            expect(page.locator("#words-hint")).to_contain_text("The answer follows")
+
+
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
 def test_people_with_disabilities_can_use_it(browser, served, recording, scheme, width):
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True)

@@ -76,9 +76,11 @@ def create_app(
 
 
 def _name_problems(app: FastAPI) -> None:
-    """Describe problems in the OpenAPI document, which knows no model that no route answers with."""
+    """Describe problems and the token in the OpenAPI document, which knows no model that no route answers with."""
     document = app.openapi()
     schemas = document["components"]["schemas"]
     schemas["ProblemDetails"] = ProblemDetails.model_json_schema()
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{}, {"token": []}]

@@ -2,9 +2,7 @@
 
 import asyncio
 import hmac
-import logging
 import time
-import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -16,9 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bimodal.service.limits import Limits
 from bimodal.service.measuring import Measures
-from bimodal.service.problems import Problem
-
-LOG: Final = logging.getLogger("bimodal.serve")
+from bimodal.service.problems import Problem, log_mistake
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -69,7 +65,8 @@ class Guard:
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)
         kind = _costly(scope)
-        if refusal is None and kind and self._open[kind] >= self._limits.requests:
+        most = self._limits.jobs if kind == "job" else self._limits.requests
+        if refusal is None and kind and self._open[kind] >= most:
             refusal = Problem("busy", "too many requests at once; try again soon", retry_after=2)
         self._open[kind] += 1
         try:
@@ -94,8 +91,7 @@ class Guard:
         try:
             await (refusal.response() if refusal else self._app)(scope, exchange.receive, exchange.send)
         except Exception as error:  # the last line of defence: whatever it is, the client gets a problem
-            frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
-            LOG.error("%s in %s", type(error).__name__, " < ".join(reversed(frames)))  # its message may hold content
+            log_mistake(error)
             if exchange.status is None:
                 await Problem("internal", "the server made a mistake; its log says where").response()(
                     scope, exchange.receive, exchange.send
@@ -126,7 +122,7 @@ def _costly(scope: Scope) -> str:
     if scope["type"] == "websocket":
         return "socket"
     if scope["method"] in ("POST", "PUT", "PATCH"):
-        return "upload"
+        return "job" if scope["path"] == "/v1/jobs" else "upload"
     return "follower" if scope["path"].endswith("/events") else ""
 
 

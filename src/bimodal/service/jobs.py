@@ -14,7 +14,7 @@ from bimodal.records import Recognition
 from bimodal.said import Hear, TimedWords
 from bimodal.service.decoding import LongRecording
 from bimodal.service.engine import Engine
-from bimodal.service.problems import Problem
+from bimodal.service.problems import Problem, log_mistake
 from bimodal.timeline import TimelineConfig, recognize_long, summarise
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -181,9 +181,9 @@ class Jobs:
         except Problem as problem:
             if job.state != "cancelled":
                 job.state, job.problem = "failed", problem
-        except Exception:
+        except Exception as error:  # as in the guard: nobody would ever see it
+            log_mistake(error)
             job.state, job.problem = "failed", Problem("internal", "the server made a mistake; its log says where")
-            raise
         finally:
             job.upload.close()
             job.ended = time.monotonic()

@@ -31,7 +31,7 @@ class Limits:
         running: Clips that are judged at once; 0 for one per core.
         waiting: Clips that wait for their turn; more are answered with 503.
         streams: Live streams at once.
-        jobs: Jobs that wait or run.
+        jobs: Jobs that wait or run, and those that arrive.
         jobs_per_client: The same of one address; more are answered with 429.
         kept_jobs: Finished jobs whose results are kept in memory.
         kept_seconds: How long they are kept.

@@ -1,6 +1,8 @@
 """Errors as the server tells them: problem JSON (RFC 9457), one clear sentence in `detail`."""
 
+import logging
 import math
+import traceback
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -8,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+
+LOG: Final = logging.getLogger("bimodal.serve")
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -58,6 +62,12 @@ class Problem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls it
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse(self.to_dict(), self.status, headers, MEDIA_TYPE)
+
+
+def log_mistake(error: BaseException) -> None:
+    """Log where an error that nobody expected came from; its message is left out, since it may hold content."""
+    frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
+    LOG.error("%s in %s", type(error).__name__, " < ".join(reversed(frames)))
 
 
 async def answer_problem(_request: Request, error: Exception) -> JSONResponse:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocketState
 
 from bimodal.audio import Signal
 from bimodal.records import Recognition
@@ -22,7 +23,7 @@ from bimodal.said import TimedWords
 from bimodal.service.about import describe_model
 from bimodal.service.engine import Engine
 from bimodal.service.guard import Access
-from bimodal.service.problems import Problem
+from bimodal.service.problems import Problem, log_mistake
 from bimodal.timeline import Stream, TimelineConfig
 
 router = APIRouter()
@@ -92,8 +93,13 @@ async def stream(socket: WebSocket) -> None:
         await _refuse(socket, error)
     except Problem as problem:
         await _refuse(socket, StreamError("unusable", problem.detail))
-    except (WebSocketDisconnect, RuntimeError):  # the client left; Starlette raises either
+    except WebSocketDisconnect:
         return
+    except Exception as error:
+        if WebSocketState.DISCONNECTED in (socket.client_state, socket.application_state):
+            return  # the client left while it was answered
+        log_mistake(error)
+        await _refuse(socket, StreamError("internal", "the server made a mistake; its log says where", 1011))
 
 
 async def _refuse(socket: WebSocket, error: StreamError) -> None:

@@ -64,8 +64,8 @@ export async function recognize(fields, signal) {
 }
 
 /** A recording followed over time; `tell` is called with each event. Gives the finished job. */
-export async function follow(recording, tell, signal) {
-  const started = await ask("v1/jobs", { method: "POST", body: form({ audio: recording }), signal });
+export async function follow(audio, transcribe, tell, signal) {
+  const started = await ask("v1/jobs", { method: "POST", body: form({ audio, transcribe }), signal });
   const place = started.headers.get("Location").slice(1);
   try {
     for await (const event of events(await ask(`${place}/events`, { signal }))) {

@@ -68,6 +68,7 @@ function idle() {
   at("record-state").textContent = TEXTS.recordIdle;
   at("record-hint").textContent = TEXTS.recordHint;
   at("level").hidden = true;
+  document.querySelector(".input").classList.remove("listening");
 }
 
 async function startSpeaking() {
@@ -85,6 +86,7 @@ async function startSpeaking() {
   }
   live.clear();
   at("live").hidden = at("level").hidden = false;
+  document.querySelector(".input").classList.add("listening");
   at("record").setAttribute("aria-pressed", "true");
   at("record-name").textContent = TEXTS.recordStop;
   at("record-state").textContent = TEXTS.recordListening;
@@ -142,7 +144,7 @@ async function streamEnded(reason) {
     showExport();
   }
   if (reason) complain(new Error(reason), () => openRecording(recording.file, at("words").value));
-  else await judgeWords();
+  else await judgeWords(anew(), wantsWords());
 }
 
 function summary(results) {
@@ -169,20 +171,20 @@ async function openRecording(file, words = recording ? "" : at("words").value) {
       opened = true;
       recording.duration = data.duration;
       timeline.open(file, data.duration, []);
-      if (fits(data.duration)) judgeWords();
+      if (fits(data.duration)) judgeWords(anew(), wantsWords());
     }
     if (name === "progress" && opened) timeline.progress(data.progress);
     if (name === "result") waiting.push(data);
     if (opened) timeline.add(waiting.splice(0));
   };
   try {
-    const job = await api.follow(file, tell, signal);
+    const job = await api.follow(file, wantsWords(), tell, signal);
     recording.duration = job.duration;
     timeline.open(file, job.duration, job.peaks);
     timeline.add(job.results);
     timeline.summarise(job.summary);
     showExport();
-    if (!opened && fits(job.duration)) await judgeWords();
+    if (!opened && fits(job.duration)) await judgeWords(anew(), wantsWords());
     if (!fits(job.duration)) timeline.choose(job.results[0], false);
   } catch (error) {
     complain(error);
@@ -193,6 +195,9 @@ async function openRecording(file, words = recording ? "" : at("words").value) {
     }
   }
 }
+
+/** True where nobody typed words and the server can hear them. */
+const wantsWords = () => Boolean(server.model.transcribes && !at("words").value.trim());
 
 const fits = (duration) => duration <= server.limits.clip_seconds && recording.file.size <= server.limits.clip_bytes;
 
@@ -229,6 +234,7 @@ async function judgeWords(signal = anew(), transcribe = false) {
     asked = { ...fields, transcribe: null, text: judged.transcript ?? "", text_confidence: judged.transcript_confidence };
     const name = stretch ? TEXTS.stretch(clock(stretch.start), clock(stretch.end)) : recording ? TEXTS.whole : TEXTS.wordsOnly;
     answer.show(judged, name);
+    if (recording && matchMedia("(max-width: 820px)").matches && document.activeElement !== at("words")) at("answer").scrollIntoView({ block: "start" });
     if (judged.transcript_source === "asr") {
       at("words").value = judged.transcript;
       at("words-hint").textContent = TEXTS.wordsHeard(judged.transcript_confidence);
