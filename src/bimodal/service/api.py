@@ -181,7 +181,7 @@ async def follow_job(
     response_class=Response,
     responses=problems("unauthorised", "not-found", "unusable"),
 )
-async def read_results(
+def read_results(
     request: Request, name: str, form: Annotated[Format, Query(alias="format")] = "jsonl"
 ) -> Response:
     """The results so far, in one of seven formats."""
@@ -194,7 +194,7 @@ async def read_results(
     response_class=Response,
     responses=problems("bad-request", "unauthorised", "too-large", "unusable"),
 )
-async def export(wanted: Export) -> Response:
+def export(wanted: Export) -> Response:
     """Write results, however they came about, in one of seven formats."""
     for result in wanted.results:
         claimed = result.emotion is None or result.emotion in result.scores
