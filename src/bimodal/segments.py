@@ -310,7 +310,8 @@ def holds_segment(signal: Signal) -> bool:
         BimodalError: As in `load_detector`.
     """
     stream = SegmentStream(SAMPLING_RATE, SegmentConfig())
-    return bool(stream.push(signal) or stream.finish())
+    pieces = (signal[start : start + FRAME] for start in range(0, len(signal), FRAME))
+    return any(stream.push(piece) or stream.running(FRAME_SECONDS) for piece in pieces) or bool(stream.finish())
 
 
 class Resampler:
