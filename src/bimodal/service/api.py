@@ -181,9 +181,7 @@ async def follow_job(
     response_class=Response,
     responses=problems("unauthorised", "not-found", "unusable"),
 )
-def read_results(
-    request: Request, name: str, form: Annotated[Format, Query(alias="format")] = "jsonl"
-) -> Response:
+def read_results(request: Request, name: str, form: Annotated[Format, Query(alias="format")] = "jsonl") -> Response:
     """The results so far, in one of seven formats."""
     return _written(_jobs(request).find(name).results, form, "recording")
 
