@@ -73,7 +73,7 @@ CONFIG = replace(
 
 PRETRAINED = "sentence-transformers/all-MiniLM-L6-v2"
 STARTS = ("plain", "goemotions")
-START = "plain"
+START = "goemotions"
 WANTED: tuple[tuple[str, Any], ...] = (
     ("weighted F1", metrics.weighted_f1),
     ("UAR", metrics.unweighted_average_recall),
