@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import torch
 
-from benchmarks.acted import prepare_corpus, progress
+from benchmarks.acted import HEARD, prepare_corpus, progress
 from benchmarks.adapted import Found, adapted_scores, predictions_of
 from benchmarks.record import Options, Quoted, Result, config_digest, measure, read_options, save_result
 from bimodal import metrics
-from bimodal.config import SpeechConfig, TrainConfig
+from bimodal.config import TrainConfig
 from bimodal.corpora.ravdess import FOLDS, prepare
 from bimodal.evaluation import concatenate
 from bimodal.features.cache import FeatureCache
@@ -28,7 +28,7 @@ EVERY = 1000
 CONFIG = TrainConfig(
     dev_share=0.0,
     vocabulary="ravdess8",
-    speech=SpeechConfig(views=("speed0.9", "speed1.1"), baseline=(0, 1, 3, 10, EVERY), view_share=0.9),
+    speech=replace(HEARD, baseline=(0, 1, 3, 10, EVERY), view_share=0.9),
 )
 AMOUNTS = (0, 1, 3, 10)
 CAUSAL, WHOLE, CORRECTED = (
