@@ -223,7 +223,7 @@ def save_result(result: Result, options: Options, headline: str) -> Result:
     """Write a result and append its headline to the ledger."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
     seeds = " ".join(map(str, result.seeds))
-    command = f"python -m benchmarks.{result.name} --seeds {seeds}"
+    command = result.command or f"python -m benchmarks.{result.name} --seeds {seeds}"
     result = replace(result, date=now, commit=current_commit(), command=command)
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / f"{result.name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))

@@ -7,10 +7,10 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 echo "$torch" > "$scratch/torch.txt"
 python3 -m venv "$scratch/venv"
-"$scratch/venv/bin/pip" install -c "$scratch/torch.txt" ./backbones '.[dev]'
+"$scratch/venv/bin/pip" install -c "$scratch/torch.txt" ./backbones ./models '.[dev]'
 {
     head -2 constraints.txt
-    "$scratch/venv/bin/pip" freeze --all --exclude pip --exclude bimodal-emotion --exclude bimodal-backbones |
+    "$scratch/venv/bin/pip" freeze --all --exclude pip --exclude bimodal-emotion --exclude bimodal-backbones --exclude bimodal-models |
         sed 's/+cpu$//'
 } > "$scratch/constraints.txt"
 if grep -E '^(nvidia-|triton|cuda-)|\+|@' "$scratch/constraints.txt"; then
