@@ -102,6 +102,7 @@ def gather(name: str, options: Options, work: Path) -> Path:
 def voice_rows(corpus: str, utterances: Sequence[Utterance]) -> list[Utterance]:
     """Clips without their words, which are the same in all emotions or of another language; every fifth speaker dev."""
     kept = find_map("ekman7").vocabulary.emotions if corpus == "ravdess" else COMPLETE
+    utterances = in_ekman7(utterances)
     speakers = sorted({str(row.speaker) for row in utterances})
     return [
         replace(
@@ -116,6 +117,13 @@ def voice_rows(corpus: str, utterances: Sequence[Utterance]) -> list[Utterance]:
         for row in utterances
         if row.emotion in kept
     ]
+
+
+def in_ekman7(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """The utterances with the vocabulary's names of their emotions; those without a place are left out."""
+    mapping = find_map("ekman7")
+    named = [(row, mapping.apply(row.emotion or "")) for row in utterances]
+    return [replace(row, emotion=emotion) for row, emotion in named if emotion]
 
 
 def text_rows(corpus: str, utterances: Sequence[Utterance], grouping: str) -> Iterator[Utterance]:
@@ -176,7 +184,8 @@ def tests_of(name: str, options: Options, manifest: Path) -> list[Test]:
         tests.append(_voices(f"voice, {corpus}: speakers held out, who fitted the temperature", rows, listed.folder))
     for corpus in ("ravdess", "emotiontts"):
         if corpus not in VOICES[name]:
-            rows = [row for row in PREPARE[corpus](source_of(corpus, options)) if row.emotion in COMPLETE]
+            named = in_ekman7(PREPARE[corpus](source_of(corpus, options)))
+            rows = [row for row in named if row.emotion in COMPLETE]
             tests.append(
                 _voices(f"voice, {corpus}: a corpus never seen, four emotions", rows, source_of(corpus, options))
             )
@@ -287,7 +296,7 @@ def run(name: str, options: Options) -> Result:
     manifest, config, out = gather(name, options, work), configure(name, options), PACKAGES[name] / name
     with chdir(work):  # the views name their files from here
         folder = train(manifest.name, work / f"run-{name}", config, options.cache, progress=progress, on_epoch=say)
-    save_model_config(folder, replace(load_model_config(folder), version=VERSION))
+    name_version(folder)
     tests = [
         *tests_of(name, options, manifest),
         *filter(None, [translated_test(options)] if name == "permissive" else []),
@@ -296,7 +305,7 @@ def run(name: str, options: Options) -> Result:
     card = (folder / CARD).read_text(encoding="utf-8")
     (folder / CARD).write_text(card + card_section(figures), encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(folder, out)
+    shutil.copytree(folder, out, copy_function=shutil.copyfile)
     result = Result(
         name=f"model_{name}",
         title=f"The default model `{name}`",
@@ -316,6 +325,15 @@ def run(name: str, options: Options) -> Result:
         command=f"python -m benchmarks.default_models {name}",
     )
     return save_result(result, options, "; ".join(f"{one.system[:30]} {one.mean:.1f}" for one in figures))
+
+
+def name_version(folder: Path) -> None:
+    """Give a model its version, in its card too."""
+    before = load_model_config(folder)
+    after = save_model_config(folder, replace(before, version=VERSION))
+    card = (folder / CARD).read_text(encoding="utf-8")
+    told, tells = (f"Version {one.version}, revision {one.revision}" for one in (before, after))
+    (folder / CARD).write_text(card.replace(told, tells), encoding="utf-8")
 
 
 def say(entry: dict[str, float]) -> None:

@@ -346,3 +346,25 @@ def test_an_emotion_without_training_rows_gets_no_score(final):
     scores = torch.softmax(torch.from_numpy(find_evidence(network, known).logits), 1)
     assert bool((scores[:, 2] < 1e-12).all())
     assert bool((scores[:, :2] > 1e-12).all())
+
+
+def test_a_last_digit_of_the_evidence_makes_no_other_run_and_another_network_does(tmp_path):
+    rng = np.random.default_rng(0)
+    targets = np.arange(60) % EMOTIONS
+    sides = [
+        evidence(np.eye(EMOTIONS)[targets] + rng.normal(0, 1, (60, EMOTIONS)), np.ones(60, bool), n) for n in (1, 2)
+    ]
+    config, where = FusionConfig(epochs=1, steps=0), Where(folder=tmp_path)
+    train_fusion(fusion_examples(*sides, targets), range(60), [], config, where, "made by these networks")
+    shaken = replace(sides[0], logits=np.nextafter(sides[0].logits, np.float32(9)))
+    train_fusion(fusion_examples(shaken, sides[1], targets), range(60), [], config, where, "made by these networks")
+    with pytest.raises(TrainingError, match="holds a run with another configuration or other data"):
+        train_fusion(fusion_examples(*sides, targets), range(60), [], config, where, "made by others")
+
+
+def test_the_identity_of_evidence_is_that_of_the_networks_and_their_rows(final):
+    columns, targets = noise()
+    whole = side(columns, targets)
+    first, again = (cross_fit(whole, final, FOLDS, CONFIG, Where()) for _ in range(2))
+    assert first.identity == again.identity != find_evidence(final, whole).identity
+    assert cross_fit(whole, final, FOLDS, CONFIG, Where(seed=1)).identity != first.identity

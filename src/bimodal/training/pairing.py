@@ -17,6 +17,7 @@ from torch import nn
 from bimodal.config import FusionConfig
 from bimodal.data import TARGETS, Examples, Inputs, array_examples, main_emotion, single_emotion
 from bimodal.errors import TrainingError
+from bimodal.features.cache import cache_key
 from bimodal.training.stages import Evidence, Where, evidence_digest, fit_fusion, fusion_examples
 
 log = logging.getLogger(__name__)
@@ -191,5 +192,6 @@ def train_fusion_by_label(
     whole = fusion_examples(speech, text, targets)
     pairs = pair_by_label(speech, text, targets, train, mismatched=config.mismatched)
     chosen = list(dev) if config.patience else []
-    identity = evidence_digest(whole, [*train, *chosen])
+    rows, made = [*train, *chosen], [speech.identity, text.identity]
+    identity = cache_key(*made, *rows) if all(made) else evidence_digest(whole, rows)
     return fit_fusion(pairs, whole.subset(chosen) if chosen else None, config, where, identity)[0]

@@ -16,7 +16,7 @@ from bimodal.config import TrainConfig
 from bimodal.data import Examples
 from bimodal.errors import SplitError, TrainingError
 from bimodal.features.backbone import BackboneDescription, SpeechBackbone, TextBackbone, load_backbone
-from bimodal.features.cache import FeatureCache
+from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import cache_speech, cache_text
 from bimodal.features.views import PLAIN, check_view
 from bimodal.manifest import feature_columns, feature_matrix
@@ -338,7 +338,9 @@ def fuse_sides(
     if config.fusion.pairing == LABEL_MATCHED:
         network = train_fusion_by_label(*crossed, rows.targets, (parts.train, parts.dev), config.fusion, there)
     else:
-        network, _ = train_fusion(told(*crossed), parts.train, parts.dev, config.fusion, there)
+        trust = transcript_trust(rows.utterances)
+        made = cache_key(*(side.identity for side in crossed), *trust.tolist())
+        network, _ = train_fusion(told(*crossed), parts.train, parts.dev, config.fusion, there, made)
     judged, held = ((speech.evidence, text.evidence), parts.dev) if parts.dev else (crossed, parts.train)
     cases = []
     for has in ((True, True), (True, False), (False, True)):
@@ -346,14 +348,14 @@ def fuse_sides(
         logits = predict(network, shown, where.device)[1] if shown.size else np.zeros((0, 1), np.float32)
         cases.append(_temperature(logits, shown.targets))
     logits, gate = predict(network, told(speech.evidence, text.evidence), where.device)[1:]
-    made = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
+    matched = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
     return Trained(
         networks={"speech": speech.network, "text": text.network, "fusion": network},
         temperatures={"speech": (speech.temperature,), "text": (text.temperature,), "fusion": tuple(cases)},
         evidence={"speech": speech.evidence, "text": text.evidence},
         logits={"speech": speech.evidence.logits, "text": text.evidence.logits, "fusion": logits},
         gate=gate,
-        pairing=LABEL_MATCHED if made else config.fusion.pairing,
+        pairing=LABEL_MATCHED if matched else config.fusion.pairing,
     )
 
 

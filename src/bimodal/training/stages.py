@@ -57,11 +57,14 @@ class Evidence:
         embedding: (N, E), zero where absent.
         logits: (N, C), zero where absent.
         present: (N,) bool.
+        identity: Digest of the networks and of their inputs; empty where the evidence itself must tell it apart. The
+            same networks may find another last digit with another number of threads, and that is no other evidence.
     """
 
     embedding: Floats
     logits: Floats
     present: npt.NDArray[np.bool_]
+    identity: str = ""
 
 
 def uar_score(logits: Floats, targets: npt.NDArray[Any]) -> float:
@@ -139,16 +142,17 @@ def find_evidence(network: nn.Module, side: Side, device: str = "cpu") -> Eviden
     """Run a side's network once over every utterance that has the side (step 203)."""
     rows = np.flatnonzero(side.present)
     embedding, logits = predict(network, side.examples.subset(rows.tolist()), device)[:2]
-    return _spread(embedding, logits, rows, side)
+    return _spread(embedding, logits, rows, side, cache_key(side.identity, weights_digest(network)))
 
 
-def _spread(embedding: Floats, logits: Floats, rows: npt.NDArray[Any], side: Side) -> Evidence:
+def _spread(embedding: Floats, logits: Floats, rows: npt.NDArray[Any], side: Side, identity: str) -> Evidence:
     """Evidence of all N utterances from that of some rows."""
     count = len(side.present)
     whole = Evidence(
         embedding=np.zeros((count, embedding.shape[1]), np.float32),
         logits=np.zeros((count, logits.shape[1]), np.float32),
         present=side.present,
+        identity=identity,
     )
     whole.embedding[rows], whole.logits[rows] = embedding, logits
     return whole
@@ -180,7 +184,7 @@ def cross_fit(side: Side, final: nn.Module, folds: Sequence[Fold], config: Stage
         config: Of the side's stage.
         where: Where it runs; each fold has a folder of its own.
     """
-    whole = find_evidence(final, side, where.device)
+    whole, made = find_evidence(final, side, where.device), []
     for number, fold in enumerate(folds):
         rows, others = np.array(_present(side, fold.test)), fold.train
         if len(rows) == 0:
@@ -193,7 +197,21 @@ def cross_fit(side: Side, final: nn.Module, folds: Sequence[Fold], config: Stage
         )
         embedding, logits = predict(network, side.examples.subset(rows.tolist()), where.device)[:2]
         whole.embedding[rows], whole.logits[rows] = embedding @ turn, logits
-    return whole
+        made += [weights_digest(network), *rows.tolist()]
+    return replace(whole, identity=cache_key(whole.identity, *made))
+
+
+def weights_digest(module: nn.Module) -> str:
+    """SHA-256 of a module's weights.
+
+    Example:
+        >>> weights_digest(nn.Identity())[:8]
+        'e3b0c442'
+    """
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def rotation(source: Floats, target: Floats) -> Floats:
@@ -236,7 +254,12 @@ def fusion_examples(
 
 
 def train_fusion(
-    examples: Examples, train: Sequence[int], dev: Sequence[int], config: FusionConfig, where: Where
+    examples: Examples,
+    train: Sequence[int],
+    dev: Sequence[int],
+    config: FusionConfig,
+    where: Where,
+    identity: str = "",
 ) -> tuple[nn.Module, StageRecord]:
     """Train the third network on both sides' cached evidence (step 204); late fusion has nothing to train.
 
@@ -246,6 +269,7 @@ def train_fusion(
         dev: Rows whose UAR decides which epoch is kept, if the configuration's patience is above 0.
         config: How to train.
         where: Where it runs.
+        identity: Digest of what the evidence was made with; empty for that of the evidence.
 
     Raises:
         TrainingError: No training row has both sides.
@@ -254,7 +278,8 @@ def train_fusion(
     paired = [row for row in train if present[row].all()]
     check_paired(paired)
     chosen = list(dev) if config.patience else []
-    identity = evidence_digest(examples, [*paired, *chosen])
+    rows = [*paired, *chosen]
+    identity = cache_key(identity, *rows) if identity else evidence_digest(examples, rows)
     return fit_fusion(examples.subset(paired), examples.subset(chosen) if chosen else None, config, where, identity)
 
 

@@ -1,14 +1,11 @@
 """What the tuning of any pretrained encoder shares: learning rates by depth, its description, where it goes."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-
-from torch import nn
 
 from bimodal.config import TuneConfig
 from bimodal.errors import BackboneError, TrainingError
@@ -102,16 +99,3 @@ def silent() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def weights_digest(module: nn.Module) -> str:
-    """SHA-256 of a module's weights.
-
-    Example:
-        >>> weights_digest(nn.Identity())[:8]
-        'e3b0c442'
-    """
-    digest = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

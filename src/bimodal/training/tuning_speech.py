@@ -31,7 +31,7 @@ from bimodal.training.loop import StageRecord
 from bimodal.training.pipeline import Progress
 from bimodal.training.rows import LabelledRows, label_rows, split_rows
 from bimodal.training.sides import Front, Side, audio_side, head_shape, pooling_of
-from bimodal.training.stages import OnEpoch, Where, train_side
+from bimodal.training.stages import OnEpoch, Where, train_side, weights_digest
 from bimodal.training.tuning import (
     ENCODER,
     RUN,
@@ -41,7 +41,6 @@ from bimodal.training.tuning import (
     install,
     is_built,
     silent,
-    weights_digest,
 )
 
 _PREPROCESSING: Final = "level -20 dB, Whisper log-mel, unpadded"

@@ -22,7 +22,7 @@ from bimodal.models.text import TunedTextNetwork
 from bimodal.text import normalise_transcript
 from bimodal.training.rows import LabelledRows, label_rows, split_rows
 from bimodal.training.sides import Front, Side, head_shape
-from bimodal.training.stages import OnEpoch, Where, train_side
+from bimodal.training.stages import OnEpoch, Where, train_side, weights_digest
 from bimodal.training.tuning import (
     ENCODER,
     RUN,
@@ -32,7 +32,6 @@ from bimodal.training.tuning import (
     install,
     is_built,
     silent,
-    weights_digest,
 )
 
 _EXPOSED: Final = 3  # layers of an encoder that a backbone exposes where none are named
