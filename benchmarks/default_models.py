@@ -77,6 +77,12 @@ TRAINED_ON = {
 }
 
 
+KNOWN_WORDS = (
+    "In emotiontts each sentence of the emotional script belongs to one emotion and is said by the training speakers too, "
+    "so the figure of its held-out speakers is that of voices with known words, and too high for new ones."
+)
+
+
 def configure(name: str, options: Options) -> TrainConfig:
     """How a model is trained."""
     return replace(CONFIG, name=name, licence=LICENCES[name], trained_on=TRAINED_ON[name], threads=options.threads)
@@ -302,8 +308,8 @@ def run(name: str, options: Options) -> Result:
         *filter(None, [translated_test(options)] if name == "permissive" else []),
     ]
     figures = measure_model(Recognizer(folder, threads=options.threads), tests)
-    card = (folder / CARD).read_text(encoding="utf-8")
-    (folder / CARD).write_text(card + card_section(figures), encoding="utf-8")
+    card = (folder / CARD).read_text(encoding="utf-8") + card_section(figures)
+    (folder / CARD).write_text(card + (f"\n{KNOWN_WORDS}\n" if name == "research" else ""), encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(folder, out, copy_function=shutil.copyfile)
     result = Result(
@@ -316,7 +322,7 @@ def run(name: str, options: Options) -> Result:
         seeds=(config.seed,),
         figures=figures,
         quoted=(),
-        notes=(TRAINED_ON[name],),
+        notes=(TRAINED_ON[name], *([KNOWN_WORDS] if name == "research" else [])),
         tried=(),
         target="none; what a stranger meets",
         config=config_digest(config),
