@@ -78,8 +78,8 @@ TRAINED_ON = {
 
 
 KNOWN_WORDS = (
-    "In emotiontts each sentence of the emotional script belongs to one emotion and is said by the training speakers too, "
-    "so the figure of its held-out speakers is that of voices with known words, and too high for new ones."
+    "In emotiontts each sentence of the emotional script belongs to one emotion and is said by the training speakers "
+    "too, so the figure of its held-out speakers is that of voices with known words, and too high for new ones."
 )
 
 
