@@ -73,7 +73,8 @@ TRIED = (
     "place of 1 58.0 (65.3); input dropout .7 55.2 (64.9); cross-entropy 56.8 (65.0). Closed-form ridge regression, "
     "balanced, 58.3 (64.8).",
     "Did not help unadapted: telephone band, noise and a room as views (one seed, one corpus out 64.1 against 65.2, "
-    "pairs 57.1 against 58.8); the mean spectrum of each clip moved to one reference before the backbone (61.9 at best).",
+    "pairs 57.1 against 58.8); the mean spectrum of each clip moved to one reference before the backbone (61.9 at "
+    "best).",
 )
 
 

@@ -282,16 +282,14 @@ class Recognizer:
         duration = len(signal) / SAMPLING_RATE
         if side is None or side.columns or unusable(signal):
             return Heard(duration=duration)
-        views = [self._speech_backbone.extract(one) for one in self._views(signal, side)]
+        signals = [signal, *(render_view(signal, view) for view in side.views)]
+        views = [self._speech_backbone.extract(one) for one in signals]
         statistics = pool(join_frames(views), side.pooling)
         strange = self._strange("speech", [statistics], [0], 1)
         if strange is not None and strange[0] > 1 and not holds_segment(signal):
             return Heard(duration=duration, warnings=(NO_SPEECH,))
         kept = views if keep else ()
         return Heard(duration=duration, statistics=statistics, views=kept, warnings=describe_quality(signal))
-
-    def _views(self, signal: Signal, side: SideConfig) -> list[Signal]:
-        return [signal, *(render_view(signal, view) for view in side.views)]
 
     def _find(
         self,
