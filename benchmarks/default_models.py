@@ -62,9 +62,7 @@ CONFIG = TrainConfig(
     official_split="GoEmotions, EmoryNLP",
     speech=replace(ROBUST, views=VIEWS, view_share=0.5),
     text=TextConfig(loss=LossConfig(gamma=1.0, beta=0.3, class_weights="sqrt")),
-    fusion=FusionConfig(
-        pairing="label_matched", loss=LossConfig(gamma=1.0, beta=0.1, class_weights="balanced"), epochs=2
-    ),
+    fusion=FusionConfig(pairing="label_matched", loss=LossConfig(gamma=1.0, beta=0.1), epochs=2),
 )
 LICENCES = {"permissive": "Apache-2.0", "research": "CC-BY-NC-SA-4.0"}
 TRAINED_ON = {

@@ -119,7 +119,9 @@ def test_a_file_that_is_missing_or_no_model_is_one_sentence(tmp_path, built_text
 
 
 def test_an_unknown_name_is_refused_with_the_packaged_ones():
-    with pytest.raises(BackboneError, match=r"no backbone 'whisper-huge': expected one of \['minilm-l6', 'whisper-ba"):
+    with pytest.raises(
+        BackboneError, match=r"no backbone 'whisper-huge': expected one of \['minilm-goemotions', 'mini"
+    ):
         find_backbone("whisper-huge")
 
 

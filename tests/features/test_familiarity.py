@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bimodal
 from bimodal import Clip, Recognizer
 from bimodal.errors import ModelFolderError
 from bimodal.features.familiarity import fit_familiarity, load_familiarity, save_familiarity, strangeness
@@ -49,7 +50,9 @@ def test_a_model_knows_its_training_data_and_warns_of_the_rest(recognizer, tiny_
     own = recognizer.recognize_batch([Clip(audio=file, transcript="I feel so alone.") for file in files])
     assert sum(any("training data" in warning for warning in one.warnings) for one in own) <= len(own) // 5
     noise = np.random.default_rng(0).normal(size=16_000).astype(np.float32)
-    (warning,) = [one for one in recognizer.recognize(noise, sampling_rate=16_000).warnings if "training data" in one]
+    assert recognizer.recognize(noise, sampling_rate=16_000).abstained
+    spoken = recognizer.recognize(Path(bimodal.__file__).parent / "service" / "static" / "samples" / "cross.mp3")
+    (warning,) = [one for one in spoken.warnings if "training data" in one]
     assert warning.startswith("the voice is ")
     words = recognizer.recognize(transcript="Quarterly revenue of the semiconductor division rose by 12.4 %, see § 7.")
     assert any(warning.startswith("the words are ") for warning in words.warnings)
