@@ -180,12 +180,12 @@ def read_windows(clips: Sequence[Clip], context: int, backbone: TextBackbone) ->
 
 
 def spread(values: Floats, rows: Sequence[int], count: int) -> Floats:
-    """Values of some rows as those of all, (count,), NaN elsewhere.
+    """Values (n, ...) of some rows as those of all, (count, ...), NaN elsewhere.
 
     Example:
         >>> spread(np.ones(1, np.float32), [1], 2).tolist()
         [nan, 1.0]
     """
-    found = np.full(count, np.nan, np.float32)
+    found = np.full((count, *values.shape[1:]), np.nan, np.float32)
     found[list(rows)] = values
     return found

@@ -386,11 +386,9 @@ class Recognizer:
 
     def _spread(self, found: Any, rows: Sequence[int], count: int, side: SideConfig) -> tuple[Floats, Floats]:
         """What was found in some rows as embeddings (count, E) and logits (count, C), NaN elsewhere."""
-        embedding = np.full((count, side.embedding_width), np.nan, np.float32)
-        logits = np.full((count, len(self.emotions)), np.nan, np.float32)
-        if found is not None:
-            embedding[list(rows)], logits[list(rows)] = found
-        return embedding, logits
+        widths = (side.embedding_width, len(self.emotions))
+        embedding, logits = found or (np.empty((0, width), np.float32) for width in widths)
+        return spread(embedding, rows, count), spread(logits, rows, count)
 
     def _result(
         self, row: int, clip: Clip, duration: float | None, findings: Findings, warnings: Sequence[str]

@@ -9,11 +9,8 @@ import typer
 from bimodal.cli import listening, manifests, recognizing, serving, stores, training
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
+from bimodal.law import LAW
 
-LAW = (
-    "In the EU, inferring emotions from voice at work or in education is forbidden except for medical or safety "
-    "reasons (AI Act, Art. 5(1)(f)); persons exposed must be told (Art. 50(3))."
-)
 app = typer.Typer(
     name="bimodal",
     help="Recognises the emotion expressed in speech, as perceived, from both what is heard and what is said.\n\n"

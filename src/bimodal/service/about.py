@@ -4,13 +4,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import bimodal
+from bimodal.law import LAW
 from bimodal.service.engine import Engine
-
-LAW: Final = (
-    "In the EU, inferring emotions of a person from their voice in the areas of work and education is forbidden "
-    "except for medical or safety reasons (AI Act, Art. 5(1)(f)); a classroom is education. Other uses are high-risk, "
-    "and persons exposed must be told (Art. 50(3))."
-)
 
 FORBIDDEN: Final = (
     "Inferring emotions at work, in hiring or in education, except for medical or safety reasons.",

@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 import bimodal
+from bimodal.law import LAW
 from bimodal.recognizer import Recognizer
 from bimodal.service import api, page, streaming
-from bimodal.service.about import LAW
 from bimodal.service.engine import Engine
 from bimodal.service.guard import Access, Guard
 from bimodal.service.jobs import Jobs

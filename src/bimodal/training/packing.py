@@ -17,6 +17,7 @@ from bimodal.data import main_emotion
 from bimodal.errors import ModelFolderError
 from bimodal.features.cache import FeatureCache
 from bimodal.features.familiarity import save_familiarity
+from bimodal.law import LAW
 from bimodal.manifest import read_manifest
 from bimodal.metrics import count_confusions, unweighted_average_recall
 from bimodal.modelfolder import (
@@ -253,9 +254,7 @@ Unweighted average recall, %. These speakers also fitted the temperatures, so th
 ## Limits and forbidden uses
 It hears what resembles its training data; other languages, acted against spontaneous speech, noise and distance all
 cost accuracy. It tells what is expressed, not what is felt, and must not decide anything about a person.
-In the European Union, inferring emotions from voice at work or in education is forbidden except for medical or safety
-reasons (AI Act, Article 5(1)(f)); elsewhere such systems are high-risk, and the persons exposed must be told (Article
-50(3)).
+{LAW}
 
 ## Configuration
 ```json
