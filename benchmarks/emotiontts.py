@@ -62,6 +62,7 @@ HEARD: dict[str, Task] = {"translated by Whisper": "translate"}
 RUBBISH = ", tested with another clip's"
 CONFIG = TrainConfig(
     vocabulary="acted4",
+    text_backbone="minilm-goemotions",
     dev_share=0.0,
     speech=SpeechConfig(epochs=1, steps=150, heads=1, components=100),
     text=TextConfig(epochs=1, steps=100),

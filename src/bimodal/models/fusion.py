@@ -17,8 +17,8 @@ class FusionNetwork(nn.Module):
     With l the log of the emotions' prior in training and p_s, p_t what the sides find, the logits are a product of
     experts, `l + 2 b g a_s (log p_s - l) + 2 b (1 - g) a_t (log p_t - l)`, plus a correction from the gated embedding
     that starts at zero. So training begins at plain late fusion (or where `start_at` puts it) and departs from it only
-    where that pays; a side that knows no more than the prior adds nothing. A single side has its own expert alone (g is
-    1 or 0, b is 1), corrected by its embedding beside the other's absent vector. Of an emotion that one side was never
+    where that pays; a side that knows no more than the prior adds nothing. A single side's logits pass through as they
+    are: what the loss weighs for pairs (a gate, rare emotions) is no news to it. Of an emotion that one side was never
     shown it says what the prior says, so that the other side alone decides. Words that are there by halves, since
     a speech recogniser was unsure of them, lie between: at confidence 0 the voice answers as if it were alone.
 
@@ -101,10 +101,11 @@ class FusionNetwork(nn.Module):
         balance = torch.sigmoid(self.gate(self.compare(torch.cat([speech_side, text_side], dim=1))))
         embedding = nn.functional.normalize(balance * speech_side + (1 - balance) * text_side, dim=1)
         balance = has_speech * (has_text * balance + (1 - has_text))
-        weight = (has_speech + has_text) * torch.exp(self.sharpness + self.together * has_speech * has_text)
+        both = has_speech * has_text
+        weight = (has_speech + has_text) * torch.exp(both * (self.sharpness + self.together))
         logits = self.log_prior + weight[:, :1] * balance * (log_speech - self.log_prior)
         logits = logits + weight[:, 1:] * (1 - balance) * (log_text - self.log_prior)
-        logits = logits + self.correct(self.dropout(embedding))
+        logits = logits + both * self.correct(self.dropout(embedding))
         return embedding, logits, balance[:, 0]
 
 
