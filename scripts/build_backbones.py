@@ -18,7 +18,7 @@ WHISPER = BackboneDescription(
     licence="MIT",
     layers=(2, 3, 4),
     width=512,
-    weights="float16",
+    weights="int8",
     preprocessing="level -20 dB, Whisper log-mel, unpadded",
 )
 MINILM = BackboneDescription(
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--minilm", default=MINILM.source)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    build_speech_backbone(options.whisper, options.out / "whisper_base_4", WHISPER, "float16")
+    build_speech_backbone(options.whisper, options.out / "whisper_base_4", WHISPER, "int8")
     build_text_backbone(options.minilm, options.out / "minilm_l6", MINILM, "int8")
     for file in sorted(options.out.rglob("*.onnx")):
         print(f"{file.relative_to(options.out)}  {file.stat().st_size / 1e6:.1f} MB")

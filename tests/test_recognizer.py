@@ -12,6 +12,8 @@ import pytest
 from bimodal import Clip, Recognizer
 from bimodal.audio import read_audio
 from bimodal.errors import AudioError, BimodalError, ModelFolderError
+from bimodal.findings import known_scores, scores_of
+from bimodal.records import UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +172,10 @@ def test_words_that_a_speech_recogniser_was_unsure_of_count_less(recognizer, rec
 def test_a_confidence_beyond_1_is_refused(recognizer):
     with pytest.raises(BimodalError, match=r"transcript_confidence is 40, expected a number from 0 to 1"):
         recognizer.recognize_batch([Clip(transcript="words", transcript_confidence=40)])
+
+
+def test_a_side_keeps_silent_on_emotions_that_it_was_never_shown():
+    logits = np.array([[1.0, 0.0, UNKNOWN]], np.float32)
+    known = known_scores(("anger", "neutral", "fear"), scores_of(logits, 0, 2.0), logits, 0)
+    assert list(known) == ["anger", "neutral"]
+    assert known["anger"] == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-5)

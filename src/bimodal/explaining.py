@@ -133,7 +133,10 @@ def _joined(words: Sequence[str], left_out: int) -> str:
 
 
 def _divergence(result: Recognition) -> float:
-    return divergence_bits(list((result.speech_scores or {}).values()), list((result.text_scores or {}).values()))
+    sides = [
+        [(side or {}).get(name, 0.0) for name in result.scores] for side in (result.speech_scores, result.text_scores)
+    ]
+    return divergence_bits(*sides)
 
 
 def _sentences(found: Explanation, result: Recognition) -> list[str]:

@@ -14,7 +14,7 @@ from bimodal.errors import BimodalError
 from bimodal.features.backbone import TextBackbone
 from bimodal.features.statistics import SpeechFrames
 from bimodal.metrics import softmax
-from bimodal.records import Clip
+from bimodal.records import UNKNOWN, Clip
 from bimodal.segments import NO_SPEECH
 from bimodal.text import normalise_transcript, said_turns, same_speaker
 
@@ -137,6 +137,23 @@ def scores_of(logits: Floats | None, row: int, temperature: float) -> Floats | N
     if logits is None or np.isnan(logits[row]).any():
         return None
     return softmax(logits[row], temperature).astype(np.float32)
+
+
+def name_scores(emotions: Sequence[str], scores: Floats) -> dict[str, float]:
+    """Scores (C,) by emotion."""
+    return {emotion: float(score) for emotion, score in zip(emotions, scores, strict=True)}
+
+
+def known_scores(
+    emotions: Sequence[str], scores: Floats | None, logits: Floats | None, row: int
+) -> dict[str, float] | None:
+    """What one side says of the emotions that it was shown in training; None where it is absent."""
+    if scores is None or logits is None:
+        return None
+    named = name_scores(emotions, scores)
+    return {
+        emotion: named[emotion] for emotion, logit in zip(emotions, logits[row], strict=True) if logit > UNKNOWN / 2
+    }
 
 
 def unlike_training(findings: Findings, row: int) -> list[str]:

@@ -27,6 +27,8 @@ from bimodal.findings import (
     Heard,
     clip_signal,
     foreign_words,
+    known_scores,
+    name_scores,
     one_sided,
     read_windows,
     scores_of,
@@ -424,15 +426,12 @@ class Recognizer:
             return self._abstained(clip, duration, common)
         return Recognition(
             emotion=config.emotions[int(np.argmax(scores))],
-            scores=self._named(scores),
-            speech_scores=None if speech is None else self._named(speech),
-            text_scores=None if text is None else self._named(text),
+            scores=name_scores(config.emotions, scores),
+            speech_scores=known_scores(config.emotions, speech, findings.speech_logits, row),
+            text_scores=known_scores(config.emotions, text, findings.text_logits, row),
             gate=float(findings.gate[row]) if both and findings.gate is not None else None,
             **common,
         )
-
-    def _named(self, scores: Floats) -> dict[str, float]:
-        return {emotion: float(score) for emotion, score in zip(self.emotions, scores, strict=True)}
 
     def _abstained(self, clip: Clip, duration: float | None, common: dict[str, Any]) -> Recognition:
         """No claim, and why; scores are those of the training data."""
@@ -443,7 +442,7 @@ class Recognizer:
         priors = np.array(self.config.priors, np.float32)
         return Recognition(
             emotion=None,
-            scores=self._named(priors),
+            scores=name_scores(self.emotions, priors),
             speech_scores=None,
             text_scores=None,
             gate=None,

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Statistic = Literal["mean", "std", "p10", "p50", "p90"]
 TranscriptSource = Literal["given", "asr"]
+
+UNKNOWN: Final = -100.0
+"""Logit of an emotion that a network was never shown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,8 +171,9 @@ class Recognition:
     Attributes:
         emotion: The most probable emotion; None where the model abstained.
         scores: Calibrated probability of each emotion from all that was given; sums to 1.
-        speech_scores: The same from the voice alone; None where no speech was given.
-        text_scores: The same from the words alone; None where no words were given.
+        speech_scores: The same from the voice alone, of the emotions that its training showed; None where no speech was
+            given.
+        text_scores: The same from the words alone, likewise; None where no words were given.
         gate: How much the voice counted against the words, 0 to 1; None unless both were given.
         start: Where the stretch begins in the recording, in seconds; None for text alone.
         end: Where it ends, in seconds; None for text alone.

@@ -24,11 +24,18 @@ def for_people(result: Recognition, path: Path | None) -> str:
     columns = {"all": result.scores, "voice": result.speech_scores, "words": result.text_scores}
     known = {name: scores for name, scores in columns.items() if scores is not None}
     lines.append(" " * 14 + "".join(f"{name:>8}" for name in known))
+    told = {emotion for scores in (result.speech_scores, result.text_scores) for emotion in scores or ()}
     for emotion in sorted(result.scores, key=lambda name: -result.scores[name]):
-        lines.append(f"  {emotion:<12}" + "".join(f"{scores[emotion]:8.2f}" for scores in known.values()))
+        cells = [_cell(scores.get(emotion) if emotion in told else None) for scores in known.values()]
+        lines.append(f"  {emotion:<12}" + "".join(cells))
     if result.gate is not None:
         lines.append(f"  the voice counted {100 * result.gate:.0f} %, the words {100 - 100 * result.gate:.0f} %")
     return "\n".join([*lines, *_notes(result)])
+
+
+def _cell(score: float | None) -> str:
+    """A score; a dash for an emotion that nothing given could tell of."""
+    return f"{'-':>8}" if score is None else f"{score:8.2f}"
 
 
 def line_for_people(result: Recognition, name: str) -> str:

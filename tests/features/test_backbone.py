@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from bimodal_backbones import FOLDERS
@@ -15,14 +16,18 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from bimodal.audio import normalise_level
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import (
+    PARITY_BOUNDS,
     BackboneDescription,
     SpeechBackbone,
     TextBackbone,
     find_backbone,
     load_backbone,
+    measure_parity,
+    read_description,
 )
 from bimodal.features.build import build_speech_backbone, build_text_backbone
 from bimodal.features.logmel import log_mel
+from bimodal.features.statistics import Pooling, pool
 
 TEXTS = [
     "No.",
@@ -40,6 +45,11 @@ def voice(seconds: float, seed: int = 0) -> np.ndarray:
     pitch = 2 * np.pi * (140 * time + 20 * np.sin(3 * time))
     tone = sum(np.sin(k * pitch) / k for k in range(1, 10))
     return (0.1 * tone * (1 + np.sin(7 * time)) + rng.normal(0, 0.005, len(time))).astype(np.float32)
+
+
+def amplified(signal: np.ndarray, decibels: float) -> np.ndarray:
+    """The same through another microphone: louder, and with an offset."""
+    return signal * np.float32(10 ** (decibels / 20)) + np.float32(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -150,12 +160,14 @@ def test_no_graph_names_a_path_of_the_machine_it_was_made_on(which, request):
 # A batch equals single calls
 
 
-def test_speech_padded_into_a_batch_equals_single_calls(speech):
-    mels = [log_mel(voice(seconds, seed)) for seed, seconds in enumerate((0.01, 0.5, 0.77, 2.0))]
-    for mel, together in zip(mels, speech.run_batch(mels), strict=True):
-        single = speech.run(mel)
-        assert together.shape == single.shape == (3, (mel.shape[1] + 1) // 2, 512)
-        assert np.abs(together - single).max() < 1e-4 * max(1, np.abs(single).max())
+def test_speech_padded_into_a_batch_equals_single_calls(built_speech):
+    backbone, mels = load_backbone(built_speech), [log_mel(voice(seconds)) for seconds in (0.04, 0.5, 0.77, 2.0)]
+    frames = np.array([mel.shape[1] for mel in mels])
+    padded = np.stack([np.pad(mel, ((0, 0), (0, 200 - mel.shape[1]))) for mel in mels])
+    for mel, together in zip(mels, backbone.run_probe({"mel": padded, "frames": frames}), strict=True):
+        single = backbone.run(mel)
+        assert single.shape == (2, (mel.shape[1] + 1) // 2, 64)
+        assert np.abs(together[:, : single.shape[1]] - single).max() < 1e-4 * max(1, np.abs(single).max())
 
 
 def test_words_padded_into_a_batch_equal_single_calls(text):
@@ -177,11 +189,18 @@ def test_words_beyond_the_longest_text_are_cut_off(built_text):
 
 
 @pytest.mark.parametrize("decibels", [-12, 12])
-def test_a_microphones_gain_and_offset_change_neither_frames_nor_levels(speech, decibels):
-    plain = speech.extract(voice(1.5))
-    louder = speech.extract(voice(1.5) * np.float32(10 ** (decibels / 20)) + np.float32(0.1))
+def test_a_microphones_gain_and_offset_change_neither_frames_nor_levels(built_speech, decibels):
+    plain, louder = (load_backbone(built_speech).extract(one) for one in (voice(1.5), amplified(voice(1.5), decibels)))
     assert np.abs(plain.states - louder.states).max() < 5e-3 * np.abs(plain.states).max()
     assert np.abs(plain.level - louder.level).max() < 0.1
+
+
+@pytest.mark.parametrize("decibels", [-12, 12])
+def test_of_what_is_computed_in_bytes_a_microphones_gain_changes_little(speech, decibels):
+    plain, louder, other = (
+        pool(speech.extract(one), Pooling()) for one in (voice(2.0), amplified(voice(2.0), decibels), voice(2.0, 1))
+    )
+    assert np.abs(plain - louder).mean() < 0.1 * np.abs(plain - other).mean()
 
 
 @pytest.mark.parametrize("samples", [1, 2, 160, 399, 400])
@@ -206,6 +225,22 @@ def test_speech_longer_than_the_backbone_hears_is_cut_into_equal_parts(built_spe
 
 
 # ONNX equals torch
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+def test_the_packaged_backbones_give_what_torch_gave(name):
+    description = read_description(Path(FOLDERS[name]))
+    assert description.parity_cosine >= PARITY_BOUNDS[description.arithmetic]
+
+
+def test_bytes_are_multiplied_where_they_were_asked_for(tiny_whisper, built_speech, tmp_path):
+    build_speech_backbone(str(tiny_whisper), tmp_path / "out", describe("speech"), "int8")
+    quick, plain = load_backbone(tmp_path / "out", verify=True), load_backbone(built_speech)
+    assert (quick.description.arithmetic, plain.description.arithmetic) == ("int8", "float32")
+    kinds = {node.op_type for node in onnx.load(tmp_path / "out" / "model.onnx").graph.node}
+    assert {"MatMulInteger", "MatMul"} <= kinds
+    mel = log_mel(voice(2.0))
+    assert 0.98 < measure_parity(plain.run(mel), quick.run(mel), "int8") < 0.99999
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.333, 4.0, 30.0])

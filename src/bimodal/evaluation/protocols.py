@@ -156,7 +156,7 @@ def _turns(utterances: Sequence[Utterance], context: int) -> dict[str, list[Turn
 def _stacked(scores: Sequence[Any], recognizer: Recognizer) -> npt.NDArray[np.float64]:
     """Scores (N, C), NaN where absent."""
     absent = [np.nan] * len(recognizer.emotions)
-    return np.array([absent if row is None else [row[name] for name in recognizer.emotions] for row in scores])
+    return np.array([absent if row is None else [row.get(name, 0.0) for name in recognizer.emotions] for row in scores])
 
 
 def _predictions(

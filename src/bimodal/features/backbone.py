@@ -27,8 +27,8 @@ DESCRIPTION: Final = "backbone.json"
 MODEL: Final = "model.onnx"
 TOKENIZER: Final = "tokenizer.json"
 PROBE: Final = "probe.safetensors"
-COSINE_BOUND: Final = 0.998
-"""What the packaged network must share with torch's outputs on its probe."""
+PARITY_BOUNDS: Final = {"float32": 0.998, "int8": 0.98}
+"""Least parity with torch's outputs, see `measure_parity`, by what is computed in."""
 
 SCHEMA: Final = 1
 FOREIGN_SHARE: Final = 0.33
@@ -38,6 +38,9 @@ FOREIGN_SHARE: Final = 0.33
 DEFAULT_SPEECH: Final = "whisper-base-4"
 DEFAULT_TEXT: Final = "minilm-l6"
 
+_LEAST_MEL: Final = 3
+
+Arithmetic = Literal["float32", "int8"]
 Floats = npt.NDArray[np.float32]
 
 
@@ -52,14 +55,15 @@ class BackboneDescription:
         licence: SPDX identifier of its weights.
         layers: 1-based numbers of the exposed layers.
         width: Width D of a layer.
-        weights: How weights are stored: `float16` or `int8`; everything is computed in float32.
+        weights: How weights are stored: `float16` or `int8`.
         preprocessing: What is done in front of the network; part of every cache key.
         max_seconds: Longest stretch that speech is encoded in; longer segments are cut into equal parts.
         max_tokens: Longest text, in tokens; what lies beyond is cut off.
         digests: SHA-256 of each file.
         languages: ISO 639-1 codes of the languages whose words it reads; empty for any. No part of the digest.
-        parity_cosine: Lowest cosine to torch's outputs that was seen when the artifact was built.
+        parity_cosine: Lowest parity with torch's outputs that was seen when the artifact was built.
         tuned_on: Data that the weights were tuned on after pretraining; empty for weights as published.
+        arithmetic: What the products of its weights are computed in.
         schema: Version of this layout.
     """
 
@@ -77,6 +81,7 @@ class BackboneDescription:
     languages: tuple[str, ...] = ()
     parity_cosine: float = 0.0
     tuned_on: str = ""
+    arithmetic: Arithmetic = "float32"
     schema: int = SCHEMA
 
     @property
@@ -104,16 +109,10 @@ class SpeechBackbone:
 
     def run(self, mel: Floats) -> Floats:
         """Hidden states (L, T, D) of one log-mel spectrogram (80, 2 T or 2 T - 1)."""
-        return self.run_batch([mel])[0]
-
-    def run_batch(self, mels: Sequence[Floats]) -> list[Floats]:
-        """Hidden states (L, T_i, D) of several log-mel spectrograms (80, frames_i), padded together."""
-        frames = np.array([mel.shape[1] for mel in mels], np.int64)
-        batch = np.zeros((len(mels), mels[0].shape[0], max(3, frames.max())), np.float32)
-        for row, mel in zip(batch, mels, strict=True):
-            row[:, : mel.shape[1]] = mel
-        states = self._session.run(None, {"mel": batch, "frames": frames})[0]
-        return [state[:, : (count + 1) // 2] for state, count in zip(states, frames, strict=True)]
+        filled = np.pad(mel, ((0, 0), (0, max(0, _LEAST_MEL - mel.shape[1]))))
+        frames = np.array([mel.shape[1]], np.int64)
+        states: Floats = self._session.run(None, {"mel": filled[None], "frames": frames})[0][0]
+        return states[:, : (mel.shape[1] + 1) // 2]
 
     def extract(self, signal: Signal) -> SpeechFrames:
         """Frames of one segment of 16 kHz speech, at whatever level it was recorded."""
@@ -270,24 +269,29 @@ def verify_probe(folder: Path, backbone: SpeechBackbone | TextBackbone) -> None:
     except (OSError, SafetensorError, KeyError, BackboneError) as error:
         complaint = f"{folder / PROBE}: missing, or no probe of this backbone ({error}); build it again"
         raise BackboneError(complaint) from error
-    cosine = lowest_cosine(expected, found) if found.shape == expected.shape else -1.0
-    if not cosine >= COSINE_BOUND:
+    arithmetic = backbone.description.arithmetic
+    parity = measure_parity(expected, found, arithmetic) if found.shape == expected.shape else -1.0
+    if not parity >= PARITY_BOUNDS[arithmetic]:
         raise BackboneError(
-            f"{folder / MODEL}: does not give what torch gave when it was built (cosine {cosine:.4f} on the probe, "
-            f"expected at least {COSINE_BOUND}); build it again"
+            f"{folder / MODEL}: does not give what torch gave when it was built (cosine {parity:.4f} on the probe, "
+            f"expected at least {PARITY_BOUNDS[arithmetic]}); build it again"
         )
 
 
-def lowest_cosine(a: Floats, b: Floats) -> float:
-    """Lowest cosine between two sets of vectors over their last axis, around the mean vectors of the first.
+def measure_parity(expected: Floats, found: Floats, arithmetic: Arithmetic = "float32") -> float:
+    """Cosine between two sets of vectors over their last axis, around the mean vectors of the first.
+
+    The lowest one; of what was computed in 8 bits, where single vectors stray, the mean.
 
     Example:
-        >>> round(lowest_cosine(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)), 4)
+        >>> round(measure_parity(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)), 4)
         1.0
     """
-    centred = [(x - a.mean(axis=-2, keepdims=True)).reshape(-1, x.shape[-1]) for x in (a, b)]
-    dots = (centred[0] * centred[1]).sum(-1)
-    return float((dots / (np.linalg.norm(centred[0], axis=-1) * np.linalg.norm(centred[1], axis=-1))).min())
+    mean = expected.mean(axis=-2, keepdims=True)
+    ours, theirs = ((one - mean).reshape(-1, one.shape[-1]) for one in (found, expected))
+    lengths = np.linalg.norm(ours, axis=-1) * np.linalg.norm(theirs, axis=-1)
+    cosines = (ours * theirs).sum(-1) / lengths
+    return float(cosines.min() if arithmetic == "float32" else cosines.mean())
 
 
 def verify_digests(folder: Path, digests: Mapping[str, str]) -> None:

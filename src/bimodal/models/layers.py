@@ -7,14 +7,13 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from bimodal.records import UNKNOWN
+
 _SMALLEST_DEVIATION: Final = 1e-3
 _CLIP: Final = 5.0
 _FITTED_ROWS: Final = 8192
 _CLIPS_OF_A_DEVIATION: Final = 20.0
 """Clips of a speaker that count as much in the deviation as what the training speakers say of it."""
-
-UNKNOWN: Final = -100.0
-"""Logit of an emotion that a head was never shown."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,8 +88,9 @@ function scores(result) {
     const name = document.createElement("th");
     name.scope = "row";
     name.textContent = emotion;
-    const sides = [result.speech_scores, result.text_scores, result.abstained ? null : result.scores];
-    row.append(name, ...sides.map((side) => bar(side?.[emotion], emotion)));
+    const sides = [result.speech_scores, result.text_scores];
+    const known = sides.some((side) => side && emotion in side);
+    row.append(name, ...[...sides, known ? result.scores : null].map((side) => bar(side?.[emotion], emotion)));
     return row;
   });
   at("scores").replaceChildren(...rows);
