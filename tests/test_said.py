@@ -58,6 +58,19 @@ def test_segments_share_hearings_of_half_a_minute_and_get_their_own_words_back()
         assert words[0].end == pytest.approx(segment.start + 0.5, abs=0.01)
 
 
+def test_speech_that_was_cut_because_it_lasted_is_heard_without_a_gap():
+    heard: list[int] = []
+
+    def hear(signal: np.ndarray, language: str | None) -> Transcription:
+        heard.append(len(signal))
+        return hear_levels(signal, language)
+
+    found = list(Listener(hear).listen(tones([1, 5, 9, 13.25], 4.0)))
+    assert [length / RATE for length in heard] == [16.25]  # as much silence as there was, where it was short
+    assert [[word.text for word in words] for _, words in found] == [["1"], ["5"], ["9"], ["13"]]
+    assert [words[0].start for _, words in found] == pytest.approx([1, 5, 9, 13.25], abs=0.01)
+
+
 def test_what_is_known_is_not_heard_again_unless_it_shares_a_hearing():
     segments = tones([1, 11, 30, 41, 55, 80], 8.0)
     found = list(Listener(hear_levels, "en", known_until=49.0).listen(segments))

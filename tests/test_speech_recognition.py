@@ -47,6 +47,18 @@ def test_korean_is_detected_and_written_in_its_own_script_or_in_english(transcri
     assert transcriber.transcribe(korean, task="translate", language="ko") == english
 
 
+def test_a_clip_is_encoded_once_for_its_language_and_its_words(transcriber, english, korean, monkeypatch):
+    transcriber.transcribe(english[:8000])  # whatever was heard before
+    once, windows = transcriber._model.encode, []
+    encode = once._encode
+    monkeypatch.setattr(once, "_encode", lambda window: (windows.append(window), encode(window))[1])
+    heard = transcriber.transcribe(korean)
+    assert len(windows) == 1 and heard.language == "ko"
+    assert transcriber.transcribe(english).language == "en" and len(windows) == 2
+    given = transcriber.transcribe(korean, language="ko")
+    assert (given.text, given.confidence) == (heard.text, pytest.approx(heard.confidence))
+
+
 def test_silence_and_scraps_have_no_words_and_no_confidence(transcriber):
     for signal in (np.zeros(0, np.float32), np.zeros(100, np.float32)):
         heard = transcriber.transcribe(signal, language="de")

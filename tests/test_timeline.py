@@ -59,7 +59,7 @@ def test_short_segments_are_judged_as_a_direct_call_judges_them(recognizer, reco
 
 
 def test_windows_score_as_their_frames_alone_and_tile_the_segment(recognizer, recording):
-    config = TimelineConfig(segments=SegmentConfig(min_pause=30.0), hop=1.0, window=2.0)
+    config = TimelineConfig(segments=SegmentConfig(min_pause=30.0, max_seconds=20.0), hop=1.0, window=2.0)
     (segment,) = segment_audio(recording, config.segments)
     results = list(recognize_long(recognizer, recording, config=config))
     frames = recognizer.encode(segment.signal)

@@ -5,6 +5,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ Hear = Callable[[Signal, str | None], Transcription]
 """Hears the words of a signal (T,) at 16 kHz, in a language (ISO 639-1) or in one that it has to detect."""
 
 _PACK_SECONDS: Final = 28.0  # Whisper hears 30 s at once, however short the speech: segments share one hearing
-_GAP_SECONDS: Final = 0.3  # between segments that share one
+_GAP_SECONDS: Final = 0.3  # between segments that share one, at most
 _SURE: Final = 0.5  # probability from which a detected language is kept for the rest of a recording
 
 
@@ -164,18 +165,18 @@ class Listener:
         if not pack or pack[-1].end <= self._known_until:
             yield from ((segment, []) for segment in pack)
             return
-        gap = np.zeros(round(_GAP_SECONDS * SAMPLING_RATE), np.float32)
-        signal = np.concatenate([part for segment in pack for part in (segment.signal, gap)][:-1])
-        found = self._hear(signal, self.language)
+        gaps = _gaps(pack)
+        parts = [part for segment, gap in zip(pack, gaps, strict=True) for part in (segment.signal, _silence(gap))]
+        found = self._hear(np.concatenate(parts[:-1]), self.language)
         if found.language_probability >= _SURE and found.words:
             self.language = self.language or found.language
         offset, words = 0.0, list(found.words)
-        for segment in pack:
-            border = offset + len(segment.signal) / SAMPLING_RATE + _GAP_SECONDS / 2
+        for segment, gap in zip(pack, gaps, strict=True):
+            border = offset + len(segment.signal) / SAMPLING_RATE + gap / 2
             own = [word for word in words if (word.start + word.end) / 2 < border]
             words = words[len(own) :]
             yield segment, list(_placed(own, found, segment, segment.start - offset))
-            offset = border + _GAP_SECONDS / 2
+            offset = border + gap / 2
 
 
 def _placed(words: Sequence[Any], found: Transcription, segment: Segment, shift: float) -> Iterator[TimedWords]:
@@ -188,7 +189,17 @@ def _placed(words: Sequence[Any], found: Transcription, segment: Segment, shift:
 
 
 def _length(segments: Sequence[Segment]) -> float:
-    return sum(len(segment.signal) / SAMPLING_RATE + _GAP_SECONDS for segment in segments)
+    return sum(len(segment.signal) for segment in segments) / SAMPLING_RATE + sum(_gaps(segments))
+
+
+def _gaps(segments: Sequence[Segment]) -> list[float]:
+    """Seconds of silence after each segment: none within speech that was cut because it lasted, so no word is torn."""
+    between = [max(0.0, min(_GAP_SECONDS, other.start - one.end)) for one, other in pairwise(segments)]
+    return [*between, _GAP_SECONDS]
+
+
+def _silence(seconds: float) -> Signal:
+    return np.zeros(round(seconds * SAMPLING_RATE), np.float32)
 
 
 def hear_with(transcriber: Transcriber, task: Task = "transcribe", language: str | None = None) -> Hear:

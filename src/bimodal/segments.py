@@ -49,7 +49,7 @@ class SegmentConfig:
     release: float = 0.35
     min_pause: float = 0.5
     min_speech: float = 0.25
-    max_seconds: float = 20.0
+    max_seconds: float = 12.0
     padding: float = 0.1
 
     def __post_init__(self) -> None:

@@ -6,12 +6,14 @@ or a beam search, never sampled, and one segment's words do not prompt the next 
 
 import math
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from bimodal.audio import Signal
 from bimodal.errors import TranscriptionError
@@ -96,6 +98,7 @@ class Transcriber:
             )
         except Exception as error:  # CTranslate2 and tokenizers raise bare errors of their own
             raise TranscriptionError(f"{model}: no Whisper model in CTranslate2 format ({error})") from error
+        self._model.encode = _OnceEncoded(self._model.encode)
 
     def transcribe(
         self,
@@ -123,17 +126,27 @@ class Transcriber:
         if len(signal) < _SHORTEST:
             return Transcription(text="", language=language or "", language_probability=0.0, words=(), confidence=0.0)
         self._check(task, language)
+        samples = np.ascontiguousarray(signal, np.float32)
+        known = None if language or vad else self._detect(samples)
         segments, info = self._model.transcribe(
-            np.ascontiguousarray(signal, np.float32),
+            samples,
             task=task,
-            language=language,
+            language=known[0] if known else language,
             beam_size=beams,
             temperature=0.0,
             condition_on_previous_text=False,
             word_timestamps=words,
             vad_filter=vad,
         )
-        return _transcription(list(segments), info)
+        return _transcription(segments, *(known or (info.language, info.language_probability)))
+
+    def _detect(self, samples: Signal) -> tuple[str, float]:
+        """Language of the first half minute and its probability, from the window that the words are heard in first."""
+        if not self._model.model.is_multilingual:
+            return "en", 1.0
+        features = self._model.feature_extractor(samples)[..., :-1]  # as the words are heard, without the last frame
+        language, probability, _ = self._model.detect_language(features=features)
+        return language, probability
 
     def _check(self, task: Task, language: str | None) -> None:
         known = self._model.supported_languages
@@ -141,6 +154,19 @@ class Transcriber:
             raise TranscriptionError(f"{self.name}: unknown language '{language}', expected one of {sorted(known)}")
         if task == "translate" and not self._model.model.is_multilingual:
             raise TranscriptionError(f"{self.name}: knows English only and cannot translate; take a multilingual model")
+
+
+class _OnceEncoded:
+    """Encodes a window once that a thread asks for twice in a row: for its language, then for its words."""
+
+    def __init__(self, encode: Callable[[Any], Any]) -> None:
+        self._encode, self._last = encode, threading.local()
+
+    def __call__(self, window: npt.NDArray[np.float32]) -> Any:
+        """The encoder's output of the features (80 or 128, 3000) of half a minute."""
+        if not np.array_equal(window, getattr(self._last, "window", ())):
+            self._last.window, self._last.encoded = window, self._encode(window)
+        return self._last.encoded
 
 
 def _library() -> Any:
@@ -203,7 +229,7 @@ def _find_on_hub(model: str, *, download: bool) -> Path:
         ) from error
 
 
-def _transcription(segments: Iterable[Any], info: Any) -> Transcription:
+def _transcription(segments: Iterable[Any], language: str, language_probability: float) -> Transcription:
     """faster-whisper's answer as a record."""
     listed = list(segments)
     tokens = sum(len(segment.tokens) for segment in listed)
@@ -211,8 +237,8 @@ def _transcription(segments: Iterable[Any], info: Any) -> Transcription:
     total = sum(segment.avg_logprob * len(segment.tokens) for segment in listed)
     return Transcription(
         text=" ".join(text for segment in listed if (text := segment.text.strip())),
-        language=info.language,
-        language_probability=float(info.language_probability),
+        language=language,
+        language_probability=float(language_probability),
         words=tuple(
             Word(
                 text=word.word.strip(),
