@@ -138,7 +138,7 @@ def _clip(recording: Recording, wanted: Wanted) -> Clip:
     signal = load_signal(recording.path)
     clip = Clip(audio=signal, sampling_rate=SAMPLING_RATE, transcript=wanted.text, speaker=wanted.speaker)
     if wanted.hear is not None:
-        heard = wanted.hear(signal, None)
+        heard = wanted.hear.words(signal, None)
         return replace(
             clip,
             transcript=heard.text or None,

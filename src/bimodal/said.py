@@ -4,6 +4,7 @@ import math
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -16,12 +17,22 @@ from bimodal.records import Turn
 from bimodal.segments import Segment
 from bimodal.speech_recognition import Task, Transcriber, Transcription
 
-Hear = Callable[[Signal, str | None], Transcription]
-"""Hears the words of a signal (T,) at 16 kHz, in a language (ISO 639-1) or in one that it has to detect."""
-
 _PACK_SECONDS: Final = 28.0  # Whisper hears 30 s at once, however short the speech: segments share one hearing
 _GAP_SECONDS: Final = 0.3  # between segments that share one, at most
 _SURE: Final = 0.5  # probability from which a detected language is kept for the rest of a recording
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hear:
+    """Speech recognition as a `Listener` asks for it.
+
+    Attributes:
+        words: Hears the words of a signal (T,) at 16 kHz, in a language (ISO 639-1) or in one that it has to detect.
+        at_once: How many signals it hears at the same time, asked by as many threads.
+    """
+
+    words: Callable[[Signal, str | None], Transcription]
+    at_once: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,30 +159,43 @@ class Listener:
         self._hear, self.language, self._known_until = hear, language, known_until
 
     def listen(self, segments: Iterable[Segment]) -> Iterator[tuple[Segment, list[TimedWords]]]:
-        """Each segment with its words, as soon as those that share its hearing have come."""
-        pack: list[Segment] = []
-        try:
-            for segment in segments:
-                if pack and _length([*pack, segment]) > _PACK_SECONDS:
-                    yield from self._heard(pack)
-                    pack = []
-                pack.append(segment)
-        except AudioError:  # a recording that is damaged late keeps what was whole
-            yield from self._heard(pack)
-            raise
-        yield from self._heard(pack)
+        """Each segment with its words, as soon as those that share its hearing have come.
 
-    def _heard(self, pack: Sequence[Segment]) -> Iterator[tuple[Segment, list[TimedWords]]]:
-        if not pack or pack[-1].end <= self._known_until:
+        Once the language is sure, as many hearings run at once as `hear` allows, which the words do not depend on.
+        """
+        waiting: deque[tuple[Sequence[Segment], Future[Transcription] | None]] = deque()
+        damage: AudioError | None = None
+        with ThreadPoolExecutor(self._hear.at_once) as threads:
+            try:
+                for pack in _packs(segments):
+                    waiting.append((pack, self._begin(pack, threads)))
+                    while len(waiting) >= (self._hear.at_once if self.language else 1):
+                        yield from self._heard(*waiting.popleft())
+            except AudioError as error:  # a recording that is damaged late keeps what was whole
+                damage = error
+            while waiting:
+                yield from self._heard(*waiting.popleft())
+        if damage is not None:
+            raise damage
+
+    def _begin(self, pack: Sequence[Segment], threads: ThreadPoolExecutor) -> Future[Transcription] | None:
+        """A hearing of segments that share it; None where they are known."""
+        if pack[-1].end <= self._known_until:
+            return None
+        parts = [part for one, gap in zip(pack, _gaps(pack), strict=True) for part in (one.signal, _silence(gap))]
+        return threads.submit(self._hear.words, np.concatenate(parts[:-1]), self.language)
+
+    def _heard(
+        self, pack: Sequence[Segment], hearing: Future[Transcription] | None
+    ) -> Iterator[tuple[Segment, list[TimedWords]]]:
+        if hearing is None:
             yield from ((segment, []) for segment in pack)
             return
-        gaps = _gaps(pack)
-        parts = [part for segment, gap in zip(pack, gaps, strict=True) for part in (segment.signal, _silence(gap))]
-        found = self._hear(np.concatenate(parts[:-1]), self.language)
+        found = hearing.result()
         if found.language_probability >= _SURE and found.words:
             self.language = self.language or found.language
         offset, words = 0.0, list(found.words)
-        for segment, gap in zip(pack, gaps, strict=True):
+        for segment, gap in zip(pack, _gaps(pack), strict=True):
             border = offset + len(segment.signal) / SAMPLING_RATE + gap / 2
             own = [word for word in words if (word.start + word.end) / 2 < border]
             words = words[len(own) :]
@@ -186,6 +210,23 @@ def _placed(words: Sequence[Any], found: Transcription, segment: Segment, shift:
         end = min(max(word.end + shift, start), segment.end)
         confidence = min(1.0, max(0.0, word.probability)) if found.confidence else 0.0
         yield TimedWords(start=start, end=end, text=word.text, confidence=confidence, language=found.language)
+
+
+def _packs(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
+    """Segments that share a hearing; those before a damage are handed on first."""
+    pack: list[Segment] = []
+    try:
+        for segment in segments:
+            if pack and _length([*pack, segment]) > _PACK_SECONDS:
+                yield pack
+                pack = []
+            pack.append(segment)
+    except AudioError:
+        if pack:
+            yield pack
+        raise
+    if pack:
+        yield pack
 
 
 def _length(segments: Sequence[Segment]) -> float:
@@ -205,7 +246,7 @@ def _silence(seconds: float) -> Signal:
 def hear_with(transcriber: Transcriber, task: Task = "transcribe", language: str | None = None) -> Hear:
     """Speech recognition as a `Listener` asks for it; a language that is given here is not detected."""
 
-    def hear(signal: Signal, detected: str | None) -> Transcription:
+    def words(signal: Signal, detected: str | None) -> Transcription:
         return transcriber.transcribe(signal, task=task, language=language or detected, words=True)
 
-    return hear
+    return Hear(words=words, at_once=transcriber.at_once)

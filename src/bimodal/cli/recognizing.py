@@ -1,8 +1,10 @@
 """The command that recognises."""
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from bimodal.recordings import Recording
 
 ASR_MODEL = "Systran/faster-whisper-base"
+_AT_ONCE = 4  # stretches of a long recording that are heard at the same time, at most; each takes memory of its own
 
 Paths = Annotated[
     list[Path] | None,
@@ -107,11 +110,13 @@ def recognize(
         channels=channels,
         text=text,
         words=read_words(transcripts, recordings) if transcripts else None,
-        hear=_speech_recognition(asr, language, translate, download, threads) if hears else None,
         speaker=speaker,
         baselines=_known_speakers(baselines),
         explain=why,
     )
+    if hears:
+        long = any(map(wanted.follows, recordings))
+        wanted = replace(wanted, hear=_speech_recognition(asr, language, translate, download, threads, long))
     settings = {"asr": f"{asr} {language} {'translate' if translate else 'transcribe'}"} if hears else {}
     settings |= {"text": text or "", "transcripts": str(transcripts or "")}
     loading.join()
@@ -181,13 +186,16 @@ def _recognize_words(recognizer: Any, text: str, form: str, why: bool) -> None:
         write_recognitions([result], sys.stdout, form)
 
 
-def _speech_recognition(asr: str, language: str, translate: bool, download: bool, threads: int) -> Any:
+def _speech_recognition(asr: str, language: str, translate: bool, download: bool, threads: int, long: bool) -> Any:
+    """Hears a clip with all threads; of long recordings several stretches at once, a thread each."""
     from bimodal.errors import TranscriptionError
     from bimodal.said import hear_with
     from bimodal.speech_recognition import Transcriber
 
     try:
-        transcriber = Transcriber(asr, threads=threads, download=download)
+        threads = threads or os.cpu_count() or 1
+        each, at_once = (1, min(threads, _AT_ONCE)) if long else (threads, 1)
+        transcriber = Transcriber(asr, threads=each, at_once=at_once, download=download)
     except TranscriptionError as error:
         raise BimodalError(f"--transcribe: {error}; any Whisper model in CTranslate2 format goes to --asr-model") from (
             error
