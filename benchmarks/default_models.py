@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.across import ROBUST
 from benchmarks.acted import progress
+from benchmarks.calibrated import calibration_figure
 from benchmarks.default_text import add_misheard, tune_backbone
 from benchmarks.record import (
     ROOT,
@@ -263,7 +264,7 @@ def _row(scores: Any, emotions: Sequence[str]) -> list[float]:
 
 
 def measure_model(recognizer: Recognizer, tests: Sequence[Test]) -> tuple[Figure, ...]:
-    """UAR over the emotions that a test holds, and weighted F1, of each side that it has."""
+    """UAR over the emotions that a test holds, weighted F1 and calibration error, of each side that it has."""
     figures = []
     for test in tests:
         found = judge(recognizer, test)
@@ -273,6 +274,7 @@ def measure_model(recognizer: Recognizer, tests: Sequence[Test]) -> tuple[Figure
             figures += [
                 measure([found], system, name, "UAR", metrics.unweighted_average_recall),
                 measure([found], system, name, "weighted F1", metrics.weighted_f1),
+                calibration_figure([found], system, name),
             ]
     return tuple(figures)
 

@@ -13,12 +13,9 @@ from bimodal.audio import SAMPLING_RATE, Signal
 from bimodal.data import pad_windows
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.adaptation import Adaptation, load_adaptation
-from bimodal.features.backbone import (
-    SpeechBackbone,
-    TextBackbone,
-)
+from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.baseline import SpeakerBaselines, load_baselines
-from bimodal.features.familiarity import Familiarity, load_familiarity, strangeness
+from bimodal.features.familiarity import Familiarity, load_familiarity, strangeness, temperature_factor
 from bimodal.features.quality import describe_quality
 from bimodal.features.statistics import Pooling, SpeechFrames, join_frames, pool
 from bimodal.features.views import render_view
@@ -33,6 +30,7 @@ from bimodal.findings import (
     read_windows,
     scores_of,
     spread,
+    tempered,
     trust,
     unlike_training,
     unusable,
@@ -300,10 +298,12 @@ class Recognizer:
         baselines: SpeakerBaselines | None = None,
         grow: bool = True,
     ) -> Findings:
-        speech = self._find_speech(clips, heard, baselines, grow)
         text, strange_words = self._find_text(clips)
         rows = [row for row, item in enumerate(heard) if item is not None]
         strange = self._strange("speech", [heard[row] for row in rows], rows, len(heard))
+        speech = self._find_speech(clips, heard, baselines, grow)
+        if speech and strange is not None and baselines is None and self._adaptation is None:
+            speech = speech[0], tempered(speech[1], temperature_factor(strange, self._familiarity["speech"]))
         found = replace(one_sided(speech, text), speech_strangeness=strange, text_strangeness=strange_words)
         if speech is None or text is None or not self.config.fusion_temperatures:
             return found

@@ -7,8 +7,17 @@ import pytest
 
 import bimodal
 from bimodal import Clip, Recognizer
+from bimodal.audio import load_signal
 from bimodal.errors import ModelFolderError
-from bimodal.features.familiarity import fit_familiarity, load_familiarity, save_familiarity, strangeness
+from bimodal.features.familiarity import (
+    fit_familiarity,
+    load_familiarity,
+    save_familiarity,
+    strangeness,
+    temperature_factor,
+)
+from bimodal.features.statistics import pool
+from bimodal.runtime import make_session
 
 
 def test_the_threshold_keeps_nearly_all_of_new_draws_and_none_of_another_kind():
@@ -17,6 +26,15 @@ def test_the_threshold_keeps_nearly_all_of_new_draws_and_none_of_another_kind():
     fresh, far = rng.normal(3.0, 2.0, size=(500, 2, 20)), rng.normal(12.0, 2.0, size=(500, 2, 20))
     assert 0.97 <= (strangeness(fresh, known) <= 1).mean() < 1
     assert (strangeness(far, known) > 1).all()
+
+
+def test_the_farther_the_less_sure_and_half_of_the_training_data_not_at_all():
+    rng = np.random.default_rng(0)
+    known = fit_familiarity(rng.normal(size=(500, 20)), np.arange(500) % 5)
+    fresh, far = rng.normal(size=(500, 20)), rng.normal(4.0, 1.0, size=(500, 20))
+    near, away = (temperature_factor(strangeness(values, known), known) for values in (fresh, far))
+    assert 0.4 < (near == 1).mean() < 0.6 and near.max() < 5 < away.min()
+    assert temperature_factor(np.array([np.nan]), known).tolist() == [1.0]
 
 
 def test_the_parts_are_measured_against_the_others():
@@ -34,6 +52,7 @@ def test_what_is_saved_is_loaded(tmp_path):
     save_familiarity(tmp_path / "a.safetensors", {"speech": known})
     loaded = load_familiarity(tmp_path / "a.safetensors")
     assert list(loaded) == ["speech"] and loaded["speech"].threshold == pytest.approx(known.threshold)
+    assert loaded["speech"].typical == pytest.approx(known.typical)
     assert np.array_equal(loaded["speech"].mean, known.mean)
     (tmp_path / "a.safetensors").write_bytes(b"12345678")
     with pytest.raises(ModelFolderError, match="damaged"):
@@ -56,6 +75,20 @@ def test_a_model_knows_its_training_data_and_warns_of_the_rest(recognizer, tiny_
     assert warning.startswith("the voice is ")
     words = recognizer.recognize(transcript="Quarterly revenue of the semiconductor division rose by 12.4 %, see § 7.")
     assert any(warning.startswith("the words are ") for warning in words.warnings)
+
+
+def test_a_voice_unlike_the_training_data_is_judged_less_surely_and_no_otherwise(recognizer, tiny_model, tiny_manifest):
+    own = tiny_manifest.parent / "audio" / "s1-anger-0.wav"
+    far = Path(bimodal.__file__).parent / "service" / "static" / "samples" / "cross.mp3"
+    session = make_session(tiny_model / "speech.onnx", threads=1)
+    factors = []
+    for file in (own, far):
+        found = recognizer.extract([Clip(audio=file)])
+        frames = recognizer.encode(load_signal(file))
+        logits = session.run(None, {"statistics": pool(frames, recognizer.pooling)[None]})[1]
+        factors.append(logits / found.speech_logits)
+        assert factors[-1] == pytest.approx(np.full_like(logits, factors[-1][0, 0]), rel=1e-3)
+    assert factors[0].max() < factors[1].min()
 
 
 @pytest.mark.parametrize(
