@@ -1,5 +1,6 @@
 """Bad input: each kind has a defined answer, which abstains with a reason or warns, or one clear sentence."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import soxr
 from bimodal import Clip, Recognizer
 from bimodal.audio import load_signal
 from bimodal.errors import AudioError, BimodalError
+from bimodal.modelfolder import CONFIG, FAMILIARITY, ModelConfig, read_json, save_model_config
 from bimodal.segments import NO_SPEECH
 
 RATE = 16_000
@@ -58,6 +60,15 @@ def test_where_nobody_speaks_it_abstains_and_says_why(recognizer, signal, reason
 def test_noise_under_words_is_told(recognizer):
     result = recognizer.recognize((0.1 * NOISE).astype(np.float32), sampling_rate=RATE, transcript="I feel so alone.")
     assert NO_SPEECH in result.warnings
+
+
+def test_a_model_that_does_not_know_what_it_heard_asks_the_detector_of_speech(tiny_model, speech, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "model")
+    (tmp_path / "model" / FAMILIARITY).unlink()
+    save_model_config(tmp_path / "model", read_json(tmp_path / "model" / CONFIG, ModelConfig))
+    recognizer = Recognizer(tmp_path / "model", threads=1)
+    assert recognizer.recognize((0.1 * NOISE).astype(np.float32), sampling_rate=RATE).reason == NO_SPEECH
+    assert recognizer.recognize(speech, sampling_rate=RATE).emotion is not None
 
 
 @pytest.mark.parametrize("rate", [8000, 44_100, 96_000])

