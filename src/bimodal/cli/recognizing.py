@@ -98,7 +98,7 @@ def recognize(
     if not paths:
         _recognize_words(recognizer, text or "", form, why)
         return
-    loading = _load_meanwhile(recognizer)
+    _load_meanwhile(recognizer)
     from bimodal.bulk import Wanted, read_words
     from bimodal.cli.delivering import Delivery, deliver
     from bimodal.recordings import find_recordings
@@ -119,7 +119,6 @@ def recognize(
         wanted = replace(wanted, hear=_speech_recognition(asr, language, translate, download, threads, long))
     settings = {"asr": f"{asr} {language} {'translate' if translate else 'transcribe'}"} if hears else {}
     settings |= {"text": text or "", "transcripts": str(transcripts or "")}
-    loading.join()
     delivery = Delivery(form=form, out=out, plot=plot, baselines=baselines, quiet=quiet)
     if not deliver(recognizer, recordings, wanted, delivery, settings):
         sys.exit(1)
@@ -138,20 +137,14 @@ def _is_model(folder: Path) -> bool:
     return (folder / CONFIG).is_file()
 
 
-def _load_meanwhile(recognizer: Any) -> Thread:
-    """Load the large network while other modules are imported and the recordings looked at."""
+def _load_meanwhile(recognizer: Any) -> None:
+    """Load the networks while other modules are imported and the recordings looked at."""
 
     def load() -> None:
-        from bimodal.segments import load_detector
-
         with suppress(BimodalError):  # told where it is needed
-            recognizer.check_hears()
-            load_detector()
-            _ = recognizer.speech_layers
+            recognizer.prepare()
 
-    loading = Thread(target=load)  # no daemon: a session that is torn down while it is made ends the process
-    loading.start()
-    return loading
+    Thread(target=load).start()  # no daemon: a session that is torn down while it is made ends the process
 
 
 def _check_words(paths: Sequence[Path], ways: dict[str, bool]) -> None:

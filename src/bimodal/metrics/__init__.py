@@ -14,7 +14,6 @@ from bimodal.metrics.calibration import (
     negative_log_likelihood,
     reliability_bins,
     risk_coverage,
-    softmax,
 )
 from bimodal.metrics.confusion import (
     accuracy,
@@ -29,6 +28,7 @@ from bimodal.metrics.confusion import (
     weighted_f1,
 )
 from bimodal.metrics.dimensions import concordance_correlation
+from bimodal.scores import softmax
 
 __all__ = [
     "Difference",

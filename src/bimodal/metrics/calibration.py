@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bimodal.metrics.arrays import Floats, Integers, ratio
+from bimodal.scores import softmax
 
 COLDEST, HOTTEST = 0.05, 20.0  # bounds of a fitted temperature
 
@@ -81,25 +82,6 @@ def _true_logits(logits: ArrayLike, targets: NDArray[Any]) -> tuple[Floats, Floa
         return values, (shares * values).sum(axis=1)
     values, truth = _check_targets(logits, targets)
     return values, values[np.arange(len(truth)), truth]
-
-
-def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
-    """Probabilities from logits over the last axis; a temperature above 1 makes them less sure.
-
-    Raises:
-        ValueError: If the temperature is not above 0.
-
-    Example:
-        >>> softmax([0.0, np.log(3.0)]).round(4).tolist()
-        [0.25, 0.75]
-    """
-    if not temperature > 0:
-        msg = f"temperature is {temperature}, expected above 0"
-        raise ValueError(msg)
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    probabilities: Floats = powers / powers.sum(axis=-1, keepdims=True)
-    return probabilities
 
 
 def negative_log_likelihood(scores: ArrayLike, targets: ArrayLike) -> float:

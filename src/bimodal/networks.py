@@ -1,0 +1,96 @@
+"""What a model folder holds, each part loaded when it is first asked for. Imports no torch."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bimodal.errors import ModelFolderError
+from bimodal.features.backbone import SpeechBackbone, TextBackbone
+from bimodal.features.familiarity import Familiarity, load_familiarity
+from bimodal.modelfolder import ADAPTATION, FAMILIARITY, GRAPHS, SPEAKERS, ModelConfig, load_side
+from bimodal.runtime import Device, make_session
+
+if TYPE_CHECKING:
+    from bimodal.features.adaptation import Adaptation
+    from bimodal.features.baseline import SpeakerBaselines
+
+Part = TypeVar("Part")
+
+
+class Networks:
+    """The parts of a model; each is loaded once, also where several threads ask for it at the same time.
+
+    Args:
+        folder: Model folder.
+        config: What it holds.
+        threads: Threads of one operator of a backbone; 0 for one per core.
+        device: `cpu`, or `cuda` with onnxruntime-gpu.
+        verify: Compare backbones inside the folder with their digests.
+    """
+
+    def __init__(self, folder: Path, config: ModelConfig, *, threads: int, device: Device, verify: bool) -> None:
+        self._folder, self._config = folder, config
+        self._threads, self._device, self._verify = threads, device, verify
+        self._parts, self._locks = dict[str, Any](), dict[str, Lock]()
+
+    @property
+    def speech_backbone(self) -> SpeechBackbone:
+        """What hears.
+
+        Raises:
+            ModelFolderError: The model hears no speech, or was trained on another backbone.
+        """
+        backbone = self._backbone("speech")
+        if not isinstance(backbone, SpeechBackbone):
+            raise ModelFolderError(f"{self._folder}: its speech backbone '{backbone.description.name}' reads text")
+        return backbone
+
+    @property
+    def text_backbone(self) -> TextBackbone:
+        """What reads.
+
+        Raises:
+            ModelFolderError: The model reads no words, or was trained on another backbone.
+        """
+        backbone = self._backbone("text")
+        if not isinstance(backbone, TextBackbone):
+            raise ModelFolderError(f"{self._folder}: its text backbone '{backbone.description.name}' hears speech")
+        return backbone
+
+    def session(self, stage: str) -> Any:
+        """The network of a stage: `speech`, `text` or `fusion`."""
+        return self._once(GRAPHS[stage], lambda file: make_session(file, threads=1, device=self._device))
+
+    @property
+    def familiarity(self) -> dict[str, Familiarity]:
+        """What each side was trained on; empty in a model that did not keep it."""
+        return self._once(FAMILIARITY, load_familiarity) if FAMILIARITY in self._config.files else {}
+
+    @property
+    def adaptation(self) -> "Adaptation | None":
+        """What the model was adapted to."""
+        if ADAPTATION not in self._config.files:
+            return None
+        from bimodal.features.adaptation import load_adaptation
+
+        return self._once(ADAPTATION, load_adaptation)
+
+    @property
+    def speakers(self) -> "SpeakerBaselines":
+        """Speakers that the model was adapted to; read only."""
+        from bimodal.features.baseline import SpeakerBaselines, load_baselines
+
+        return self._once(SPEAKERS, load_baselines) if SPEAKERS in self._config.files else SpeakerBaselines()
+
+    def _backbone(self, stage: str) -> SpeechBackbone | TextBackbone:
+        side = self._config.speech if stage == "speech" else self._config.text
+        settings: dict[str, Any] = {"threads": self._threads, "device": self._device, "verify": self._verify}
+        return self._once(stage, lambda _: load_side(self._folder, stage, side, **settings))
+
+    def _once(self, name: str, load: Callable[[Path], Part]) -> Part:
+        with self._locks.setdefault(name, Lock()):
+            if name not in self._parts:
+                self._parts[name] = load(self._folder / name)
+            found: Part = self._parts[name]
+            return found
