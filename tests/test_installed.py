@@ -1,5 +1,6 @@
 """Models are found by name, folder or Hub id; what is missing says how to get it; nothing is fetched unasked."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from bimodal import Recognizer
 from bimodal.errors import ModelFolderError
 from bimodal.installed import find_model, installed_models
+from bimodal.modelfolder import WEIGHTS
 
 
 @pytest.fixture
@@ -25,6 +27,16 @@ def test_without_a_name_the_packaged_default_answers(carried):
     assert Recognizer(threads=1).recognize(transcript="I am so glad").model == "tiny"
     assert find_model() == find_model("permissive") == find_model(Path("permissive")) == carried
     assert installed_models() == {"permissive": carried}
+
+
+def test_files_of_a_packaged_model_were_compared_by_the_installer_and_those_of_a_folder_are_by_us(carried, tmp_path):
+    copies = [shutil.copytree(carried, tmp_path / name) for name in ("packaged", "folder")]
+    for copy in copies:
+        (copy / WEIGHTS).write_bytes(b"altered")
+    Path(tmp_path, "bimodal_models.py").write_text(f"FOLDERS = {{'permissive': {str(copies[0])!r}}}\n")
+    assert Recognizer(threads=1).folder == Recognizer.from_pretrained("permissive").folder == copies[0]
+    with pytest.raises(ModelFolderError, match="altered"):
+        Recognizer(copies[1])
 
 
 def test_what_is_not_installed_says_what_installs_it(carried, monkeypatch):

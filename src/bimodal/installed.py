@@ -48,6 +48,11 @@ def installed_models() -> dict[str, Path]:
     return {name: folder for module, _ in _CARRIERS.values() for name, folder in _carried(module).items()}
 
 
+def is_packaged(folder: Path) -> bool:
+    """Whether a distribution carries a model folder: who installed it compared its files with their digests."""
+    return folder in installed_models().values()
+
+
 def _packaged(name: str) -> Path:
     module, distribution = _CARRIERS[name]
     folders = _carried(module)

@@ -29,7 +29,7 @@ from bimodal.findings import (
     unusable,
     why_silent,
 )
-from bimodal.installed import find_model
+from bimodal.installed import find_model, is_packaged
 from bimodal.modelfolder import ModelConfig, SideConfig, load_model_config
 from bimodal.networks import Networks
 from bimodal.records import Clip, Recognition
@@ -51,7 +51,7 @@ class Recognizer:
         model: Model folder, as `bimodal train` writes it, or name of a packaged model; None for the default one.
         threads: Threads of one operator; 0 for one per core.
         device: `cpu`, or `cuda` with onnxruntime-gpu.
-        verify: Compare the files with their digests first.
+        verify: Compare the files with their digests first; not those of a packaged model, which pip compared.
 
     Raises:
         ModelFolderError: A file is missing, altered, or of an unknown schema.
@@ -66,7 +66,7 @@ class Recognizer:
         self, model: str | Path | None = None, *, threads: int = 0, device: Device = "cpu", verify: bool = True
     ) -> None:
         self.folder = find_model(model)
-        self.config: ModelConfig = load_model_config(self.folder, verify=verify)
+        self.config: ModelConfig = load_model_config(self.folder, verify=verify and not is_packaged(self.folder))
         self._has = Networks(self.folder, self.config, threads=threads, device=device, verify=verify)
 
     @classmethod
