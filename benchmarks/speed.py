@@ -3,16 +3,20 @@
 Every peer is a public tool, run in turns with ours in the same run, with the same number of threads, the ratios taken
 within a run. wav2vec2-base has random weights, which are as fast as any. A figure is the median of several turns; with
 several seeds, the mean over as many runs. What the machine does meanwhile slows all alike, but not evenly: run it on a
-quiet one. Multiply-adds are those of matrix products and convolutions, counted from the shapes that really run.
+quiet one. Multiply-adds are those of matrix products and convolutions, counted from the shapes that really run. Long
+recordings and streams are clips of EmoDB one after the other, as good as without a pause, speakers and sentences drawn.
 """
 
 import argparse
 import compileall
+import csv
+import itertools
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -42,11 +46,14 @@ from benchmarks.speed_peers import (
     random_wav2vec2,
     smile_task,
     wav2vec2_task,
+    whisper_task,
+    word_errors,
 )
 from bimodal import Recognizer
 from bimodal.audio import load_signal, normalise_level
 from bimodal.features.backbone import find_backbone
 from bimodal.features.logmel import log_mel
+from bimodal.segments import segment_audio
 from bimodal.timeline import recognize_long
 
 LONG_THREADS = 2
@@ -125,7 +132,7 @@ def run(options: Options, wanted: Wanted) -> Result:
         name="speed",
         title="Speed, memory and disk",
         protocol=(__doc__ or "").partition("\n\n")[2].replace("\n", " ").strip(),
-        licence="RAVDESS, CC BY-NC-SA 4.0; its words do not matter here",
+        licence="RAVDESS, CC BY-NC-SA 4.0, and EmoDB, CC0",
         seeds=options.seeds,
         figures=figures,
         quoted=(),
@@ -158,10 +165,11 @@ def _measure(options: Options, wanted: Wanted) -> Iterator[Measured]:
         peer = random_wav2vec2(folder / "wav2vec2")
         yield from _clip(options, wanted, peer, signal)
         yield from _cold(options, wanted, peer, folder / "clip.wav")
-        yield from _stream(wanted, clips)
-        yield from _long(wanted, clips, folder)
+        talk = _talk(options.data / "emodb")
+        yield from _stream(wanted, talk)
+        yield from _long(wanted, talk, folder)
         if wanted.asr is not None:
-            yield from _heard(wanted, clips, folder)
+            yield from _heard(wanted, talk, folder)
     if wanted.install:
         megabytes = installed_megabytes(ROOT)
         yield Measured(system="base install with backbones", unit="MB", value=megabytes, bar=_most(400))
@@ -239,32 +247,60 @@ def _cold(options: Options, wanted: Wanted, peer: Path, clip: Path) -> Iterator[
     yield Measured(system="cold: pipeline / recognize", unit="times", value=times, bar=_least(8.0))
 
 
-def _stream(wanted: Wanted, clips: Sequence[Path]) -> Iterator[Measured]:
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What one clip holds.
+
+    Attributes:
+        path: The clip.
+        words: Its transcript.
+    """
+
+    path: Path
+    words: str
+
+
+def _talk(corpus: Path) -> list[Said]:
+    """The clips of a corpus in a drawn order; one sentence over and over, as they lie, makes Whisper loop."""
+    with (corpus / "manifest.csv").open(encoding="utf-8") as file:
+        rows = [Said(path=corpus / row["path"], words=row["transcript"]) for row in csv.DictReader(file)]
+    return [rows[number] for number in np.random.default_rng(0).permutation(len(rows))]
+
+
+def _stream(wanted: Wanted, talk: Sequence[Said]) -> Iterator[Measured]:
     """A stream in pieces of 100 ms: how long after the last sample its answers are there."""
     recognizer = Recognizer(wanted.model, threads=LONG_THREADS)
-    signal = np.concatenate([load_signal(file) for file in clips[:20]])
+    signal = np.concatenate([load_signal(said.path) for said in talk[:30]])
     recognizer.recognize(signal[: 4 * RATE], sampling_rate=RATE)
-    stream, partial, final = recognizer.stream(RATE), [], []
+    running, ended = zip(*(_streamed(recognizer, signal) for _ in range(5)), strict=True)
+    final = np.median(ended, axis=0)
+    system = "stream: answer about the last 4 s while speech goes on"
+    value = 1000 * median(np.median(running, axis=0))
+    yield Measured(system=system, unit="ms after the last sample", value=value, bar=_most(150))
+    for name, seconds in (("a segment", median(final)), ("the slowest segment", max(final))):
+        system = f"stream: results of {name}, after the sample that ends it"
+        yield Measured(system=system, unit="ms", value=1000 * seconds, bar=_most(150))
+
+
+def _streamed(recognizer: Recognizer, signal: Any) -> tuple[list[float], list[float]]:
+    """Seconds that each partial answer took, and the results of each segment."""
+    stream, running, ended = recognizer.stream(RATE), [], []
     for number, start in enumerate(range(0, len(signal), RATE // 10)):
         begun = time.perf_counter()
-        results = stream.push(signal[start : start + RATE // 10])
-        if results:
-            final.append(time.perf_counter() - begun)
+        if stream.push(signal[start : start + RATE // 10]):
+            ended.append(time.perf_counter() - begun)
         if number % 5 == 0:
             begun = time.perf_counter()
             if stream.partial() is not None:
-                partial.append(time.perf_counter() - begun)
-    system = "stream: answer about the last 4 s while speech goes on"
-    yield Measured(system=system, unit="ms after the last sample", value=1000 * median(partial), bar=_most(150))
-    system = "stream: results of a segment, after the sample that ends it"
-    yield Measured(system=system, unit="ms", value=1000 * median(final), bar=_most(150))
+                running.append(time.perf_counter() - begun)
+    return running, ended
 
 
-def _long(wanted: Wanted, clips: Sequence[Path], folder: Path) -> Iterator[Measured]:
+def _long(wanted: Wanted, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
     """An hour, and memory as recordings grow longer."""
     memory, seconds = {}, {}
     for hours in sorted({1 / 6, 1.0, wanted.hours}):
-        path = _recording(clips, folder / "long.wav", hours)
+        path, _ = _recording(talk, folder / "long.wav", hours)
         command = [sys.executable, "-c", TIMELINE, str(wanted.model), str(path), str(LONG_THREADS)]
         seconds[hours], peak = process(command, LONG_THREADS)
         memory[hours] = int(peak) / 1024
@@ -276,43 +312,45 @@ def _long(wanted: Wanted, clips: Sequence[Path], folder: Path) -> Iterator[Measu
     yield Measured(system=f"peak memory of {longest:g} h / of 10 min", unit="times", value=ratio, bar=_most(1.1))
 
 
-def _recording(clips: Sequence[Path], path: Path, hours: float) -> Path:
-    """Clips one after the other, as often as it takes."""
-    signals = [load_signal(file) for file in clips]
-    left, number = round(hours * 3600 * RATE), 0
+def _recording(talk: Sequence[Said], path: Path, hours: float) -> tuple[Path, str]:
+    """Clips one after the other, as often as it takes, and their words."""
+    left, words = round(hours * 3600 * RATE), []
     with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
-        while left > 0:
-            signal = signals[number % len(signals)][:left]
+        for said in itertools.cycle(talk):
+            signal = load_signal(said.path)[:left]
             file.write(signal)
-            left, number = left - len(signal), number + 1
-    return path
+            left -= len(signal)
+            words.append(said.words)
+            if not left:
+                return path, " ".join(words)
+    raise RuntimeError("no clips")
 
 
-def _heard(wanted: Wanted, clips: Sequence[Path], folder: Path) -> Iterator[Measured]:
-    """Three minutes with speech recognition, against faster-whisper alone with the same settings."""
-    from bimodal.said import hear_with
+def _heard(wanted: Wanted, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
+    """Three minutes with speech recognition, against faster-whisper alone with the same settings and threads."""
+    from bimodal.said import Listener, hear_with
     from bimodal.speech_recognition import Transcriber
 
-    path = _recording(clips, folder / "heard.wav", 0.05)
-    recognizer = Recognizer(wanted.model, threads=LONG_THREADS)
-    transcriber = Transcriber(str(wanted.asr), threads=LONG_THREADS)
-    alone: Any = transcriber._model
-    tasks = {
-        "ours": lambda: list(recognize_long(recognizer, path, hear=hear_with(transcriber))),
-        "alone": lambda: list(
-            alone.transcribe(
-                str(path),
-                beam_size=5,
-                temperature=0.0,
-                word_timestamps=True,
-                vad_filter=True,
-                condition_on_previous_text=False,
-            )[0]
-        ),
-    }
-    seconds = interleaved(tasks, 3)
-    system = "three minutes with speech recognition / faster-whisper alone"
-    yield Measured(system=system, unit="times", value=seconds["ours"] / seconds["alone"], bar=_most(1.15))
+    path, words = _recording(talk, folder / "heard.wav", 0.05)
+    for threads in (1, LONG_THREADS):
+        recognizer = Recognizer(wanted.model, threads=threads)
+        hear = hear_with(Transcriber(str(wanted.asr), threads=1, at_once=threads))
+        tasks = {
+            "ours": partial(_consume, recognizer, path, hear),
+            "alone": whisper_task(str(wanted.asr), path, threads),
+        }
+        seconds = interleaved(tasks, 3)
+        heard = " ".join(word.text for _, said in Listener(hear).listen(segment_audio(path)) for word in said)
+        name = f"three minutes with speech recognition, threads: {threads}"
+        for system, text in (("bimodal", heard), ("faster-whisper", tasks["alone"]())):
+            yield Measured(system=f"{name}: word errors of {system}", unit="%", value=100 * word_errors(words, text))
+        ratio = seconds["ours"] / seconds["alone"]
+        yield Measured(system=f"{name}: bimodal / faster-whisper alone", unit="times", value=ratio, bar=_most(1.15))
+
+
+def _consume(recognizer: Recognizer, path: Path, hear: Any) -> None:
+    for _ in recognize_long(recognizer, path, hear=hear):
+        pass
 
 
 def _read(arguments: Sequence[str] | None = None) -> tuple[Options, Wanted]:

@@ -92,6 +92,34 @@ def smile_task(signal: Any) -> Callable[[], Any] | None:
     return lambda: smile.process_signal(signal, RATE)
 
 
+def whisper_task(model: str, path: Path, threads: int) -> Callable[[], str]:
+    """The words of a recording by faster-whisper alone, with the settings that ours asks of it and its own VAD."""
+    from faster_whisper import WhisperModel
+
+    whisper = WhisperModel(model, device="cpu", compute_type="int8", cpu_threads=threads)
+
+    def task() -> str:
+        segments, _ = whisper.transcribe(
+            str(path),
+            beam_size=5,
+            temperature=0.0,
+            word_timestamps=True,
+            vad_filter=True,
+            condition_on_previous_text=False,
+        )
+        return " ".join(segment.text for segment in segments)
+
+    return task
+
+
+def word_errors(truth: str, heard: str) -> float:
+    """Word error rate of a transcript, 0 to 1, whatever the case and punctuation."""
+    import jiwer
+
+    plain = jiwer.Compose([jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.RemoveMultipleSpaces(), jiwer.Strip()])
+    return float(jiwer.wer(plain(truth), plain(heard)))
+
+
 def product_task(threads: int, size: int = 1024) -> tuple[Callable[[], Any], float]:
     """A float32 matrix product as fast as torch does it, and its multiply-adds."""
     import torch
