@@ -16,7 +16,7 @@ _CARRIERS: Final = {
 }
 """Module that carries each packaged model, and what installs it."""
 
-_HUB_FILES: Final = ["*.json", "*.onnx", "*.safetensors", "*.toml", "README.md"]
+_HUB_FILES: Final = ["*.json", "*.onnx", "*.weights", "*.safetensors", "*.toml", "README.md"]
 
 
 def find_model(name: str | Path | None = None, *, download: bool = False) -> Path:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bimodal.data import Window, pad_windows
-from bimodal.errors import ModelFolderError
+from bimodal.errors import BackboneError, ModelFolderError
 from bimodal.models.combinations import ConcatenationNetwork, ExpertsNetwork
 from bimodal.models.fusion import FusionNetwork
 from bimodal.models.layers import HeadShape
@@ -86,3 +86,18 @@ def test_a_graph_equals_torch_for_other_batch_sizes_and_names_no_path(tmp_path, 
     found = re.search(rb"/(tmp|work|home|root|usr)/|site-packages|\w\.py\b", content)
     assert found is None, content[max(0, found.start() - 60) : found.end() + 60]
     assert sorted(tmp_path.iterdir()) == [file]
+
+
+def test_large_weights_lie_beside_the_graph_and_are_written_anew(tmp_path):
+    torch.manual_seed(0)
+    network = SpeechNetwork(statistics=3, layers=2, width=512, emotions=EMOTIONS, components=100, shape=SHAPE).eval()
+    example = {"statistics": np.random.default_rng(0).normal(size=(2, 3, 2, 512)).astype(np.float32)}
+    for _ in range(2):
+        export_network(network, "speech", example, tmp_path / "speech.onnx")
+    graph, weights = (tmp_path / name for name in ("speech.onnx", "speech.weights"))
+    assert {file.name for file in tmp_path.iterdir()} == {graph.name, weights.name}
+    assert graph.stat().st_size < 100_000 and 1 << 20 < weights.stat().st_size < 3 << 20
+    assert graph.stat().st_mode == weights.stat().st_mode
+    weights.unlink()
+    with pytest.raises(BackboneError, match=r"speech\.onnx: cannot be loaded"):
+        make_session(graph)

