@@ -70,8 +70,8 @@ class Transcriber:
         threads: Threads of one operator; 0 for one per core.
         device: `cpu` or `cuda`.
         compute_type: Precision of CTranslate2; 8-bit weights are the quickest on a CPU.
-        at_once: How many calls are answered at the same time, with `threads` each; of several signals two at once with
-            one thread each are heard twice as fast as one after the other with two.
+        at_once: How many calls are answered at the same time, with `threads` each: two signals at once with a thread
+            each are heard sooner than one after the other with two.
         download: Fetch a Hub id that is not on this machine; without it, that is an error.
 
     Raises:
