@@ -134,16 +134,6 @@ def one_sided(speech: tuple[Floats, Floats] | None, text: tuple[Floats, Floats] 
     return found
 
 
-def tempered(logits: Floats, factor: Floats) -> Floats:
-    """Logits (N, C) at temperatures that are (N,) times as high; of emotions never shown they stay as they are.
-
-    Example:
-        >>> tempered(np.array([[4.0, 0.0, UNKNOWN]], np.float32), np.array([2.0], np.float32)).tolist()
-        [[2.0, 0.0, -100.0]]
-    """
-    return np.where(logits > UNKNOWN / 2, logits / factor[:, None], logits).astype(np.float32)
-
-
 def scores_of(logits: Floats | None, row: int, temperature: float) -> Floats | None:
     """Calibrated scores (C,) of one row; None where that side is absent."""
     if logits is None or np.isnan(logits[row]).any():

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bimodal.audio import SAMPLING_RATE, Signal
 from bimodal.errors import BimodalError, ModelFolderError
-from bimodal.features.familiarity import strangeness, temperature_factor
+from bimodal.features.familiarity import strangeness, temperature_factor, tempered
 from bimodal.features.quality import describe_quality
 from bimodal.features.statistics import Pooling, SpeechFrames, join_frames, pool
 from bimodal.findings import (
@@ -23,7 +23,6 @@ from bimodal.findings import (
     one_sided,
     scores_of,
     spread,
-    tempered,
     trust,
     unlike_training,
     unusable,

@@ -25,6 +25,9 @@ from bimodal.runtime import Device, make_session
 
 DESCRIPTION: Final = "backbone.json"
 MODEL: Final = "model.onnx"
+MODEL_WEIGHTS: Final = "model.weights"
+"""Large weights of the network, beside it."""
+
 TOKENIZER: Final = "tokenizer.json"
 PROBE: Final = "probe.safetensors"
 PARITY_BOUNDS: Final = {"float32": 0.998, "int8": 0.98}

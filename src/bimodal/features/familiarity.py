@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from bimodal.errors import ModelFolderError
+from bimodal.records import UNKNOWN
 
 KEPT: Final = 0.99
 """Share of held-out training clips that lie within the threshold."""
@@ -101,6 +102,16 @@ def temperature_factor(distance: npt.NDArray[Any], familiarity: Familiarity) -> 
     """
     farther = np.maximum(1.0, np.nan_to_num(distance) * familiarity.threshold / familiarity.typical)
     return np.asarray(farther**EXPONENT, np.float32)
+
+
+def tempered(logits: Floats, factor: Floats) -> Floats:
+    """Logits (N, C) at temperatures that are (N,) times as high; of emotions never shown they stay as they are.
+
+    Example:
+        >>> tempered(np.array([[4.0, 0.0, UNKNOWN]], np.float32), np.array([2.0], np.float32)).tolist()
+        [[2.0, 0.0, -100.0]]
+    """
+    return np.where(logits > UNKNOWN / 2, logits / factor[:, None], logits).astype(np.float32)
 
 
 def _distances(values: npt.NDArray[Any], mean: npt.NDArray[Any], std: npt.NDArray[Any]) -> Floats:

@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
 
 from bimodal.errors import ModelFolderError
-from bimodal.features.build import quiet_export, strip_notes
+from bimodal.features.build import quiet_export, save_graph, strip_notes
 from bimodal.runtime import make_session
 
 _TOLERANCE: Final = 1e-4
-_LARGE: Final = 1 << 20  # bytes
 OUTPUTS: Final = {
     "speech": ("embedding", "logits"),
     "text": ("embedding", "logits"),
@@ -52,15 +50,6 @@ def export_network(network: nn.Module, stage: str, example: Mapping[str, np.ndar
     strip_notes(model)
     save_graph(model, file)
     _compare(file, example, expected)
-
-
-def save_graph(model: onnx.ModelProto, file: Path) -> None:
-    """Write a graph, and its large weights beside it: there they are mapped, not copied, and load in half the time."""
-    weights = file.with_suffix(".weights")
-    weights.unlink(missing_ok=True)  # onnx would append to it
-    onnx.save(model, file, save_as_external_data=True, location=weights.name, size_threshold=_LARGE)
-    if weights.is_file():
-        weights.chmod(file.stat().st_mode)  # onnx lets its owner alone read it
 
 
 def _compare(file: Path, example: Mapping[str, np.ndarray], expected: tuple[Tensor, ...]) -> None:

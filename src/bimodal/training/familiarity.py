@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.data import Inputs
-from bimodal.features.familiarity import Familiarity, fit_familiarity
+from bimodal.features.familiarity import Familiarity, fit_familiarity, strangeness, temperature_factor
 from bimodal.training.sides import Side
 
 MOST_CLIPS: Final = 4000
@@ -15,6 +15,8 @@ MOST_CLIPS: Final = 4000
 
 _PARTS: Final = 5
 _AT_ONCE: Final = 64
+
+Floats = npt.NDArray[np.float32]
 
 
 def measure_familiarity(side: Side, rows: Sequence[int], groups: Sequence[str | None]) -> Familiarity | None:
@@ -38,7 +40,24 @@ def measure_familiarity(side: Side, rows: Sequence[int], groups: Sequence[str | 
     return fit_familiarity(values, np.array([number[owner] % _PARTS for owner in owners]))
 
 
-def _pooled(inputs: Inputs) -> npt.NDArray[np.float32]:
+def measure_factors(side: Side, rows: Sequence[int], groups: Sequence[str | None]) -> Floats:
+    """`temperature_factor` of all N utterances of a side, (N,), as recognition takes it; 1 where the side is absent.
+
+    Args:
+        side: Its inputs.
+        rows: As in `measure_familiarity`.
+        groups: As in `measure_familiarity`.
+    """
+    factors, present = np.ones(len(side.present), np.float32), np.flatnonzero(side.present)
+    known = measure_familiarity(side, rows, groups)
+    if known is not None:
+        for batch in np.array_split(present, -(-len(present) // _AT_ONCE)):
+            distance = strangeness(_pooled(side.examples.read(batch.tolist())), known)
+            factors[batch] = temperature_factor(distance, known)
+    return factors
+
+
+def _pooled(inputs: Inputs) -> Floats:
     """What recognition measures, too: statistics of the voice (B, P, L, D), columns, or pooled layers of the words."""
     values = next(inputs[name] for name in ("statistics", "columns", "pooled") if name in inputs)
     return np.asarray(values[:, -1] if "there" in inputs else values, np.float32)

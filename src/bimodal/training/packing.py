@@ -36,7 +36,7 @@ from bimodal.modelfolder import (
 )
 from bimodal.training.export import export_network, fusion_example
 from bimodal.training.familiarity import measure_familiarity
-from bimodal.training.pipeline import STAGES, Prepared, Progress, Trained, prepare_sides, train_stages
+from bimodal.training.pipeline import STAGES, Prepared, Progress, Trained, owners, prepare_sides, train_stages
 from bimodal.training.rows import Parts, label_rows, split_rows
 from bimodal.training.stages import OnEpoch, Where
 
@@ -143,9 +143,9 @@ def pack_model(trained: Trained, prepared: Prepared, parts: Parts, config: Train
 
 
 def _save_familiarity(trained: Trained, prepared: Prepared, parts: Parts, file: Path) -> None:
-    owners = [utterance.speaker or utterance.dialogue for utterance in prepared.rows.utterances]
+    groups = owners(prepared.rows.utterances)
     sides = {stage: prepared.sides[stage] for stage in trained.networks if stage in prepared.sides}
-    known = {stage: measure_familiarity(side, parts.train, owners) for stage, side in sides.items()}
+    known = {stage: measure_familiarity(side, parts.train, groups) for stage, side in sides.items()}
     save_familiarity(file, {stage: found for stage, found in known.items() if found is not None})
 
 

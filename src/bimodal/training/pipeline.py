@@ -18,6 +18,7 @@ from bimodal.errors import SplitError, TrainingError
 from bimodal.features.backbone import BackboneDescription, SpeechBackbone, TextBackbone, load_backbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import cache_speech, cache_text
+from bimodal.features.familiarity import tempered
 from bimodal.features.views import PLAIN, check_view
 from bimodal.manifest import feature_columns, feature_matrix
 from bimodal.metrics import fit_temperature
@@ -25,6 +26,7 @@ from bimodal.modelfolder import GIVEN, LABEL_MATCHED, PAIRING, SideConfig
 from bimodal.records import Utterance
 from bimodal.splits import Fold, comparable_text
 from bimodal.training.baselines import group_by_column
+from bimodal.training.familiarity import measure_factors
 from bimodal.training.loop import predict
 from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
 from bimodal.training.rows import LabelledRows, Parts
@@ -315,12 +317,32 @@ def fit_side(
         cross_fitted = evidence
     elif folds:
         cross_fitted = cross_fit(side, network, folds, stage_config, where.below(f"fusion/{name}"))
+    if name == "speech" and prepared.configs[name].backbone:
+        evidence, cross_fitted = _by_distance(prepared, parts, evidence, cross_fitted)
     judged, rows = evidence, parts.dev
     if not parts.dev and cross_fitted is not None:
         judged, rows = cross_fitted, parts.train
     rows = [row for row in rows if side.present[row]]
     temperature = _temperature(judged.logits[rows], targets[rows])
     return FittedSide(network=network, evidence=evidence, cross_fitted=cross_fitted, temperature=temperature)
+
+
+def _by_distance(
+    prepared: Prepared, parts: Parts, evidence: Evidence, cross_fitted: Evidence | None
+) -> tuple[Evidence, Evidence | None]:
+    """The voice's evidence at the temperatures that recognition takes, which grow with the distance from training."""
+    factors = measure_factors(prepared.sides["speech"], parts.train, owners(prepared.rows.utterances))
+
+    def apply(one: Evidence) -> Evidence:
+        identity = cache_key(one.identity, factors.tobytes())
+        return replace(one, logits=tempered(one.logits, factors), identity=identity)
+
+    return apply(evidence), None if cross_fitted is None else apply(cross_fitted)
+
+
+def owners(utterances: Sequence[Utterance]) -> list[str | None]:
+    """Whose each utterance is."""
+    return [utterance.speaker or utterance.dialogue for utterance in utterances]
 
 
 def fuse_sides(
