@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 RATE = 16_000
-_PRODUCTS = ("MatMul", "FusedMatMul", "Gemm", "Conv", "FusedConv")
+_PRODUCTS = (
+    *("MatMul", "FusedMatMul", "Gemm", "Conv", "FusedConv"),
+    *("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
+)
 
 PIPELINE = """
 import sys, soundfile
