@@ -158,11 +158,11 @@ def _products(node: Mapping[str, Any]) -> int:
 
 
 def installed_megabytes(root: Path) -> float:
-    """Size of a fresh virtual environment with the base install and the packaged backbones."""
+    """Size of a fresh virtual environment with the base install, backbones and default model."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         pip = [f"{folder}/bin/python", "-m", "pip", "install", "-q", "-c", str(root / "constraints.txt")]
-        subprocess.run([*pip, str(root / "backbones"), str(root)], check=True)
+        subprocess.run([*pip, *(str(root / name) for name in ("backbones", "models")), str(root)], check=True)
         found = subprocess.run([f"{folder}/bin/python", "-c", "import torch"], capture_output=True, check=False)
         if found.returncode == 0:
             raise RuntimeError("the base install brings torch")
