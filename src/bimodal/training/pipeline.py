@@ -317,7 +317,8 @@ def fit_side(
         cross_fitted = evidence
     elif folds:
         cross_fitted = cross_fit(side, network, folds, stage_config, where.below(f"fusion/{name}"))
-    if name == "speech" and prepared.configs[name].backbone:
+    described = prepared.configs.get(name)
+    if name == "speech" and described is not None and described.backbone:
         evidence, cross_fitted = _by_distance(prepared, parts, evidence, cross_fitted)
     judged, rows = evidence, parts.dev
     if not parts.dev and cross_fitted is not None:
