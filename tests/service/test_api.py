@@ -115,6 +115,8 @@ def test_results_are_exported_however_they_came_about(http, recording):
     assert written.status_code == 200 and "-->" in written.text and result["emotion"] in written.text
     words = http.post("/v1/recognize", files={"text": (None, "Hello")}).json()
     assert "needs" in problem(http.post("/v1/export", json={"format": "vtt", "results": [words]}), 422)["detail"]
+    unsure = words | {"transcript_confidence": False}
+    assert "results" in problem(http.post("/v1/export", json={"format": "csv", "results": [unsure]}), 422)["detail"]
 
 
 def test_the_server_tells_what_it_is(http, recognizer):

@@ -2,7 +2,8 @@
 
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, Field
+import msgspec
+from pydantic import BaseModel, Field, field_validator
 
 from bimodal.records import Recognition
 from bimodal.service.problems import MEDIA_TYPE, TITLES
@@ -97,6 +98,15 @@ class Export(BaseModel):
     format: Format
     recording: str = Field("recording", max_length=200, description="Name for the formats that name the recording.")
     results: list[Recognition] = Field(max_length=100_000)
+
+    @field_validator("results", mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> list[Recognition]:
+        """By msgspec, since pydantic would take `false` for 0.0."""
+        try:
+            return msgspec.convert(value, list[Recognition])
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from error
 
 
 RECOGNIZE_FORM: Final[dict[str, Any]] = {
