@@ -126,7 +126,8 @@ def run(options: Options, wanted: Wanted) -> Result:
     begun = time.monotonic()
     runs = [list(_measure(options, wanted)) for _ in options.seeds]
     figures = tuple(
-        make_figure(same[0].system, same[0].unit, [one.value for one in same]) for same in zip(*runs, strict=True)
+        make_figure(same[0].system, same[0].unit, [float(one.value) for one in same])
+        for same in zip(*runs, strict=True)
     )
     result = Result(
         name="speed",
