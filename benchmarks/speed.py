@@ -143,6 +143,8 @@ def run(options: Options, wanted: Wanted) -> Result:
         config=f"{options.threads} and {LONG_THREADS} threads",
         settings={"hours": wanted.hours, "rounds": wanted.rounds},
         minutes=(time.monotonic() - begun) / 60,
+        command=f"python -m benchmarks.speed --model MODEL --hours {wanted.hours:g} --rounds {wanted.rounds}"
+        + (" --asr WHISPER" if wanted.asr else ""),
     )
     kept = [item.bar.kept(figure.mean) for item, figure in zip(runs[0], figures, strict=True) if item.bar]
     return save_result(result, options, f"{sum(kept)} of {len(kept)} bars of speed kept")
