@@ -13,7 +13,7 @@ FLOORS = {
     "corpora": 2, "features": 2, "models": 2, "metrics": 2, "splits": 2,
     "checking": 3, "data": 3, "modelfolder": 3, "installed": 3, "transcribing": 3,
     "training": 4, "export": 4, "recognizer": 4, "hearing": 4, "adapting": 4, "exporting": 4,
-    "explaining": 4, "findings": 4, "networks": 4,
+    "explaining": 4, "findings": 4, "networks": 4, "ahead": 5,
     "segments": 4, "said": 4, "timeline": 4, "formats": 4,
     "evaluation": 5, "keeping": 5, "plotting": 5, "listening": 5,
     "service": 6, "bulk": 5, "demo": 6, "showing": 5,

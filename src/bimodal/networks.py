@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.familiarity import Familiarity, load_familiarity
-from bimodal.modelfolder import ADAPTATION, FAMILIARITY, GRAPHS, SPEAKERS, ModelConfig, load_side
+from bimodal.installed import is_packaged
+from bimodal.modelfolder import ADAPTATION, FAMILIARITY, GRAPHS, SPEAKERS, ModelConfig, load_model_config, load_side
 from bimodal.runtime import Device, make_session
+from bimodal.segments import load_detector
 
 if TYPE_CHECKING:
     from bimodal.features.adaptation import Adaptation
@@ -23,16 +25,35 @@ class Networks:
 
     Args:
         folder: Model folder.
-        config: What it holds.
         threads: Threads of one operator of a backbone; 0 for one per core.
         device: `cpu`, or `cuda` with onnxruntime-gpu.
-        verify: Compare backbones inside the folder with their digests.
+        verify: Compare the files with their digests first; not those of a packaged model, which pip compared.
+
+    Raises:
+        ModelFolderError: A file is missing, altered, or of an unknown schema.
     """
 
-    def __init__(self, folder: Path, config: ModelConfig, *, threads: int, device: Device, verify: bool) -> None:
-        self._folder, self._config = folder, config
+    def __init__(self, folder: Path, *, threads: int = 0, device: Device = "cpu", verify: bool = True) -> None:
+        self.folder = folder
+        self.config: ModelConfig = load_model_config(folder, verify=verify and not is_packaged(folder))
         self._threads, self._device, self._verify = threads, device, verify
         self._parts, self._locks = dict[str, Any](), dict[str, Lock]()
+
+    @property
+    def hears(self) -> bool:
+        """Whether the model hears recordings; False where it reads words or columns alone."""
+        return self.config.speech is not None and not self.config.speech.columns
+
+    def prepare(self) -> None:
+        """Load what a voice needs, in the order in which it is needed; in a thread, while others do their part.
+
+        Raises:
+            ModelFolderError: The model hears no speech, or was trained on another backbone.
+        """
+        _ = self.speech_backbone, self.session("speech"), self.familiarity
+        if self.config.fusion_temperatures:
+            self.session("fusion")
+        load_detector()
 
     @property
     def speech_backbone(self) -> SpeechBackbone:
@@ -43,7 +64,7 @@ class Networks:
         """
         backbone = self._backbone("speech")
         if not isinstance(backbone, SpeechBackbone):
-            raise ModelFolderError(f"{self._folder}: its speech backbone '{backbone.description.name}' reads text")
+            raise ModelFolderError(f"{self.folder}: its speech backbone '{backbone.description.name}' reads text")
         return backbone
 
     @property
@@ -55,7 +76,7 @@ class Networks:
         """
         backbone = self._backbone("text")
         if not isinstance(backbone, TextBackbone):
-            raise ModelFolderError(f"{self._folder}: its text backbone '{backbone.description.name}' hears speech")
+            raise ModelFolderError(f"{self.folder}: its text backbone '{backbone.description.name}' hears speech")
         return backbone
 
     def session(self, stage: str) -> Any:
@@ -65,12 +86,12 @@ class Networks:
     @property
     def familiarity(self) -> dict[str, Familiarity]:
         """What each side was trained on; empty in a model that did not keep it."""
-        return self._once(FAMILIARITY, load_familiarity) if FAMILIARITY in self._config.files else {}
+        return self._once(FAMILIARITY, load_familiarity) if FAMILIARITY in self.config.files else {}
 
     @property
     def adaptation(self) -> "Adaptation | None":
         """What the model was adapted to."""
-        if ADAPTATION not in self._config.files:
+        if ADAPTATION not in self.config.files:
             return None
         from bimodal.features.adaptation import load_adaptation
 
@@ -81,16 +102,16 @@ class Networks:
         """Speakers that the model was adapted to; read only."""
         from bimodal.features.baseline import SpeakerBaselines, load_baselines
 
-        return self._once(SPEAKERS, load_baselines) if SPEAKERS in self._config.files else SpeakerBaselines()
+        return self._once(SPEAKERS, load_baselines) if SPEAKERS in self.config.files else SpeakerBaselines()
 
     def _backbone(self, stage: str) -> SpeechBackbone | TextBackbone:
-        side = self._config.speech if stage == "speech" else self._config.text
+        side = self.config.speech if stage == "speech" else self.config.text
         settings: dict[str, Any] = {"threads": self._threads, "device": self._device, "verify": self._verify}
-        return self._once(stage, lambda _: load_side(self._folder, stage, side, **settings))
+        return self._once(stage, lambda _: load_side(self.folder, stage, side, **settings))
 
     def _once(self, name: str, load: Callable[[Path], Part]) -> Part:
         with self._locks.setdefault(name, Lock()):
             if name not in self._parts:
-                self._parts[name] = load(self._folder / name)
+                self._parts[name] = load(self.folder / name)
             found: Part = self._parts[name]
             return found

@@ -28,12 +28,12 @@ from bimodal.findings import (
     unusable,
     why_silent,
 )
-from bimodal.installed import find_model, is_packaged
-from bimodal.modelfolder import ModelConfig, SideConfig, load_model_config
+from bimodal.installed import find_model
+from bimodal.modelfolder import SideConfig
 from bimodal.networks import Networks
 from bimodal.records import Clip, Recognition
 from bimodal.runtime import Device
-from bimodal.segments import NO_SPEECH, holds_segment, holds_speech, load_detector
+from bimodal.segments import NO_SPEECH, holds_segment, holds_speech
 from bimodal.text import normalise_transcript
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Recognizer:
     """A trained model, ready to recognise; safe to call from several threads.
 
     Args:
-        model: Model folder, as `bimodal train` writes it, or name of a packaged model; None for the default one.
+        model: Model folder, as `bimodal train` writes it, or name of a packaged model; None for the default one. Or
+            its networks, opened before; what follows is theirs then.
         threads: Threads of one operator; 0 for one per core.
         device: `cpu`, or `cuda` with onnxruntime-gpu.
         verify: Compare the files with their digests first; not those of a packaged model, which pip compared.
@@ -62,11 +63,16 @@ class Recognizer:
     """
 
     def __init__(
-        self, model: str | Path | None = None, *, threads: int = 0, device: Device = "cpu", verify: bool = True
+        self,
+        model: str | Path | Networks | None = None,
+        *,
+        threads: int = 0,
+        device: Device = "cpu",
+        verify: bool = True,
     ) -> None:
-        self.folder = find_model(model)
-        self.config: ModelConfig = load_model_config(self.folder, verify=verify and not is_packaged(self.folder))
-        self._has = Networks(self.folder, self.config, threads=threads, device=device, verify=verify)
+        if not isinstance(model, Networks):
+            model = Networks(find_model(model), threads=threads, device=device, verify=verify)
+        self._has, self.folder, self.config = model, model.folder, model.config
 
     @classmethod
     def from_pretrained(
@@ -202,21 +208,18 @@ class Recognizer:
         Raises:
             BimodalError: The model does not hear speech.
         """
-        if self.config.speech is None or self.config.speech.columns:
+        if not self._has.hears:
             raise BimodalError(f"the model '{self.config.name}' does not hear speech; choose one trained on recordings")
 
     def prepare(self) -> None:
-        """Load what a voice needs, so that the first one does not wait for it; in a thread, while others do their part.
+        """Load what a voice needs, so that the first one does not wait for it.
 
         Raises:
             BimodalError: The model does not hear speech.
             ModelFolderError: It was trained on another backbone.
         """
         self.check_hears()
-        _ = self.speech_layers, self._has.session("speech"), self._has.familiarity
-        if self.config.fusion_temperatures:
-            self._has.session("fusion")
-        load_detector()
+        self._has.prepare()
 
     def stream(
         self,
@@ -442,8 +445,8 @@ class Recognizer:
         """No claim, and why; scores are those of the training data."""
         if duration is None and clip.columns is None and normalise_transcript(clip.transcript) is None:
             raise BimodalError("nothing to recognise: give a recording, words, or both")
-        hears = duration is not None and self.config.speech is not None and not self.config.speech.columns
-        reason = why_silent(duration or 0.0, common["warnings"]) if hears else ""
+        heard = duration is not None and self._has.hears
+        reason = why_silent(duration or 0.0, common["warnings"]) if heard else ""
         priors = np.array(self.config.priors, np.float32)
         return Recognition(
             emotion=None,

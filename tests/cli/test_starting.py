@@ -16,7 +16,7 @@ HEAVY = {
 
 def run(*arguments, before: str = "", code: int = 0, **options) -> subprocess.CompletedProcess:
     """Run the command line in a process of its own, some Python in front; a traceback is always a failure."""
-    script = f"import sys\nsys.argv[0] = 'bimodal'\n{before}\nfrom bimodal.cli import main\nmain()"
+    script = f"import sys\nsys.argv[0] = 'bimodal'\n{before}\nfrom bimodal.__main__ import main\nmain()"
     command = [sys.executable, "-c", script, *map(str, arguments)]
     done = subprocess.run(command, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}, check=False)
     assert b"Traceback" not in done.stderr and done.returncode == code, done.stderr
@@ -68,3 +68,15 @@ def test_what_cannot_be_written_is_no_success(tiny_model, clip):
 
 def test_what_is_written_last_is_not_lost():
     assert run("--help", before=at_the_end("print('late')")).stdout.endswith(b"late\n")
+
+
+def test_what_is_opened_ahead_is_what_recognises(tiny_model, clip):
+    told = at_the_end("print('opened', a.open_networks.cache_info().misses, file=sys.stderr)")
+    told += "\nimport bimodal.ahead as a"
+    for named in (["-m", tiny_model, clip], ["--model", tiny_model, clip], [tiny_model, clip]):
+        assert b"opened 1\n" in run("recognize", *named, "--threads", "1", before=told).stderr
+
+
+@pytest.mark.parametrize("wrong", [["-m", "nowhere"], ["--threads", "two"]])
+def test_a_wrong_guess_ahead_changes_nothing_of_what_is_told(clip, wrong):
+    assert b"bimodal" in run("recognize", clip, *wrong, code=1 if wrong[0] == "-m" else 2).stderr

@@ -1,7 +1,6 @@
 """The command line: each command is a typed function; data go to stdout, everything else to stderr."""
 
 import atexit
-import gc
 import os
 import sys
 from typing import NoReturn
@@ -46,7 +45,6 @@ def main() -> None:
     """Run the command line; exit 0, 1 with one sentence, or 2 for wrong usage."""
     code = [1]  # that of a traceback
     atexit.register(_leave, code)  # before what anybody else registers, so that it comes last
-    gc.set_threshold(100_000)  # a start makes much that stays
     try:
         _run()
     except SystemExit as end:

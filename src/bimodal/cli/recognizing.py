@@ -3,10 +3,8 @@
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -91,14 +89,16 @@ def recognize(
     _check_words(paths, {"--text": text is not None, "--transcripts": transcripts is not None, "--transcribe": hears})
     if baselines is not None and speaker is None and channels == "mix":
         raise typer.BadParameter("--baselines needs --speaker, or --channels speakers")
+    from bimodal.ahead import open_networks
+    from bimodal.installed import find_model
     from bimodal.recognizer import Recognizer
 
-    recognizer = Recognizer.from_pretrained(model, download=download, threads=threads)
+    folder = find_model(model, download=download)
+    recognizer = Recognizer(open_networks(folder, threads)) if paths else Recognizer(folder, threads=threads)
     say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
     if not paths:
         _recognize_words(recognizer, text or "", form, why)
         return
-    _load_meanwhile(recognizer)
     from bimodal.bulk import Wanted, read_words
     from bimodal.cli.delivering import Delivery, deliver
     from bimodal.recordings import find_recordings
@@ -135,16 +135,6 @@ def _is_model(folder: Path) -> bool:
     from bimodal.modelfolder import CONFIG
 
     return (folder / CONFIG).is_file()
-
-
-def _load_meanwhile(recognizer: Any) -> None:
-    """Load the networks while other modules are imported and the recordings looked at."""
-
-    def load() -> None:
-        with suppress(BimodalError):  # told where it is needed
-            recognizer.prepare()
-
-    Thread(target=load).start()  # no daemon: a session that is torn down while it is made ends the process
 
 
 def _check_words(paths: Sequence[Path], ways: dict[str, bool]) -> None:

@@ -1,0 +1,55 @@
+"""What hears, loading while the rest of the program is imported, which takes as long."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from bimodal.errors import BimodalError
+
+if TYPE_CHECKING:
+    from bimodal.networks import Networks
+
+
+@cache
+def open_networks(folder: Path, threads: int) -> "Networks":
+    """The networks of a model, what hears already loading in a thread; the same ones when asked again.
+
+    Args:
+        folder: Model folder.
+        threads: Threads of one operator; 0 for one per core.
+
+    Raises:
+        ModelFolderError: A file is missing, altered, or of an unknown schema.
+    """
+    import onnxruntime  # noqa: F401 - before the thread, which would wait for the imports of this one
+
+    from bimodal.networks import Networks
+
+    networks = Networks(folder, threads=threads)
+    Thread(target=_load, args=(networks,)).start()  # no daemon: a session torn down half made ends the process
+    return networks
+
+
+def open_ahead(arguments: Sequence[str]) -> None:
+    """Open the model that a command line seems to ask for, before it is read; a wrong guess costs a little time.
+
+    Args:
+        arguments: Of the process, without its name.
+    """
+    from bimodal.installed import find_model
+    from bimodal.modelfolder import CONFIG
+
+    values = dict(pairwise(arguments))
+    first = values.get("recognize", "")
+    model = values.get("--model") or values.get("-m") or (first if (Path(first) / CONFIG).is_file() else None)
+    with suppress(BimodalError, ValueError, OSError):  # told when the command line is read
+        open_networks(find_model(model), int(values.get("--threads", 0)))
+
+
+def _load(networks: "Networks") -> None:
+    with suppress(BimodalError):  # told where it is needed
+        networks.prepare()
