@@ -77,6 +77,21 @@ def test_the_network_says_the_same_as_its_backbone_and_head_apart(tiny_manifest,
     assert whole == pytest.approx(np.array(single), abs=1e-4)
 
 
+def test_a_tuned_network_lies_between_its_start_and_its_end(tiny_manifest, tiny_whisper, cache):
+    read, chosen = read_manifest(tiny_manifest), config(tiny_whisper)
+    rows, pretrained = label_rows(read.utterances, chosen.vocabulary), load_speech_model(chosen)
+    with FeatureCache(cache) as features:
+        sides = tuned_speech_side(rows, read.folder, pretrained, chosen, features)
+        first, between, last = (
+            train_tuned(sides, range(30), [], replace(chosen, interpolation=share), Where(seed=0))[0].state_dict()
+            for share in (0.0, 0.25, 1.0)
+        )
+    before = pretrained.encoder.state_dict()["layers.1.fc1.weight"]
+    assert torch.equal(first["encoder.blocks.0.fc1.weight"], before)
+    for name, value in between.items():
+        assert torch.allclose(value, first[name].lerp(last[name], 0.25), atol=1e-6)
+
+
 def test_the_whole_encoder_can_be_tuned_end_to_end(tiny_manifest, tiny_whisper, cache, tmp_path):
     out = tune_speech(tiny_manifest, tmp_path / "out", config(tiny_whisper, frozen=0, epochs=1), cache)
     before, after = (load_file(folder / "model.safetensors") for folder in (tiny_whisper, out / "encoder"))

@@ -146,7 +146,8 @@ def train_tuned(
 ) -> tuple[TunedSpeechNetwork, StageRecord]:
     """Train the head on the untuned encoder, then encoder and head together.
 
-    A head that starts at random would first spoil what it hangs on (Kumar et al. 2022, arXiv 2202.10054).
+    A head that starts at random would first spoil what it hangs on (Kumar et al. 2022, arXiv 2202.10054). What is
+    returned lies between where the tuning began and where it ended, as `interpolation` says.
 
     Args:
         sides: From `tuned_speech_side`.
@@ -159,10 +160,19 @@ def train_tuned(
         TrainingError: As `train_side`.
     """
     head, _ = train_side(sides.first, train, [], config.head, where.below("head"))
-    side = replace(sides.tuned, fit_front=_front_of(head), build=partial(_started, sides.tuned.build, head))
+    begin = partial(_started, sides.tuned.build, head)
+    side = replace(sides.tuned, fit_front=_front_of(head), build=begin)
     network, record = train_side(side, train, dev, config, where.below("tuned"))
     assert isinstance(network, TunedSpeechNetwork)  # noqa: S101
+    _interpolate(network, begin().to(where.device), config.interpolation)
     return network, record
+
+
+def _interpolate(network: nn.Module, first: nn.Module, share: float) -> None:
+    """Bring the parameters of a network back towards those that it started from; 1 leaves it as it is."""
+    with torch.no_grad():
+        for value, start in zip(network.parameters(), first.parameters(), strict=True):
+            value.copy_(start.lerp(value, share))
 
 
 def _started(build: Callable[[], Any], head: nn.Module) -> nn.Module:
