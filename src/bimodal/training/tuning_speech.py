@@ -74,10 +74,12 @@ class TunedSide:
     Attributes:
         first: The side of the untuned encoder: its head is trained first, and the tuning starts from it.
         tuned: The side whose network is the encoder's upper part with that head.
+        heard: What that network hears of all utterances in each view, the plain one first.
     """
 
     first: Side
     tuned: Side
+    heard: Sequence[Examples]
 
 
 def tune_speech(
@@ -225,18 +227,19 @@ def tuned_speech_side(
     pooled = {view: [None if key is None else key[0] for key in chosen] for view, chosen in keys.items()}
     frames = {view: [None if key is None else key[1] for key in chosen] for view, chosen in keys.items()}
     first = audio_side(pooled, pooled[PLAIN], cache, rows, described, config.head)
-    lengths = np.array([0 if key is None else len(_frames(cache, key)) for key in frames[PLAIN]], np.int64)
+    lengths = [np.array([0 if key is None else len(_frames(cache, key)) for key in of]) for of in frames.values()]
     crop = round(config.crop_seconds * (100 if pretrained.frozen == 0 else 50))
     readers = [partial(_read, cache, chosen) for chosen in frames.values()]
+    heard = [frame_examples(read, length, rows.targets) for read, length in zip(readers, lengths, strict=True)]
     tuned = replace(
         first,
-        examples=frame_examples(readers[0], lengths, rows.targets),
-        augmented=_augmented(readers, crop, config.head.view_share, lengths, rows.targets),
+        examples=heard[0],
+        augmented=_augmented(readers, crop, config.head.view_share, lengths[0], rows.targets),
         build=partial(_network, pretrained, config.head, emotions),
         identity=cache_key(first.identity, "tuned", pretrained.digest, pretrained.frozen, config.crop_seconds),
         rates=_rates(pretrained, config),
     )
-    return TunedSide(first=first, tuned=tuned)
+    return TunedSide(first=first, tuned=tuned, heard=heard)
 
 
 def _rates(pretrained: SpeechModel, config: TuneSpeechConfig) -> Mapping[str, float]:
