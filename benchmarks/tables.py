@@ -10,6 +10,7 @@ ORDER = (
     "ravdess_tuned",
     "speakers",
     "emodb",
+    "emodb_tuned",
     "across",
     "meld",
     "meld_tuned",
