@@ -219,7 +219,7 @@ class TuneSpeechConfig(TuneConfig):
     Attributes:
         crop_seconds: Length of the random stretch of each utterance that is trained on; 0 for the whole.
         interpolation: Where between the weights that the tuning started from, 0, and those that it came to, 1, the
-            network ends (Wortsman et al. 2022, arXiv 2109.01903); what lies between knows new speakers best.
+            network ends (Wortsman et al. 2022, arXiv 2109.01903).
         head: How the head is trained on the untuned encoder, from where the tuning starts; the shape of the head and
             the augmented views are its.
     """
