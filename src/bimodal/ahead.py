@@ -1,5 +1,6 @@
 """What hears, loading while the rest of the program is imported, which takes as long."""
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -38,15 +39,17 @@ def open_ahead(arguments: Sequence[str]) -> None:
     """Open the model that a command line seems to ask for, before it is read; a wrong guess costs a little time.
 
     Args:
-        arguments: Of the process, without its name.
+        arguments: Of `bimodal recognize`; nothing is opened where none of them is a recording.
     """
+    if not any(os.path.exists(word) or word == "-" for word in arguments):  # noqa: PTH110 - a Path may refuse long words
+        return
     from bimodal.installed import find_model
     from bimodal.modelfolder import CONFIG
 
     values = dict(pairwise(arguments))
-    first = values.get("recognize", "")
-    model = values.get("--model") or values.get("-m") or (first if (Path(first) / CONFIG).is_file() else None)
     with suppress(BimodalError, ValueError, OSError):  # told when the command line is read
+        first = arguments[0] if (Path(arguments[0]) / CONFIG).is_file() else None
+        model = values.get("--model") or values.get("-m") or first
         open_networks(find_model(model), int(values.get("--threads", 0)))
 
 

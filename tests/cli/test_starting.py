@@ -77,6 +77,13 @@ def test_what_is_opened_ahead_is_what_recognises(tiny_model, clip):
         assert b"opened 1\n" in run("recognize", *named, "--threads", "1", before=told).stderr
 
 
-@pytest.mark.parametrize("wrong", [["-m", "nowhere"], ["--threads", "two"]])
-def test_a_wrong_guess_ahead_changes_nothing_of_what_is_told(clip, wrong):
-    assert b"bimodal" in run("recognize", clip, *wrong, code=1 if wrong[0] == "-m" else 2).stderr
+@pytest.mark.parametrize(
+    ("wrong", "code", "told"),
+    [(["-m", "nowhere"], 1, b"nowhere: no model folder"), (["--threads", "two"], 2, b"'two' is not a valid int")],
+)
+def test_a_wrong_guess_ahead_changes_nothing_of_what_is_told(clip, wrong, code, told):
+    assert told in run("recognize", *wrong, clip, code=code).stderr
+
+
+def test_words_too_long_for_a_file_name_are_words(tiny_model, clip):
+    assert run("recognize", "--text", "so " * 100, "-m", tiny_model, clip).stdout.startswith(str(clip).encode())
