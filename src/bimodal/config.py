@@ -161,6 +161,9 @@ class TuneConfig(StageConfig):
         frozen: Lowest blocks that stay as they are, and the embeddings below them; 0 for none.
         encoder_rate: Learning rate of the encoder's last block, as a share of the head's.
         layer_decay: Factor from each block's learning rate to that of the one below.
+        lora_rank: Rank of the updates that are trained beside the linear layers of the blocks, which stay as they are
+            themselves, and that are added to them at the end (Hu et al. 2021, arXiv 2106.09685): less memory, for large
+            encoders; wants a larger `encoder_rate`, such as 1. 0 trains the blocks themselves.
         weights: How the backbone's weights are stored.
         dev_share: As in training.
         split_by: As in training.
@@ -180,6 +183,7 @@ class TuneConfig(StageConfig):
     frozen: Natural = 0
     encoder_rate: NotNegative = 0.1
     layer_decay: Probability = 0.85
+    lora_rank: Natural = 0
     weights: Literal["float16", "int8"] = "float16"
     dev_share: Share = 0.15
     split_by: Literal["speaker", "utterance"] = "speaker"

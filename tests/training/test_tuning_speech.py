@@ -100,6 +100,20 @@ def test_the_whole_encoder_can_be_tuned_end_to_end(tiny_manifest, tiny_whisper, 
     assert np.isfinite(hear(out)).all()
 
 
+def test_low_rank_updates_end_as_an_encoder_of_the_same_shape_half_way(tiny_manifest, tiny_whisper, cache, tmp_path):
+    low = config(tiny_whisper, lora_rank=2, encoder_rate=1.0)
+    ends = {}
+    for share in (0.5, 1.0):
+        out = tune_speech(tiny_manifest, tmp_path / str(share), replace(low, interpolation=share), cache)
+        before, after = (load_file(folder / "model.safetensors") for folder in (tiny_whisper, out / "encoder"))
+        ends[share] = {name: after[name] - before[name] for name in after}
+    changed = {name for name, values in ends[1.0].items() if values.abs().max() > 1e-5}
+    assert changed == {name for name in after if "layers.1." in name and name.endswith("weight") and "norm" not in name}
+    for name in changed:
+        assert torch.linalg.matrix_rank(ends[1.0][name], atol=1e-4) <= 2
+        assert torch.allclose(ends[0.5][name], ends[1.0][name] / 2, atol=1e-5)
+
+
 class InterruptionError(Exception):
     """The process is stopped here."""
 

@@ -106,6 +106,17 @@ def test_frozen_blocks_stay_as_they_are(tiny_manifest, tiny_bert, tmp_path):
     assert changed and all(name.startswith("encoder.layer.1.") for name in changed)
 
 
+def test_low_rank_updates_alone_change_and_are_merged_in_the_end(tiny_manifest, tiny_bert, tmp_path):
+    low = config(tiny_bert, lora_rank=2, encoder_rate=1.0, frozen=1)
+    out = tune_text(tiny_manifest, tmp_path / "out", low)
+    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_bert, out / "encoder"))
+    update = {name: after[name] - before[name] for name in after}
+    changed = {name for name, values in update.items() if values.abs().max() > 1e-5}
+    assert changed == {name for name in after if "layer.1." in name and name.endswith("weight") and "Norm" not in name}
+    assert all(torch.linalg.matrix_rank(update[name], atol=1e-4) <= 2 for name in changed)
+    assert np.isfinite(embed(out)).all()
+
+
 def test_a_tuning_can_go_on_from_an_earlier_one_and_keeps_its_history(tuned, tiny_manifest, tmp_path):
     out = tune_text(tiny_manifest, tmp_path / "out", config(tuned, epochs=1))
     assert read_description(out).tuned_on == "the tiny corpus; then the tiny corpus"

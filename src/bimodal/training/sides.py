@@ -82,7 +82,7 @@ class Side:
             if name in fitted:
                 buffer.copy_(fitted[name])
         for name, value in network.named_parameters():
-            value.requires_grad_(rate_of(name, self.rates) > 0)
+            value.requires_grad_(value.requires_grad and rate_of(name, self.rates) > 0)
         return network
 
     def head_examples(self, rows: Sequence[int]) -> Examples | None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from torch import nn
+
 from bimodal.config import TuneConfig
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, BackboneDescription, load_backbone, read_description
@@ -16,6 +18,8 @@ ENCODER: Final = "encoder"
 
 RUN: Final = "run"
 """Folder below a tuned backbone that holds the tuning itself; it may be deleted."""
+
+_LORA_SCALE: Final = 2
 
 
 def depth_rates(embeddings: Sequence[str], blocks: Sequence[str], config: TuneConfig) -> dict[str, float]:
@@ -41,6 +45,28 @@ def depth_rates(embeddings: Sequence[str], blocks: Sequence[str], config: TuneCo
         rate = config.encoder_rate * config.layer_decay ** (len(blocks) - depth)
         rates |= dict.fromkeys(names, 0.0 if config.frozen and depth <= config.frozen else rate)
     return rates
+
+
+def add_lora(encoder: nn.Module, rank: int) -> None:
+    """Put low-rank updates beside an encoder's linear layers, in place; they alone are trained, and begin at nothing.
+
+    Args:
+        encoder: Any module.
+        rank: Of the updates; with 0 nothing is done.
+    """
+    if rank:
+        from peft import LoraConfig, inject_adapter_in_model  # imports for seconds
+
+        linear = [name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)]
+        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=_LORA_SCALE * rank, target_modules=linear), encoder)
+
+
+def merge_lora(encoder: nn.Module) -> None:
+    """Add the updates of `add_lora` to the layers that they stand beside, in place; the encoder is as it was built."""
+    for name, layer in list(encoder.named_modules()):
+        if hasattr(layer, "lora_A"):
+            layer.merge(safe_merge=True)
+            encoder.set_submodule(name, layer.get_base_layer())
 
 
 def encoder_source(source: str) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from bimodal.audio import SAMPLING_RATE, load_signal, normalise_level
-from bimodal.config import SpeechConfig, TuneSpeechConfig
+from bimodal.config import TuneSpeechConfig
 from bimodal.data import Examples, frame_examples
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import BackboneDescription, cut_evenly
@@ -35,11 +35,13 @@ from bimodal.training.stages import OnEpoch, Where, train_side, weights_digest
 from bimodal.training.tuning import (
     ENCODER,
     RUN,
+    add_lora,
     depth_rates,
     describe_tuned,
     encoder_source,
     install,
     is_built,
+    merge_lora,
     silent,
 )
 
@@ -166,7 +168,10 @@ def train_tuned(
     side = replace(sides.tuned, fit_front=_front_of(head), build=begin)
     network, record = train_side(side, train, dev, config, where.below("tuned"))
     assert isinstance(network, TunedSpeechNetwork)  # noqa: S101
-    _interpolate(network, begin().to(where.device), config.interpolation)
+    first: Any = begin().to(where.device)
+    for one in (network, first):
+        merge_lora(one.encoder)
+    _interpolate(network, first, config.interpolation)
     return network, record
 
 
@@ -235,7 +240,7 @@ def tuned_speech_side(
         first,
         examples=heard[0],
         augmented=_augmented(readers, crop, config.head.view_share, lengths[0], rows.targets),
-        build=partial(_network, pretrained, config.head, emotions),
+        build=partial(_network, pretrained, config, emotions),
         identity=cache_key(first.identity, "tuned", pretrained.digest, pretrained.frozen, config.crop_seconds),
         rates=_rates(pretrained, config),
     )
@@ -247,8 +252,9 @@ def _rates(pretrained: SpeechModel, config: TuneSpeechConfig) -> Mapping[str, fl
     return depth_rates(["encoder.convolutions."], blocks, replace(config, frozen=0))
 
 
-def _network(pretrained: SpeechModel, head: SpeechConfig, emotions: int) -> TunedSpeechNetwork:
+def _network(pretrained: SpeechModel, config: TuneSpeechConfig, emotions: int) -> TunedSpeechNetwork:
     """A network with a copy of the encoder's upper part, so that the pretrained one stays as it is."""
+    head = config.head
     network = SpeechNetwork(
         layers=len(pretrained.layers),
         width=pretrained.encoder.config.d_model,
@@ -258,6 +264,7 @@ def _network(pretrained: SpeechModel, head: SpeechConfig, emotions: int) -> Tune
         shape=head_shape(head),
     )
     upper = deepcopy(TunableWhisper(pretrained.encoder, pretrained.layers, pretrained.frozen))
+    add_lora(upper, config.lora_rank)
     return TunedSpeechNetwork(encoder=upper, network=network)
 
 

@@ -26,11 +26,13 @@ from bimodal.training.stages import OnEpoch, Where, train_side, weights_digest
 from bimodal.training.tuning import (
     ENCODER,
     RUN,
+    add_lora,
     depth_rates,
     describe_tuned,
     encoder_source,
     install,
     is_built,
+    merge_lora,
     silent,
 )
 
@@ -148,6 +150,7 @@ def _tokens(tokenizer: Any, texts: Sequence[str], longest: int) -> list[list[int
 def _network(pretrained: LanguageModel, emotions: int, config: TuneTextConfig) -> TunedTextNetwork:
     """A network with a copy of the encoder, so that the pretrained one stays as it is."""
     encoder = deepcopy(pretrained.encoder)
+    add_lora(encoder, config.lora_rank)
     width = encoder.config.hidden_size
     return TunedTextNetwork(encoder=encoder, width=width, emotions=emotions, shape=head_shape(config))
 
@@ -169,6 +172,7 @@ def _described(pretrained: LanguageModel, config: TuneTextConfig, identity: str)
 
 def _build(network: Any, pretrained: LanguageModel, out: Path, description: BackboneDescription) -> None:
     """Save the tuned encoder, and build the backbone from it."""
+    merge_lora(network.encoder)
     unfinished = out / f"{ENCODER}.partial"
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
