@@ -1,6 +1,7 @@
 """MELD, seven emotions, official split: words and prosodic features (`pros_*`), alone and fused."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from bimodal.evaluation import Predictions
 from bimodal.evaluation.protocols import predict_rows
 from bimodal.features.cache import FeatureCache
 from bimodal.manifest import has_features
+from bimodal.records import Utterance
 from bimodal.splits import count_text_overlap
 from bimodal.training.pipeline import Prepared, prepare_sides, train_stages
 from bimodal.training.rows import Parts, label_rows, split_rows
@@ -99,8 +101,10 @@ def run(options: Options) -> Result:
     return save_result(result, options, headline(figures))
 
 
-def prepare_meld(options: Options, config: TrainConfig) -> tuple[Prepared, Parts]:
-    """Features of all utterances, and the official train and dev rows.
+def prepare_meld(
+    options: Options, config: TrainConfig, changed: Callable[[Sequence[Utterance]], Sequence[Utterance]] = tuple
+) -> tuple[Prepared, Parts]:
+    """Features of all utterances, and the official train and dev rows; `changed` may add columns.
 
     Raises:
         ManifestError: The utterances have no prosodic columns.
@@ -111,12 +115,12 @@ def prepare_meld(options: Options, config: TrainConfig) -> tuple[Prepared, Parts
     if folder is None:
         raise ManifestError(f"{options.data}: no folder meld or meld_text_prosody")
     utterances = prepare(folder)
-    if not any(has_features(utterance, config.speech.columns) for utterance in utterances):
+    if not any(has_features(utterance, CONFIG.speech.columns) for utterance in utterances):
         raise ManifestError(
             f"{folder}: no columns pros_*; join the prosodic features of github.com/zehuiwu/SpeechCueLLM to the rows "
             "of `bimodal prepare meld` as columns pros_duration, pros_avg_pitch, ..."
         )
-    rows = label_rows(utterances, config.vocabulary)
+    rows = label_rows(changed(utterances), config.vocabulary)
     with FeatureCache(options.cache) as cache:
         return prepare_sides(rows, folder, config, cache, progress), split_rows(rows, config)
 

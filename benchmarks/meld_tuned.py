@@ -1,10 +1,11 @@
-"""MELD with a tuned language model and the dialogue's context; `--choose` compares the candidates on dev instead.
+"""MELD with a tuned language model, the dialogue's context and prosody; `--choose` compares candidates, test unseen.
 
 Every stage lies in the cache's folder `runs`: an interrupted run goes on, a finished one is loaded.
 """
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ import numpy as np
 import torch
 
 from benchmarks import meld
+from benchmarks.prosody import with_history
+from benchmarks.read_back import read_back
 from benchmarks.record import (
     Figure,
     Options,
     Result,
     config_digest,
     measure,
+    measure_change,
     measure_gain,
     read_options,
     save_result,
@@ -30,10 +34,12 @@ from bimodal.corpora import prepare_corpus
 from bimodal.errors import ManifestError
 from bimodal.evaluation import Predictions
 from bimodal.evaluation.protocols import predict_rows
-from bimodal.features.backbone import DESCRIPTION, read_description
-from bimodal.training.pipeline import Prepared, Trained, train_stages
+from bimodal.features.backbone import DESCRIPTION, find_backbone, read_description
+from bimodal.records import Utterance
+from bimodal.splits import Fold
+from bimodal.training.pipeline import FittedSide, Prepared, Trained, fit_side, fuse_sides, inner_folds
 from bimodal.training.rows import Parts
-from bimodal.training.stages import Where, find_evidence, train_side
+from bimodal.training.stages import Where, cross_fit, find_evidence, train_side
 from bimodal.training.tuning import RUN
 from bimodal.training.tuning_text import load_language_model, tune_text, tuned_text_side
 
@@ -67,9 +73,11 @@ TUNE = TuneTextConfig(
 
 CONFIG = replace(
     meld.CONFIG,
+    speech=replace(meld.CONFIG.speech, columns=("pros_*_own", "pros_*_before")),
     text=TextConfig(context=8, epochs=6, steps=0, loss=LossConfig(gamma=1.0, beta=0.3)),
+    fusion=replace(meld.CONFIG.fusion, parts=4),
 )
-"""The stages on top, whose text network reads the eight utterances before each one."""
+"""Prosody beside the speaker's own and the dialogue's; a network that reads the eight utterances before each one."""
 
 PRETRAINED = "sentence-transformers/all-MiniLM-L6-v2"
 STARTS = ("plain", "goemotions")
@@ -85,16 +93,16 @@ class Found:
     """What one seed found in all utterances.
 
     Attributes:
-        prepared: The utterances and their sides.
+        prepared: The utterances and their sides: prosody, and words by the tuned language model.
         parts: Train and dev rows.
-        trained: The stages on top of the tuned language model: prosody, text in context, fusion.
-        alone: Logits (N, C) of the tuned language model by itself.
+        trained: Prosody, the language model by itself, and their fusion.
+        context: The network on the language model's frozen features that reads what was said before.
     """
 
     prepared: Prepared
     parts: Parts
     trained: Trained
-    alone: Any
+    context: FittedSide
 
 
 def run(options: Options) -> Result:
@@ -104,7 +112,7 @@ def run(options: Options) -> Result:
     found = [find(options, START, seed, CONFIG) for seed in options.seeds]
     prepared, parts = found[0].prepared, found[0].parts
     test = prepared.rows.rows("test")
-    figures = measure_all([predict(one, test) for one in found], [predict_alone(one, test) for one in found])
+    figures = measure_all([predict(one, test) for one in found], [predict_in_context(one, test) for one in found])
     result = Result(
         name="meld_tuned",
         title="MELD: a tuned language model, the dialogue's context, prosody; 7 emotions, official split",
@@ -132,12 +140,11 @@ def choose(options: Options) -> None:
     print("start,seed,system,weighted F1,UAR,with .3 of the log prior taken away")
     for start in STARTS:
         for seed in options.seeds:
-            for context, weights in ((0, "none"), (4, "none"), (8, "none"), (8, "sqrt"), (16, "none")):
-                loss = replace(CONFIG.text.loss, class_weights=weights)
-                config = replace(CONFIG, text=replace(CONFIG.text, context=context, loss=loss))
-                found = find(options, start, seed, config)
-                for name, logits in {"alone": found.alone, **found.trained.logits}.items():
-                    print(f"{start},{seed},{name} context {context} weights {weights},{dev_scores(found, logits)}")
+            for weights in ("none", "sqrt"):
+                fusion = replace(CONFIG.fusion, loss=replace(CONFIG.fusion.loss, class_weights=weights))
+                found = find(options, start, seed, replace(CONFIG, fusion=fusion))
+                for name, logits in {"context": found.context.evidence.logits, **found.trained.logits}.items():
+                    print(f"{start},{seed},{name} weights {weights},{dev_scores(found, logits)}")
 
 
 def dev_scores(found: Found, logits: Any) -> str:
@@ -179,10 +186,22 @@ def first_tuning(options: Options) -> Path:
     return tune_text(prepared_corpus(options, "goemotions", "goemotions"), out, config, report)
 
 
+def start_of(options: Options, start: str) -> str:
+    """Where the tuning on MELD starts: as published, or the packaged `minilm-goemotions`, read back from its 8 bits.
+
+    The latter spares the hour of `first_tuning`, which made it.
+    """
+    if start == "plain":
+        return pretrained(options)
+    out = options.cache / "runs" / f"{GOEMOTIONS.name}-read-back"
+    if not (out / "config.json").is_file():
+        read_back(find_backbone(GOEMOTIONS.name), pretrained(options), out)
+    return str(out)
+
+
 def second_tuning(options: Options, start: str, seed: int) -> tuple[Path, TuneTextConfig]:
     """Backbone folder of a seed's tuning on MELD, and how it was tuned."""
-    source = str(first_tuning(options)) if start == "goemotions" else pretrained(options)
-    config = replace(TUNE, source=source, seed=seed, threads=options.threads)
+    config = replace(TUNE, source=start_of(options, start), seed=seed, threads=options.threads)
     out = options.cache / "runs" / f"meld-text-{start}-{config_digest(TUNE)}" / f"seed{seed}"
     return tune_text(prepared_corpus(options, "meld", "meld", "meld_text_prosody"), out, config, report), config
 
@@ -195,47 +214,63 @@ def report(entry: dict[str, float]) -> None:
 
 
 def find(options: Options, start: str, seed: int, config: TrainConfig) -> Found:
-    """One seed, from the language model to the fusion."""
+    """One seed, from the language model to the fusion, which learns from language models that never saw its rows."""
     folder, tuning = second_tuning(options, start, seed)
-    there = folder / f"stages-{config_digest(config)}"
     config = replace(config, seed=seed, threads=options.threads, text_backbone=str(folder))
-    prepared, parts = meld.prepare_meld(options, config)
-    trained = train_stages(prepared, parts, config, Where(seed=seed, folder=there))
-    side = tuned_text_side(prepared.rows, load_language_model(tuning.source), tuning)
-    network, _ = train_side(side, parts.train, parts.dev, tuning, Where(seed=seed, folder=folder / RUN))
-    return Found(prepared=prepared, parts=parts, trained=trained, alone=find_evidence(network, side).logits)
+    where = Where(seed=seed, folder=folder / f"stages-{config_digest(config)}")
+    prepared, parts = prepare(options, config)
+    context = fit_side(prepared, "text", parts, config, where.below("context"))
+    prepared.sides["text"] = tuned_text_side(prepared.rows, load_language_model(tuning.source), tuning)
+    folds = inner_folds(prepared.rows, parts, config)
+    speech = fit_side(prepared, "speech", parts, config, where, folds)
+    text = fit_tuned(prepared, folds, parts, tuning, folder)
+    trained = fuse_sides(speech, text, prepared.rows, parts, config, where)
+    return Found(prepared=prepared, parts=parts, trained=trained, context=context)
+
+
+def prepare(options: Options, config: TrainConfig) -> tuple[Prepared, Parts]:
+    """As `meld.prepare_meld`, with prosody beside the speaker's usual one in the train part and the dialogue's."""
+
+    def changed(utterances: Sequence[Utterance]) -> list[Utterance]:
+        train = [row for row, utterance in enumerate(utterances) if utterance.split == "train"]
+        return with_history(utterances, "pros_*", train)
+
+    return meld.prepare_meld(options, config, changed)
+
+
+def fit_tuned(
+    prepared: Prepared, folds: Sequence[Fold], parts: Parts, tuning: TuneTextConfig, folder: Path
+) -> FittedSide:
+    """The tuned language model as a side: its evidence of a train row is that of one tuned without the row's part."""
+    side, where = prepared.sides["text"], Where(seed=tuning.seed, folder=folder / RUN)
+    network, _ = train_side(side, parts.train, parts.dev, tuning, where)
+    evidence = find_evidence(network, side)
+    crossed = cross_fit(side, network, folds, tuning, replace(where, folder=folder / "crossed"))
+    temperature = metrics.fit_temperature(evidence.logits[parts.dev], prepared.rows.targets[parts.dev])
+    return FittedSide(network=network, evidence=evidence, cross_fitted=crossed, temperature=float(temperature))
 
 
 def predict(found: Found, rows: list[int]) -> Predictions:
-    """The stages on some rows."""
+    """Prosody, words alone and both, on some rows."""
     return predict_rows(found.trained, found.prepared, found.parts, rows, "dialogue")
 
 
-def predict_alone(found: Found, rows: list[int]) -> Predictions:
-    """The tuned language model by itself, as system `text`."""
-    dev = found.parts.dev
-    temperature = float(metrics.fit_temperature(found.alone[dev], found.prepared.rows.targets[dev]))
-    return replace(predict(found, rows), scores={"text": metrics.softmax(found.alone[rows], temperature)})
+def predict_in_context(found: Found, rows: list[int]) -> Predictions:
+    """Words in context, as system `text`."""
+    scores = metrics.softmax(found.context.evidence.logits[rows], found.context.temperature)
+    return replace(predict(found, rows), scores={"text": scores})
 
 
-def measure_all(stages: list[Predictions], alone: list[Predictions]) -> tuple[Figure, ...]:
+def measure_all(stages: list[Predictions], context: list[Predictions]) -> tuple[Figure, ...]:
     """Every system's figures, and what context and fusion gain on the same utterances."""
-    systems = {"speech": "prosody", "text": "text with context", "late": "late fusion", "fused": "fused"}
-    figures = [measure(alone, "text", "text without context", *metric) for metric in WANTED]
-    figures += [measure(stages, key, name, *metric) for key, name in systems.items() for metric in WANTED]
-    beside = [
-        replace(one, scores={"late": other.scores["text"], "text": one.scores["text"], "fused": one.scores["fused"]})
-        for one, other in zip(stages, alone, strict=True)
-    ]  # `late` stands for text without context
-    gains = {
-        ("text", "late"): "text with context - text without context",
-        ("fused", "late"): "fused - text without context",
-        ("fused", "text"): "fused - text with context",
-    }
-    for pair, name in gains.items():
-        figures += [replace(measure_gain(beside, pair, *metric), system=name) for metric in WANTED]
-    figures += [replace(measure_gain(stages, ("fused", "late"), *metric), system="fused - late") for metric in WANTED]
-    return tuple(figures)
+    systems = {"speech": "prosody", "text": "text without context", "late": "late fusion", "fused": "fused"}
+    figures = [measure(stages, key, name, *metric) for key, name in systems.items() for metric in WANTED]
+    figures += [measure(context, "text", "text with context", *metric) for metric in WANTED]
+    for other, name in (("text", "text without context"), ("late", "late")):
+        gains = [measure_gain(stages, ("fused", other), *metric) for metric in WANTED]
+        figures += [replace(gain, system=f"fused - {name}") for gain in gains]
+    name = "text with context - text without context"
+    return (*figures, *(measure_change(context, stages, "text", name, *metric) for metric in WANTED))
 
 
 def main() -> None:
