@@ -30,11 +30,17 @@ CONFIG = TrainConfig(
     vocabulary="ravdess8",
     speech=replace(HEARD, baseline=(0, 1, 3, 10, EVERY), view_share=0.9),
 )
+SETTLED = replace(CONFIG, speech=replace(CONFIG.speech, baseline=(EVERY,), components=600))
+"""For speakers of whom many clips are there, and for them alone."""
+
 AMOUNTS = (0, 1, 3, 10)
 CAUSAL, WHOLE, CORRECTED = (
     "all earlier clips, in a random order (30 on average)",
     "all other clips of the speaker",
     "all clips of the fold's speakers, `bimodal adapt --by speaker`",
+)
+SETTLED_WHOLE, SETTLED_CORRECTED = (
+    f"a network trained for that alone: {name}" for name in ("all other clips", "`bimodal adapt --by speaker`")
 )
 QUOTED = (
     Quoted(
@@ -47,6 +53,10 @@ QUOTED = (
 TRIED = (
     "Standardising each speaker by all their clips and logistic regression gave 82.6 (mean and deviation), 82.8 (and "
     "90th percentile), 83.0 (10th, 50th, 90th percentile), 83.3 (all five) on these six folds, looked at once each.",
+    "A network that stands on all of a speaker's clips alone was decided on inner dev actors of the six training parts "
+    "(one draw; scratch scripts): all other clips 84.2 against 83.9 for the one that stands on any amount, with 600 "
+    "components 84.6 (eight heads too: 84.6), with noise 2 84.4; adapted 85.5, 85.1, 85.7 (85.4), 85.1. A correction learnt from 60 or 90 % of the "
+    "answers, in six rounds, or weighing half or twice as much, was no better in most of them and was left as it is.",
 )
 
 
@@ -54,18 +64,22 @@ def run(options: Options) -> Result:
     """All seeds over the six folds; one network a fold for every amount of earlier clips."""
     begun = time.monotonic()
     torch.set_num_threads(options.threads)
-    config = replace(CONFIG, threads=options.threads)
+    config, settled = (replace(one, threads=options.threads) for one in (CONFIG, SETTLED))
     folder = options.data / "ravdess"
     with FeatureCache(options.cache) as cache:
-        prepared = prepare_corpus(prepare(folder), folder, config, cache)
-        found = [_run_seed(prepared, replace(config, seed=seed)) for seed in options.seeds]
+        prepared, firm = (prepare_corpus(prepare(folder), folder, one, cache) for one in (config, settled))
+        found = [
+            _run_seed(prepared, replace(config, seed=seed)) | _run_settled(firm, replace(settled, seed=seed))
+            for seed in options.seeds
+        ]
     figures = tuple(measure([one[system] for one in found], "speech", system, "UA", UAR) for system in found[0])
     result = Result(
         name="speakers",
         title="RAVDESS with a speaker's earlier clips: voice, 8 emotions, unseen actors",
         protocol="Six folds of four unseen actors each (EmoBox). A clip is judged by itself and by the unlabelled "
         "statistics of other clips of the same actor: as many as said, drawn at random; or those before it in a random "
-        "order, so that the first has none. One network stands on any amount. **These use the test speaker's "
+        "order, so that the first has none. One network stands on any amount; another one is trained for all of a "
+        "speaker's clips alone. **These use the test speaker's "
         "recordings and are no figures of the unadapted protocol.**",
         licence="CC BY-NC-SA 4.0",
         seeds=options.seeds,
@@ -82,24 +96,48 @@ def run(options: Options) -> Result:
 
 
 def _run_seed(prepared: Prepared, config: TrainConfig) -> Found:
-    speakers = [utterance.speaker for utterance in prepared.rows.utterances]
-    folds = named_folds(speakers, FOLDS)
+    folds = _folds(prepared)
     parts = [_run_fold(prepared, fold, config) for fold in progress(folds, f"folds, seed {config.seed}")]
     return {system: concatenate(*(part[system] for part in parts)) for system in parts[0]}
 
 
 def _run_fold(prepared: Prepared, fold: Fold, config: TrainConfig) -> Found:
-    speakers = [utterance.speaker for utterance in prepared.rows.utterances]
-    train, test = ([speakers[row] for row in part] for part in (fold.train, fold.test))
-    check_disjoint(train, test, f"speakers in train and test of fold {fold.name}")
-    side = prepared.sides["speech"]
-    network, _ = train_side(side, fold.train, [], config.speech, Where(seed=config.seed))
+    network = _train_fold(prepared, fold, config)
+    examples, speakers = prepared.sides["speech"].examples, _speakers(prepared)
     scores = {
-        name: softmax(predict(network, with_baselines(side.examples, earlier).subset(fold.test))[1])
+        name: softmax(predict(network, with_baselines(examples, earlier).subset(fold.test))[1])
         for name, earlier in _histories(speakers, config.seed).items()
     }
     corrected = adapted_scores(network, prepared, fold.test, by_speaker=True)[1]
     return predictions_of(prepared.rows, fold.test, scores | {CORRECTED: corrected})
+
+
+def _run_settled(prepared: Prepared, config: TrainConfig) -> Found:
+    whole = draw_earlier(_speakers(prepared), EVERY, config.seed)
+    examples = with_baselines(prepared.sides["speech"].examples, whole)
+    parts = []
+    for fold in progress(_folds(prepared), f"all clips alone, seed {config.seed}"):
+        network = _train_fold(prepared, fold, config)
+        alone = softmax(predict(network, examples.subset(fold.test))[1])
+        corrected = adapted_scores(network, prepared, fold.test, by_speaker=True)[1]
+        scores = {SETTLED_WHOLE: alone, SETTLED_CORRECTED: corrected}
+        parts.append(predictions_of(prepared.rows, fold.test, scores))
+    return {system: concatenate(*(part[system] for part in parts)) for system in parts[0]}
+
+
+def _train_fold(prepared: Prepared, fold: Fold, config: TrainConfig) -> Any:
+    speakers = _speakers(prepared)
+    train, test = ([speakers[row] for row in part] for part in (fold.train, fold.test))
+    check_disjoint(train, test, f"speakers in train and test of fold {fold.name}")
+    return train_side(prepared.sides["speech"], fold.train, [], config.speech, Where(seed=config.seed))[0]
+
+
+def _speakers(prepared: Prepared) -> list[str | None]:
+    return [utterance.speaker for utterance in prepared.rows.utterances]
+
+
+def _folds(prepared: Prepared) -> Sequence[Fold]:
+    return named_folds(_speakers(prepared), FOLDS)
 
 
 def _histories(speakers: Sequence[str | None], seed: int) -> dict[str, Any]:
