@@ -56,7 +56,8 @@ TRIED = (
     "A network that stands on all of a speaker's clips alone was decided on inner dev actors of the six training parts "
     "(one draw; scratch scripts): all other clips 84.2 against 83.9 for the one that stands on any amount, with 600 "
     "components 84.6 (eight heads too: 84.6), with noise 2 84.4; adapted 85.5, 85.1, 85.7 (85.4), 85.1. A correction "
-    "learnt from 60 or 90 % of the answers, in six rounds, or weighing half or twice as much, was no better in most of them and was left as it is.",
+    "learnt from 60 or 90 % of the answers, in six rounds, or weighing half or twice as much, was no better in most of "
+    "them and was left as it is.",
 )
 
 
