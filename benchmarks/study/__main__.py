@@ -3,6 +3,7 @@
 import argparse
 import datetime
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -53,7 +54,8 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def run_part(part: str, options: Options, cells: Cells) -> tuple[Section, dict[str, float]]:
     """One section, and the CPU minutes of its cells; a look at a test part goes into the ledger."""
     kind, _, corpus = part.partition("/")
-    section = {"losses": _losses, "imbalance": _imbalance, "fusion": _fusion}[kind](corpus, options, cells)
+    run = {"losses": _losses, "imbalance": _imbalance, "fusion": _fusion}[kind]
+    section = replace(run(corpus, options, cells), commit=current_commit())
     if part in cells.computed:
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
         append_ledger(options.ledger, [now, current_commit(), "study", part, "", headline(section)])
@@ -102,7 +104,6 @@ def save(section: Section, minutes: dict[str, float], options: Options) -> None:
         seeds=options.seeds,
         minutes=(known.minutes if known else {}) | minutes,
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
-        commit=current_commit(),
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(msgspec.json.format(msgspec.json.encode(study), indent=1))

@@ -49,6 +49,7 @@ class Section:
         reference: What the gains are against.
         notes: Sentences on what was chosen, and where.
         rows: By metric, condition, system.
+        commit: Of this repository, when it was run.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Section:
     reference: str
     notes: tuple[str, ...]
     rows: tuple[Row, ...]
+    commit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,15 +68,13 @@ class Study:
         sections: In order.
         seeds: Of the reported networks.
         minutes: CPU minutes of all cells, by part.
-        date: When, UTC.
-        commit: Of this repository.
+        date: When the last one was, UTC.
     """
 
     sections: tuple[Section, ...]
     seeds: tuple[int, ...]
     minutes: dict[str, float]
     date: str
-    commit: str
 
 
 Metric = Callable[[Any], Any]

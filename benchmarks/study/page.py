@@ -35,7 +35,7 @@ def write_page(study: Study, page: Path) -> None:
     """Write the page beside the folder `results` that holds the plots."""
     seconds = sum(study.minutes.values())
     head = (
-        f"Seeds {', '.join(map(str, study.seeds))}; commit {study.commit}, {study.date} UTC; all cells together took "
+        f"Seeds {', '.join(map(str, study.seeds))}; the last part {study.date} UTC; all cells together took "
         f"{seconds:.0f} CPU minutes on this machine."
     )
     parts = [PREFACE, head, *(describe_section(section) for section in study.sections), "## What it says"]
@@ -56,7 +56,8 @@ def describe_section(section: Section) -> str:
         rows = [row for row in section.rows if row.condition == condition]
         parts += [f"### {condition}"] if condition else []
         parts.append(table(rows))
-    parts.append("\n".join(f"- {note}" for note in section.notes))
+    notes = (*section.notes, f"Run on commit {section.commit}.")
+    parts.append("\n".join(f"- {note}" for note in notes))
     return "\n\n".join([*parts, picture(section)])
 
 
