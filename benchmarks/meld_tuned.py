@@ -136,7 +136,8 @@ def run(options: Options) -> Result:
         "and who said them (text with context). Eight prosodic features stand for the voice, each beside the speaker's "
         "usual one in the train part, and beside that of the three utterances before. The fusion of voice and words "
         "without context learns from rows that neither network saw: for these, four language models more are tuned. "
-        "`All seeds'` is the mean of the seeds' log scores, one answer of three times the size. Temperatures on dev, tested on test.",
+        "`All seeds'` is the mean of the seeds' log scores, one answer of three times the size. "
+        "Temperatures on dev, tested on test.",
         licence="GPL-3.0 (repository), television text; the prosodic features state no licence",
         seeds=options.seeds,
         figures=figures,
