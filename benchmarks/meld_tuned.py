@@ -21,6 +21,7 @@ from benchmarks.record import (
     Figure,
     Options,
     Result,
+    average_scores,
     config_digest,
     measure,
     measure_change,
@@ -287,20 +288,13 @@ def measure_all(stages: list[Predictions], context: list[Predictions]) -> tuple[
     for other, name in (("text", "text without context"), ("late", "late")):
         gains = [measure_gain(stages, ("fused", other), *metric) for metric in WANTED]
         figures += [replace(gain, system=f"fused - {name}") for gain in gains]
-    mean = [average(stages)]
+    mean = [average_scores(stages)]
     for key, name in (("text", "all seeds' text"), ("fused", "all seeds' fused")):
         figures += [measure(mean, key, name, *metric) for metric in WANTED]
     gains = [measure_gain(mean, ("fused", "text"), *metric) for metric in WANTED]
     figures += [replace(gain, system="all seeds' fused - all seeds' text") for gain in gains]
     name = "text with context - text without context"
     return (*figures, *(measure_change(context, stages, "text", name, *metric) for metric in WANTED))
-
-
-def average(seeds: list[Predictions]) -> Predictions:
-    """The mean of all seeds' log scores, as one prediction."""
-    names = seeds[0].scores
-    logs = {name: np.mean([np.log(one.scores[name]) for one in seeds], axis=0) for name in names}
-    return replace(seeds[0], scores={name: metrics.softmax(values) for name, values in logs.items()})
 
 
 def main() -> None:

@@ -10,7 +10,16 @@ import torch
 
 from benchmarks.acted import GAIN_DB
 from benchmarks.ravdess import QUOTED, UAR, fold_means
-from benchmarks.record import Options, Result, config_digest, measure, measure_change, read_options, save_result
+from benchmarks.record import (
+    Options,
+    Result,
+    average_scores,
+    config_digest,
+    measure,
+    measure_change,
+    read_options,
+    save_result,
+)
 from benchmarks.tuned import (
     CONFIG,
     FoldResult,
@@ -43,12 +52,14 @@ def run(options: Options) -> Result:
     frozen, tuned, louder, once = (
         pooled(rows, folds, options.seeds, found, what) for what in ("frozen", "tuned", "shifted", "once")
     )
+    both = [average_scores(pair) for pair in zip(tuned, frozen, strict=True)]
     figures = (
         measure(tuned, "speech", "layers 3-4 tuned, clips heard at three speeds", "UA", UAR),
         measure(louder, "speech", f"the same networks, test clips at +-{GAIN_DB:g} dB", "UA", UAR),
         measure(once, "speech", "the same networks, clips heard once", "UA", UAR),
         measure(frozen, "speech", "the head they started from, encoder as pretrained", "UA", UAR),
         measure_change(tuned, frozen, "speech", "tuned - as pretrained", "UA", UAR),
+        measure(both, "speech", "tuned and as pretrained, log scores averaged (22 million parameters)", "UA", UAR),
     )
     result = Result(
         name="ravdess_tuned",
@@ -78,6 +89,9 @@ TRIED = (
     "pretrained 77.2, a quarter of the way 78.4, half-way 78.8, three quarters 78.7, all of it 77.2. Heard at three "
     "speeds 78.1 as pretrained and 79.1 half-way; a head trained anew on the half-way encoder 78.6. Whole clips in "
     "place of stretches of 2 s, and the mean of two tunings' weights, gained nothing (one fold each).",
+    "The average of tuned and pretrained networks was first seen on the tested folds of two seeds, and only then on "
+    "inner dev actors (five folds, one draw): 78.8, against 77.7 as pretrained and 78.4 half-way. It is larger than "
+    "the target allows.",
 )
 
 

@@ -188,6 +188,12 @@ def measure_gain(predictions: Sequence[Predictions], pair: tuple[str, str], metr
     return _difference(first, second, predictions[0].cluster_name, f"{pair[0]} - {pair[1]}", metric_name, metric)
 
 
+def average_scores(several: Sequence[Predictions]) -> Predictions:
+    """The mean of several predictions' log scores of the same utterances, as one prediction."""
+    logs = {name: np.mean([np.log(one.scores[name]) for one in several], axis=0) for name in several[0].scores}
+    return replace(several[0], scores={name: metrics.softmax(values) for name, values in logs.items()})
+
+
 def measure_change(
     first: Sequence[Predictions], second: Sequence[Predictions], system: str, name: str, metric_name: str, metric: Any
 ) -> Figure:
