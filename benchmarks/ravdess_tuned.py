@@ -107,6 +107,7 @@ def _notes(tuned: list, louder: list, found: Mapping[tuple[int, str], FoldResult
         + ".",
         f"A random gain of +-{GAIN_DB:g} dB changes {100 * changed:.2f} % of the decisions.",
         f"{whole:.1f} million parameters: encoder (its table of sines not counted), head, statistics, components.",
+        "Finished folds are taken from the cache, so the minutes do not count them (some 4 a fold and seed).",
         "All actors say the same two sentences: words cannot be held out here, and layers that carry words are tuned.",
     )
 

@@ -53,12 +53,18 @@ def add_lora(encoder: nn.Module, rank: int) -> None:
     Args:
         encoder: Any module.
         rank: Of the updates; with 0 nothing is done.
-    """
-    if rank:
-        from peft import LoraConfig, inject_adapter_in_model  # imports for seconds
 
-        linear = [name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)]
-        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=_LORA_SCALE * rank, target_modules=linear), encoder)
+    Raises:
+        TrainingError: `peft` is not installed.
+    """
+    if not rank:
+        return
+    try:
+        from peft import LoraConfig, inject_adapter_in_model  # imports for seconds
+    except ModuleNotFoundError as error:
+        raise TrainingError("lora_rank needs 'peft': pip install 'bimodal-emotion[finetune]'") from error
+    linear = [name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)]
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=_LORA_SCALE * rank, target_modules=linear), encoder)
 
 
 def merge_lora(encoder: nn.Module) -> None:
