@@ -89,7 +89,7 @@ TRIED = (
     "What was said before, put in front of the words inside the language model (four utterances, each after its "
     "speaker's name, marked by token types, the mean over the utterance's own tokens; scratch script, one seed, dev): "
     "58.5, against 58.8 for the words alone; their mean 60.0, as two networks are better than one.",
-    "Does the voice tell anything here? By log-likelihood yes, by weighted F1 hardly. On the train part, each row "
+    "Does the voice tell anything here? By weighted F1 hardly. On the train part, each row "
     "judged by networks that never saw its dialogue (seed 0): words alone 60.8 (UAR 40.2); a product of both experts "
     "with the voice at .3, .6, 1: 61.0, 60.9, 60.4 (UAR 40.3, 40.6, 41.0); the gate, cross-validated, 60.3 (41.5) with "
     "weights by the square root of the inverse frequency, 60.0 (38.0) without, 60.3 (40.1) for two sharpnesses alone, "
@@ -217,7 +217,7 @@ def start_of(options: Options, start: str) -> str:
     if start == "plain":
         return pretrained(options)
     out = options.cache / "runs" / f"{GOEMOTIONS.name}-read-back"
-    if not (out / "config.json").is_file():
+    if not (out / "tokenizer.json").is_file():  # written last
         read_back(find_backbone(GOEMOTIONS.name), pretrained(options), out)
     return str(out)
 

@@ -1,7 +1,7 @@
 """RAVDESS with a speaker's earlier clips: eight emotions, EmoBox's six folds; 0, 1, 3, 10, all earlier, all others."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,7 +70,8 @@ def run(options: Options) -> Result:
     with FeatureCache(options.cache) as cache:
         prepared, firm = (prepare_corpus(prepare(folder), folder, one, cache) for one in (config, settled))
         found = [
-            _run_seed(prepared, replace(config, seed=seed)) | _run_settled(firm, replace(settled, seed=seed))
+            _run_seed(prepared, replace(config, seed=seed), _histories, CORRECTED)
+            | _run_seed(firm, replace(settled, seed=seed), _whole, SETTLED_CORRECTED)
             for seed in options.seeds
         ]
     figures = tuple(measure([one[system] for one in found], "speech", system, "UA", UAR) for system in found[0])
@@ -96,56 +97,43 @@ def run(options: Options) -> Result:
     return save_result(result, options, "; ".join(f"{one.system[:24]}: {one.mean:.2f}" for one in figures))
 
 
-def _run_seed(prepared: Prepared, config: TrainConfig) -> Found:
-    folds = _folds(prepared)
-    parts = [_run_fold(prepared, fold, config) for fold in progress(folds, f"folds, seed {config.seed}")]
+Histories = Callable[[Sequence[str | None], int], dict[str, Any]]
+"""Which clips each clip stands on, by name, from the speakers of all clips and a seed."""
+
+
+def _run_seed(prepared: Prepared, config: TrainConfig, histories: Histories, corrected: str) -> Found:
+    folds = named_folds(_speakers(prepared), FOLDS)
+    told = histories(_speakers(prepared), config.seed)
+    label = f"folds, seed {config.seed}, {corrected}"
+    parts = [_run_fold(prepared, fold, config, told, corrected) for fold in progress(folds, label)]
     return {system: concatenate(*(part[system] for part in parts)) for system in parts[0]}
 
 
-def _run_fold(prepared: Prepared, fold: Fold, config: TrainConfig) -> Found:
-    network = _train_fold(prepared, fold, config)
-    examples, speakers = prepared.sides["speech"].examples, _speakers(prepared)
-    scores = {
-        name: softmax(predict(network, with_baselines(examples, earlier).subset(fold.test))[1])
-        for name, earlier in _histories(speakers, config.seed).items()
-    }
-    corrected = adapted_scores(network, prepared, fold.test, by_speaker=True)[1]
-    return predictions_of(prepared.rows, fold.test, scores | {CORRECTED: corrected})
-
-
-def _run_settled(prepared: Prepared, config: TrainConfig) -> Found:
-    whole = draw_earlier(_speakers(prepared), EVERY, config.seed)
-    examples = with_baselines(prepared.sides["speech"].examples, whole)
-    parts = []
-    for fold in progress(_folds(prepared), f"all clips alone, seed {config.seed}"):
-        network = _train_fold(prepared, fold, config)
-        alone = softmax(predict(network, examples.subset(fold.test))[1])
-        corrected = adapted_scores(network, prepared, fold.test, by_speaker=True)[1]
-        scores = {SETTLED_WHOLE: alone, SETTLED_CORRECTED: corrected}
-        parts.append(predictions_of(prepared.rows, fold.test, scores))
-    return {system: concatenate(*(part[system] for part in parts)) for system in parts[0]}
-
-
-def _train_fold(prepared: Prepared, fold: Fold, config: TrainConfig) -> Any:
-    speakers = _speakers(prepared)
+def _run_fold(prepared: Prepared, fold: Fold, config: TrainConfig, told: dict[str, Any], corrected: str) -> Found:
+    speakers, side = _speakers(prepared), prepared.sides["speech"]
     train, test = ([speakers[row] for row in part] for part in (fold.train, fold.test))
     check_disjoint(train, test, f"speakers in train and test of fold {fold.name}")
-    return train_side(prepared.sides["speech"], fold.train, [], config.speech, Where(seed=config.seed))[0]
+    network, _ = train_side(side, fold.train, [], config.speech, Where(seed=config.seed))
+    scores = {
+        name: softmax(predict(network, with_baselines(side.examples, earlier).subset(fold.test))[1])
+        for name, earlier in told.items()
+    }
+    scores[corrected] = adapted_scores(network, prepared, fold.test, by_speaker=True)[1]
+    return predictions_of(prepared.rows, fold.test, scores)
 
 
 def _speakers(prepared: Prepared) -> list[str | None]:
     return [utterance.speaker for utterance in prepared.rows.utterances]
 
 
-def _folds(prepared: Prepared) -> Sequence[Fold]:
-    return named_folds(_speakers(prepared), FOLDS)
-
-
 def _histories(speakers: Sequence[str | None], seed: int) -> dict[str, Any]:
-    """Which clips each clip stands on, by name."""
     drawn = {f"{amount} other clips": draw_earlier(speakers, amount, seed) for amount in AMOUNTS}
     whole = draw_earlier(speakers, EVERY, seed)
     return drawn | {CAUSAL: order_earlier(speakers, seed + 1), WHOLE: whole}
+
+
+def _whole(speakers: Sequence[str | None], seed: int) -> dict[str, Any]:
+    return {SETTLED_WHOLE: draw_earlier(speakers, EVERY, seed)}
 
 
 if __name__ == "__main__":

@@ -54,9 +54,9 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def run_part(part: str, options: Options, cells: Cells) -> tuple[Section, dict[str, float]]:
     """One section, and the CPU minutes of its cells; a look at a test part goes into the ledger."""
     kind, _, corpus = part.partition("/")
-    run = {"losses": _losses, "imbalance": _imbalance, "fusion": _fusion}[kind]
-    section = replace(run(corpus, options, cells), commit=current_commit())
+    section = {"losses": _losses, "imbalance": _imbalance, "fusion": _fusion}[kind](corpus, options, cells)
     if part in cells.computed:
+        section = replace(section, commit=current_commit())
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
         append_ledger(options.ledger, [now, current_commit(), "study", part, "", headline(section)])
     return section, {name: sum(seconds.values()) / 60 for name, seconds in cells.seconds.items()}
@@ -97,7 +97,10 @@ def save(section: Section, minutes: dict[str, float], options: Options) -> None:
     """Put a section into study.json beside those that are there."""
     file = options.results / f"{STUDY}.json"
     known = read_study(file) if file.exists() else None
-    sections = {old.name: old for old in (known.sections if known else ())} | {section.name: section}
+    sections = {old.name: old for old in (known.sections if known else ())}
+    if not section.commit and section.name in sections:  # its cells were there
+        section = replace(section, commit=sections[section.name].commit)
+    sections[section.name] = section
     order = [*PARTS, *(name for name in sections if name not in PARTS)]
     study = Study(
         sections=tuple(sections[name] for name in order if name in sections),

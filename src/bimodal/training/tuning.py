@@ -19,7 +19,7 @@ ENCODER: Final = "encoder"
 RUN: Final = "run"
 """Folder below a tuned backbone that holds the tuning itself; it may be deleted."""
 
-_LORA_SCALE: Final = 2
+_LORA_SCALE: Final = 2  # of a low-rank update when it is added: alpha / rank
 
 
 def depth_rates(embeddings: Sequence[str], blocks: Sequence[str], config: TuneConfig) -> dict[str, float]:
