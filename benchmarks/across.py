@@ -24,15 +24,15 @@ from benchmarks.record import (
     summed_confusions,
 )
 from benchmarks.tuned import pretrained_source
-from bimodal import metrics
 from bimodal.config import LossConfig, SpeechConfig, TrainConfig
-from bimodal.corpora import emodb, ravdess
-from bimodal.evaluation import Predictions
+from bimodal.data.corpora import emodb, ravdess
+from bimodal.data.manifest import read_manifest
+from bimodal.evaluation import metrics
+from bimodal.evaluation.metrics import softmax
+from bimodal.evaluation.predictions import Predictions
 from bimodal.features.backbone import DEFAULT_SPEECH, DESCRIPTION, find_backbone, read_description
-from bimodal.features.build import build_speech_backbone
+from bimodal.features.build_backbone import build_speech_backbone
 from bimodal.features.cache import FeatureCache
-from bimodal.manifest import read_manifest
-from bimodal.metrics import softmax
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
 from bimodal.training.pipeline import Prepared, prepare_sides

@@ -11,16 +11,16 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.record import Options
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
 from bimodal.config import SpeechConfig, TrainConfig
-from bimodal.evaluation import Predictions, concatenate
+from bimodal.data.splits import Fold
+from bimodal.evaluation.predictions import Predictions, concatenate
 from bimodal.evaluation.protocols import predict_rows, train_fold
+from bimodal.features.augmentation import PLAIN
 from bimodal.features.backbone import SpeechBackbone, load_backbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import hear, speech_key
-from bimodal.features.views import PLAIN
 from bimodal.records import Utterance
-from bimodal.splits import Fold
 from bimodal.training.loop import predict
 from bimodal.training.pipeline import Prepared, prepare_sides
 from bimodal.training.rows import LabelledRows, label_rows

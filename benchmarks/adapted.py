@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from bimodal.adapting import Heard, fit_adaptation
-from bimodal.data import array_examples
-from bimodal.evaluation import Predictions
+from bimodal.data.batches import array_examples
+from bimodal.evaluation.metrics import softmax
+from bimodal.evaluation.predictions import Predictions
 from bimodal.features.adaptation import plain_adaptation
-from bimodal.features.baseline import SpeakerBaselines, measure_baseline, measure_speakers
-from bimodal.hearing import judge_statistics
-from bimodal.metrics import softmax
+from bimodal.features.speaker_stats import SpeakerBaselines, measure_baseline, measure_speakers
+from bimodal.inference.adapt import Heard, fit_adaptation
+from bimodal.inference.speaker_normalization import judge_statistics
 from bimodal.models.speech import BaselineNetwork
 from bimodal.training.loop import predict
 from bimodal.training.pipeline import Prepared

@@ -7,11 +7,11 @@ import numpy as np
 from benchmarks.adapted import Found, predictions_of, statistics_of
 from benchmarks.record import Figure, make_figure
 from bimodal.config import TrainConfig
-from bimodal.evaluation import Predictions
-from bimodal.features.familiarity import strangeness, temperature_factor
-from bimodal.metrics import expected_calibration_error, fit_temperature, softmax
-from bimodal.training.familiarity import measure_familiarity
+from bimodal.evaluation.metrics import expected_calibration_error, fit_temperature, softmax
+from bimodal.evaluation.predictions import Predictions
+from bimodal.features.ood import strangeness, temperature_factor
 from bimodal.training.loop import predict
+from bimodal.training.ood import measure_familiarity
 from bimodal.training.pipeline import Prepared
 from bimodal.training.stages import Where, train_side
 

@@ -37,13 +37,13 @@ from benchmarks.record import (
 )
 from bimodal import Clip, Recognizer, metrics
 from bimodal.config import FusionConfig, LossConfig, TextConfig, TrainConfig
-from bimodal.corpora import PREPARE, prepare_corpus
-from bimodal.evaluation import Predictions
-from bimodal.labels import find_map, join_labels, split_labels
-from bimodal.manifest import read_manifest, write_manifest
-from bimodal.modelfolder import CARD, load_model_config, save_model_config
+from bimodal.data.corpora import PREPARE, prepare_corpus
+from bimodal.data.labels import find_map, join_labels, split_labels
+from bimodal.data.manifest import read_manifest, write_manifest
+from bimodal.evaluation.predictions import Predictions
+from bimodal.inference.model_folder import CARD, load_model_config, save_model_config
 from bimodal.records import Utterance
-from bimodal.training.packing import train
+from bimodal.training.package_model import train
 
 VERSION = "1.0.0"
 PACKAGES = {

@@ -10,9 +10,9 @@ import numpy as np
 from benchmarks.meld_tuned import GOEMOTIONS, first_tuning
 from benchmarks.record import ROOT, Options
 from bimodal.features.backbone import read_description
-from bimodal.features.build import build_text_backbone
+from bimodal.features.build_backbone import build_text_backbone
 from bimodal.records import Utterance
-from bimodal.training.tuning import ENCODER
+from bimodal.training.tune import ENCODER
 
 BACKBONE = ROOT / "backbones" / "src" / "bimodal_backbones" / "minilm_goemotions"
 MISHEARD = 0.33  # share of the training texts that are also shown misheard

@@ -7,10 +7,10 @@ import msgspec
 
 from benchmarks.acted import CONFIG, HEARD, heard_once, prepare_corpus, run_folds
 from benchmarks.record import Options, Quoted, Result, config_digest, measure, read_options, save_result
-from bimodal import metrics
-from bimodal.corpora.emodb import prepare
+from bimodal.data.corpora.emodb import prepare
+from bimodal.data.splits import speaker_folds
+from bimodal.evaluation import metrics
 from bimodal.features.cache import FeatureCache
-from bimodal.splits import speaker_folds
 
 QUOTED = (
     Quoted(

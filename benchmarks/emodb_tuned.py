@@ -8,10 +8,10 @@ import torch
 
 from benchmarks.record import Options, Result, config_digest, measure, measure_change, read_options, save_result
 from benchmarks.tuned import CONFIG, pooled, prepare_tuning, pretrained_source, tune_folds
-from bimodal import metrics
-from bimodal.corpora.emodb import prepare
+from bimodal.data.corpora.emodb import prepare
+from bimodal.data.splits import speaker_folds
+from bimodal.evaluation import metrics
 from bimodal.features.cache import FeatureCache
-from bimodal.splits import speaker_folds
 
 UAR = metrics.unweighted_average_recall
 STEPS = 150

@@ -27,17 +27,18 @@ from benchmarks.record import (
     read_options,
     save_result,
 )
-from bimodal import metrics
+from bimodal.asr.transcribe import Wanted, transcribe_utterances, with_words
+from bimodal.asr.whisper import Task, Transcriber
 from bimodal.config import FusionConfig, SpeechConfig, TextConfig, TrainConfig
-from bimodal.corpora.emotiontts import prepare
+from bimodal.data.corpora.emotiontts import prepare
+from bimodal.data.manifest import read_manifest
+from bimodal.data.splits import Fold, crossed_folds
 from bimodal.errors import BimodalError
-from bimodal.evaluation import Predictions, concatenate
+from bimodal.evaluation import metrics
+from bimodal.evaluation.predictions import Predictions, concatenate
 from bimodal.evaluation.protocols import predict_rows
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.manifest import read_manifest
 from bimodal.records import Utterance
-from bimodal.speech_recognition import Task, Transcriber
-from bimodal.splits import Fold, crossed_folds
 from bimodal.training.loop import predict
 from bimodal.training.pipeline import (
     FittedSide,
@@ -51,7 +52,6 @@ from bimodal.training.pipeline import (
 )
 from bimodal.training.rows import Parts, label_rows
 from bimodal.training.stages import Where, cross_fit, find_evidence, fusion_examples, train_side
-from bimodal.transcribing import Wanted, transcribe_utterances, with_words
 
 SENTENCE = "sentence"
 PARTS = 4

@@ -21,16 +21,16 @@ from benchmarks.record import (
     read_options,
     save_result,
 )
-from bimodal import metrics
 from bimodal.config import FusionConfig, LossConfig, SpeechConfig, TrainConfig
-from bimodal.corpora.meld import prepare
+from bimodal.data.corpora.meld import prepare
+from bimodal.data.manifest import has_features
+from bimodal.data.splits import count_text_overlap
 from bimodal.errors import ManifestError
-from bimodal.evaluation import Predictions
+from bimodal.evaluation import metrics
+from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.protocols import predict_rows
 from bimodal.features.cache import FeatureCache
-from bimodal.manifest import has_features
 from bimodal.records import Utterance
-from bimodal.splits import count_text_overlap
 from bimodal.training.pipeline import Prepared, prepare_sides, train_stages
 from bimodal.training.rows import Parts, label_rows, split_rows
 from bimodal.training.stages import Where

@@ -29,20 +29,20 @@ from benchmarks.record import (
     read_options,
     save_result,
 )
-from bimodal import metrics
 from bimodal.config import LossConfig, TextConfig, TrainConfig, TuneTextConfig
-from bimodal.corpora import prepare_corpus
+from bimodal.data.corpora import prepare_corpus
+from bimodal.data.splits import Fold
 from bimodal.errors import ManifestError
-from bimodal.evaluation import Predictions
+from bimodal.evaluation import metrics
+from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.protocols import predict_rows
 from bimodal.features.backbone import DESCRIPTION, find_backbone, read_description
 from bimodal.records import Utterance
-from bimodal.splits import Fold
 from bimodal.training.pipeline import FittedSide, Prepared, Trained, fit_side, fuse_sides, inner_folds
 from bimodal.training.rows import Parts
 from bimodal.training.stages import Where, cross_fit, find_evidence, train_side
-from bimodal.training.tuning import RUN
-from bimodal.training.tuning_text import load_language_model, tune_text, tuned_text_side
+from bimodal.training.tune import RUN
+from bimodal.training.tune_text import load_language_model, tune_text, tuned_text_side
 
 GOEMOTIONS = TuneTextConfig(
     name="minilm-goemotions",

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.manifest import feature_columns, feature_matrix
+from bimodal.data.manifest import feature_columns, feature_matrix
+from bimodal.data.text import preceding_rows
 from bimodal.records import Utterance
-from bimodal.text import preceding_rows
 
 Floats = npt.NDArray[np.float64]
 

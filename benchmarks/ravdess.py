@@ -17,11 +17,11 @@ from benchmarks.record import (
     read_options,
     save_result,
 )
-from bimodal import metrics
-from bimodal.corpora.ravdess import FOLDS, prepare
-from bimodal.evaluation import Predictions
+from bimodal.data.corpora.ravdess import FOLDS, prepare
+from bimodal.data.splits import named_folds
+from bimodal.evaluation import metrics
+from bimodal.evaluation.predictions import Predictions
 from bimodal.features.cache import FeatureCache
-from bimodal.splits import named_folds
 
 UAR = metrics.unweighted_average_recall
 EMOBOX = "EmoBox, arXiv 2406.07162; frozen encoder, trained head"

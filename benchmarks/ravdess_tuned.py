@@ -30,10 +30,10 @@ from benchmarks.tuned import (
     shifted_examples,
     tune_folds,
 )
-from bimodal.corpora.ravdess import FOLDS, prepare
+from bimodal.data.corpora.ravdess import FOLDS, prepare
+from bimodal.data.splits import named_folds
+from bimodal.features.augmentation import PLAIN
 from bimodal.features.cache import FeatureCache
-from bimodal.features.views import PLAIN
-from bimodal.splits import named_folds
 
 
 def run(options: Options) -> Result:

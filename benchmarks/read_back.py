@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import MODEL
-from bimodal.training.tuning import silent
+from bimodal.training.tune import silent
 
 PREFIX = "encoder."
 

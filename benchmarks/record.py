@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bimodal import metrics
 from bimodal.config import TrainConfig, TuneConfig
-from bimodal.evaluation import Predictions
+from bimodal.evaluation import metrics
+from bimodal.evaluation.predictions import Predictions
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"

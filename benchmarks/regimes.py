@@ -17,17 +17,17 @@ import torch
 
 from benchmarks.record import Figure, Options, Result, config_digest, make_figure, read_options, save_result
 from benchmarks.tuned import CONFIG, pretrained_source
-from bimodal.audio import load_signal, normalise_level
+from bimodal.audio.decode import load_signal, normalise_level
 from bimodal.config import TuneSpeechConfig
-from bimodal.corpora.ravdess import FOLDS, prepare
+from bimodal.data.corpora.ravdess import FOLDS, prepare
+from bimodal.data.splits import inner_dev, named_folds
 from bimodal.features.cache import FeatureCache
 from bimodal.features.logmel import log_mel
-from bimodal.splits import inner_dev, named_folds
 from bimodal.training.loop import predict
 from bimodal.training.rows import LabelledRows, label_rows
 from bimodal.training.sides import Side
 from bimodal.training.stages import Where, train_side, uar_score
-from bimodal.training.tuning_speech import TunedSide, load_speech_model, train_tuned, tuned_speech_side
+from bimodal.training.tune_speech import TunedSide, load_speech_model, train_tuned, tuned_speech_side
 
 PASSES = 8
 FOLDS_AMORTISED, SEEDS_AMORTISED = 6, 3

@@ -11,16 +11,16 @@ import torch
 from benchmarks.acted import HEARD, prepare_corpus, progress
 from benchmarks.adapted import Found, adapted_scores, predictions_of
 from benchmarks.record import Options, Quoted, Result, config_digest, measure, read_options, save_result
-from bimodal import metrics
 from bimodal.config import TrainConfig
-from bimodal.corpora.ravdess import FOLDS, prepare
-from bimodal.evaluation import concatenate
+from bimodal.data.corpora.ravdess import FOLDS, prepare
+from bimodal.data.splits import Fold, check_disjoint, named_folds
+from bimodal.evaluation import metrics
+from bimodal.evaluation.metrics import softmax
+from bimodal.evaluation.predictions import concatenate
 from bimodal.features.cache import FeatureCache
-from bimodal.metrics import softmax
-from bimodal.splits import Fold, check_disjoint, named_folds
-from bimodal.training.baselines import draw_earlier, order_earlier, with_baselines
 from bimodal.training.loop import predict
 from bimodal.training.pipeline import Prepared
+from bimodal.training.speaker_stats import draw_earlier, order_earlier, with_baselines
 from bimodal.training.stages import Where, train_side
 
 UAR = metrics.unweighted_average_recall

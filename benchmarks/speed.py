@@ -50,17 +50,17 @@ from benchmarks.speed_peers import (
     word_errors,
 )
 from bimodal import Recognizer
-from bimodal.audio import load_signal, normalise_level
+from bimodal.audio.decode import load_signal, normalise_level
+from bimodal.audio.segmentation import segment_audio
 from bimodal.features.backbone import find_backbone
 from bimodal.features.logmel import log_mel
-from bimodal.segments import segment_audio
-from bimodal.timeline import recognize_long
+from bimodal.inference.timeline import recognize_long
 
 LONG_THREADS = 2
 TIMELINE = """
 import sys
 from bimodal import Recognizer
-from bimodal.timeline import recognize_long
+from bimodal.inference.timeline import recognize_long
 for _ in recognize_long(Recognizer(sys.argv[1], threads=int(sys.argv[3])), sys.argv[2]):
     pass
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
@@ -331,8 +331,8 @@ def _recording(talk: Sequence[Said], path: Path, hours: float) -> tuple[Path, st
 
 def _heard(wanted: Wanted, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
     """Three minutes with speech recognition, against faster-whisper alone with the same settings and threads."""
-    from bimodal.said import Listener, hear_with
-    from bimodal.speech_recognition import Transcriber
+    from bimodal.asr.timed_words import Listener, hear_with
+    from bimodal.asr.whisper import Transcriber
 
     path, words = _recording(talk, folder / "heard.wav", 0.05)
     for threads in (1, LONG_THREADS):

@@ -14,21 +14,21 @@ from torch import nn
 
 from benchmarks.acted import progress
 from benchmarks.record import ROOT, Options, config_digest
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
 from bimodal.config import SpeechConfig, TuneSpeechConfig
-from bimodal.data import Examples, array_examples, frame_examples
-from bimodal.evaluation import Predictions, concatenate
+from bimodal.data.batches import Examples, array_examples, frame_examples
+from bimodal.data.splits import Fold
+from bimodal.evaluation.metrics import softmax
+from bimodal.evaluation.predictions import Predictions, concatenate
+from bimodal.features.augmentation import render_view
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import file_digest
-from bimodal.features.views import render_view
-from bimodal.metrics import softmax
 from bimodal.models.speech import TunedSpeechNetwork, pool_frames
 from bimodal.records import Utterance
-from bimodal.splits import Fold
 from bimodal.training.loop import predict
 from bimodal.training.rows import LabelledRows, label_rows
 from bimodal.training.stages import Where, train_side
-from bimodal.training.tuning_speech import (
+from bimodal.training.tune_speech import (
     LowerLayers,
     SpeechModel,
     TunedSide,

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from bimodal.features.backbone import DEFAULT_SPEECH, DEFAULT_TEXT, BackboneDescription
-from bimodal.features.build import build_speech_backbone, build_text_backbone
+from bimodal.features.build_backbone import build_speech_backbone, build_text_backbone
 
 OUT = Path(__file__).parents[1] / "backbones" / "src" / "bimodal_backbones"
 WHISPER = BackboneDescription(

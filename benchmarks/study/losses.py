@@ -10,9 +10,9 @@ import numpy as np
 from benchmarks.acted import progress
 from benchmarks.study.cells import Cells
 from benchmarks.study.tasks import Task
-from bimodal import metrics
 from bimodal.config import LossConfig
-from bimodal.splits import Fold
+from bimodal.data.splits import Fold
+from bimodal.evaluation import metrics
 from bimodal.training.loop import predict
 from bimodal.training.stages import Where, train_side
 

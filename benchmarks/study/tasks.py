@@ -10,10 +10,10 @@ from benchmarks import meld
 from benchmarks.acted import CONFIG, prepare_corpus
 from benchmarks.record import Options, config_digest
 from bimodal.config import StageConfig, TrainConfig
-from bimodal.corpora import emodb, ravdess
+from bimodal.data.corpora import emodb, ravdess
+from bimodal.data.splits import Fold, named_folds, speaker_folds
 from bimodal.evaluation.predictions import ClusterName
 from bimodal.features.cache import FeatureCache
-from bimodal.splits import Fold, named_folds, speaker_folds
 from bimodal.training.pipeline import Prepared
 from bimodal.training.sides import Side
 

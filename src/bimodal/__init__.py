@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bimodal.recognizer import Recognizer
+    from bimodal.inference.recognizer import Recognizer
     from bimodal.records import Clip, Recognition, Turn
     from bimodal.service.client import Client
 
@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import bimodal` costs nothing."""
     if name == "Recognizer":
-        from bimodal.recognizer import Recognizer
+        from bimodal.inference.recognizer import Recognizer
 
         return Recognizer
     if name == "Client":

@@ -11,6 +11,13 @@ TranscriptSource = Literal["given", "asr"]
 UNKNOWN: Final = -100.0
 """Logit of an emotion that a network was never shown."""
 
+LAW: Final = (
+    "In the EU, inferring emotions of a person from their voice in the areas of work and education is forbidden "
+    "except for medical or safety reasons (AI Act, Art. 5(1)(f)); a classroom is education. Other uses are high-risk, "
+    "and persons exposed must be told (Art. 50(3))."
+)
+"""The sentence on the law that help, server and model cards repeat."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Utterance:

@@ -11,12 +11,12 @@ import pytest
 import soundfile
 
 from bimodal import Clip, Recognizer, Turn
-from bimodal.audio import load_signal
+from bimodal.asr.timed_words import Conversation, Hear, Listener, TimedWords, clip_words, hear_with
+from bimodal.asr.whisper import Transcriber, Transcription, Word
+from bimodal.audio.decode import load_signal
+from bimodal.audio.segmentation import Segment, segment_audio
 from bimodal.errors import AudioError
-from bimodal.said import Conversation, Hear, Listener, TimedWords, clip_words, hear_with
-from bimodal.segments import Segment, segment_audio
-from bimodal.speech_recognition import Transcriber, Transcription, Word
-from bimodal.timeline import TimelineConfig, recognize_long
+from bimodal.inference.timeline import TimelineConfig, recognize_long
 
 RATE = 16_000
 
@@ -134,7 +134,7 @@ def test_a_conversation_keeps_the_last_turns_of_all_who_speak():
 def reader(tiny_manifest, tmp_path_factory) -> Recognizer:
     """The tiny model, but its text side reads three utterances before each one."""
     from bimodal.config import TrainConfig, read_config
-    from bimodal.training.packing import train
+    from bimodal.training.package_model import train
     from tests.conftest import FAST
 
     config = read_config(TrainConfig(), settings=[*FAST, "fusion.parts=2", "threads=1", "text.context=3"])

@@ -8,11 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bimodal.errors import BimodalError, ManifestError
-from bimodal.manifest import read_manifest
-from bimodal.records import Utterance
-from bimodal.speech_recognition import Transcriber, Transcription
-from bimodal.transcribing import (
+from bimodal.asr.transcribe import (
     Notebook,
     Wanted,
     path_prefix,
@@ -20,6 +16,10 @@ from bimodal.transcribing import (
     transcript_confidence,
     with_words,
 )
+from bimodal.asr.whisper import Transcriber, Transcription
+from bimodal.data.manifest import read_manifest
+from bimodal.errors import BimodalError, ManifestError
+from bimodal.records import Utterance
 
 HEARD = Transcription(text="Stop it!", language="ko", language_probability=1.0, words=(), confidence=0.5)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bimodal.audio import load_signal
+from bimodal.asr.whisper import Transcriber
+from bimodal.audio.decode import load_signal
 from bimodal.errors import TranscriptionError
-from bimodal.speech_recognition import Transcriber
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,6 @@ def test_a_damaged_model_is_one_sentence(asr_model, tmp_path):
 
 
 def test_nothing_heavy_is_imported_before_it_is_used():
-    code = "import sys, bimodal.speech_recognition, bimodal.transcribing; print('faster_whisper' in sys.modules)"
+    code = "import sys, bimodal.asr.whisper, bimodal.asr.transcribe; print('faster_whisper' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimodal.audio import iterate_audio, load_signal, read_header
+from bimodal.audio.decode import iterate_audio, load_signal, read_header
 from bimodal.errors import AudioError
 
 RATE = 16_000
@@ -117,6 +117,6 @@ def test_a_playlist_is_not_followed(signal, tmp_path):
 
 def test_without_pyav_the_sentence_says_what_to_install(signal, tmp_path):
     path = write_container(tmp_path / "a.m4a", signal, "aac", None)
-    code = "import sys; sys.modules['av'] = None; from bimodal.audio import load_signal; load_signal(sys.argv[1])"
+    code = "import sys; sys.modules['av'] = None; from bimodal.audio import decode; decode.load_signal(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
     assert "needs PyAV: pip install 'bimodal-emotion[containers]'" in done.stderr

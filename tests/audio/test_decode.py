@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from bimodal.audio import (
+from bimodal.audio.decode import (
     LEVEL_DB,
     check_signal,
     iterate_audio,

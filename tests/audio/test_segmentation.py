@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
+from bimodal.audio.segmentation import FRAME_SECONDS, PauseFinder, SegmentConfig, segment_audio
 from bimodal.errors import AudioError, ConfigError
-from bimodal.segments import FRAME_SECONDS, PauseFinder, SegmentConfig, segment_audio
 
 RATE = 16_000
 
@@ -130,7 +130,7 @@ def test_contradictory_settings_are_refused(values):
 
 MEASURE = """
 import json, sys
-from bimodal.segments import segment_audio
+from bimodal.audio.segmentation import segment_audio
 count = sum(1 for _ in segment_audio(sys.argv[1]))
 peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps([count, peak]))  # getrusage would tell the peak of pytest, which started this

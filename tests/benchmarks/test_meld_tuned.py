@@ -11,7 +11,7 @@ from benchmarks.prosody import KNOWN_AFTER, with_history
 from benchmarks.read_back import read_back
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import BackboneDescription
-from bimodal.features.build import build_text_backbone
+from bimodal.features.build_backbone import build_text_backbone
 from bimodal.records import Utterance
 
 

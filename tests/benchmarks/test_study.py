@@ -24,8 +24,8 @@ from benchmarks.study.findings import (
 )
 from benchmarks.study.tasks import Task, inner_folds, rarest
 from bimodal.config import FusionConfig, StageConfig, TrainConfig
+from bimodal.data.splits import speaker_folds
 from bimodal.records import Utterance
-from bimodal.splits import speaker_folds
 from bimodal.training.pipeline import Prepared
 from bimodal.training.rows import LabelledRows, Parts
 from bimodal.training.sides import columns_side

@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks import emodb, meld, meld_tuned, ravdess, tables
 from benchmarks.record import Options, Result, config_digest, measure, measure_gain, read_result, save_result
-from bimodal import metrics
-from bimodal.corpora.ravdess import FOLDS
-from bimodal.evaluation import Predictions
+from bimodal.data.corpora.ravdess import FOLDS
+from bimodal.evaluation import metrics
+from bimodal.evaluation.predictions import Predictions
 
 
 def predictions(seed: int, systems: tuple[str, ...] = ("speech", "text", "late", "fused")) -> Predictions:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bimodal.data import array_examples
+from bimodal.data.batches import array_examples
 
 
 @pytest.mark.parametrize("targets", [np.array([2, 0, 1, 2, 0]), np.eye(3, dtype=np.float32)[[2, 0, 1, 2, 0]]])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimodal.checking import check_manifest, describe
+from bimodal.data.check import check_manifest, describe
+from bimodal.data.labels import emotion_map
 from bimodal.errors import ManifestError
-from bimodal.labels import emotion_map
 
 
 @pytest.fixture

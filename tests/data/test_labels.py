@@ -7,8 +7,7 @@ from dataclasses import asdict
 
 import pytest
 
-from bimodal.errors import ConfigError, ManifestError
-from bimodal.labels import (
+from bimodal.data.labels import (
     GROUPINGS,
     MERGES,
     SYNONYMS,
@@ -20,6 +19,7 @@ from bimodal.labels import (
     split_labels,
     vocabulary,
 )
+from bimodal.errors import ConfigError, ManifestError
 
 SIZES = {
     "ekman7": 7, "iemocap4": 4, "iemocap6": 6, "ravdess8": 8, "acted4": 4, "emotion2vec9": 9, "plutchik8": 8,

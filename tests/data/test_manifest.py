@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bimodal.errors import ManifestError
-from bimodal.manifest import (
+from bimodal.data.manifest import (
     MAX_CELL,
     column_names,
     feature_columns,
@@ -19,6 +18,7 @@ from bimodal.manifest import (
     read_manifest,
     write_manifest,
 )
+from bimodal.errors import ManifestError
 from bimodal.records import Manifest, Utterance
 
 # any text at all, save NUL and halves of surrogate pairs

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimodal.errors import SplitError
-from bimodal.manifest import read_manifest
-from bimodal.splits import (
+from bimodal.data.manifest import read_manifest
+from bimodal.data.splits import (
     check_disjoint,
     comparable_text,
     count_overlap,
@@ -19,6 +18,7 @@ from bimodal.splits import (
     named_folds,
     speaker_folds,
 )
+from bimodal.errors import SplitError
 
 SPEAKERS = [name for name, size in {"a": 50, "b": 30, "c": 30, "d": 20, "e": 10, "f": 10}.items() for _ in range(size)]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from bimodal.audio import level_db
-from bimodal.corpora import spoken
-from bimodal.corpora.spoken import COLUMNS, EMOTIONS, VOICES, prepare, write_script
+from bimodal.audio.decode import level_db
+from bimodal.demo import corpus as spoken
+from bimodal.demo.corpus import COLUMNS, EMOTIONS, VOICES, prepare, write_script
 from bimodal.errors import AudioError, BimodalError
 
 espeakng_loader = pytest.importorskip("espeakng_loader")

@@ -3,8 +3,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bimodal.evaluation import Predictions
-from bimodal.metrics import softmax
+from bimodal.evaluation.metrics import softmax
+from bimodal.evaluation.predictions import Predictions
 
 EMOTIONS = ("anger", "fear", "joy")
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
-from bimodal.evaluation import comparison_sentences, describe, describe_markdown, evaluate
+from bimodal.evaluation.describe import comparison_sentences, describe, describe_markdown
+from bimodal.evaluation.report import evaluate
 
 
 def test_the_text_puts_systems_side_by_side_in_aligned_columns(made_up):

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bimodal.evaluation import evaluate, plot_report
+from bimodal.evaluation.plots import plot_report
+from bimodal.evaluation.report import evaluate
 
 image = pytest.importorskip("matplotlib.image")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bimodal.errors import BimodalError
-from bimodal.evaluation import Predictions, concatenate, late_fusion, read_predictions, write_predictions
+from bimodal.evaluation.predictions import Predictions, concatenate, late_fusion, read_predictions, write_predictions
 
 NAN = np.nan
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from bimodal.config import SpeechConfig, TextConfig, TrainConfig
+from bimodal.data.manifest import read_manifest
+from bimodal.data.splits import Fold, speaker_folds
 from bimodal.errors import SplitError
 from bimodal.evaluation.protocols import cross_validate, make_folds, predict_model, predict_rows, train_fold
-from bimodal.manifest import read_manifest
-from bimodal.recognizer import Recognizer
+from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Utterance
-from bimodal.splits import Fold, speaker_folds
 from bimodal.training.pipeline import Prepared
 from bimodal.training.rows import LabelledRows, Parts
 from bimodal.training.sides import columns_side

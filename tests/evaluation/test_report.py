@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bimodal.evaluation import evaluate
-from bimodal.splits import Overlap
+from bimodal.data.splits import Overlap
+from bimodal.evaluation.report import evaluate
 
 
 def width(estimate):

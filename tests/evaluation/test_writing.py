@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from bimodal.errors import BimodalError
-from bimodal.evaluation import evaluate, read_predictions, read_report, write_report
+from bimodal.evaluation.predictions import read_predictions
+from bimodal.evaluation.report import evaluate
+from bimodal.evaluation.writing import read_report, write_report
 
 
 def test_a_report_reads_back_as_it_was_written_and_follows_from_the_written_predictions(tmp_path, by_hand):

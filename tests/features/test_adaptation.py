@@ -17,7 +17,7 @@ from bimodal.features.adaptation import (
     self_train,
     standardise,
 )
-from bimodal.features.baseline import empty_baseline, measure_baseline
+from bimodal.features.speaker_stats import empty_baseline, measure_baseline
 
 SHAPE, EMOTIONS = (2, 3, 8), 3
 RNG = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from bimodal.errors import AudioError, ConfigError
-from bimodal.features.views import PLAIN, check_view, render_view, view_key
+from bimodal.features.augmentation import PLAIN, check_view, render_view, view_key
 
 RNG = np.random.default_rng(0)
 SIGNAL = RNG.normal(0, 0.1, 16_000).astype(np.float32)

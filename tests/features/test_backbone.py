@@ -13,7 +13,7 @@ from bimodal_backbones import FOLDERS
 from transformers import BertModel, PreTrainedTokenizerFast, WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from bimodal.audio import normalise_level
+from bimodal.audio.decode import normalise_level
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import (
     PARITY_BOUNDS,
@@ -25,9 +25,9 @@ from bimodal.features.backbone import (
     measure_parity,
     read_description,
 )
-from bimodal.features.build import build_speech_backbone, build_text_backbone
+from bimodal.features.build_backbone import build_speech_backbone, build_text_backbone
 from bimodal.features.logmel import log_mel
-from bimodal.features.statistics import Pooling, pool
+from bimodal.features.pooling import Pooling, pool
 
 TEXTS = [
     "No.",

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
 from bimodal.errors import AudioError
+from bimodal.features.augmentation import render_view
 from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone
 from bimodal.features.cache import FeatureCache
 from bimodal.features.extraction import (
@@ -17,8 +18,7 @@ from bimodal.features.extraction import (
     read_statistics,
     speech_key,
 )
-from bimodal.features.statistics import join_frames, pool_all
-from bimodal.features.views import render_view
+from bimodal.features.pooling import join_frames, pool_all
 from bimodal.records import Utterance
 
 

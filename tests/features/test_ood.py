@@ -7,16 +7,16 @@ import pytest
 
 import bimodal
 from bimodal import Clip, Recognizer
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
 from bimodal.errors import ModelFolderError
-from bimodal.features.familiarity import (
+from bimodal.features.ood import (
     fit_familiarity,
     load_familiarity,
     save_familiarity,
     strangeness,
     temperature_factor,
 )
-from bimodal.features.statistics import pool
+from bimodal.features.pooling import pool
 from bimodal.runtime import make_session
 
 

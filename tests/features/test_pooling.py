@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimodal.features.statistics import (
+from bimodal.features.pooling import (
     STATISTICS,
     Pooling,
     SpeechFrames,

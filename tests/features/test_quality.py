@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
 from bimodal.features.quality import clipped_share, describe_quality, estimate_snr
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from bimodal.errors import ModelFolderError
-from bimodal.features.baseline import (
+from bimodal.features.speaker_stats import (
     SpeakerBaselines,
     baseline_inputs,
     empty_baseline,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bimodal.errors import BackboneError
-from bimodal.features.build import WhisperLayers
+from bimodal.features.build_backbone import WhisperLayers
 from bimodal.features.logmel import log_mel
 from bimodal.features.whisper import TunableWhisper, given_layers, load_whisper_encoder
 

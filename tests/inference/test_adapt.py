@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bimodal import Clip, Recognizer
-from bimodal.adapting import adapt_model
 from bimodal.errors import BimodalError
-from bimodal.modelfolder import ADAPTATION, CARD, CONFIG, SPEAKERS
+from bimodal.inference.adapt import adapt_model
+from bimodal.inference.model_folder import ADAPTATION, CARD, CONFIG, SPEAKERS
 
 
 def clips_of(manifest: Path) -> list[Clip]:

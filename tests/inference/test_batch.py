@@ -8,10 +8,10 @@ import pytest
 import soundfile
 
 from bimodal import Recognizer
-from bimodal.bulk import Wanted, read_words, recognize_recordings
+from bimodal.audio.recordings import find_recordings
+from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.errors import AudioError, BimodalError, ManifestError
-from bimodal.recordings import find_recordings
-from bimodal.segments import NO_SPEECH
+from bimodal.inference.batch import Wanted, read_words, recognize_recordings
 
 RATE = 16_000
 

@@ -10,13 +10,13 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from bimodal import Clip, Recognizer
-from bimodal.audio import read_audio
-from bimodal.explaining import divergence_bits, explain, split_words
-from bimodal.features.familiarity import load_familiarity, save_familiarity
-from bimodal.features.statistics import join_frames
-from bimodal.modelfolder import CONFIG, FAMILIARITY, ModelConfig, read_json, save_model_config
+from bimodal.audio.decode import read_audio
+from bimodal.features.ood import load_familiarity, save_familiarity
+from bimodal.features.pooling import join_frames
+from bimodal.inference.explain import divergence_bits, explain, split_words
+from bimodal.inference.model_folder import CONFIG, FAMILIARITY, ModelConfig, read_json, save_model_config
+from bimodal.output.console import for_people
 from bimodal.records import Recognition
-from bimodal.showing import for_people
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_silence_has_no_explanation(recognizer):
 
 
 def test_a_timeline_explains_its_stretches(recognizer, corpus_data):
-    from bimodal.timeline import TimelineConfig, recognize_long
+    from bimodal.inference.timeline import TimelineConfig, recognize_long
 
     file = corpus_data / "ravdess" / "audio" / "03-01-05-01-01-01-01.flac"
     plain = list(recognize_long(recognizer, file))

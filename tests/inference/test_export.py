@@ -9,7 +9,7 @@ import pytest
 
 from bimodal import Recognizer
 from bimodal.errors import BackboneError, ModelFolderError
-from bimodal.exporting import export_model
+from bimodal.inference.export import export_model
 
 CODE = """
 import sys

@@ -8,8 +8,8 @@ import pytest
 
 from bimodal import Recognizer
 from bimodal.errors import ModelFolderError
-from bimodal.installed import find_model, installed_models
-from bimodal.modelfolder import WEIGHTS
+from bimodal.inference.installed import find_model, installed_models
+from bimodal.inference.model_folder import WEIGHTS
 
 
 @pytest.fixture

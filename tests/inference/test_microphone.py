@@ -15,10 +15,10 @@ import soundfile
 from rich.console import Console
 
 from bimodal import Recognizer
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
 from bimodal.errors import AudioError
-from bimodal.listening import Moment, draw, listen, play_file
-from bimodal.timeline import recognize_long
+from bimodal.inference.microphone import Moment, draw, listen, play_file
+from bimodal.inference.timeline import recognize_long
 
 RATE = 16_000
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bimodal import Clip, Recognizer
-from bimodal.audio import read_audio
+from bimodal.audio.decode import read_audio
 from bimodal.errors import AudioError, BimodalError, ModelFolderError
-from bimodal.findings import known_scores, scores_of
+from bimodal.inference.evidence import known_scores, scores_of
 from bimodal.records import UNKNOWN
 
 

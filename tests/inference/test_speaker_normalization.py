@@ -7,8 +7,8 @@ import pytest
 
 from bimodal import Clip, Recognizer
 from bimodal.errors import BimodalError
-from bimodal.features.baseline import SpeakerBaselines, load_baselines, save_baselines
-from bimodal.features.statistics import pool
+from bimodal.features.pooling import pool
+from bimodal.features.speaker_stats import SpeakerBaselines, load_baselines, save_baselines
 from tests.conftest import FAST
 
 
@@ -16,7 +16,7 @@ from tests.conftest import FAST
 def recognizer(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
     """A model that was trained to stand on 0 to all earlier clips of a speaker."""
     from bimodal.config import TrainConfig, read_config
-    from bimodal.training.packing import train
+    from bimodal.training.package_model import train
 
     settings = [*FAST, "threads=1", "speech.baseline=[0, 1, 1000]"]
     config = read_config(TrainConfig(), settings=settings)
@@ -68,7 +68,7 @@ def test_a_history_that_was_kept_goes_on(recognizer, clips, tmp_path):
 
 
 def test_frames_do_not_join_a_baseline_by_themselves(recognizer, clips):
-    from bimodal.audio import load_signal
+    from bimodal.audio.decode import load_signal
 
     heard = [recognizer.encode(load_signal(clip.audio)) for clip in clips[:3]]
     known = SpeakerBaselines()
@@ -82,7 +82,7 @@ def test_frames_do_not_join_a_baseline_by_themselves(recognizer, clips):
 def test_a_timeline_follows_its_speakers(recognizer, tmp_path):
     import soundfile
 
-    from bimodal.timeline import TimelineConfig, recognize_long
+    from bimodal.inference.timeline import TimelineConfig, recognize_long
 
     time = np.arange(16_000 * 8) / 16_000
     voice = 0.2 * np.sin(2 * np.pi * 150 * time) * (np.sin(2 * np.pi * 0.5 * time) > 0)

@@ -8,12 +8,12 @@ import soundfile
 import soxr
 
 from bimodal import Recognizer
-from bimodal.adapting import adapt_model
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
+from bimodal.audio.segmentation import NO_SPEECH, SegmentConfig
 from bimodal.errors import AudioError, BimodalError
-from bimodal.features.baseline import SpeakerBaselines
-from bimodal.segments import NO_SPEECH, SegmentConfig
-from bimodal.timeline import TimedWords, TimelineConfig, recognize_long
+from bimodal.features.speaker_stats import SpeakerBaselines
+from bimodal.inference.adapt import adapt_model
+from bimodal.inference.timeline import TimedWords, TimelineConfig, recognize_long
 
 RATE = 16_000
 

@@ -11,11 +11,11 @@ import pytest
 import soundfile
 
 from bimodal import Clip, Recognizer
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
+from bimodal.audio.segmentation import NO_SPEECH, SegmentConfig, segment_audio
 from bimodal.errors import AudioError, ConfigError
-from bimodal.formats import write_recognitions
-from bimodal.segments import NO_SPEECH, SegmentConfig, segment_audio
-from bimodal.timeline import TimedWords, TimelineConfig, recognize_long, summarise
+from bimodal.inference.timeline import TimedWords, TimelineConfig, recognize_long, summarise
+from bimodal.output.formats import write_recognitions
 
 RATE = 16_000
 

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from bimodal.output.console import for_people, json_line
 from bimodal.records import Recognition
-from bimodal.showing import for_people, json_line
 
 RESULT = Recognition(
     emotion="anger",

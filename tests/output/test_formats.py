@@ -14,7 +14,7 @@ from praatio import textgrid
 
 from bimodal import Recognition
 from bimodal.errors import BimodalError
-from bimodal.formats import EMOTIONML, FORMATS, write_recognitions
+from bimodal.output.formats import EMOTIONML, FORMATS, write_recognitions
 
 NASTY = 'a --> b\n\n00:01 <v x> & "größe" \x00 \ud800 泣 ]]> =1+1'
 ONE_LINE = 'a --> b 00:01 <v x> & "größe" ? 泣 ]]> =1+1'

@@ -9,7 +9,7 @@ import soundfile
 
 from bimodal import Recognition
 from bimodal.errors import BimodalError
-from bimodal.plotting import KINDS, check_plot, envelope, plot_timeline
+from bimodal.output.plot import KINDS, check_plot, envelope, plot_timeline
 
 ONE = Recognition(
     emotion="anger", scores={"anger": 0.75, "sadness": 0.25}, speech_scores=None, text_scores=None, gate=None,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bimodal import Recognition
+from bimodal.audio.recordings import Recording
 from bimodal.errors import BimodalError
-from bimodal.formats import FORMATS
-from bimodal.keeping import ResultFolder
-from bimodal.recordings import Recording
+from bimodal.output.formats import FORMATS
+from bimodal.output.result_folder import ResultFolder
 
 ONE = Recognition(
     emotion="anger", scores={"anger": 0.75, "sadness": 0.25}, speech_scores={"anger": 0.75, "sadness": 0.25},

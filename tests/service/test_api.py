@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from bimodal import Recognizer
-from bimodal.timeline import recognize_long
+from bimodal.inference.timeline import recognize_long
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 

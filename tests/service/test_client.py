@@ -8,9 +8,9 @@ import soundfile
 
 import bimodal
 from bimodal import Client, Clip, Recognizer, Turn
+from bimodal.asr.timed_words import TimedWords
 from bimodal.errors import AudioError, BimodalError
-from bimodal.said import TimedWords
-from bimodal.timeline import recognize_long
+from bimodal.inference.timeline import recognize_long
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 

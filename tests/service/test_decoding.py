@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
 from bimodal.service.decoding import Decoders
 from bimodal.service.limits import Limits
 from bimodal.service.problems import Problem

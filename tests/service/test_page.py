@@ -13,7 +13,7 @@ import soundfile
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 

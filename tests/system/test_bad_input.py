@@ -11,10 +11,10 @@ import soundfile
 import soxr
 
 from bimodal import Clip, Recognizer
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
+from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.errors import AudioError, BimodalError
-from bimodal.modelfolder import CONFIG, FAMILIARITY, ModelConfig, read_json, save_model_config
-from bimodal.segments import NO_SPEECH
+from bimodal.inference.model_folder import CONFIG, FAMILIARITY, ModelConfig, read_json, save_model_config
 
 RATE = 16_000
 TIME = np.arange(4 * RATE) / RATE

@@ -8,10 +8,10 @@ import pytest
 
 from bimodal import Clip, Recognizer, Turn
 from bimodal.config import TrainConfig, read_config
+from bimodal.data.text import preceding_rows
 from bimodal.evaluation.protocols import evaluate_model
 from bimodal.records import Utterance
-from bimodal.text import preceding_rows
-from bimodal.training.packing import train
+from bimodal.training.package_model import train
 
 OPENINGS = {"anger": ["Stop that at once!", "Get out of my house!"], "happiness": ["We won!", "What a lovely day!"]}
 

@@ -1,82 +1,106 @@
-"""A file imports only from lower floors, or from its own folder: the house of CONTRIBUTING.md, kept by a test."""
+"""Imports run downward only, by folder; recognition never imports torch. A folder or file without a layer fails."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "bimodal"
-FLOORS = {
-    "errors": 0, "labels": 0, "law": 0, "records": 0, "scores": 0,
-    "containers": 1, "recordings": 1, "audio": 1, "text": 1, "manifest": 1, "config": 1, "runtime": 1,
-    "speech_recognition": 1,
-    "corpora": 2, "features": 2, "models": 2, "metrics": 2, "splits": 2,
-    "checking": 3, "data": 3, "modelfolder": 3, "installed": 3, "transcribing": 3,
-    "training": 4, "export": 4, "recognizer": 4, "hearing": 4, "adapting": 4, "exporting": 4,
-    "explaining": 4, "findings": 4, "networks": 4, "ahead": 5,
-    "segments": 4, "said": 4, "timeline": 4, "formats": 4,
-    "evaluation": 5, "keeping": 5, "plotting": 5, "listening": 5,
-    "service": 6, "bulk": 5, "demo": 6, "showing": 5,
-    "cli": 7, "__main__": 8,
-}  # fmt: skip
-FILES = sorted(file for file in SOURCE.rglob("*.py") if file != SOURCE / "__init__.py")
+SOURCE = Path(__file__).parents[2] / "src" / "bimodal"
+LAYERS = (
+    ("errors", "arrays"),
+    ("records",),
+    ("config", "runtime", "files"),
+    ("audio",),
+    ("data",),
+    ("features",),
+    ("asr", "models", "evaluation/metrics"),
+    ("inference",),
+    ("training", "output"),
+    ("evaluation",),
+    ("demo", "service"),
+    ("cli",),
+    ("__init__", "__main__"),
+)
+"""From the ground up: a file imports from layers below its own, or from its own folder."""
+
+NO_TORCH = (
+    "errors",
+    "arrays",
+    "records",
+    "config",
+    "runtime",
+    "files",
+    "audio",
+    "data",
+    "features",
+    "asr",
+    "inference",
+)
+TORCH_ALLOWED = {"features/build_backbone.py", "features/whisper.py"}
+"""What makes backbones, which recognition never imports."""
+
+FILES = sorted(SOURCE.rglob("*.py"))
+LAYER = {place: number for number, places in enumerate(LAYERS) for place in places}
 
 
-def imported(file: Path) -> set[str]:
-    """Names of the rooms (first part below `bimodal`) that a file imports from."""
-    rooms = set()
+def place_of(parts: tuple[str, ...]) -> str:
+    """The place in `LAYERS` of a module below `bimodal`, by the parts of its name."""
+    two = "/".join(parts[:2])
+    return two if two in LAYER else parts[0]
+
+
+def imports(file: Path) -> set[tuple[str, ...]]:
+    """Modules below `bimodal` that a file imports, at the top or within a function."""
+    found = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "bimodal":
-            parts = (node.module or "").split(".")
-            rooms |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
-            rooms |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("bimodal.")}
-    return rooms
+            names = [alias.name for alias in node.names]
+        found |= {tuple(name.split(".")[1:]) for name in names if name.startswith("bimodal.")}
+    return found
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
-def test_a_file_imports_only_from_lower_floors_or_its_own_folder(file: Path):
-    room = file.relative_to(SOURCE).parts[0].removesuffix(".py")
-    for other in imported(file) - {room}:
-        same_folder = (
-            FLOORS[other] == FLOORS[room] and (SOURCE / f"{room}.py").exists() and (SOURCE / f"{other}.py").exists()
-        )
-        assert FLOORS[other] < FLOORS[room] or same_folder, (
-            f"{file.name} (floor {FLOORS[room]}) imports bimodal.{other}"
-        )
+def test_a_file_imports_from_lower_layers_or_its_own_folder(file: Path):
+    here = place_of(file.relative_to(SOURCE).with_suffix("").parts)
+    for module in imports(file):
+        there = place_of(module)
+        if there == "__version__":
+            continue
+        assert there in LAYER, f"{file} imports bimodal.{'.'.join(module)}, which has no layer"
+        assert there == here or LAYER[there] < LAYER[here], f"{here} imports {there}, which is not below it"
 
 
-def test_recognition_files_name_torch_nowhere():
-    for room in (
-        "recognizer",
-        "hearing",
-        "networks",
-        "findings",
-        "explaining",
-        "adapting",
-        "audio",
-        "containers",
-        "text",
-        "runtime",
-        "modelfolder",
-        "installed",
-        "exporting",
-        "segments",
-        "listening",
-        "timeline",
-        "said",
-        "recordings",
-        "keeping",
-        "bulk",
-        "formats",
-        "records",
-        "labels",
-    ):
-        file = SOURCE / f"{room}.py"
-        if file.exists():
-            assert "torch" not in {
-                alias.name.split(".")[0]
-                for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-                if isinstance(node, ast.Import | ast.ImportFrom)
-                for alias in ([ast.alias(node.module or "")] if isinstance(node, ast.ImportFrom) else node.names)
-            }, file
+def test_every_file_has_a_layer_and_few_lie_flat():
+    for file in FILES:
+        assert place_of(file.relative_to(SOURCE).with_suffix("").parts) in LAYER, f"{file}: give its place a layer"
+    assert len(list(SOURCE.glob("*.py"))) <= 8
+
+
+@pytest.mark.parametrize("place", NO_TORCH)
+def test_what_recognition_imports_names_torch_nowhere(place: str):
+    files = [file for file in FILES if place_of(file.relative_to(SOURCE).with_suffix("").parts) == place]
+    assert files or place == "files", f"no file in {place}"
+    for file in files:
+        if str(file.relative_to(SOURCE)) in TORCH_ALLOWED:
+            continue
+        names = set()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add((node.module or "").split(".")[0])
+        assert "torch" not in names, file
+
+
+def test_tests_mirror_the_source_file_by_file():
+    """A test file stands where its source does, or in a folder of tests of the whole (`system`, `benchmarks`)."""
+    tests = SOURCE.parents[1] / "tests"
+    for file in tests.rglob("test_*.py"):
+        place = file.relative_to(tests)
+        if place.parts[0] in ("system", "benchmarks"):
+            continue
+        mirrored = SOURCE / place.with_name(place.name.removeprefix("test_"))
+        assert mirrored.is_file() or mirrored.with_suffix("").is_dir(), f"{place} mirrors no file of the source"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from bimodal.audio import load_signal
+from bimodal.audio.decode import load_signal
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 

@@ -9,8 +9,9 @@ import pytest
 
 HEAVY = {
     "torch", "onnx", "scipy", "matplotlib", "tqdm", "asyncio", "logging", "multiprocessing", "concurrent",
-    "numpy.ma", "numpy.random", "tokenizers", "bimodal.data", "bimodal.metrics", "bimodal.timeline", "bimodal.manifest",
-    "bimodal.hearing", "bimodal.explaining", "bimodal.features.views", "bimodal.features.adaptation",
+    "numpy.ma", "numpy.random", "tokenizers", "bimodal.data.batches", "bimodal.evaluation.metrics",
+    "bimodal.inference.timeline", "bimodal.data.manifest", "bimodal.inference.speaker_normalization",
+    "bimodal.inference.explain", "bimodal.features.augmentation", "bimodal.features.adaptation",
 }  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def test_a_short_clip_loads_no_module_that_it_has_no_use_for(tiny_model, clip):
     done = run("recognize", "-m", tiny_model, clip, "--threads", "1", before=told)
     assert done.stdout.startswith(str(clip).encode())
     loaded = set(done.stderr.decode().split())
-    assert HEAVY & loaded == set() and "bimodal.networks" in loaded
+    assert HEAVY & loaded == set() and "bimodal.inference.networks" in loaded
 
 
 def test_threads_and_exit_handlers_are_done_before_the_process_ends(tmp_path):
@@ -72,7 +73,7 @@ def test_what_is_written_last_is_not_lost():
 
 def test_what_is_opened_ahead_is_what_recognises(tiny_model, clip):
     told = at_the_end("print('opened', a.open_networks.cache_info().misses, file=sys.stderr)")
-    told += "\nimport bimodal.ahead as a"
+    told += "\nimport bimodal.inference.preload as a"
     for named in (["-m", tiny_model, clip], ["--model", tiny_model, clip], [tiny_model, clip]):
         assert b"opened 1\n" in run("recognize", *named, "--threads", "1", before=told).stderr
 

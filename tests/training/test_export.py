@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from bimodal.data import Window, pad_windows
+from bimodal.data.batches import Window, pad_windows
 from bimodal.errors import BackboneError, ModelFolderError
-from bimodal.models.combinations import ConcatenationNetwork, ExpertsNetwork
-from bimodal.models.fusion import FusionNetwork
+from bimodal.models.fusions.gate import FusionNetwork
+from bimodal.models.fusions.reference import ConcatenationNetwork, ExpertsNetwork
 from bimodal.models.layers import HeadShape
 from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
 from bimodal.models.text import ContextTextNetwork, TextNetwork

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bimodal.config import LossConfig, StageConfig
-from bimodal.data import Examples, array_examples
+from bimodal.data.batches import Examples, array_examples
 from bimodal.errors import TrainingError
 from bimodal.models.layers import HeadShape
 from bimodal.models.text import TextNetwork

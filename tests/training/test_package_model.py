@@ -10,12 +10,12 @@ import pytest
 from safetensors.numpy import load_file
 
 from bimodal.config import TrainConfig, read_config
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import AudioError, BimodalError, ManifestError, SplitError, TrainingError
 from bimodal.evaluation.protocols import predict_model
-from bimodal.manifest import read_manifest
-from bimodal.modelfolder import load_model_config, read_json
-from bimodal.recognizer import Recognizer
-from bimodal.training.packing import TrainReport, train
+from bimodal.inference.model_folder import load_model_config, read_json
+from bimodal.inference.recognizer import Recognizer
+from bimodal.training.package_model import TrainReport, train
 
 FAST = [
     "speech.epochs=2", "speech.steps=10", "speech.components=0", "speech.heads=1", "text.steps=10", "text.epochs=2",

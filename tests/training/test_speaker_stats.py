@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimodal.data import array_examples
+from bimodal.data.batches import array_examples
 from bimodal.errors import TrainingError
 from bimodal.records import Utterance
-from bimodal.training.baselines import draw_earlier, group_by_column, order_earlier, with_baselines
+from bimodal.training.speaker_stats import draw_earlier, group_by_column, order_earlier, with_baselines
 
 GROUPS = st.lists(st.sampled_from(["ann", "bob", "eve", None]), min_size=1, max_size=30)
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bimodal.config import FusionConfig, LossConfig, StageConfig
+from bimodal.data.splits import Fold
 from bimodal.errors import TrainingError
-from bimodal.splits import Fold
 from bimodal.training.loop import RECORD, Run, fit, predict
 from bimodal.training.sides import Side, _view_examples, columns_side
 from bimodal.training.stages import (

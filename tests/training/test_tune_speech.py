@@ -10,17 +10,17 @@ import torch
 from safetensors.torch import load_file
 
 from bimodal.config import SpeechConfig, TrainConfig, TuneSpeechConfig, read_config
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, MODEL, load_backbone, read_description
 from bimodal.features.cache import FeatureCache
-from bimodal.manifest import read_manifest
-from bimodal.recognizer import Recognizer
+from bimodal.inference.recognizer import Recognizer
 from bimodal.training import loop
 from bimodal.training.loop import predict
-from bimodal.training.packing import train
+from bimodal.training.package_model import train
 from bimodal.training.rows import label_rows
 from bimodal.training.stages import Where
-from bimodal.training.tuning_speech import load_speech_model, train_tuned, tune_speech, tuned_speech_side
+from bimodal.training.tune_speech import load_speech_model, train_tuned, tune_speech, tuned_speech_side
 
 
 def config(source: Path, **changes) -> TuneSpeechConfig:
@@ -166,7 +166,7 @@ def test_words_alone_cannot_tune_the_speech_side(tiny_manifest, tiny_whisper, tm
 
 
 def test_a_microphones_gain_changes_nothing_that_is_tuned_on(tiny_whisper):
-    from bimodal.training.tuning_speech import LowerLayers
+    from bimodal.training.tune_speech import LowerLayers
 
     signal = np.random.default_rng(1).normal(0, 0.05, 8000).astype(np.float32)
     lower = LowerLayers(load_speech_model(config(tiny_whisper)), "cpu")

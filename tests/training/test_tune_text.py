@@ -17,11 +17,11 @@ from transformers import AutoModel
 from bimodal.config import TrainConfig, TuneTextConfig, read_config
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, MODEL, PROBE, load_backbone, read_description
-from bimodal.recognizer import Recognizer
+from bimodal.inference.recognizer import Recognizer
 from bimodal.training import loop
-from bimodal.training.packing import train
-from bimodal.training.tuning import depth_rates
-from bimodal.training.tuning_text import load_language_model, tune_text
+from bimodal.training.package_model import train
+from bimodal.training.tune import depth_rates
+from bimodal.training.tune_text import load_language_model, tune_text
 
 
 def config(source: Path, **changes) -> TuneTextConfig:

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from bimodal.audio import SAMPLING_RATE, Signal
+from bimodal.asr.whisper import Task, Transcriber, Transcription
+from bimodal.audio.decode import SAMPLING_RATE, Signal
+from bimodal.audio.segmentation import Segment
 from bimodal.errors import AudioError, ConfigError
 from bimodal.records import Turn
-from bimodal.segments import Segment
-from bimodal.speech_recognition import Task, Transcriber, Transcription
 
 _PACK_SECONDS: Final = 28.0  # Whisper hears 30 s at once, however short the speech: segments share one hearing
 _GAP_SECONDS: Final = 0.3  # between segments that share one, at most

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from bimodal.audio import load_signal
+from bimodal.asr.whisper import Task, Transcriber, Transcription
+from bimodal.audio.decode import load_signal
+from bimodal.data.manifest import column_names, read_manifest, write_manifest
 from bimodal.errors import AudioError, BimodalError, CacheError, ManifestError
 from bimodal.features.cache import cache_key
 from bimodal.features.extraction import file_digest, recording
-from bimodal.manifest import column_names, read_manifest, write_manifest
 from bimodal.records import Manifest, Problem, Utterance
-from bimodal.speech_recognition import Task, Transcriber, Transcription
 
 SOURCE: Final = "transcript_source"
 CONFIDENCE: Final = "asr_confidence"

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import Signal
+from bimodal.audio.decode import Signal
 from bimodal.errors import TranscriptionError
 from bimodal.runtime import Device
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.containers import Container, container_kind
+from bimodal.audio.containers import Container, container_kind
 from bimodal.errors import AudioError
 
 Signal = npt.NDArray[np.float32]

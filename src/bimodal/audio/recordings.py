@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bimodal.audio import read_header
-from bimodal.containers import EXTENSIONS as CONTAINERS
+from bimodal.audio.containers import EXTENSIONS as CONTAINERS
+from bimodal.audio.decode import read_header
 from bimodal.errors import AudioError
 
 EXTENSIONS: Final = CONTAINERS | {

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bimodal.audio import SAMPLING_RATE, Signal, iterate_audio
+from bimodal.audio.decode import SAMPLING_RATE, Signal, iterate_audio
 from bimodal.errors import AudioError, BimodalError, ConfigError
 from bimodal.runtime import make_session
 

@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import typer
 
-from bimodal.cli import listening, manifests, recognizing, serving, stores, training
+from bimodal.cli import corpora, listen, models, recognize, serve, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
-from bimodal.law import LAW
+from bimodal.records import LAW
 
 app = typer.Typer(
     name="bimodal",
@@ -22,21 +22,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    recognizing.recognize,
-    listening.listen,
-    manifests.prepare,
-    manifests.check,
-    manifests.transcribe,
-    training.train,
-    training.tune,
-    training.adapt,
-    training.evaluate,
-    manifests.extract,
-    stores.models,
-    stores.export,
-    serving.serve,
-    stores.cache,
-    training.demo,
+    recognize.recognize,
+    listen.listen,
+    corpora.prepare,
+    corpora.check,
+    corpora.transcribe,
+    train.train,
+    train.tune,
+    train.adapt,
+    train.evaluate,
+    corpora.extract,
+    models.models,
+    models.export,
+    serve.serve,
+    models.cache,
+    train.demo,
 ):
     app.command()(command)
 

@@ -16,7 +16,7 @@ def prepare(
     out: Annotated[Path, typer.Argument(help="Folder to write manifest.csv and audio/ to.")],
 ) -> None:
     """Turn a published corpus, or one's own manifest, into a folder that the other commands read."""
-    from bimodal.corpora import prepare_corpus
+    from bimodal.data.corpora import prepare_corpus
 
     manifest = prepare_corpus(corpus, source, out)
     say(f"{len(manifest.utterances)} utterances in {manifest.path}; next: bimodal check {manifest.path}")
@@ -32,8 +32,8 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Say what a manifest holds, which rows would drop and why, what crosses its splits, what is wrong."""
-    from bimodal.checking import check_manifest, describe
-    from bimodal.labels import find_map
+    from bimodal.data.check import check_manifest, describe
+    from bimodal.data.labels import find_map
 
     report = check_manifest(
         manifest,
@@ -63,8 +63,8 @@ def transcribe(
     quiet: Quiet = False,
 ) -> None:
     """Write the words that are heard in a manifest's recordings, by speech recognition; what was heard is kept."""
-    from bimodal.speech_recognition import Transcriber
-    from bimodal.transcribing import Wanted, transcribe_manifest
+    from bimodal.asr.transcribe import Wanted, transcribe_manifest
+    from bimodal.asr.whisper import Transcriber
 
     written, problems = transcribe_manifest(
         manifest,

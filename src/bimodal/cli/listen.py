@@ -27,11 +27,11 @@ def listen(
     """Recognise the emotion expressed in speech as it is spoken, until Ctrl-C."""
     from rich.live import Live
 
-    from bimodal.listening import listen as hear
-    from bimodal.listening import open_microphone, play_file
-    from bimodal.recognizer import Recognizer
-    from bimodal.showing import json_line
-    from bimodal.timeline import summarise
+    from bimodal.inference.microphone import listen as hear
+    from bimodal.inference.microphone import open_microphone, play_file
+    from bimodal.inference.recognizer import Recognizer
+    from bimodal.inference.timeline import summarise
+    from bimodal.output.console import json_line
 
     recognizer = Recognizer(model, threads=threads)
     config = recognizer.config
@@ -52,7 +52,7 @@ def listen(
 
 def _results(moments: Iterator[Any], stream: Any, view: Any = None) -> Iterator[Any]:
     """Results as they become known, also in the view; Ctrl-C ends a recording as the end of a file does."""
-    from bimodal.listening import SHOWN, Moment, draw
+    from bimodal.inference.microphone import SHOWN, Moment, draw
 
     seen: deque[Any] = deque(maxlen=SHOWN)
     try:

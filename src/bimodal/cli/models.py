@@ -13,8 +13,8 @@ def models(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[MODEL]...", help="Folders to describe, too.")] = None,
 ) -> None:
     """List the installed models, and any model folders: licence, emotions, what each side gives, disk."""
-    from bimodal.installed import DEFAULT, installed_models
-    from bimodal.showing import describe_model
+    from bimodal.inference.installed import DEFAULT, installed_models
+    from bimodal.output.console import describe_model
 
     found = installed_models()
     for name, folder in found.items():
@@ -30,8 +30,8 @@ def export(
     out: Annotated[Path, typer.Argument(help="New folder.")],
 ) -> None:
     """Write a model and its backbones as one folder, which another machine can use offline."""
-    from bimodal.exporting import export_model
-    from bimodal.installed import find_model
+    from bimodal.inference.export import export_model
+    from bimodal.inference.installed import find_model
 
     export_model(find_model(model), out)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())

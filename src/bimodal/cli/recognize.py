@@ -14,7 +14,7 @@ from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
 if TYPE_CHECKING:
-    from bimodal.recordings import Recording
+    from bimodal.audio.recordings import Recording
 
 ASR_MODEL = "Systran/faster-whisper-base"
 _AT_ONCE = 4  # stretches of a long recording that are heard at the same time, at most; each takes memory of its own
@@ -89,9 +89,9 @@ def recognize(
     _check_words(paths, {"--text": text is not None, "--transcripts": transcripts is not None, "--transcribe": hears})
     if baselines is not None and speaker is None and channels == "mix":
         raise typer.BadParameter("--baselines needs --speaker, or --channels speakers")
-    from bimodal.ahead import open_networks
-    from bimodal.installed import find_model
-    from bimodal.recognizer import Recognizer
+    from bimodal.inference.installed import find_model
+    from bimodal.inference.preload import open_networks
+    from bimodal.inference.recognizer import Recognizer
 
     folder = find_model(model, download=download)
     recognizer = Recognizer(open_networks(folder, threads)) if paths else Recognizer(folder, threads=threads)
@@ -99,9 +99,9 @@ def recognize(
     if not paths:
         _recognize_words(recognizer, text or "", form, why)
         return
-    from bimodal.bulk import Wanted, read_words
-    from bimodal.cli.delivering import Delivery, deliver
-    from bimodal.recordings import find_recordings
+    from bimodal.audio.recordings import find_recordings
+    from bimodal.cli.write_results import Delivery, deliver
+    from bimodal.inference.batch import Wanted, read_words
 
     recordings = find_recordings(paths)
     _check_one(recordings, form if out is None else "", {"--text": text is not None, "--plot": plot is not None})
@@ -132,7 +132,7 @@ def _model_in_front(model: str | None, paths: list[Path]) -> tuple[str | None, l
 
 
 def _is_model(folder: Path) -> bool:
-    from bimodal.modelfolder import CONFIG
+    from bimodal.inference.model_folder import CONFIG
 
     return (folder / CONFIG).is_file()
 
@@ -158,9 +158,9 @@ def _check_one(recordings: "Sequence[Recording]", form: str, options: dict[str, 
 
 def _recognize_words(recognizer: Any, text: str, form: str, why: bool) -> None:
     """Words alone."""
-    from bimodal.formats import write_recognitions
+    from bimodal.output.console import for_people, json_line
+    from bimodal.output.formats import write_recognitions
     from bimodal.records import Clip
-    from bimodal.showing import for_people, json_line
 
     result = recognizer.recognize_batch([Clip(transcript=text)], explain=why)[0]
     if form in ("table", "jsonl"):
@@ -171,9 +171,9 @@ def _recognize_words(recognizer: Any, text: str, form: str, why: bool) -> None:
 
 def _speech_recognition(asr: str, language: str, translate: bool, download: bool, threads: int, long: bool) -> Any:
     """Hears a clip with all threads; of long recordings several stretches at once, a thread each."""
+    from bimodal.asr.timed_words import hear_with
+    from bimodal.asr.whisper import Transcriber
     from bimodal.errors import TranscriptionError
-    from bimodal.said import hear_with
-    from bimodal.speech_recognition import Transcriber
 
     try:
         threads = threads or os.cpu_count() or 1
@@ -190,6 +190,6 @@ def _known_speakers(file: Path | None) -> Any:
     """Baselines of speakers to begin with; None where none are wanted."""
     if file is None:
         return None
-    from bimodal.features.baseline import SpeakerBaselines, load_baselines
+    from bimodal.features.speaker_stats import SpeakerBaselines, load_baselines
 
     return load_baselines(file) if file.exists() else SpeakerBaselines()

@@ -37,10 +37,10 @@ def serve(
     any other limit that /v1/about shows.
     """
     service = _service()
+    from bimodal.asr.whisper import Transcriber
     from bimodal.config import read_config
-    from bimodal.recognizer import Recognizer
+    from bimodal.inference.recognizer import Recognizer
     from bimodal.service.limits import Limits
-    from bimodal.speech_recognition import Transcriber
 
     limits = read_config(Limits(), config, settings or ())
     recognizer = Recognizer(model, threads=1)

@@ -18,7 +18,7 @@ from bimodal.cli.options import (
     Threads,
     default_cache,
 )
-from bimodal.cli.serving import serve
+from bimodal.cli.serve import serve
 from bimodal.cli.terminal import bar, epochs, say
 from bimodal.errors import BimodalError
 
@@ -70,7 +70,7 @@ def tune(
     """
     from bimodal.config import TuneSpeechConfig, TuneTextConfig, read_config
 
-    module = _training("finetune", f"tuning_{side}")
+    module = _training("finetune", f"tune_{side}")
     with epochs(quiet) as on_epoch:
         if side == "speech":
             heard = read_config(TuneSpeechConfig(), config, settings or ())
@@ -98,7 +98,7 @@ def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:
     return ("speech", "text", "fusion") if named == "all" else (named,), rest[0], rest[1]
 
 
-def _training(extra: str = "train", module: str = "packing") -> Any:
+def _training(extra: str = "train", module: str = "package_model") -> Any:
     """A module that trains, or a sentence that says how to get what it needs."""
     try:
         return import_module(f"bimodal.training.{module}")
@@ -128,7 +128,7 @@ def adapt(
     quiet: Quiet = False,
 ) -> None:
     """Adapt a model to recordings of one's own, without labels; figures of the adapted one must be measured anew."""
-    from bimodal.adapting import adapt_model
+    from bimodal.inference.adapt import adapt_model
 
     adapt_model(model, manifest, out, by=by, threads=threads, progress=lambda items, label: bar(items, label, quiet))
     say(f"adapted model in {out}; its card says to what. Next: bimodal recognize {out} RECORDING")
@@ -154,8 +154,10 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a model, or a configuration over folds: speech alone, text alone, late fusion and fused side by side."""
-    from bimodal.evaluation import describe, evaluate, write_report
+    from bimodal.evaluation.describe import describe
     from bimodal.evaluation.protocols import evaluate_folds, evaluate_model
+    from bimodal.evaluation.report import evaluate
+    from bimodal.evaluation.writing import write_report
 
     if (model is None) == (not folds):
         raise typer.BadParameter("give either --model or --folds", param_hint="--model/--folds")
@@ -192,7 +194,7 @@ def demo(
 ) -> None:
     """Speak a small synthetic corpus, train all three stages on it, evaluate, recognise: the whole path in minutes."""
     _training("demo")
-    from bimodal.demo import run_demo
+    from bimodal.demo.run import run_demo
 
     with epochs(quiet) as on_epoch:
         model = run_demo(

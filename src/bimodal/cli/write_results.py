@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bimodal.bulk import Found, Wanted, recognize_recordings
+from bimodal.audio.recordings import Recording
 from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
-from bimodal.recognizer import Recognizer
-from bimodal.recordings import Recording
+from bimodal.inference.batch import Found, Wanted, recognize_recordings
+from bimodal.inference.recognizer import Recognizer
+from bimodal.output.console import describe_summary, for_people, line_for_people, stretch_for_people
 from bimodal.records import Recognition
-from bimodal.showing import describe_summary, for_people, line_for_people, stretch_for_people
 
 if TYPE_CHECKING:
-    from bimodal.keeping import ResultFolder
+    from bimodal.output.result_folder import ResultFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ def deliver(
         True where all went well; what did not was said on stderr.
     """
     if delivery.plot is not None:
-        from bimodal.plotting import check_plot
+        from bimodal.output.plot import check_plot
 
         check_plot(delivery.plot)
     kept = None if delivery.out is None else _result_folder(recognizer, wanted, delivery, settings)
@@ -69,7 +69,7 @@ def deliver(
         found = recognize_recordings(recognizer, pending, wanted, kept.ends if kept and resumes else lambda one: {})
         watched = ((one, _watched(one, results, wanted, delivery, kept, bar, problems)) for one, results in found)
         if programs:
-            from bimodal.formats import write_recordings
+            from bimodal.output.formats import write_recordings
 
             sys.stdout.reconfigure(encoding="utf-8", newline="", line_buffering=True)  # type: ignore[union-attr]
             write_recordings(
@@ -83,7 +83,7 @@ def deliver(
 def _result_folder(
     recognizer: Recognizer, wanted: Wanted, delivery: Delivery, settings: Mapping[str, str]
 ) -> "ResultFolder":
-    from bimodal.keeping import ResultFolder
+    from bimodal.output.result_folder import ResultFolder
 
     decided = {
         "model": f"{recognizer.config.name} {recognizer.config.revision}",
@@ -134,11 +134,11 @@ def _watched(
 
 def _finish(recording: Recording, drawn: Sequence[Recognition], wanted: Wanted, delivery: Delivery) -> None:
     if delivery.plot is not None:
-        from bimodal.plotting import plot_timeline
+        from bimodal.output.plot import plot_timeline
 
         plot_timeline(delivery.plot, recording.path, drawn, title=recording.name)
     if delivery.baselines is not None and wanted.baselines is not None:
-        from bimodal.features.baseline import save_baselines
+        from bimodal.features.speaker_stats import save_baselines
 
         save_baselines(delivery.baselines, wanted.baselines)
 
@@ -148,7 +148,7 @@ def _show(found: Iterator[Found], wanted: Wanted, bar: Bar, *, brief: bool) -> N
     for recording, results in found:
         if wanted.follows(recording):
             bar.echo(f"{recording.name}\n{'from':>9} {'to':>9}  emotion")
-            from bimodal.timeline import summarise
+            from bimodal.inference.timeline import summarise
 
             doubtful = [0]
             summary = summarise(_shown(results, bar, doubtful))

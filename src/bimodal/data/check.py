@@ -11,12 +11,12 @@ from pathlib import Path
 
 import soundfile
 
-from bimodal import labels
+from bimodal.data import labels
+from bimodal.data.labels import EmotionMap, split_labels
+from bimodal.data.manifest import FEATURES, ManifestReading, has_features, inspect_manifest
+from bimodal.data.splits import Overlap, check_disjoint, count_text_overlap, one_speaker
 from bimodal.errors import ManifestError, SplitError
-from bimodal.labels import EmotionMap, split_labels
-from bimodal.manifest import FEATURES, ManifestReading, has_features, inspect_manifest
 from bimodal.records import Problem, Utterance, describe_problems
-from bimodal.splits import Overlap, check_disjoint, count_text_overlap, one_speaker
 
 TOLERANCE = 0.01  # seconds by which `end` may pass the end of a recording, for rounding
 NO_SPLIT = "-"

@@ -2,7 +2,7 @@
 
 All problems of a file are collected and reported at once, each with its physical line. Besides our own columns the
 usual foreign names are understood (`utt_id`; Hugging Face audiofolder's `file_name`; EmoBox's `key`, `wav`, `emo`), and
-the delimiters `;` and tab. Recordings are not opened here; `bimodal.checking` does that.
+the delimiters `;` and tab. Recordings are not opened here; `bimodal.data.check` does that.
 """
 
 import csv

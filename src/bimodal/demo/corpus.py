@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from bimodal.audio import SAMPLING_RATE, resample
-from bimodal.corpora.spoken_voices import RULES, VOICES, Delivery, Voice, deliver
+from bimodal.audio.decode import SAMPLING_RATE, resample
+from bimodal.data.manifest import write_manifest
+from bimodal.demo.voices import RULES, VOICES, Delivery, Voice, deliver
 from bimodal.errors import AudioError, BimodalError
-from bimodal.manifest import write_manifest
 from bimodal.records import Utterance
 
 NOTICE = (
@@ -47,7 +47,7 @@ _SPLIT_ORDER = ("train", "test", "train", "dev", "train", "test", "train", "trai
 _WORDINGS = ("agree", "conflict", "agree", "agree", "agree", "neutral", "agree", "agree", "agree")
 _LONGEST_DATA_PATH = 120  # eSpeak NG joins paths in buffers of about 200 bytes
 _TIMEOUT = 60.0
-_SPEAKING = Path(__file__).with_name("espeak_speak.py")
+_SPEAKING = Path(__file__).with_name("speak.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,7 +194,7 @@ def _line(split: str, place: int, decks: dict[tuple[str, str], Iterator[tuple[st
 
 def _shuffled_sentences(seed: int) -> dict[tuple[str, str], Iterator[tuple[str, str]]]:
     """For every split and emotion of the words, an endless deck of (name, sentence)."""
-    written = tomllib.loads(Path(__file__).with_name("spoken_sentences.toml").read_text(encoding="utf-8"))
+    written = tomllib.loads(Path(__file__).with_name("sentences.toml").read_text(encoding="utf-8"))
     decks: dict[tuple[str, str], Iterator[tuple[str, str]]] = {}
     for (place, emotion), split in itertools.product(enumerate(EMOTIONS), _SPLITS):
         named = [(f"{emotion}-{split}-{n:02d}", text) for n, text in enumerate(written[emotion][split])]

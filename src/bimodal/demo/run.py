@@ -7,11 +7,14 @@ from typing import Any, Final
 import numpy as np
 
 from bimodal.config import FusionConfig, SpeechConfig, TextConfig, TrainConfig
-from bimodal.corpora import spoken
-from bimodal.evaluation import Predictions, describe, evaluate, write_report
+from bimodal.demo import corpus as spoken
+from bimodal.evaluation.describe import describe
+from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.protocols import evaluate_model
-from bimodal.recognizer import Recognizer
-from bimodal.training.packing import train
+from bimodal.evaluation.report import evaluate
+from bimodal.evaluation.writing import write_report
+from bimodal.inference.recognizer import Recognizer
+from bimodal.training.package_model import train
 
 SYNTHETIC: Final = (
     "This corpus is synthetic: a synthesiser speaks sentences of ours by published rules of emotional prosody.\n"
@@ -115,7 +118,7 @@ def describe_conflict(predictions: Predictions) -> str:
 
 def _recognise_one(model: Path, manifest: Path, threads: int) -> str:
     """One held-out clip, whose voice and words agree, recognised as a user would."""
-    from bimodal.manifest import read_manifest
+    from bimodal.data.manifest import read_manifest
 
     read = read_manifest(manifest)
     chosen = next(u for u in read.utterances if u.split == "test" and u.extra.get("conflict") == "no" and u.path)

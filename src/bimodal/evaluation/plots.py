@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bimodal.errors import BimodalError
+from bimodal.evaluation.metrics import reliability_bins
 from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.report import Report, SystemReport
-from bimodal.metrics import reliability_bins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

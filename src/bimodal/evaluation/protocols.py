@@ -7,20 +7,20 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from bimodal.asr.transcribe import transcript_confidence
 from bimodal.config import TrainConfig
-from bimodal.data import main_emotion
+from bimodal.data.batches import main_emotion
+from bimodal.data.manifest import feature_matrix, read_manifest
+from bimodal.data.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
+from bimodal.data.text import preceding_rows
 from bimodal.errors import BimodalError, SplitError
+from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
-from bimodal.findings import Findings
-from bimodal.manifest import feature_matrix, read_manifest
-from bimodal.metrics import softmax
-from bimodal.modelfolder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
-from bimodal.recognizer import Recognizer
+from bimodal.inference.evidence import Findings
+from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
+from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Manifest, Recognition, Turn, Utterance
-from bimodal.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
-from bimodal.text import preceding_rows
 from bimodal.training.rows import LabelledRows, Parts, label_rows
-from bimodal.transcribing import transcript_confidence
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Notes = tuple[str, ...]

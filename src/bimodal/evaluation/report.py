@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bimodal import metrics
+from bimodal.evaluation import metrics
 from bimodal.evaluation.predictions import Predictions
 
 CONFIDENCE = 0.95

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from bimodal.errors import ModelFolderError
-from bimodal.features.baseline import Baseline, merge_baselines
+from bimodal.features.speaker_stats import Baseline, merge_baselines
 
 Floats = npt.NDArray[np.float32]
 ROUNDS: Final = 3

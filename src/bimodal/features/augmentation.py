@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from bimodal.audio import SAMPLING_RATE, Signal, load_signal, resample
+from bimodal.audio.decode import SAMPLING_RATE, Signal, load_signal, resample
 from bimodal.errors import AudioError, ConfigError
 from bimodal.features.cache import cache_key
 

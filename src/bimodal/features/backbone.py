@@ -17,10 +17,10 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from bimodal.audio import SAMPLING_RATE, Signal, normalise_level
+from bimodal.audio.decode import SAMPLING_RATE, Signal, normalise_level
 from bimodal.errors import BackboneError
 from bimodal.features.logmel import log_mel
-from bimodal.features.statistics import SpeechFrames, frame_levels, join_frames
+from bimodal.features.pooling import SpeechFrames, frame_levels, join_frames
 from bimodal.runtime import Device, make_session
 
 DESCRIPTION: Final = "backbone.json"

@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import Signal, load_signal
+from bimodal.audio.decode import Signal, load_signal
+from bimodal.data.text import normalise_transcript
 from bimodal.errors import AudioError
+from bimodal.features.augmentation import PLAIN, render_view, view_key
 from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.features.statistics import join_frames, pool_all
-from bimodal.features.views import PLAIN, render_view, view_key
+from bimodal.features.pooling import join_frames, pool_all
 from bimodal.records import Utterance
-from bimodal.text import normalise_transcript
 
 _TEXTS_AT_ONCE: Final = 256
 

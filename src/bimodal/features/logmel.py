@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import SAMPLING_RATE, Signal
+from bimodal.audio.decode import SAMPLING_RATE, Signal
 
 BINS: Final = 80
 WINDOW: Final = 400

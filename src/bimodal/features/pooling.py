@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import Signal
+from bimodal.audio.decode import Signal
 from bimodal.records import Statistic
 
 STATISTICS: Final[tuple[Statistic, ...]] = ("mean", "std", "p10", "p50", "p90")

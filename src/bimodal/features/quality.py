@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from bimodal.audio import SAMPLING_RATE, Signal
+from bimodal.audio.decode import SAMPLING_RATE, Signal
 from bimodal.features.logmel import mel_power
 
 SHORT_SECONDS: Final = 0.7

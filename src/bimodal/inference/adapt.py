@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from bimodal.audio import SAMPLING_RATE, load_signal
+from bimodal.audio.decode import SAMPLING_RATE, load_signal
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.adaptation import (
     Adaptation,
@@ -22,17 +23,16 @@ from bimodal.features.adaptation import (
     self_train,
     standardise,
 )
-from bimodal.features.baseline import (
+from bimodal.features.pooling import pool
+from bimodal.features.speaker_stats import (
     SpeakerBaselines,
     measure_baseline,
     measure_speakers,
     save_baselines,
 )
-from bimodal.features.statistics import pool
-from bimodal.hearing import judge_statistics
-from bimodal.manifest import read_manifest
-from bimodal.modelfolder import ADAPTATION, CARD, GRAPHS, SPEAKERS, WEIGHTS, ModelConfig, save_model_config
-from bimodal.recognizer import Recognizer
+from bimodal.inference.model_folder import ADAPTATION, CARD, GRAPHS, SPEAKERS, WEIGHTS, ModelConfig, save_model_config
+from bimodal.inference.recognizer import Recognizer
+from bimodal.inference.speaker_normalization import judge_statistics
 from bimodal.records import Manifest
 from bimodal.runtime import make_session
 

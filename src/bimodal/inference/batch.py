@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from bimodal.audio import SAMPLING_RATE, load_signal
+from bimodal.audio.decode import SAMPLING_RATE, load_signal
+from bimodal.audio.recordings import Recording
 from bimodal.errors import BimodalError, ManifestError
-from bimodal.recognizer import Recognizer
-from bimodal.recordings import Recording
+from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Recognition, Utterance
 
 if TYPE_CHECKING:
-    from bimodal.features.baseline import SpeakerBaselines
-    from bimodal.said import Hear, TimedWords
+    from bimodal.asr.timed_words import Hear, TimedWords
+    from bimodal.features.speaker_stats import SpeakerBaselines
 
 WHOLE_SECONDS: Final = 30.0
 """A longer recording is followed stretch by stretch, unless it is asked for as a whole."""
@@ -124,7 +124,7 @@ def _clip(recording: Recording, wanted: Wanted) -> Clip:
     rows = (wanted.words or {}).get(recording.path.resolve(), ())
     if not rows:
         return clip
-    from bimodal.said import clip_words
+    from bimodal.asr.timed_words import clip_words
 
     names = {row.speaker for row in rows}
     speaker = wanted.speaker or (names.pop() if len(names) == 1 else None)
@@ -133,7 +133,7 @@ def _clip(recording: Recording, wanted: Wanted) -> Clip:
 
 def _long(recognizer: Recognizer, recording: Recording, wanted: Wanted, after: Ends) -> Iterator[Recognition]:
     """A recording stretch by stretch."""
-    from bimodal.timeline import TimelineConfig, recognize_long
+    from bimodal.inference.timeline import TimelineConfig, recognize_long
 
     rows = (wanted.words or {}).get(recording.path.resolve(), ())
     for row in rows:
@@ -155,8 +155,8 @@ def _long(recognizer: Recognizer, recording: Recording, wanted: Wanted, after: E
 
 
 def _timed(row: Utterance, seconds: float) -> "TimedWords":
-    from bimodal.said import TimedWords
-    from bimodal.transcribing import transcript_confidence
+    from bimodal.asr.timed_words import TimedWords
+    from bimodal.asr.transcribe import transcript_confidence
 
     start = row.start or 0.0
     return TimedWords(
@@ -175,7 +175,7 @@ def read_words(manifest: Path, recordings: Sequence[Recording]) -> dict[Path, tu
     Raises:
         ManifestError: What is wrong with it, or that it names none of the recordings.
     """
-    from bimodal.manifest import read_manifest
+    from bimodal.data.manifest import read_manifest
 
     read = read_manifest(manifest)
     wanted = {recording.path.resolve() for recording in recordings}

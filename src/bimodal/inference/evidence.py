@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
+from bimodal.arrays import softmax
+from bimodal.audio.decode import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
+from bimodal.audio.segmentation import NO_SPEECH
+from bimodal.data.text import normalise_transcript, said_turns, same_speaker
 from bimodal.errors import BimodalError
 from bimodal.features.backbone import TextBackbone
-from bimodal.features.statistics import SpeechFrames
+from bimodal.features.pooling import SpeechFrames
 from bimodal.records import UNKNOWN, Clip
-from bimodal.scores import softmax
-from bimodal.segments import NO_SPEECH
-from bimodal.text import normalise_transcript, said_turns, same_speaker
 
 if TYPE_CHECKING:
-    from bimodal.data import Window
+    from bimodal.data.batches import Window
 
 SILENCE_DB: Final = -80.0
 """Below this root-mean-square level a recording is taken as silent."""
@@ -186,7 +186,7 @@ def foreign_words(clip: Clip, backbone: TextBackbone) -> list[str]:
 
 def read_windows(clips: Sequence[Clip], context: int, backbone: TextBackbone) -> "list[Window]":
     """Each clip's words with those of up to `context` turns before it; texts that clips share are read once."""
-    from bimodal.data import Window
+    from bimodal.data.batches import Window
 
     said = [said_turns(clip)[-context - 1 :] for clip in clips]
     texts = list(dict.fromkeys(text for turns in said for text, _ in turns))

@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.features.baseline import SpeakerBaselines
-from bimodal.features.statistics import SpeechFrames, join_frames
+from bimodal.data.text import normalise_transcript
+from bimodal.features.pooling import SpeechFrames, join_frames
+from bimodal.features.speaker_stats import SpeakerBaselines
 from bimodal.records import Clip, Explanation, Recognition, TimeInfluence, WordInfluence
-from bimodal.text import normalise_transcript
 
 STRETCH_SECONDS: Final = 0.5
 """About how long a stretch of the voice is that is left out at once."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import DESCRIPTION, find_backbone, read_description, verify_digests
-from bimodal.modelfolder import BACKBONES, CARD, CONFIG, ModelConfig, load_model_config
+from bimodal.inference.model_folder import BACKBONES, CARD, CONFIG, ModelConfig, load_model_config
 
 
 def export_model(model: Path, out: str | Path) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bimodal.errors import ModelFolderError
-from bimodal.modelfolder import CONFIG
+from bimodal.inference.model_folder import CONFIG
 
 DEFAULT: Final = "permissive"
 """The model that answers where none is named."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bimodal.audio import Signal, iterate_audio, level_db, read_header
+from bimodal.audio.decode import Signal, iterate_audio, level_db, read_header
 from bimodal.errors import AudioError, BimodalError
+from bimodal.inference.timeline import Stream
 from bimodal.records import Recognition
-from bimodal.timeline import Stream
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,7 +10,7 @@ import msgspec
 
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone, read_description, verify_digests
-from bimodal.features.statistics import Pooling
+from bimodal.features.pooling import Pooling
 from bimodal.runtime import Device
 
 SCHEMA: Final = 2

@@ -5,17 +5,25 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bimodal.audio.segmentation import load_detector
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import SpeechBackbone, TextBackbone
-from bimodal.features.familiarity import Familiarity, load_familiarity
-from bimodal.installed import is_packaged
-from bimodal.modelfolder import ADAPTATION, FAMILIARITY, GRAPHS, SPEAKERS, ModelConfig, load_model_config, load_side
+from bimodal.features.ood import Familiarity, load_familiarity
+from bimodal.inference.installed import is_packaged
+from bimodal.inference.model_folder import (
+    ADAPTATION,
+    FAMILIARITY,
+    GRAPHS,
+    SPEAKERS,
+    ModelConfig,
+    load_model_config,
+    load_side,
+)
 from bimodal.runtime import Device, make_session
-from bimodal.segments import load_detector
 
 if TYPE_CHECKING:
     from bimodal.features.adaptation import Adaptation
-    from bimodal.features.baseline import SpeakerBaselines
+    from bimodal.features.speaker_stats import SpeakerBaselines
 
 Part = TypeVar("Part")
 
@@ -100,7 +108,7 @@ class Networks:
     @property
     def speakers(self) -> "SpeakerBaselines":
         """Speakers that the model was adapted to; read only."""
-        from bimodal.features.baseline import SpeakerBaselines, load_baselines
+        from bimodal.features.speaker_stats import SpeakerBaselines, load_baselines
 
         return self._once(SPEAKERS, load_baselines) if SPEAKERS in self.config.files else SpeakerBaselines()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bimodal.errors import BimodalError
 
 if TYPE_CHECKING:
-    from bimodal.networks import Networks
+    from bimodal.inference.networks import Networks
 
 
 @cache
@@ -28,7 +28,7 @@ def open_networks(folder: Path, threads: int) -> "Networks":
     """
     import onnxruntime  # noqa: F401 - before the thread, which would wait for the imports of this one
 
-    from bimodal.networks import Networks
+    from bimodal.inference.networks import Networks
 
     networks = Networks(folder, threads=threads)
     Thread(target=_load, args=(networks,)).start()  # no daemon: a session torn down half made ends the process
@@ -43,8 +43,8 @@ def open_ahead(arguments: Sequence[str]) -> None:
     """
     if not any(os.path.exists(word) or word == "-" for word in arguments):  # noqa: PTH110 - a Path may refuse long words
         return
-    from bimodal.installed import find_model
-    from bimodal.modelfolder import CONFIG
+    from bimodal.inference.installed import find_model
+    from bimodal.inference.model_folder import CONFIG
 
     values = dict(pairwise(arguments))
     with suppress(BimodalError, ValueError, OSError):  # told when the command line is read

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import SAMPLING_RATE, Signal
+from bimodal.audio.decode import SAMPLING_RATE, Signal
+from bimodal.audio.segmentation import NO_SPEECH, holds_segment, holds_speech
+from bimodal.data.text import normalise_transcript
 from bimodal.errors import BimodalError, ModelFolderError
-from bimodal.features.familiarity import strangeness, temperature_factor, tempered
+from bimodal.features.ood import strangeness, temperature_factor, tempered
+from bimodal.features.pooling import Pooling, SpeechFrames, join_frames, pool
 from bimodal.features.quality import describe_quality
-from bimodal.features.statistics import Pooling, SpeechFrames, join_frames, pool
-from bimodal.findings import (
+from bimodal.inference.evidence import (
     Findings,
     Heard,
     clip_signal,
@@ -28,17 +30,15 @@ from bimodal.findings import (
     unusable,
     why_silent,
 )
-from bimodal.installed import find_model
-from bimodal.modelfolder import SideConfig
-from bimodal.networks import Networks
+from bimodal.inference.installed import find_model
+from bimodal.inference.model_folder import SideConfig
+from bimodal.inference.networks import Networks
 from bimodal.records import Clip, Recognition
 from bimodal.runtime import Device
-from bimodal.segments import NO_SPEECH, holds_segment, holds_speech
-from bimodal.text import normalise_transcript
 
 if TYPE_CHECKING:
-    from bimodal.features.baseline import SpeakerBaselines
-    from bimodal.timeline import Stream, TimelineConfig
+    from bimodal.features.speaker_stats import SpeakerBaselines
+    from bimodal.inference.timeline import Stream, TimelineConfig
 
 Floats = npt.NDArray[np.float32]
 
@@ -177,7 +177,7 @@ class Recognizer:
 
     def _explained(self, clip: Clip, baselines: "SpeakerBaselines | None") -> Recognition:
         """One clip, by what its speaker had sounded like before it."""
-        from bimodal.explaining import explain
+        from bimodal.inference.explain import explain
 
         before = None if baselines is None else baselines.copy()
         heard = self._hear(clip, keep=True)
@@ -241,7 +241,7 @@ class Recognizer:
             AudioError: A sampling rate that is not positive.
             BimodalError: The model does not hear speech.
         """
-        from bimodal.timeline import Stream
+        from bimodal.inference.timeline import Stream
 
         return Stream(self, sampling_rate, speaker=speaker, config=config, baselines=baselines)
 
@@ -338,7 +338,7 @@ class Recognizer:
         rows = [row for row, item in enumerate(heard) if item is not None]
         statistics = [item for item in heard if item is not None]
         if baselines is not None:
-            from bimodal.hearing import check_takes_baselines
+            from bimodal.inference.speaker_normalization import check_takes_baselines
 
             check_takes_baselines(self.config.name, side.baseline, self._has.adaptation)
         if side.baseline or self._has.adaptation is not None:
@@ -356,7 +356,7 @@ class Recognizer:
         grow: bool,
     ) -> tuple[Floats, Floats]:
         """Embeddings and logits of segments, by what is known of their speakers."""
-        from bimodal.hearing import hear_in_turn, judge_statistics
+        from bimodal.inference.speaker_normalization import hear_in_turn, judge_statistics
 
         known = self._has.speakers if baselines is None else baselines
         if grow and baselines is not None:
@@ -375,8 +375,8 @@ class Recognizer:
         rows = [row for row, text in enumerate(texts) if text is not None]
         inputs: dict[str, Any] = {}
         if rows and side.context:
-            from bimodal.data import pad_windows
-            from bimodal.findings import read_windows
+            from bimodal.data.batches import pad_windows
+            from bimodal.inference.evidence import read_windows
 
             inputs = pad_windows(
                 read_windows([clips[row] for row in rows], side.context, self._has.text_backbone), side.context + 1
@@ -462,6 +462,6 @@ class Recognizer:
 
 def _other_views(signal: Signal, names: Sequence[str]) -> Iterator[Signal]:
     if names:
-        from bimodal.features.views import render_view
+        from bimodal.features.augmentation import render_view
 
         yield from (render_view(signal, name) for name in names)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from bimodal.errors import BimodalError
 from bimodal.features.adaptation import Adaptation, correct_logits, firm_baseline, retell, standardise
-from bimodal.features.baseline import Baseline, SpeakerBaselines, baseline_inputs
+from bimodal.features.speaker_stats import Baseline, SpeakerBaselines, baseline_inputs
 
 Floats = npt.NDArray[np.float32]
 

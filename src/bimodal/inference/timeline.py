@@ -12,16 +12,16 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import Signal, check_signal, iterate_audio, read_header
+from bimodal.asr.timed_words import Conversation, Hear, Listener, TimedWords, WordsByTime, clip_words
+from bimodal.audio.decode import Signal, check_signal, iterate_audio, read_header
+from bimodal.audio.segmentation import NO_SPEECH, Segment, SegmentConfig, SegmentStream
 from bimodal.errors import AudioError, BimodalError, ConfigError
-from bimodal.explaining import explain
-from bimodal.features.baseline import SpeakerBaselines
+from bimodal.features.pooling import FRAME_SECONDS, SpeechFrames, pool
 from bimodal.features.quality import describe_quality
-from bimodal.features.statistics import FRAME_SECONDS, SpeechFrames, pool
-from bimodal.recognizer import Recognizer
+from bimodal.features.speaker_stats import SpeakerBaselines
+from bimodal.inference.explain import explain
+from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Recognition
-from bimodal.said import Conversation, Hear, Listener, TimedWords, WordsByTime, clip_words
-from bimodal.segments import NO_SPEECH, Segment, SegmentConfig, SegmentStream
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bimodal.modelfolder import ModelConfig, SideConfig, load_model_config
+from bimodal.inference.model_folder import ModelConfig, SideConfig, load_model_config
 from bimodal.records import Recognition
 
 if TYPE_CHECKING:
-    from bimodal.timeline import Summary
+    from bimodal.inference.timeline import Summary
 
 
 def json_line(result: Recognition, path: Path | None) -> str:

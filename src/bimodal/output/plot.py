@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import iterate_audio, read_header
+from bimodal.audio.decode import iterate_audio, read_header
 from bimodal.errors import BimodalError
 from bimodal.records import Recognition
 

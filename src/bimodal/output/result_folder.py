@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
+from bimodal.audio.recordings import Recording
 from bimodal.errors import BimodalError
-from bimodal.formats import write_recordings
-from bimodal.recordings import Recording
+from bimodal.output.formats import write_recordings
 from bimodal.records import Recognition
 
 SETTINGS: Final = "settings.json"

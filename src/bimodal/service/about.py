@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import bimodal
-from bimodal.law import LAW
+from bimodal.records import LAW
 from bimodal.service.engine import Engine
 
 FORBIDDEN: Final = (

@@ -10,10 +10,11 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from bimodal.asr.timed_words import hear_with
 from bimodal.errors import BimodalError
-from bimodal.formats import write_recognitions
+from bimodal.inference.timeline import TimelineConfig
+from bimodal.output.formats import write_recognitions
 from bimodal.records import Clip, Recognition
-from bimodal.said import hear_with
 from bimodal.service.about import describe_model, describe_server
 from bimodal.service.engine import Engine
 from bimodal.service.forms import Form, read_form
@@ -32,7 +33,6 @@ from bimodal.service.schemas import (
     form_body,
     problems,
 )
-from bimodal.timeline import TimelineConfig
 
 router = APIRouter()
 

@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 import bimodal
-from bimodal.law import LAW
-from bimodal.recognizer import Recognizer
+from bimodal.asr.whisper import Transcriber
+from bimodal.inference.recognizer import Recognizer
+from bimodal.records import LAW
 from bimodal.service import api, page, streaming
 from bimodal.service.engine import Engine
 from bimodal.service.guard import Access, Guard
@@ -21,7 +22,6 @@ from bimodal.service.measuring import Measures
 from bimodal.service.page import STATIC
 from bimodal.service.problems import Problem, answer_problem
 from bimodal.service.schemas import ProblemDetails
-from bimodal.speech_recognition import Transcriber
 
 
 def create_app(

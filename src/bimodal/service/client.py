@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio import check_signal
+from bimodal.asr.timed_words import TimedWords
+from bimodal.audio.decode import check_signal
 from bimodal.errors import BimodalError
 from bimodal.records import Clip, Recognition
-from bimodal.said import TimedWords
 
 _PATIENCE: Final = 8  # how often a busy server is asked again
 _LONGEST_WAIT: Final = 30.0  # seconds
@@ -107,7 +107,7 @@ class Client:
         words: Sequence[TimedWords] = (),
         channels: Literal["mix", "speakers"] = "mix",
     ) -> Iterator[Recognition]:
-        """As `bimodal.timeline.recognize_long`: results as they come.
+        """As `bimodal.inference.timeline.recognize_long`: results as they come.
 
         Raises:
             BimodalError: As in `recognize`.

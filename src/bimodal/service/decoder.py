@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from bimodal.audio import SAMPLING_RATE, AudioHeader, Signal, iterate_audio, load_signal, read_header
+from bimodal.audio.decode import SAMPLING_RATE, AudioHeader, Signal, iterate_audio, load_signal, read_header
+from bimodal.audio.segmentation import Resampler
 from bimodal.errors import AudioError
-from bimodal.segments import Resampler
 
 PEAKS: Final = 4000
 """At most so many peaks are told of a recording."""

@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from bimodal.audio import Signal
+from bimodal.audio.decode import Signal
 from bimodal.service.limits import Limits
 from bimodal.service.problems import Problem
 

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import IO, Any, Final, TypeVar
 
+from bimodal.asr.whisper import Transcriber
 from bimodal.errors import BimodalError
-from bimodal.recognizer import Recognizer
+from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Recognition
 from bimodal.service.decoding import Decoders
 from bimodal.service.limits import Limits
 from bimodal.service.measuring import Measures
 from bimodal.service.problems import Problem
-from bimodal.speech_recognition import Transcriber
 
 Answer = TypeVar("Answer")
 _PARTIAL_SECONDS: Final = 0.5

@@ -9,13 +9,13 @@ from typing import IO, Any, Final, Literal
 
 import msgspec
 
+from bimodal.asr.timed_words import Hear, TimedWords
 from bimodal.errors import BimodalError
+from bimodal.inference.timeline import TimelineConfig, recognize_long, summarise
 from bimodal.records import Recognition
-from bimodal.said import Hear, TimedWords
 from bimodal.service.decoding import LongRecording
 from bimodal.service.engine import Engine
 from bimodal.service.problems import Problem, log_mistake
-from bimodal.timeline import TimelineConfig, recognize_long, summarise
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _HEARTBEAT_SECONDS: Final = 10.0

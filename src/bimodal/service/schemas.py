@@ -5,9 +5,9 @@ from typing import Any, Final, Literal
 import msgspec
 from pydantic import BaseModel, Field, field_validator
 
+from bimodal.inference.timeline import Summary
 from bimodal.records import Recognition
 from bimodal.service.problems import MEDIA_TYPE, TITLES
-from bimodal.timeline import Summary
 
 Format = Literal["jsonl", "csv", "vtt", "srt", "textgrid", "rttm", "emotionml"]
 

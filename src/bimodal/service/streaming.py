@@ -17,14 +17,14 @@ import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
 
-from bimodal.audio import Signal
+from bimodal.asr.timed_words import TimedWords
+from bimodal.audio.decode import Signal
+from bimodal.inference.timeline import Stream, TimelineConfig
 from bimodal.records import Recognition
-from bimodal.said import TimedWords
 from bimodal.service.about import describe_model
 from bimodal.service.engine import Engine
 from bimodal.service.guard import Access
 from bimodal.service.problems import Problem, log_mistake
-from bimodal.timeline import Stream, TimelineConfig
 
 router = APIRouter()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bimodal.errors import ModelFolderError
-from bimodal.features.build import quiet_export, save_graph, strip_notes
+from bimodal.features.build_backbone import quiet_export, save_graph, strip_notes
 from bimodal.runtime import make_session
 
 _TOLERANCE: Final = 1e-4

@@ -22,13 +22,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bimodal.config import LossConfig, StageConfig
-from bimodal.data import TARGETS, Examples, Inputs
+from bimodal.data.batches import TARGETS, Examples, Inputs
 from bimodal.errors import TrainingError
-from bimodal.models.losses.baselines import CenterLoss, adjusted_cross_entropy, supervised_contrastive_loss
 from bimodal.models.losses.focal import focal_loss, target_distribution
 from bimodal.models.losses.gaussian import GaussianAffinity
 from bimodal.models.losses.joint import JointLoss, affinity_gradient_ratio, class_weights, joint_loss, warmed_beta
 from bimodal.models.losses.pairwise import pairwise_affinity_loss
+from bimodal.models.losses.reference import CenterLoss, adjusted_cross_entropy, supervised_contrastive_loss
 
 CHECKPOINT: Final = "checkpoint.safetensors"
 WEIGHTS: Final = "weights.safetensors"

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.data import Inputs
-from bimodal.features.familiarity import Familiarity, fit_familiarity, strangeness, temperature_factor
+from bimodal.data.batches import Inputs
+from bimodal.features.ood import Familiarity, fit_familiarity, strangeness, temperature_factor
 from bimodal.training.sides import Side
 
 MOST_CLIPS: Final = 4000

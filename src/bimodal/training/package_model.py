@@ -13,14 +13,13 @@ import torch
 from safetensors.torch import save_file
 
 from bimodal.config import TrainConfig
-from bimodal.data import main_emotion
+from bimodal.data.batches import main_emotion
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import ModelFolderError
+from bimodal.evaluation.metrics import count_confusions, unweighted_average_recall
 from bimodal.features.cache import FeatureCache
-from bimodal.features.familiarity import save_familiarity
-from bimodal.law import LAW
-from bimodal.manifest import read_manifest
-from bimodal.metrics import count_confusions, unweighted_average_recall
-from bimodal.modelfolder import (
+from bimodal.features.ood import save_familiarity
+from bimodal.inference.model_folder import (
     CARD,
     FAMILIARITY,
     GIVEN,
@@ -34,8 +33,9 @@ from bimodal.modelfolder import (
     save_model_config,
     write_json,
 )
+from bimodal.records import LAW
 from bimodal.training.export import export_network, fusion_example
-from bimodal.training.familiarity import measure_familiarity
+from bimodal.training.ood import measure_familiarity
 from bimodal.training.pipeline import STAGES, Prepared, Progress, Trained, owners, prepare_sides, train_stages
 from bimodal.training.rows import Parts, label_rows, split_rows
 from bimodal.training.stages import OnEpoch, Where

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from bimodal.config import FusionConfig
-from bimodal.data import TARGETS, Examples, Inputs, array_examples, main_emotion, single_emotion
+from bimodal.data.batches import TARGETS, Examples, Inputs, array_examples, main_emotion, single_emotion
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
 from bimodal.training.stages import Evidence, Where, evidence_digest, fit_fusion, fusion_examples

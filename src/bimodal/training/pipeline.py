@@ -12,22 +12,22 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from bimodal.asr.transcribe import transcript_confidence
 from bimodal.config import TrainConfig
-from bimodal.data import Examples
+from bimodal.data.batches import Examples
+from bimodal.data.manifest import feature_columns, feature_matrix
+from bimodal.data.splits import Fold, comparable_text
 from bimodal.errors import SplitError, TrainingError
+from bimodal.evaluation.metrics import fit_temperature
+from bimodal.features.augmentation import PLAIN, check_view
 from bimodal.features.backbone import BackboneDescription, SpeechBackbone, TextBackbone, load_backbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import cache_speech, cache_text
-from bimodal.features.familiarity import tempered
-from bimodal.features.views import PLAIN, check_view
-from bimodal.manifest import feature_columns, feature_matrix
-from bimodal.metrics import fit_temperature
-from bimodal.modelfolder import GIVEN, LABEL_MATCHED, PAIRING, SideConfig
+from bimodal.features.ood import tempered
+from bimodal.inference.model_folder import GIVEN, LABEL_MATCHED, PAIRING, SideConfig
 from bimodal.records import Utterance
-from bimodal.splits import Fold, comparable_text
-from bimodal.training.baselines import group_by_column
-from bimodal.training.familiarity import measure_factors
 from bimodal.training.loop import predict
+from bimodal.training.ood import measure_factors
 from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
 from bimodal.training.rows import LabelledRows, Parts
 from bimodal.training.sides import (
@@ -40,6 +40,7 @@ from bimodal.training.sides import (
     read_texts,
     text_side,
 )
+from bimodal.training.speaker_stats import group_by_column
 from bimodal.training.stages import (
     Evidence,
     Where,
@@ -51,7 +52,6 @@ from bimodal.training.stages import (
     train_fusion,
     train_side,
 )
-from bimodal.transcribing import transcript_confidence
 
 log = logging.getLogger(__name__)
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]

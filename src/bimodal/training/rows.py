@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.config import TrainConfig, TuneConfig
-from bimodal.data import count_targets, main_emotion, single_emotion
+from bimodal.data.batches import count_targets, main_emotion, single_emotion
+from bimodal.data.labels import EmotionMap, Vocabulary, custom, find_map, split_labels
+from bimodal.data.splits import Overlap, check_disjoint, inner_dev
 from bimodal.errors import ManifestError, TrainingError
-from bimodal.labels import EmotionMap, Vocabulary, custom, find_map, split_labels
 from bimodal.records import Utterance
-from bimodal.splits import Overlap, check_disjoint, inner_dev
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,19 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from bimodal.config import SpeechConfig, StageConfig, TextConfig
-from bimodal.data import Examples, Inputs, Window, array_examples, main_emotion, window_examples
+from bimodal.data.batches import Examples, Inputs, Window, array_examples, main_emotion, window_examples
+from bimodal.data.text import preceding_rows, same_speaker
 from bimodal.features.backbone import BackboneDescription
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import read_pooled, read_statistics
-from bimodal.features.statistics import Pooling, choose
+from bimodal.features.pooling import Pooling, choose
 from bimodal.models.layers import HeadShape, speaker_directions
 from bimodal.models.speech import BaselineNetwork, ColumnsNetwork, SpeechNetwork
 from bimodal.models.text import ContextTextNetwork, TextNetwork
 from bimodal.records import Utterance
-from bimodal.text import preceding_rows, same_speaker
-from bimodal.training.baselines import Groups, draw_earlier, order_earlier, with_baselines
 from bimodal.training.loop import rate_of
 from bimodal.training.rows import LabelledRows
+from bimodal.training.speaker_stats import Groups, draw_earlier, order_earlier, with_baselines
 
 Modality = Literal["speech", "text"]
 _FITTED_AT_ONCE: Final = 256

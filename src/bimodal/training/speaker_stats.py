@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.data import Examples, Inputs
+from bimodal.data.batches import Examples, Inputs
 from bimodal.errors import TrainingError
-from bimodal.features.baseline import Baseline, baseline_inputs, empty_baseline, measure_baseline
+from bimodal.features.speaker_stats import Baseline, baseline_inputs, empty_baseline, measure_baseline
 from bimodal.records import Utterance
 
 Groups = Sequence[str | None]

@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from bimodal.config import FusionConfig, StageConfig
-from bimodal.data import Examples, Inputs, array_examples, count_targets, main_emotion, single_emotion
+from bimodal.data.batches import Examples, Inputs, array_examples, count_targets, main_emotion, single_emotion
+from bimodal.data.splits import Fold, crossed_folds
 from bimodal.errors import TrainingError
+from bimodal.evaluation.metrics import count_confusions, unweighted_average_recall
 from bimodal.features.cache import cache_key
-from bimodal.metrics import count_confusions, unweighted_average_recall
-from bimodal.models.combinations import ConcatenationNetwork, ExpertsNetwork
-from bimodal.models.fusion import FusionNetwork
+from bimodal.models.fusions.gate import FusionNetwork
+from bimodal.models.fusions.reference import ConcatenationNetwork, ExpertsNetwork
 from bimodal.models.losses.focal import target_distribution
-from bimodal.splits import Fold, crossed_folds
 from bimodal.training.loop import Run, StageRecord, fit, predict
 from bimodal.training.sides import Side
 

@@ -13,26 +13,26 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from bimodal.audio import SAMPLING_RATE, load_signal, normalise_level
+from bimodal.audio.decode import SAMPLING_RATE, load_signal, normalise_level
 from bimodal.config import TuneSpeechConfig
-from bimodal.data import Examples, frame_examples
+from bimodal.data.batches import Examples, frame_examples
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import BackboneError, TrainingError
+from bimodal.features.augmentation import PLAIN, check_view, render_view, view_key
 from bimodal.features.backbone import BackboneDescription, cut_evenly
-from bimodal.features.build import build_speech_backbone
+from bimodal.features.build_backbone import build_speech_backbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import file_digest, recording
 from bimodal.features.logmel import log_mel
-from bimodal.features.statistics import Pooling, SpeechFrames, frame_levels, pool_all
-from bimodal.features.views import PLAIN, check_view, render_view, view_key
+from bimodal.features.pooling import Pooling, SpeechFrames, frame_levels, pool_all
 from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
-from bimodal.manifest import read_manifest
 from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork
 from bimodal.training.loop import StageRecord
 from bimodal.training.pipeline import Progress
 from bimodal.training.rows import LabelledRows, label_rows, split_rows
 from bimodal.training.sides import Front, Side, audio_side, head_shape, pooling_of
 from bimodal.training.stages import OnEpoch, Where, train_side, weights_digest
-from bimodal.training.tuning import (
+from bimodal.training.tune import (
     ENCODER,
     RUN,
     add_lora,

@@ -12,18 +12,18 @@ import numpy as np
 import torch
 
 from bimodal.config import TuneTextConfig
-from bimodal.data import token_examples
+from bimodal.data.batches import token_examples
+from bimodal.data.manifest import read_manifest
+from bimodal.data.text import normalise_transcript
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import BackboneDescription
-from bimodal.features.build import build_text_backbone
+from bimodal.features.build_backbone import build_text_backbone
 from bimodal.features.cache import cache_key
-from bimodal.manifest import read_manifest
 from bimodal.models.text import TunedTextNetwork
-from bimodal.text import normalise_transcript
 from bimodal.training.rows import LabelledRows, label_rows, split_rows
 from bimodal.training.sides import Front, Side, head_shape
 from bimodal.training.stages import OnEpoch, Where, train_side, weights_digest
-from bimodal.training.tuning import (
+from bimodal.training.tune import (
     ENCODER,
     RUN,
     add_lora,

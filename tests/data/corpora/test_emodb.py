@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from bimodal.corpora import emodb
+from bimodal.data.corpora import emodb
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import ManifestError
-from bimodal.manifest import read_manifest
 
 
 def test_a_file_name_is_read_as_a_row(tmp_path):

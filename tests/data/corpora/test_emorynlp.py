@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from bimodal.corpora import emorynlp
+from bimodal.data.corpora import emorynlp
+from bimodal.data.labels import find_map
 from bimodal.errors import ManifestError
-from bimodal.labels import find_map
 
 HEADER = "Utterance,Speaker,Emotion,Scene_ID,Utterance_ID,Season,Episode,Start_Time,End_Time\n"
 ROWS = """Shut up!,"['Monica Geller', 'Phoebe Buffay']",Mad,1,2,1,2,00:00:02.877,00:00:07.548

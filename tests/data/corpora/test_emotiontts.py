@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from bimodal.corpora import emotiontts
+from bimodal.data.corpora import emotiontts
+from bimodal.data.manifest import read_manifest
+from bimodal.data.splits import comparable_text
 from bimodal.errors import ManifestError
-from bimodal.manifest import read_manifest
-from bimodal.splits import comparable_text
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from bimodal.corpora import goemotions
+from bimodal.data.corpora import goemotions
+from bimodal.data.labels import find_map
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import ManifestError
-from bimodal.labels import find_map
-from bimodal.manifest import read_manifest
 
 TSV = 'Never "sad"\tin my life!\t25\tedcu99z\r\nYou know\u2028the answer\t4,27\tee84bjg\n'
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimodal import corpora
-from bimodal.corpora import own, prepare_corpus
+from bimodal.data import corpora
+from bimodal.data.corpora import manifest as own
+from bimodal.data.corpora import prepare_corpus
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import ManifestError
-from bimodal.manifest import read_manifest
 
 
 @pytest.fixture

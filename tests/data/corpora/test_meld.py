@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from bimodal.corpora import meld
+from bimodal.data.corpora import meld
 from bimodal.errors import ManifestError
 
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"

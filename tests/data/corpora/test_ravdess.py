@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from bimodal.corpora import ravdess
+from bimodal.data.corpora import ravdess
+from bimodal.data.labels import emotion_map
+from bimodal.data.manifest import read_manifest
+from bimodal.data.splits import check_disjoint, named_folds, speaker_folds
 from bimodal.errors import ManifestError
-from bimodal.labels import emotion_map
-from bimodal.manifest import read_manifest
-from bimodal.splits import check_disjoint, named_folds, speaker_folds
 
 
 def test_a_file_name_is_read_as_a_row(tmp_path):

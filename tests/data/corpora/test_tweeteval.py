@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from bimodal.corpora import tweeteval
+from bimodal.data.corpora import tweeteval
+from bimodal.data.manifest import write_manifest
 from bimodal.errors import ManifestError
-from bimodal.manifest import write_manifest
 
 
 @pytest.fixture

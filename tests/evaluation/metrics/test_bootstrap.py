@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
-from bimodal.metrics import (
+from bimodal.evaluation.metrics import (
     accuracy,
     bootstrap,
     bootstrap_interval,

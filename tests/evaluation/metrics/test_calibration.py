@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from bimodal.metrics import (
+from bimodal.evaluation.metrics import (
     brier_score,
     expected_calibration_error,
     fit_temperature,

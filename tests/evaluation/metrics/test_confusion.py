@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from bimodal.metrics import (
+from bimodal.evaluation.metrics import (
     accuracy,
     cluster_confusions,
     confusion_mass,
@@ -122,6 +122,6 @@ def test_confusion_mass_worked_by_hand():
 def test_the_module_needs_neither_torch_nor_scikit_learn():
     import subprocess
 
-    code = "import sys, bimodal.metrics; print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
+    code = "import sys, bimodal.evaluation.metrics; print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

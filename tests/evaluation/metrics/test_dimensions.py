@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bimodal.metrics import (
+from bimodal.evaluation.metrics import (
     concordance_correlation,
 )
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bimodal.models.fusion import FusionNetwork, drop_modalities
+from bimodal.models.fusions.gate import FusionNetwork, drop_modalities
 from bimodal.models.layers import UNKNOWN
 
 EMOTIONS, SPEECH, TEXT = 4, 6, 5

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bimodal.models.combinations import ConcatenationNetwork, ExpertsNetwork
+from bimodal.models.fusions.reference import ConcatenationNetwork, ExpertsNetwork
 
 EMOTIONS, SPEECH, TEXT = 4, 6, 5
 WIDTHS = {"speech_width": SPEECH, "text_width": TEXT, "emotions": EMOTIONS}

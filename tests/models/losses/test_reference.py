@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from bimodal.models.losses.baselines import CenterLoss, adjusted_cross_entropy, supervised_contrastive_loss
+from bimodal.models.losses.reference import CenterLoss, adjusted_cross_entropy, supervised_contrastive_loss
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from bimodal.corpora import emodb, emorynlp, emotiontts, goemotions, meld, own, ravdess, tweeteval
+from bimodal.data.corpora import emodb, emorynlp, emotiontts, goemotions, manifest, meld, ravdess, tweeteval
+from bimodal.data.manifest import write_manifest
 from bimodal.errors import ManifestError
-from bimodal.manifest import write_manifest
 from bimodal.records import Manifest, Problem, Utterance, describe_problems
 
 PREPARE: Mapping[str, Callable[[Path], tuple[Utterance, ...]]] = {
@@ -20,7 +20,7 @@ PREPARE: Mapping[str, Callable[[Path], tuple[Utterance, ...]]] = {
     "emorynlp": emorynlp.prepare,
     "emotiontts": emotiontts.prepare,
     "goemotions": goemotions.prepare,
-    "manifest": own.prepare,
+    "manifest": manifest.prepare,
     "meld": meld.prepare,
     "ravdess": ravdess.prepare,
     "tweeteval": tweeteval.prepare,

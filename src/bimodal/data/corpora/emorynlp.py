@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bimodal.corpora.reading import decoded, made_manifest, split_files, table_rows
+from bimodal.data.corpora.reading import decoded, made_manifest, split_files, table_rows
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
 

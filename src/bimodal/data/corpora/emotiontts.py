@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from bimodal.corpora.reading import decoded, made_manifest
+from bimodal.data.corpora.reading import decoded, made_manifest
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
 

@@ -6,9 +6,9 @@ the authors' grouping. Texts are as published: names masked as `[NAME]`, quotati
 
 from pathlib import Path
 
-from bimodal.corpora.reading import lines_of, made_manifest, split_files
+from bimodal.data.corpora.reading import lines_of, made_manifest, split_files
+from bimodal.data.labels import join_labels
 from bimodal.errors import ManifestError
-from bimodal.labels import join_labels
 from bimodal.records import Utterance
 
 FILES = {"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"}

@@ -1,9 +1,9 @@
-"""One's own recordings: a manifest that one has written, in the formats of `bimodal.manifest`."""
+"""One's own recordings: a manifest that one has written, in the formats of `bimodal.data.manifest`."""
 
 from pathlib import Path
 
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import ManifestError
-from bimodal.manifest import read_manifest
 from bimodal.records import Utterance
 
 NAMES = ("manifest.csv", "manifest.jsonl", "metadata.csv")

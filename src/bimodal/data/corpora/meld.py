@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from bimodal.corpora.reading import made_manifest, table_rows
+from bimodal.data.corpora.reading import made_manifest, table_rows
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
 

@@ -5,8 +5,8 @@ import io
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import ManifestError
-from bimodal.manifest import read_manifest
 from bimodal.records import Manifest
 
 

@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from bimodal.corpora.reading import lines_of, made_manifest
+from bimodal.data.corpora.reading import lines_of, made_manifest
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
 

@@ -4,8 +4,9 @@
 with what was found and what was expected, where inputs do not fit.
 """
 
-from bimodal.metrics.bootstrap import Difference, Interval, Metric, bootstrap_interval, paired_bootstrap
-from bimodal.metrics.calibration import (
+from bimodal.arrays import softmax
+from bimodal.evaluation.metrics.bootstrap import Difference, Interval, Metric, bootstrap_interval, paired_bootstrap
+from bimodal.evaluation.metrics.calibration import (
     ReliabilityBins,
     RiskCoverage,
     brier_score,
@@ -15,7 +16,7 @@ from bimodal.metrics.calibration import (
     reliability_bins,
     risk_coverage,
 )
-from bimodal.metrics.confusion import (
+from bimodal.evaluation.metrics.confusion import (
     accuracy,
     cluster_confusions,
     confusion_mass,
@@ -27,8 +28,7 @@ from bimodal.metrics.confusion import (
     unweighted_average_recall,
     weighted_f1,
 )
-from bimodal.metrics.dimensions import concordance_correlation
-from bimodal.scores import softmax
+from bimodal.evaluation.metrics.dimensions import concordance_correlation
 
 __all__ = [
     "Difference",

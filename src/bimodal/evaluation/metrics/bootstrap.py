@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bimodal.metrics.arrays import Floats
+from bimodal.evaluation.metrics.arrays import Floats
 
 Metric = Callable[[Floats], Floats]  # (..., C, C) to (...), such as unweighted_average_recall
 
@@ -94,7 +94,7 @@ def bootstrap_interval(
 
     Args:
         confusions: (G, C, C), from `cluster_confusions`.
-        metric: Of `bimodal.metrics.confusion`, or any function of (..., C, C).
+        metric: Of `bimodal.evaluation.metrics.confusion`, or any function of (..., C, C).
         replicates: How many resamples.
         confidence: Of the interval, between 0 and 1.
         seed: Of the resampling; the same seed gives the same interval.
@@ -103,7 +103,7 @@ def bootstrap_interval(
         ValueError: If shapes or numbers do not fit.
 
     Example:
-        >>> from bimodal.metrics import unweighted_average_recall
+        >>> from bimodal.evaluation.metrics import unweighted_average_recall
         >>> speakers = [[[9, 1], [2, 8]], [[5, 5], [1, 9]], [[7, 3], [4, 6]]]
         >>> found = bootstrap_interval(speakers, unweighted_average_recall)
         >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
@@ -134,7 +134,7 @@ def paired_bootstrap(
     Args:
         a: (G, C, C), from `cluster_confusions`.
         b: (G, C, C) of the other system, on the same utterances in the same order of clusters.
-        metric: Of `bimodal.metrics.confusion`, or any function of (..., C, C).
+        metric: Of `bimodal.evaluation.metrics.confusion`, or any function of (..., C, C).
         replicates: How many resamples.
         confidence: Of the interval, between 0 and 1.
         seed: Of the resampling.
@@ -143,7 +143,7 @@ def paired_bootstrap(
         ValueError: If shapes or numbers do not fit, or the true emotions of a cluster differ between a and b.
 
     Example:
-        >>> from bimodal.metrics import unweighted_average_recall
+        >>> from bimodal.evaluation.metrics import unweighted_average_recall
         >>> a = [[[9, 1], [2, 8]], [[8, 2], [1, 9]], [[9, 1], [4, 6]]]
         >>> b = [[[8, 2], [2, 8]], [[5, 5], [2, 8]], [[8, 2], [5, 5]]]
         >>> found = paired_bootstrap(a, b, unweighted_average_recall)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bimodal.metrics.arrays import Floats, Integers, ratio
-from bimodal.scores import softmax
+from bimodal.arrays import softmax
+from bimodal.evaluation.metrics.arrays import Floats, Integers, ratio
 
 COLDEST, HOTTEST = 0.05, 20.0  # bounds of a fitted temperature
 

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bimodal.metrics.arrays import Floats, Integers, mean_of_known, ratio
+from bimodal.evaluation.metrics.arrays import Floats, Integers, mean_of_known, ratio
 
 
 def target_positions(labels: Sequence[str], emotions: Sequence[str]) -> Integers:

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bimodal.models.fusion import drop_modalities
+from bimodal.models.fusions.gate import drop_modalities
 from bimodal.models.layers import with_unknown
 
 

@@ -1,0 +1,1 @@
+"""Speech recognition: Whisper, words with times, transcripts of a manifest."""

@@ -1,0 +1,1 @@
+"""Recordings: decode, find, cut at pauses."""

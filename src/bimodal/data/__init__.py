@@ -1,0 +1,1 @@
+"""Manifests, labels, splits, batches, corpora."""

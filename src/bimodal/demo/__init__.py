@@ -1,0 +1,1 @@
+"""The spoken synthetic corpus, and the run from corpus to recognition."""

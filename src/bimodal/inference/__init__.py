@@ -1,0 +1,1 @@
+"""Recognition: model folder, model, recognizer, streams, timelines. Imports no torch."""

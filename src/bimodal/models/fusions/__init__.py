@@ -1,0 +1,1 @@
+"""Networks that fuse speech and text."""

@@ -1,0 +1,1 @@
+"""Results for people and programs: formats, result folder, console, plot."""
