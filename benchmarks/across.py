@@ -37,7 +37,7 @@ from bimodal.records import Utterance
 from bimodal.training.loop import predict
 from bimodal.training.pipeline import Prepared, prepare_sides
 from bimodal.training.rows import LabelledRows, label_rows
-from bimodal.training.stages import Where, train_side
+from bimodal.training.stages import RunContext, train_side
 
 UAR = metrics.unweighted_average_recall
 CORPORA = ("ravdess", "emodb", "emotiontts_ko")
@@ -45,15 +45,17 @@ ROBUST = SpeechConfig(
     statistics=("p10", "p50", "p90"),
     speech_only=True,
     speaker_shrinkage=10.0,
-    noise=2.0,
+    input_noise_std=2.0,
     loss=LossConfig(class_weights="balanced"),
 )
 """For recordings unlike those trained on."""
 
-WITHIN = TrainConfig(vocabulary="acted4", dev_share=0.0, speech=SpeechConfig(views=("speed0.9", "speed1.1")))
+WITHIN = TrainConfig(vocabulary="acted4", dev_share=0.0, speech=SpeechConfig(augmentations=("speed0.9", "speed1.1")))
 PLAIN = replace(WITHIN, speech=ROBUST)
-BY_CORPUS = replace(PLAIN, speech=replace(PLAIN.speech, baseline=(1000,), baseline_by="corpus", view_share=0.8))
-BY_SPEAKER = replace(PLAIN, speech=replace(PLAIN.speech, baseline=(1000,), view_share=0.8))
+BY_CORPUS = replace(
+    PLAIN, speech=replace(PLAIN.speech, speaker_stats=(1000,), speaker_stats_by="corpus", augmentation_prob=0.8)
+)
+BY_SPEAKER = replace(PLAIN, speech=replace(PLAIN.speech, speaker_stats=(1000,), augmentation_prob=0.8))
 SYSTEMS = {
     "within": "unadapted, the settings that are best within a corpus",
     "within adapted": "the same network, `bimodal adapt`",
@@ -181,7 +183,7 @@ def _run_config(config: TrainConfig, name: str, options: Options, cache: Feature
     for corpus in CORPORA:
         train, test = _apart(rows, corpus)
         for seed in progress(options.seeds, f"{name}, without {corpus}"):
-            network, _ = train_side(prepared.sides["speech"], train, [], config.speech, Where(seed=seed))
+            network, _ = train_side(prepared.sides["speech"], train, [], config.speech, RunContext(seed=seed))
             scores = _scores(network, prepared, test, name)
             found.setdefault(corpus, []).append(predictions_of(rows, test, scores))
     return found

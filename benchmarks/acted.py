@@ -27,10 +27,10 @@ from bimodal.training.rows import LabelledRows, label_rows
 from bimodal.training.sides import Side, audio_side
 
 GAIN_DB = 12.0
-CONFIG = TrainConfig(dev_share=0.0, speech=SpeechConfig(views=("speed0.9", "speed1.1")))
+CONFIG = TrainConfig(dev_share=0.0, speech=SpeechConfig(augmentations=("speed0.9", "speed1.1")))
 """Fixed passes over all training speakers; nobody is held out, as nothing is chosen."""
 
-HEARD = replace(CONFIG.speech, heard_views=CONFIG.speech.views)
+HEARD = replace(CONFIG.speech, tta=CONFIG.speech.augmentations)
 """The clips' speed views are heard in recognition too."""
 
 
@@ -62,7 +62,7 @@ def progress(items: Iterable[Any], label: str) -> Iterator[Any]:
 
 def heard_once(prepared: Prepared, config: TrainConfig, cache: FeatureCache) -> Side:
     """The speech side of the same clips without the views."""
-    plain = replace(config, speech=replace(config.speech, heard_views=()))
+    plain = replace(config, speech=replace(config.speech, tta=()))
     return prepare_corpus(prepared.rows.utterances, prepared.folder, plain, cache).sides["speech"]
 
 
@@ -110,7 +110,7 @@ def shifted_side(rows: LabelledRows, folder: Path, config: TrainConfig, cache: F
     backbone = load_backbone(config.speech_backbone, threads=options.threads, verify=True)
     assert isinstance(backbone, SpeechBackbone)  # noqa: S101
     gains = np.random.default_rng(0).uniform(-GAIN_DB, GAIN_DB, len(rows.utterances))
-    views = (PLAIN, *config.speech.heard_views)
+    views = (PLAIN, *config.speech.tta)
     keys: list[str | None] = []
     with cache:
         for utterance, gain in progress(zip(rows.utterances, gains, strict=True), "clips at a random gain"):

@@ -10,10 +10,10 @@ from bimodal.data.batches import array_examples
 from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import Predictions
 from bimodal.features.adaptation import plain_adaptation
-from bimodal.features.speaker_stats import SpeakerBaselines, measure_baseline, measure_speakers
+from bimodal.features.speaker_stats import SpeakerStatsStore, measure_speaker_stats, measure_stats
 from bimodal.inference.adapt import Heard, fit_adaptation
-from bimodal.inference.speaker_normalization import judge_statistics
-from bimodal.models.speech import BaselineNetwork
+from bimodal.inference.speaker_normalization import score_statistics
+from bimodal.models.speech import SpeakerNormalizedNetwork
 from bimodal.training.loop import predict
 from bimodal.training.pipeline import Prepared
 from bimodal.training.rows import LabelledRows
@@ -38,24 +38,24 @@ def adapted_scores(network: Any, prepared: Prepared, rows: Sequence[int], by_spe
     """Scores of utterances from a network that was adapted to them, unlabelled: without and with the correction."""
     statistics = statistics_of(prepared, rows)
     speakers = tuple(prepared.rows.utterances[row].speaker for row in rows)
-    known = measure_speakers(zip(speakers, statistics, strict=True)) if by_speaker else SpeakerBaselines()
+    known = measure_speaker_stats(zip(speakers, statistics, strict=True)) if by_speaker else SpeakerStatsStore()
     own = [known.of(speaker, statistics.shape[1:]) for speaker in speakers]
-    takes, session = isinstance(network, BaselineNetwork), as_session(network)
+    takes, session = isinstance(network, SpeakerNormalizedNetwork), as_session(network)
     heard = Heard(statistics=statistics, speakers=speakers, seconds=0.0, unusable=0)
     plain = plain_adaptation(
-        measure_baseline(statistics), *_trained(network, statistics.shape[1:]), emotions=len(prepared.rows.emotions)
+        measure_stats(statistics), *_trained(network, statistics.shape[1:]), emotions=len(prepared.rows.emotions)
     )
     fitted = fit_adaptation(
-        lambda them, adaptation: judge_statistics(session, takes, statistics, them, adaptation)[1], plain, heard, known
+        lambda them, adaptation: score_statistics(session, takes, statistics, them, adaptation)[1], plain, heard, known
     )
-    answers = [judge_statistics(session, takes, statistics, own, one)[1] for one in (plain, fitted)]
+    answers = [score_statistics(session, takes, statistics, own, one)[1] for one in (plain, fitted)]
     return softmax(answers[0]), softmax(answers[1])
 
 
 def _trained(network: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Centre and deviation of the statistics that a network was trained on."""
     part = network.standardise
-    spread = part.within.sqrt() if isinstance(network, BaselineNetwork) else part.deviation
+    spread = part.within.sqrt() if isinstance(network, SpeakerNormalizedNetwork) else part.deviation
     return part.mean.numpy().reshape(shape), spread.numpy().reshape(shape)
 
 

@@ -9,11 +9,11 @@ from benchmarks.record import Figure, make_figure
 from bimodal.config import TrainConfig
 from bimodal.evaluation.metrics import expected_calibration_error, fit_temperature, softmax
 from bimodal.evaluation.predictions import Predictions
-from bimodal.features.ood import strangeness, temperature_factor
+from bimodal.features.ood import ood_score, temperature_factor
 from bimodal.training.loop import predict
-from bimodal.training.ood import measure_familiarity
+from bimodal.training.ood import measure_ood_stats
 from bimodal.training.pipeline import Prepared
-from bimodal.training.stages import Where, train_side
+from bimodal.training.stages import RunContext, train_side
 
 ONE_TEMPERATURE = "one temperature, of held-out training speakers"
 BY_DISTANCE = "temperature by distance from the training data"
@@ -29,12 +29,12 @@ def calibrated_predictions(
     speakers = [utterance.speaker for utterance in rows.utterances]
     held_out = set(sorted({str(speakers[row]) for row in train})[_HELD - 1 :: _HELD])
     kept, held = ([row for row in train if (speakers[row] in held_out) == out] for out in (False, True))
-    network, _ = train_side(side, kept, [], config.speech, Where(seed=seed))
+    network, _ = train_side(side, kept, [], config.speech, RunContext(seed=seed))
     logits = {name: predict(network, side.examples.subset(part))[1] for name, part in (("held", held), ("test", test))}
-    known = measure_familiarity(side, kept, speakers)
+    known = measure_ood_stats(side, kept, speakers)
     assert known is not None  # noqa: S101 - there is speech
     temperature = fit_temperature(logits["held"], rows.targets[held])
-    factor = temperature_factor(strangeness(statistics_of(prepared, test), known), known)
+    factor = temperature_factor(ood_score(statistics_of(prepared, test), known), known)
     scores = {
         ONE_TEMPERATURE: softmax(logits["test"], temperature),
         BY_DISTANCE: softmax(logits["test"] / factor[:, None], temperature),

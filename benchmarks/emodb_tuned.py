@@ -23,7 +23,7 @@ def run(options: Options) -> Result:
     begun = time.monotonic()
     torch.set_num_threads(options.threads)
     source = pretrained_source("whisper-base-encoder", CONFIG.source)
-    config = replace(CONFIG, source=source, vocabulary="acted4", steps=STEPS, threads=options.threads)
+    config = replace(CONFIG, source=source, vocabulary="acted4", min_steps=STEPS, threads=options.threads)
     folder = options.data / "emodb"
     with FeatureCache(options.cache) as cache:
         rows, _, sides = prepare_tuning(prepare(folder), folder, config, cache)

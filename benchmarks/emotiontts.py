@@ -27,7 +27,7 @@ from benchmarks.record import (
     read_options,
     save_result,
 )
-from bimodal.asr.transcribe import Wanted, transcribe_utterances, with_words
+from bimodal.asr.transcribe import TranscribeOptions, transcribe_utterances, with_words
 from bimodal.asr.whisper import Task, Transcriber
 from bimodal.config import FusionConfig, SpeechConfig, TextConfig, TrainConfig
 from bimodal.data.corpora.emotiontts import prepare
@@ -41,17 +41,17 @@ from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
 from bimodal.training.pipeline import (
-    FittedSide,
+    FittedModality,
     Prepared,
     Trained,
     fit_side,
     fuse_sides,
     inner_folds,
     prepare_sides,
-    transcript_trust,
+    text_weights,
 )
 from bimodal.training.rows import Parts, label_rows
-from bimodal.training.stages import Where, cross_fit, find_evidence, fusion_examples, train_side
+from bimodal.training.stages import RunContext, cross_fit, find_evidence, fusion_examples, train_side
 
 SENTENCE = "sentence"
 PARTS = 4
@@ -64,13 +64,15 @@ CONFIG = TrainConfig(
     vocabulary="acted4",
     text_backbone="minilm-goemotions",
     dev_share=0.0,
-    speech=SpeechConfig(epochs=1, steps=150, heads=1, components=100),
-    text=TextConfig(epochs=1, steps=100),
-    fusion=FusionConfig(parts=3, hold_out_texts=SENTENCE, start="fitted", shuffled_share=0.2),
+    speech=SpeechConfig(epochs=1, min_steps=150, ensemble_size=1, pca_components=100),
+    text=TextConfig(epochs=1, min_steps=100),
+    fusion=FusionConfig(n_folds=3, hold_out_texts=SENTENCE, start="fitted", shuffled_words_prob=0.2),
 )
 FUSIONS: dict[str, FusionConfig] = {
     "fused": CONFIG.fusion,
-    "fused, texts not held out inside": replace(CONFIG.fusion, start="equal", shuffled_share=0.0, hold_out_texts=""),
+    "fused, texts not held out inside": replace(
+        CONFIG.fusion, start="equal", shuffled_words_prob=0.0, hold_out_texts=""
+    ),
 }
 """The fusion for new words, and the default one."""
 
@@ -99,7 +101,7 @@ def heard_words(utterances: Sequence[Utterance], folder: Path, task: Task, optio
         raise BimodalError("BIMODAL_ASR_MODEL is not set; give the folder of a Whisper model in CTranslate2 format")
     transcriber = Transcriber(model, threads=options.threads)
     listed, notebooks = progress(utterances, f"recordings, {task}"), options.cache / "transcripts"
-    wanted = Wanted(task=task, language="ko")
+    wanted = TranscribeOptions(task=task, language="ko")
     heard, problems = transcribe_utterances(list(utterances), folder, transcriber, wanted, notebooks, lambda _: listed)
     if problems:
         raise BimodalError(f"{len(problems)} recordings cannot be heard: {problems[0]}")
@@ -126,7 +128,7 @@ def make_folds(prepared: Prepared, seed: int) -> tuple[Fold, ...]:
     return crossed_folds(speakers, [row.extra[SENTENCE] for row in rows.utterances], PARTS, strata=strata, seed=seed)
 
 
-def run_fold(words: Sequence[Words], fold: Fold, config: TrainConfig, where: Where) -> Scores:
+def run_fold(words: Sequence[Words], fold: Fold, config: TrainConfig, where: RunContext) -> Scores:
     """Scores of the fold's test rows by `words/system`, of every kind of words and every fusion."""
     parts = Parts(train=list(fold.train), dev=[], overlaps=())
     inner = {
@@ -156,9 +158,9 @@ def fit_crossed(
     name: str,
     parts: Parts,
     config: TrainConfig,
-    where: Where,
+    where: RunContext,
     inner: dict[str, tuple[Fold, ...]],
-) -> dict[str, FittedSide]:
+) -> dict[str, FittedModality]:
     """One side's stage, cross-fitted on each of the inner folds."""
     side, stage = prepared.sides[name], config.speech if name == "speech" else config.text
     first = fit_side(prepared, name, parts, config, where, inner[SENTENCE])
@@ -170,13 +172,13 @@ def fit_crossed(
     }
 
 
-def known_text(kind: Words, parts: Parts, inner: dict[str, tuple[Fold, ...]]) -> dict[str, FittedSide]:
+def known_text(kind: Words, parts: Parts, inner: dict[str, tuple[Fold, ...]]) -> dict[str, FittedModality]:
     """The side of a text network from elsewhere, to which all rows are new; empty where it is to be trained here."""
     if kind.zero_shot is None:
         return {}
     evidence = find_evidence(kind.zero_shot, kind.prepared.sides["text"])
     temperature = float(metrics.fit_temperature(evidence.logits[parts.train], kind.prepared.rows.targets[parts.train]))
-    side = FittedSide(network=kind.zero_shot, evidence=evidence, cross_fitted=evidence, temperature=temperature)
+    side = FittedModality(network=kind.zero_shot, evidence=evidence, cross_fitted=evidence, temperature=temperature)
     return dict.fromkeys(inner, side)
 
 
@@ -185,7 +187,7 @@ def shuffled(trained: Trained, prepared: Prepared, seed: int) -> Trained:
     order = np.random.default_rng(seed).permutation(len(prepared.rows.utterances))
     text = trained.evidence["text"]
     mixed = replace(text, embedding=text.embedding[order], logits=text.logits[order], present=text.present[order])
-    trust = transcript_trust(prepared.rows.utterances)[order]
+    trust = text_weights(prepared.rows.utterances)[order]
     examples = fusion_examples(trained.evidence["speech"], mixed, prepared.rows.targets, trust)
     logits = trained.logits | {"text": mixed.logits, "fusion": predict(trained.networks["fusion"], examples)[1]}
     return replace(trained, logits=logits)
@@ -200,7 +202,7 @@ def zero_shot_text(options: Options, config: TrainConfig, cache: FeatureCache) -
     chosen = [row for emotion in range(len(rows.emotions)) for row in order[rows.targets[order] == emotion][:COMMENTS]]
     some = rows.subset(chosen)
     side = prepare_sides(some, folder, config, cache, progress, ("text",)).sides["text"]
-    return train_side(side, range(len(chosen)), [], TextConfig(), Where())[0]
+    return train_side(side, range(len(chosen)), [], TextConfig(), RunContext())[0]
 
 
 def prepare_words(options: Options, config: TrainConfig) -> list[Words]:
@@ -228,7 +230,7 @@ def run_seed(words: Sequence[Words], config: TrainConfig, options: Options) -> d
     for fold in progress(make_folds(words[0].prepared, config.seed), f"folds, seed {config.seed}"):
         file = folder / f"seed{config.seed}-{fold.name}.safetensors"
         if not file.exists():
-            save_file(run_fold(words, fold, config, Where(seed=config.seed)), file)
+            save_file(run_fold(words, fold, config, RunContext(seed=config.seed)), file)
         for key, one in as_predictions(load_file(file), words[0].prepared, fold).items():
             parts.setdefault(key, []).append(one)
     return {key: concatenate(*listed) for key, listed in parts.items()}

@@ -33,26 +33,28 @@ from bimodal.features.cache import FeatureCache
 from bimodal.records import Utterance
 from bimodal.training.pipeline import Prepared, prepare_sides, train_stages
 from bimodal.training.rows import Parts, label_rows, split_rows
-from bimodal.training.stages import Where
+from bimodal.training.stages import RunContext
 
 CONFIG = TrainConfig(
     official_split="MELD",
     speech=SpeechConfig(
         columns=("pros_*",),
         hidden_width=64,
-        heads=1,
+        ensemble_size=1,
         embedding_width=64,
-        noise=0.0,
+        input_noise_std=0.0,
         input_dropout=0.1,
         dropout=0.2,
         batch_size=256,
         learning_rate=3e-3,
         epochs=12,
-        steps=0,
-        scale=0.0,
+        min_steps=0,
+        embedding_norm=0.0,
         loss=LossConfig(gamma=1.0, beta=0.1),
     ),
-    fusion=FusionConfig(epochs=6, steps=0, batch_size=256, loss=LossConfig(gamma=1.0, beta=0.1, class_weights="sqrt")),
+    fusion=FusionConfig(
+        epochs=6, min_steps=0, batch_size=256, loss=LossConfig(gamma=1.0, beta=0.1, class_weights="sqrt")
+    ),
 )
 QUOTED = (
     Quoted(system="TelME, text + audio + video", metric="weighted F1", value=67.4, source="as published"),
@@ -128,7 +130,7 @@ def prepare_meld(
 def run_seed(prepared: Prepared, parts: Parts, test: list[int], config: TrainConfig, options: Options) -> Predictions:
     """Train the three stages and predict the test rows; finished stages are taken from the cache's folder `runs`."""
     folder = options.cache / "runs" / f"meld-{config_digest(config)}" / f"seed{config.seed}"
-    trained = train_stages(prepared, parts, config, Where(seed=config.seed, folder=folder))
+    trained = train_stages(prepared, parts, config, RunContext(seed=config.seed, folder=folder))
     return predict_rows(trained, prepared, parts, test, "dialogue")
 
 

@@ -38,9 +38,9 @@ from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.protocols import predict_rows
 from bimodal.features.backbone import DESCRIPTION, find_backbone, read_description
 from bimodal.records import Utterance
-from bimodal.training.pipeline import FittedSide, Prepared, Trained, fit_side, fuse_sides, inner_folds
+from bimodal.training.pipeline import FittedModality, Prepared, Trained, fit_side, fuse_sides, inner_folds
 from bimodal.training.rows import Parts
-from bimodal.training.stages import Where, cross_fit, find_evidence, train_side
+from bimodal.training.stages import RunContext, cross_fit, find_evidence, train_side
 from bimodal.training.tune import RUN
 from bimodal.training.tune_text import load_language_model, tune_text, tuned_text_side
 
@@ -51,7 +51,7 @@ GOEMOTIONS = TuneTextConfig(
     trained_on="GoEmotions (Apache-2.0), train part, 28 labels as soft targets",
     epochs=3,
     batch_size=64,
-    encoder_rate=0.2,
+    encoder_lr_multiplier=0.2,
     layer_decay=0.9,
     frozen=1,
     max_tokens=64,
@@ -75,7 +75,7 @@ TUNE = TuneTextConfig(
 CONFIG = replace(
     meld.CONFIG,
     speech=replace(meld.CONFIG.speech, columns=("pros_*_own", "pros_*_before")),
-    text=TextConfig(context=8, epochs=6, steps=0, loss=LossConfig(gamma=1.0, beta=0.3)),
+    text=TextConfig(context=8, epochs=6, min_steps=0, loss=LossConfig(gamma=1.0, beta=0.3)),
     fusion=replace(meld.CONFIG.fusion, parts=4),
 )
 """Prosody beside the speaker's own and the dialogue's; a network that reads the eight utterances before each one."""
@@ -118,7 +118,7 @@ class Found:
     prepared: Prepared
     parts: Parts
     trained: Trained
-    context: FittedSide
+    context: FittedModality
 
 
 def run(options: Options) -> Result:
@@ -240,7 +240,7 @@ def find(options: Options, start: str, seed: int, config: TrainConfig) -> Found:
     """One seed, from the language model to the fusion, which learns from language models that never saw its rows."""
     folder, tuning = second_tuning(options, start, seed)
     config = replace(config, seed=seed, threads=options.threads, text_backbone=str(folder))
-    where = Where(seed=seed, folder=folder / f"stages-{config_digest(config)}")
+    where = RunContext(seed=seed, folder=folder / f"stages-{config_digest(config)}")
     prepared, parts = prepare(options, config)
     context = fit_side(prepared, "text", parts, config, where.below("context"))
     prepared.sides["text"] = tuned_text_side(prepared.rows, load_language_model(tuning.source), tuning)
@@ -263,14 +263,14 @@ def prepare(options: Options, config: TrainConfig) -> tuple[Prepared, Parts]:
 
 def fit_tuned(
     prepared: Prepared, folds: Sequence[Fold], parts: Parts, tuning: TuneTextConfig, folder: Path
-) -> FittedSide:
+) -> FittedModality:
     """The tuned language model as a side: its evidence of a train row is that of one tuned without the row's part."""
-    side, where = prepared.sides["text"], Where(seed=tuning.seed, folder=folder / RUN)
+    side, where = prepared.sides["text"], RunContext(seed=tuning.seed, folder=folder / RUN)
     network, _ = train_side(side, parts.train, parts.dev, tuning, where)
     evidence = find_evidence(network, side)
     crossed = cross_fit(side, network, folds, tuning, replace(where, folder=folder / "crossed"))
     temperature = metrics.fit_temperature(evidence.logits[parts.dev], prepared.rows.targets[parts.dev])
-    return FittedSide(network=network, evidence=evidence, cross_fitted=crossed, temperature=float(temperature))
+    return FittedModality(network=network, evidence=evidence, cross_fitted=crossed, temperature=float(temperature))
 
 
 def predict(found: Found, rows: list[int]) -> Predictions:

@@ -46,7 +46,7 @@ def run(options: Options) -> Result:
     with FeatureCache(options.cache) as cache:
         rows, pretrained, sides = prepare_tuning(prepare(folder), folder, config, cache)
         folds = named_folds([utterance.speaker for utterance in rows.utterances], FOLDS)
-        views = (PLAIN, *config.head.views)
+        views = (PLAIN, *config.head.augmentations)
         shifted = [shifted_examples(rows, folder, pretrained, cache, GAIN_DB, view) for view in views]
         found = tune_folds(sides, folds, config, options, "ravdess-tuned", shifted)
     frozen, tuned, louder, once = (

@@ -26,7 +26,7 @@ from bimodal.features.logmel import log_mel
 from bimodal.training.loop import predict
 from bimodal.training.rows import LabelledRows, label_rows
 from bimodal.training.sides import Side
-from bimodal.training.stages import Where, train_side, uar_score
+from bimodal.training.stages import RunContext, train_side, uar_score
 from bimodal.training.tune_speech import TunedSide, load_speech_model, train_tuned, tuned_speech_side
 
 PASSES = 8
@@ -104,7 +104,7 @@ def time_regimes(options: Options, config: TuneSpeechConfig) -> list[Timed]:
     rows = label_rows([utterances[row] for row in fold.train], config.vocabulary)
     frozen = _frozen(rows, folder, config)
     upper = _tuned("upper layers over a cache", rows, folder, config, frozen.score)
-    fresh = replace(config.head, epochs=0, steps=0)
+    fresh = replace(config.head, epochs=0, min_steps=0)
     whole = _tuned("end to end", rows, folder, replace(config, frozen=0, head=fresh), frozen.score)
     return [replace(whole, cached=_reading(rows, folder)), upper, frozen]
 
@@ -138,7 +138,7 @@ def _frozen(rows: LabelledRows, folder: Path, config: TuneSpeechConfig) -> Timed
         sides, cached = _cached(rows, folder, config, scratch)
         train, dev = _parts(rows)
         begun = time.monotonic()
-        network, record = train_side(sides.first, train, [], config.head, Where(seed=config.seed))
+        network, record = train_side(sides.first, train, [], config.head, RunContext(seed=config.seed))
         trained = time.monotonic() - begun
         score = _score(network, sides.first, dev)
     passes = len(record.history)
@@ -164,11 +164,11 @@ def _tuned(name: str, rows: LabelledRows, folder: Path, config: TuneSpeechConfig
         sides, cached = _cached(rows, folder, config, scratch)
         train, dev = _parts(rows)
         begun = time.monotonic()
-        train_side(sides.first, train, [], config.head, Where(seed=config.seed))
+        train_side(sides.first, train, [], config.head, RunContext(seed=config.seed))
         head = time.monotonic() - begun
         try:
             patient = replace(config, patience=config.epochs)
-            train_tuned(sides, train, dev, patient, Where(seed=config.seed, on_epoch=watch))
+            train_tuned(sides, train, dev, patient, RunContext(seed=config.seed, on_epoch=watch))
         except Reached:
             pass
     passes, reached = len(scores) - 1, scores[-1] >= wanted

@@ -20,17 +20,17 @@ from bimodal.evaluation.predictions import concatenate
 from bimodal.features.cache import FeatureCache
 from bimodal.training.loop import predict
 from bimodal.training.pipeline import Prepared
-from bimodal.training.speaker_stats import draw_earlier, order_earlier, with_baselines
-from bimodal.training.stages import Where, train_side
+from bimodal.training.speaker_stats import draw_earlier, order_earlier, with_speaker_stats
+from bimodal.training.stages import RunContext, train_side
 
 UAR = metrics.unweighted_average_recall
 EVERY = 1000
 CONFIG = TrainConfig(
     dev_share=0.0,
     vocabulary="ravdess8",
-    speech=replace(HEARD, baseline=(0, 1, 3, 10, EVERY), view_share=0.9),
+    speech=replace(HEARD, speaker_stats=(0, 1, 3, 10, EVERY), augmentation_prob=0.9),
 )
-SETTLED = replace(CONFIG, speech=replace(CONFIG.speech, baseline=(EVERY,), components=600))
+SETTLED = replace(CONFIG, speech=replace(CONFIG.speech, speaker_stats=(EVERY,), pca_components=600))
 """For speakers of whom many clips are there, and for them alone."""
 
 AMOUNTS = (0, 1, 3, 10)
@@ -113,9 +113,9 @@ def _run_fold(prepared: Prepared, fold: Fold, config: TrainConfig, told: dict[st
     speakers, side = _speakers(prepared), prepared.sides["speech"]
     train, test = ([speakers[row] for row in part] for part in (fold.train, fold.test))
     check_disjoint(train, test, f"speakers in train and test of fold {fold.name}")
-    network, _ = train_side(side, fold.train, [], config.speech, Where(seed=config.seed))
+    network, _ = train_side(side, fold.train, [], config.speech, RunContext(seed=config.seed))
     scores = {
-        name: softmax(predict(network, with_baselines(side.examples, earlier).subset(fold.test))[1])
+        name: softmax(predict(network, with_speaker_stats(side.examples, earlier).subset(fold.test))[1])
         for name, earlier in told.items()
     }
     scores[corrected] = adapted_scores(network, prepared, fold.test, by_speaker=True)[1]

@@ -103,7 +103,7 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class RecognizeOptions:
     """What is measured, and with what.
 
     Attributes:
@@ -121,7 +121,7 @@ class Wanted:
     rounds: int
 
 
-def run(options: Options, wanted: Wanted) -> Result:
+def run(options: Options, wanted: RecognizeOptions) -> Result:
     """All figures, once a seed."""
     begun = time.monotonic()
     runs = [list(_measure(options, wanted)) for _ in options.seeds]
@@ -159,7 +159,7 @@ def _notes(measured: Sequence[Measured], figures: Sequence[Figure], threads: int
             yield f"{item.system}: {figure.mean:.3g} {item.unit}, bar {side} {item.bar.value:.3g}: {verdict}"
 
 
-def _measure(options: Options, wanted: Wanted) -> Iterator[Measured]:
+def _measure(options: Options, wanted: RecognizeOptions) -> Iterator[Measured]:
     if wanted.install:
         megabytes = installed_megabytes(ROOT)
         yield Measured(system="base install with the default model", unit="MB", value=megabytes, bar=_most(400))
@@ -186,7 +186,7 @@ def _least(value: float) -> Bar:
     return Bar(value=value, below=False)
 
 
-def _clip(options: Options, wanted: Wanted, peer: Path, signal: Any) -> Iterator[Measured]:
+def _clip(options: Options, wanted: RecognizeOptions, peer: Path, signal: Any) -> Iterator[Measured]:
     """Five seconds of speech in memory, models loaded."""
     recognizer = Recognizer(wanted.model, threads=options.threads)
     product, product_adds = product_task(options.threads)
@@ -222,7 +222,7 @@ def _clip(options: Options, wanted: Wanted, peer: Path, signal: Any) -> Iterator
         yield Measured(system=system, unit="times", value=seconds["smile"] / seconds["ours"], bar=_least(1.0))
 
 
-def _cold(options: Options, wanted: Wanted, peer: Path, clip: Path) -> Iterator[Measured]:
+def _cold(options: Options, wanted: RecognizeOptions, peer: Path, clip: Path) -> Iterator[Measured]:
     """Fresh processes; the sources are compiled first, as pip does when it installs them."""
     compileall.compile_dir(Path(bimodal.__file__).parent, quiet=1)
     python, command = sys.executable, [sys.executable, "-m", "bimodal"]
@@ -270,7 +270,7 @@ def _talk(corpus: Path) -> list[Said]:
     return [rows[number] for number in np.random.default_rng(0).permutation(len(rows))]
 
 
-def _stream(wanted: Wanted, talk: Sequence[Said]) -> Iterator[Measured]:
+def _stream(wanted: RecognizeOptions, talk: Sequence[Said]) -> Iterator[Measured]:
     """A stream in pieces of 100 ms: how long after the last sample its answers are there."""
     recognizer = Recognizer(wanted.model, threads=LONG_THREADS)
     signal = np.concatenate([load_signal(said.path) for said in talk[:30]])
@@ -299,7 +299,7 @@ def _streamed(recognizer: Recognizer, signal: Any) -> tuple[list[float], list[fl
     return running, ended
 
 
-def _long(wanted: Wanted, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
+def _long(wanted: RecognizeOptions, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
     """An hour, and memory as recordings grow longer."""
     memory, seconds = {}, {}
     for hours in sorted({1 / 6, 1.0, wanted.hours}):
@@ -329,21 +329,21 @@ def _recording(talk: Sequence[Said], path: Path, hours: float) -> tuple[Path, st
     raise RuntimeError("no clips")
 
 
-def _heard(wanted: Wanted, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
+def _heard(wanted: RecognizeOptions, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
     """Three minutes with speech recognition, against faster-whisper alone with the same settings and threads."""
-    from bimodal.asr.timed_words import Listener, hear_with
+    from bimodal.asr.timed_words import SegmentTranscriber, make_asr
     from bimodal.asr.whisper import Transcriber
 
     path, words = _recording(talk, folder / "heard.wav", 0.05)
     for threads in (1, LONG_THREADS):
         recognizer = Recognizer(wanted.model, threads=threads)
-        hear = hear_with(Transcriber(str(wanted.asr), threads=1, at_once=threads))
+        hear = make_asr(Transcriber(str(wanted.asr), threads=1, at_once=threads))
         tasks = {
             "ours": partial(_consume, recognizer, path, hear),
             "alone": whisper_task(str(wanted.asr), path, threads),
         }
         seconds = interleaved(tasks, 3)
-        heard = " ".join(word.text for _, said in Listener(hear).listen(segment_audio(path)) for word in said)
+        heard = " ".join(word.text for _, said in SegmentTranscriber(hear).listen(segment_audio(path)) for word in said)
         name = f"three minutes with speech recognition, threads: {threads}"
         for system, text in (("bimodal", heard), ("faster-whisper", tasks["alone"]())):
             yield Measured(system=f"{name}: word errors of {system}", unit="%", value=100 * word_errors(words, text))
@@ -356,7 +356,7 @@ def _consume(recognizer: Recognizer, path: Path, hear: Any) -> None:
         pass
 
 
-def _read(arguments: Sequence[str] | None = None) -> tuple[Options, Wanted]:
+def _read(arguments: Sequence[str] | None = None) -> tuple[Options, RecognizeOptions]:
     parser: argparse.ArgumentParser = options_parser(__doc__ or "")
     parser.set_defaults(seeds=[0])
     parser.add_argument("--model", type=Path, required=True, help="model folder that hears speech")
@@ -365,7 +365,9 @@ def _read(arguments: Sequence[str] | None = None) -> tuple[Options, Wanted]:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--no-install", dest="install", action="store_false", help="leave the base install out")
     found = parser.parse_args(arguments)
-    wanted = Wanted(model=found.model, asr=found.asr, hours=found.hours, install=found.install, rounds=found.rounds)
+    wanted = RecognizeOptions(
+        model=found.model, asr=found.asr, hours=found.hours, install=found.install, rounds=found.rounds
+    )
     return to_options(found), wanted
 
 

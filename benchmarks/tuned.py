@@ -20,14 +20,14 @@ from bimodal.data.batches import Examples, array_examples, frame_examples
 from bimodal.data.splits import Fold
 from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import Predictions, concatenate
-from bimodal.features.augmentation import render_view
+from bimodal.features.augmentation import apply_augmentation
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import file_digest
 from bimodal.models.speech import TunedSpeechNetwork, pool_frames
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
 from bimodal.training.rows import LabelledRows, label_rows
-from bimodal.training.stages import Where, train_side
+from bimodal.training.stages import RunContext, train_side
 from bimodal.training.tune_speech import (
     LowerLayers,
     SpeechModel,
@@ -42,7 +42,7 @@ FOUND = "found.safetensors"
 CONFIG = TuneSpeechConfig(
     epochs=4,
     crop_seconds=2.0,
-    head=SpeechConfig(views=("speed0.9", "speed1.1"), noise=0.5),
+    head=SpeechConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5),
 )
 """Four passes of layers 3 and 4, then half of the way back."""
 
@@ -113,7 +113,7 @@ def tune_fold(
     """Tune on one fold's training rows alone; nobody is held out, as nothing is chosen."""
     file = home / FOUND
     if not file.is_file():
-        where = Where(seed=config.seed, device=config.device, folder=home)
+        where = RunContext(seed=config.seed, device=config.device, folder=home)
         network, _ = train_tuned(sides, list(fold.train), [], config, where)
         head, _ = train_side(sides.first, list(fold.train), [], config.head, where.below("head"))
         untuned: Any = sides.tuned.build()
@@ -213,7 +213,7 @@ def shifted_examples(
             path = folder / str(utterance.path)
             key = cache_key("gain", file_digest(path), float(gain), pretrained.digest, pretrained.frozen, view)
             if key not in cache:
-                signal = render_view(load_signal(path) * np.float32(10 ** (gain / 20)), view)
+                signal = apply_augmentation(load_signal(path) * np.float32(10 ** (gain / 20)), view)
                 cache.write(key, {"frames": lower.encode(signal)[1]})
             keys.append(key)
     lengths = np.array([len(cache.read(key)["frames"]) for key in keys], np.int64)

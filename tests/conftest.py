@@ -88,13 +88,13 @@ def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 FAST = (
     "speech.epochs=2",
-    "speech.steps=40",
-    "speech.components=0",
-    "speech.heads=2",
+    "speech.min_steps=40",
+    "speech.pca_components=0",
+    "speech.ensemble_size=2",
     "text.epochs=2",
-    "text.steps=40",
+    "text.min_steps=40",
     "fusion.epochs=2",
-    "fusion.steps=20",
+    "fusion.min_steps=20",
 )
 """Settings under which the tiny corpus trains in seconds."""
 
@@ -102,7 +102,7 @@ FAST = (
 @pytest.fixture(scope="session")
 def fast_settings() -> list[str]:
     """The same as arguments of the command line."""
-    return [part for value in (*FAST, "fusion.parts=2") for part in ("--set", value)]
+    return [part for value in (*FAST, "fusion.n_folds=2") for part in ("--set", value)]
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +112,7 @@ def tiny_model(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) ->
     from bimodal.training.package_model import train
 
     run = tmp_path_factory.mktemp("run")
-    config = read_config(TrainConfig(), settings=[*FAST, "fusion.parts=2", "threads=1", "name=tiny"])
+    config = read_config(TrainConfig(), settings=[*FAST, "fusion.n_folds=2", "threads=1", "name=tiny"])
     return train(tiny_manifest, run, config, tmp_path_factory.mktemp("cache"))
 
 

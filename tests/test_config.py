@@ -35,7 +35,7 @@ def test_an_unknown_key_is_refused_with_the_valid_ones_and_the_nearest(tmp_path)
 
 
 def test_a_key_of_another_stage_is_refused():
-    assert "unknown key 'components'" in refusal(["text.components=3"])
+    assert "unknown key 'components'" in refusal(["text.pca_components=3"])
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path):
         "speech.batch_size=0",
         "speech.learning_rate=0.0",
         "text.dropout=1.5",
-        "text.average=1.0",
+        "text.ema_decay=1.0",
         "fusion.modality_dropout=-0.1",
-        "fusion.parts=1",
+        "fusion.n_folds=1",
         "speech.embedding_width=0",
         "text.loss.beta=-1",
         "dev_share=1.0",

@@ -17,7 +17,7 @@ from bimodal.training.pipeline import Prepared
 from bimodal.training.rows import Parts
 from bimodal.training.stages import (
     Evidence,
-    Where,
+    RunContext,
     cross_fit,
     cross_fitting_folds,
     find_evidence,
@@ -132,8 +132,8 @@ Sides = tuple[Evidence, Evidence]
 
 def find_sides(task: Paired, seed: int) -> tuple[Sides, Sides]:
     """Speech and text evidence from the final networks, and the same with the training rows cross-fitted."""
-    by_heart, crossed, where = [], [], Where(seed=seed)
-    folds = cross_fitting_folds(task.groups, None, task.parts.train, task.config.fusion.parts, seed)
+    by_heart, crossed, where = [], [], RunContext(seed=seed)
+    folds = cross_fitting_folds(task.groups, None, task.parts.train, task.config.fusion.n_folds, seed)
     for name, config in (("speech", task.config.speech), ("text", task.config.text)):
         side = task.prepared.sides[name]
         network, _ = train_side(side, task.parts.train, [], config, where)
@@ -180,7 +180,7 @@ def fused_guesses(
 ) -> dict[str, Any]:
     """Guesses of the test rows in each condition by a fusion that learned from the training rows' evidence."""
     targets = task.prepared.rows.targets
-    network, _ = train_fusion(fusion_examples(*evidence, targets), task.parts.train, [], config, Where(seed=seed))
+    network, _ = train_fusion(fusion_examples(*evidence, targets), task.parts.train, [], config, RunContext(seed=seed))
     guesses = {}
     for condition, sides in conditions.items():
         logits = predict(network, fusion_examples(*sides, targets).subset(task.test))[1]

@@ -73,7 +73,7 @@ def rarest(task: Task) -> tuple[int, ...]:
 
 def single_head(config: TrainConfig) -> TrainConfig:
     """One head of the ensemble: what differs between losses differs in each, at a quarter of the cost."""
-    return replace(config, speech=replace(config.speech, heads=1))
+    return replace(config, speech=replace(config.speech, ensemble_size=1))
 
 
 def ravdess_task(options: Options) -> Task:

@@ -8,9 +8,9 @@ def main() -> None:
     """Run the command line."""
     gc.set_threshold(100_000)  # a start makes much that stays
     if sys.argv[1:2] == ["recognize"]:
-        from bimodal.inference.preload import open_ahead
+        from bimodal.inference.preload import preload
 
-        open_ahead(sys.argv[2:])
+        preload(sys.argv[2:])
     from bimodal.cli import main as run
 
     run()

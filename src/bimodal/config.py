@@ -48,39 +48,39 @@ class StageConfig:
 
     Attributes:
         epochs: Passes over the training data.
-        steps: Least updates; on a small corpus there are more passes to reach them.
+        min_steps: Least updates; on a small corpus there are more passes to reach them.
         patience: Passes without a better dev score after which a stage stops; 0 for never.
         batch_size: Utterances in a step.
         learning_rate: Peak of AdamW's rate; warmed up over a tenth of the steps, then a cosine to zero.
         weight_decay: AdamW's decay.
         input_dropout: Share of input features that are dropped in training.
         dropout: Share of hidden units that are dropped in training.
-        heads: Small heads that differ in start and noise and whose answers are averaged.
-        scale: Length of the embedding that the classifier sees; 0 for its own length.
+        ensemble_size: Small heads that differ in start and noise and whose answers are averaged.
+        embedding_norm: Length of the embedding that the classifier sees; 0 for its own length.
         hidden_width: Units of the hidden layer.
         embedding_width: Width of the emotion embedding in front of the classifier.
-        noise: Deviation of the Gaussian noise on the standardised inputs in training.
-        average: Decay of the running average of the weights that is kept; 0 for the last weights.
-        gradient_norm: Length that the gradient is cut to; 0 for no limit.
+        input_noise_std: Deviation of the Gaussian noise on the standardised inputs in training.
+        ema_decay: Decay of the running average of the weights that is kept; 0 for the last weights.
+        max_grad_norm: Length that the gradient is cut to; 0 for no limit.
         precision: Of the large products in training; what is kept is float32.
         loss: The joint loss.
     """
 
     epochs: Natural = 30
-    steps: Natural = 500
+    min_steps: Natural = 500
     patience: Natural = 0
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 1e-2
     input_dropout: Share = 0.1
     dropout: Share = 0.4
-    heads: Count = 1
-    scale: NotNegative = 4.0
+    ensemble_size: Count = 1
+    embedding_norm: NotNegative = 4.0
     hidden_width: Natural = 256
     embedding_width: Count = 128
-    noise: NotNegative = 0.0
-    average: Share = 0.0
-    gradient_norm: NotNegative = 0.0
+    input_noise_std: NotNegative = 0.0
+    ema_decay: Share = 0.0
+    max_grad_norm: NotNegative = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
     loss: LossConfig = field(default_factory=LossConfig)
 
@@ -92,38 +92,38 @@ class SpeechConfig(StageConfig):
     Attributes:
         statistics: What is taken over time of each unit of the backbone: mean, std, p10, p50, p90.
         speech_only: Whether pauses (35 dB below the loud frames) are left out of them.
-        components: Principal components of the statistics that are kept; 0 for all.
+        pca_components: Principal components of the statistics that are kept; 0 for all.
         speaker_shrinkage: How hard the directions in which training speakers differ are shrunk before the components
             are taken; 0 not at all. For recordings unlike those trained on; needs components.
-        views: Augmented views of the recordings that are trained on too, such as speed0.9, telephone, noise10:rain.wav;
-            cached, see `render_view`.
-        view_share: Share of the training utterances that stand as one of their views in an epoch.
-        heard_views: Views that are heard beside the plain recording in recognition too, all frames pooled together;
+        augmentations: Augmented copies of the recordings to train on as well, such as speed0.9, telephone,
+            noise10:rain.wav; cached, see `apply_augmentation`.
+        augmentation_prob: Share of the training utterances that stand as one of their views in an epoch.
+        tta: Views that are heard beside the plain recording in recognition too, all frames pooled together;
             each costs as much again as the plain one. Whole clips alone: a timeline hears the plain recording.
         columns: Numeric manifest columns (glob patterns) that stand for speech; empty for audio.
-        baseline: How many earlier clips of the same speaker a network is trained to stand on, such as [0, 1, 3, 10,
-            1000] (as many as there are); empty for networks that hear each clip by itself.
-        baseline_by: Manifest column that says whose clips they are: `speaker`, or any other, such as `corpus`.
-        baseline_strength: How many times more earlier clips it takes than a normal model says.
+        speaker_stats: How many earlier clips of the same speaker a network is trained to use, such as
+            [0, 1, 3, 10, 1000] (as many as there are); empty for networks that hear each clip by itself.
+        speaker_stats_by: Manifest column that says whose clips they are: `speaker`, or any other, such as `corpus`.
+        speaker_stats_strength: How many times more earlier clips it takes than a normal model says.
     """
 
     batch_size: Count = 64
-    noise: NotNegative = 1.0
+    input_noise_std: NotNegative = 1.0
     input_dropout: Share = 0.4
-    heads: Count = 4
+    ensemble_size: Count = 4
     hidden_width: Natural = 0
     embedding_width: Count = 64
     statistics: tuple[Statistic, ...] = ("mean", "std")
     speech_only: bool = False
-    components: Natural = 400
+    pca_components: Natural = 400
     speaker_shrinkage: NotNegative = 0.0
-    views: tuple[str, ...] = ()
-    view_share: Share = 0.67
-    heard_views: tuple[str, ...] = ()
+    augmentations: tuple[str, ...] = ()
+    augmentation_prob: Share = 0.67
+    tta: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    baseline: tuple[Natural, ...] = ()
-    baseline_by: str = "speaker"
-    baseline_strength: Positive = 1.0
+    speaker_stats: tuple[Natural, ...] = ()
+    speaker_stats_by: str = "speaker"
+    speaker_stats_strength: Positive = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class TextConfig(StageConfig):
     weight_decay: NotNegative = 0.05
     hidden_width: Natural = 128
     embedding_width: Count = 64
-    scale: NotNegative = 0.0
+    embedding_norm: NotNegative = 0.0
     context: Natural = 0
     context_width: Count = 128
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.3))
@@ -159,11 +159,11 @@ class TuneConfig(StageConfig):
         trained_on: What the data are, for the backbone's description.
         layers: 1-based numbers of the layers that the backbone exposes; empty for the last three.
         frozen: Lowest blocks that stay as they are, and the embeddings below them; 0 for none.
-        encoder_rate: Learning rate of the encoder's last block, as a share of the head's.
+        encoder_lr_multiplier: Learning rate of the encoder's last block, as a share of the head's.
         layer_decay: Factor from each block's learning rate to that of the one below.
         lora_rank: Rank of the updates that are trained beside the linear layers of the blocks, which stay as they are
             themselves, and that are added to them at the end (Hu et al. 2021, arXiv 2106.09685): less memory, for large
-            encoders; wants a larger `encoder_rate`, such as 1. 0 trains the blocks themselves.
+            encoders; wants a larger `encoder_lr_multiplier`, such as 1. 0 trains the blocks themselves.
         weights: How the backbone's weights are stored.
         dev_share: As in training.
         split_by: As in training.
@@ -181,7 +181,7 @@ class TuneConfig(StageConfig):
     trained_on: str = ""
     layers: tuple[Count, ...] = ()
     frozen: Natural = 0
-    encoder_rate: NotNegative = 0.1
+    encoder_lr_multiplier: NotNegative = 0.1
     layer_decay: Probability = 0.85
     lora_rank: Natural = 0
     weights: Literal["float16", "int8"] = "float16"
@@ -205,13 +205,13 @@ class TuneTextConfig(TuneConfig):
     source: str = "sentence-transformers/all-MiniLM-L6-v2"
     max_tokens: Count = 128
     epochs: Natural = 3
-    steps: Natural = 0
+    min_steps: Natural = 0
     weight_decay: NotNegative = 0.01
     dropout: Share = 0.0
-    scale: NotNegative = 0.0
+    embedding_norm: NotNegative = 0.0
     hidden_width: Natural = 0
     embedding_width: Count = 64
-    gradient_norm: NotNegative = 1.0
+    max_grad_norm: NotNegative = 1.0
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
 
@@ -235,11 +235,13 @@ class TuneSpeechConfig(TuneConfig):
     crop_seconds: NotNegative = 2.5
     interpolation: Probability = 0.5
     epochs: Natural = 5
-    steps: Natural = 0
+    min_steps: Natural = 0
     batch_size: Count = 32
-    gradient_norm: NotNegative = 1.0
+    max_grad_norm: NotNegative = 1.0
     precision: Literal["float32", "bfloat16"] = "bfloat16"
-    head: SpeechConfig = field(default_factory=lambda: SpeechConfig(views=("speed0.9", "speed1.1"), noise=0.5))
+    head: SpeechConfig = field(
+        default_factory=lambda: SpeechConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,21 +254,21 @@ class FusionConfig(StageConfig):
         cross_fit: Whether it learns from what networks found in utterances that they did not train on; else, to compare
             with, from what the shipped ones found in those that they did.
         modality_dropout: Share of utterances whose one side is taken away in training.
-        parts: Parts of the cross-fitting: networks trained on all but one give the embeddings of that one.
+        n_folds: Parts of the cross-fitting: networks trained on all but one give the embeddings of that one.
         pairing: What the stage learns from: utterances that have both sides as `given`, or, where rows have speech or
             words only, clips and texts of one emotion drawn together anew each epoch (`label_matched`). The latter
             gains by construction and is no evidence; the card says so.
         mismatched: With `label_matched`: share of pairs whose sides are of two emotions.
         hold_out_texts: Column that names each row's text, `transcript` for the words themselves: the parts then share
             no text either, so that the words are as new in training as in use. Empty: parts share no speaker alone.
-        start: Where a gate's training starts: at both sides' experts as they are, or at the shares of them that fit the
+        init: Where a gate's training starts: at both sides' experts as they are, or at the shares of them that fit the
             cross-fitted rows best, so that a side that knows nothing new hardly counts.
-        shuffled_share: Share of the training utterances whose words are another utterance's, so that the voice is
+        shuffled_words_prob: Share of the training utterances whose words are another utterance's, so that the voice is
             trusted where both contradict each other.
     """
 
     epochs: Natural = 6
-    steps: Natural = 60
+    min_steps: Natural = 60
     batch_size: Count = 256
     hidden_width: Natural = 32
     embedding_width: Count = 64
@@ -274,12 +276,12 @@ class FusionConfig(StageConfig):
     kind: Literal["gate", "concatenation", "experts", "late"] = "gate"
     cross_fit: bool = True
     modality_dropout: Probability = 0.3
-    parts: Parts = 5
+    n_folds: Parts = 5
     pairing: Literal["given", "label_matched"] = "given"
     mismatched: Share = 0.1
     hold_out_texts: str = ""
-    start: Literal["equal", "fitted"] = "equal"
-    shuffled_share: Share = 0.0
+    init: Literal["equal", "fitted"] = "equal"
+    shuffled_words_prob: Share = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

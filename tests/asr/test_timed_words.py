@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from bimodal import Clip, Recognizer, Turn
-from bimodal.asr.timed_words import Conversation, Hear, Listener, TimedWords, clip_words, hear_with
+from bimodal.asr.timed_words import Asr, Conversation, SegmentTranscriber, TimedWords, clip_words, make_asr
 from bimodal.asr.whisper import Transcriber, Transcription, Word
 from bimodal.audio.decode import load_signal
 from bimodal.audio.segmentation import Segment, segment_audio
@@ -45,13 +45,13 @@ def test_segments_share_hearings_of_half_a_minute_and_get_their_own_words_back()
     heard: list[int] = []
     asked: list[str | None] = []
 
-    def hear(signal: np.ndarray, language: str | None) -> Transcription:
+    def asr(signal: np.ndarray, language: str | None) -> Transcription:
         heard.append(len(signal))
         asked.append(language)
         return hear_levels(signal, language)
 
     segments = tones([1, 11, 30, 41, 55, 80], 8.0)
-    found = list(Listener(Hear(words=hear)).listen(segments))
+    found = list(SegmentTranscriber(Asr(words=asr)).listen(segments))
     assert [round(length / RATE) for length in heard] == [25, 25] and asked == [None, "ko"]
     for segment, (same, words) in zip(segments, found, strict=True):
         assert same is segment
@@ -63,11 +63,11 @@ def test_segments_share_hearings_of_half_a_minute_and_get_their_own_words_back()
 def test_speech_that_was_cut_because_it_lasted_is_heard_without_a_gap():
     heard: list[int] = []
 
-    def hear(signal: np.ndarray, language: str | None) -> Transcription:
+    def asr(signal: np.ndarray, language: str | None) -> Transcription:
         heard.append(len(signal))
         return hear_levels(signal, language)
 
-    found = list(Listener(Hear(words=hear)).listen(tones([1, 5, 9, 13.25], 4.0)))
+    found = list(SegmentTranscriber(Asr(words=asr)).listen(tones([1, 5, 9, 13.25], 4.0)))
     assert [length / RATE for length in heard] == [16.25]  # as much silence as there was, where it was short
     assert [[word.text for word in words] for _, words in found] == [["1"], ["5"], ["9"], ["13"]]
     assert [words[0].start for _, words in found] == pytest.approx([1, 5, 9, 13.25], abs=0.01)
@@ -77,20 +77,20 @@ def test_several_hearings_at_once_give_the_same_in_the_same_order():
     segments = tones(range(1, 240, 10), 8.0)
     together, running = threading.Barrier(3, timeout=30), itertools.count()
 
-    def hear(signal: np.ndarray, language: str | None) -> Transcription:
+    def asr(signal: np.ndarray, language: str | None) -> Transcription:
         if 0 < next(running) < 7:  # the first hearing tells the language, alone; then three at a time
             together.wait()
         return hear_levels(signal, language)
 
-    alone = list(Listener(Hear(words=hear_levels)).listen(segments))
-    found = list(Listener(Hear(words=hear, at_once=3)).listen(segments))
+    alone = list(SegmentTranscriber(Asr(words=hear_levels)).listen(segments))
+    found = list(SegmentTranscriber(Asr(words=asr, at_once=3)).listen(segments))
     assert found == alone and len(found) == 24 and next(running) == 8
     assert {word.language for _, words in found for word in words} == {"ko"}
 
 
 def test_what_is_known_is_not_heard_again_unless_it_shares_a_hearing():
     segments = tones([1, 11, 30, 41, 55, 80], 8.0)
-    found = list(Listener(Hear(words=hear_levels), "en", known_until=49.0).listen(segments))
+    found = list(SegmentTranscriber(Asr(words=hear_levels), "en", known_until=49.0).listen(segments))
     assert [words[0].text if words else "" for _, words in found] == ["", "", "", "41", "55", "80"]
     assert [segment for segment, _ in found] == segments
 
@@ -102,7 +102,7 @@ def test_what_was_whole_is_heard_before_a_late_damage_is_told():
 
     found = []
     with pytest.raises(AudioError, match="damaged"):
-        for segment, words in Listener(Hear(words=hear_levels)).listen(damaged()):
+        for segment, words in SegmentTranscriber(Asr(words=hear_levels)).listen(damaged()):
             found.append((segment.start, words[0].text))
     assert found == [(1, "1"), (11, "11")]
 
@@ -112,7 +112,7 @@ def test_words_of_a_loop_are_not_trusted():
         word = Word(text="no", start=0.1, end=0.2, probability=0.99)
         return Transcription(text="no", language="en", language_probability=1.0, words=(word,) * 9, confidence=0.0)
 
-    ((_, words),) = Listener(Hear(words=loop)).listen(tones([1], 2.0))
+    ((_, words),) = SegmentTranscriber(Asr(words=loop)).listen(tones([1], 2.0))
     assert clip_words(words)["transcript_confidence"] == 0
 
 
@@ -137,7 +137,7 @@ def reader(tiny_manifest, tmp_path_factory) -> Recognizer:
     from bimodal.training.package_model import train
     from tests.conftest import FAST
 
-    config = read_config(TrainConfig(), settings=[*FAST, "fusion.parts=2", "threads=1", "text.context=3"])
+    config = read_config(TrainConfig(), settings=[*FAST, "fusion.n_folds=2", "threads=1", "text.context=3"])
     return Recognizer(train(tiny_manifest, tmp_path_factory.mktemp("run"), config, tmp_path_factory.mktemp("c")))
 
 
@@ -196,8 +196,8 @@ def test_an_interrupted_timeline_goes_on_as_if_it_had_not_been(reader, call, cut
 
 
 def test_words_are_heard_in_the_loop_with_times_language_and_confidence(reader, call, asr_model):
-    hear = hear_with(Transcriber(asr_model, threads=1))
-    results = list(recognize_long(reader, call, hear=hear, config=TimelineConfig(channels="speakers")))
+    asr = make_asr(Transcriber(asr_model, threads=1))
+    results = list(recognize_long(reader, call, asr=asr, config=TimelineConfig(channels="speakers")))
     assert any("kids" in (result.transcript or "").lower() for result in results)
     for result in results:
         if result.transcript:

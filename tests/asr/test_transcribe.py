@@ -10,7 +10,7 @@ import pytest
 
 from bimodal.asr.transcribe import (
     Notebook,
-    Wanted,
+    TranscribeOptions,
     path_prefix,
     transcribe_manifest,
     transcript_confidence,
@@ -46,7 +46,7 @@ def manifest(corpus_data: Path, tmp_path: Path) -> Path:
 def test_rows_without_words_get_them_and_a_broken_recording_is_told(manifest, asr_model, tmp_path):
     transcriber = Transcriber(asr_model, threads=1)
     out = manifest.parent / "heard.csv"
-    written, problems = transcribe_manifest(manifest, out, transcriber, Wanted(), tmp_path / "books")
+    written, problems = transcribe_manifest(manifest, out, transcriber, TranscribeOptions(), tmp_path / "books")
     assert read_manifest(out) == written
     a, b, c, d = written.utterances
     assert "드라마" in a.transcript and a.extra["transcript_source"] == "asr" and a.extra["asr_language"] == "ko"
@@ -69,7 +69,7 @@ def test_an_interrupted_call_goes_on_and_nothing_is_heard_twice(manifest, asr_mo
     shutil.copy(manifest.parent / "audio" / "nea00001.flac", manifest.parent / "audio" / "broken.wav")
     transcriber, wanted, books = (
         Transcriber(asr_model, threads=1),
-        Wanted(task="translate", replace=True),
+        TranscribeOptions(task="translate", replace=True),
         tmp_path / "b",
     )
     with pytest.raises(KeyboardInterrupt):

@@ -33,7 +33,7 @@ from bimodal.training.sides import columns_side
 EMOTIONS = ("anger", "happiness", "neutral", "sadness")
 SPEAKERS = [f"s{row // 16}" for row in range(128)]
 TARGETS = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3] * 8)
-FAST = StageConfig(epochs=2, steps=8, batch_size=32, learning_rate=1e-2, hidden_width=0, embedding_width=5)
+FAST = StageConfig(epochs=2, min_steps=8, batch_size=32, learning_rate=1e-2, hidden_width=0, embedding_width=5)
 
 
 def columns(seed: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def make_task(name: str = "ravdess") -> Task:
 def make_pairs() -> fusion.Paired:
     utterances = tuple(Utterance(id=str(row), speaker=speaker) for row, speaker in enumerate(SPEAKERS))
     rows = LabelledRows(utterances=utterances, targets=TARGETS, emotions=EMOTIONS, dropped={})
-    short = FusionConfig(epochs=1, steps=5, batch_size=32, hidden_width=4, embedding_width=5, parts=2)
+    short = FusionConfig(epochs=1, min_steps=5, batch_size=32, hidden_width=4, embedding_width=5, n_folds=2)
     return fusion.Paired(
         name="meld",
         title="Made-up pairs",

@@ -20,8 +20,10 @@ EMOTIONS = ("anger", "joy", "neutral")
 SPEAKERS, EACH = 4, 9
 CONFIG = TrainConfig(
     dev_share=0.0,
-    speech=SpeechConfig(epochs=3, steps=10, heads=1, components=0, embedding_width=4, noise=0.0),
-    text=TextConfig(epochs=3, steps=10),
+    speech=SpeechConfig(
+        epochs=3, min_steps=10, ensemble_size=1, pca_components=0, embedding_width=4, input_noise_std=0.0
+    ),
+    text=TextConfig(epochs=3, min_steps=10),
 )
 
 

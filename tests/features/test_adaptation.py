@@ -9,15 +9,15 @@ from bimodal.errors import ModelFolderError
 from bimodal.features.adaptation import (
     correct_logits,
     equal_sharpness,
-    firm_baseline,
     load_adaptation,
     plain_adaptation,
     retell,
     save_adaptation,
     self_train,
+    shrink_to_corpus,
     standardise,
 )
-from bimodal.features.speaker_stats import empty_baseline, measure_baseline
+from bimodal.features.speaker_stats import empty_stats, measure_stats
 
 SHAPE, EMOTIONS = (2, 3, 8), 3
 RNG = np.random.default_rng(0)
@@ -33,21 +33,21 @@ def clusters(seed: int, spread: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_corpus_that_is_moved_and_stretched_is_told_as_the_trained_one():
     trained, _ = clusters(0)
-    corpus = measure_baseline(trained)
+    corpus = measure_stats(trained)
     adaptation = plain_adaptation(corpus, corpus.mean.astype(np.float32), corpus.std.astype(np.float32), EMOTIONS)
     moved = 3.0 * trained + 40.0
-    told = retell(moved, measure_baseline(moved), adaptation)
+    told = retell(moved, measure_stats(moved), adaptation)
     assert told == pytest.approx(retell(trained, corpus, adaptation), abs=1e-2)
     assert told == pytest.approx(np.clip(trained, corpus.mean - 5 * corpus.std, None), abs=0.05)
 
 
 def test_half_right_answers_become_right_ones_without_labels():
     statistics, targets = clusters(1)
-    standard = standardise(statistics, measure_baseline(statistics))
+    standard = standardise(statistics, measure_stats(statistics))
     rng = np.random.default_rng(2)
     logits = 1.0 * np.eye(EMOTIONS)[targets] + rng.normal(0, 1.0, (120, EMOTIONS))
     weight, bias = self_train(standard, logits)
-    adaptation = plain_adaptation(measure_baseline(statistics), *np.ones((2, *SHAPE), np.float32), emotions=EMOTIONS)
+    adaptation = plain_adaptation(measure_stats(statistics), *np.ones((2, *SHAPE), np.float32), emotions=EMOTIONS)
     corrected = correct_logits(standard, logits, replace(adaptation, weight=weight, bias=bias))
     before, after = ((answers.argmax(1) == targets).mean() for answers in (logits, corrected))
     assert before < 0.7
@@ -56,14 +56,14 @@ def test_half_right_answers_become_right_ones_without_labels():
 
 def test_one_emotion_alone_in_the_answers_is_no_error():
     statistics, _ = clusters(1)
-    weight, bias = self_train(standardise(statistics, measure_baseline(statistics)), np.tile([3.0, 0.0, 0.0], (120, 1)))
+    weight, bias = self_train(standardise(statistics, measure_stats(statistics)), np.tile([3.0, 0.0, 0.0], (120, 1)))
     assert np.isfinite(weight).all() and np.isfinite(bias).all()
 
 
 def test_without_a_correction_logits_stay_as_they_are():
     statistics, _ = clusters(1)
     logits = RNG.normal(size=(120, EMOTIONS)).astype(np.float32)
-    adaptation = plain_adaptation(measure_baseline(statistics), *np.ones((2, *SHAPE), np.float32), emotions=EMOTIONS)
+    adaptation = plain_adaptation(measure_stats(statistics), *np.ones((2, *SHAPE), np.float32), emotions=EMOTIONS)
     assert np.array_equal(correct_logits(statistics, logits, adaptation), logits)
 
 
@@ -73,16 +73,16 @@ def test_corrected_answers_are_as_sure_as_before():
 
 
 def test_a_speaker_who_said_little_sounds_like_the_corpus_and_who_said_much_like_themselves():
-    corpus = measure_baseline(clusters(0)[0])
+    corpus = measure_stats(clusters(0)[0])
     own = clusters(3)[0] + 10
-    once, often = (firm_baseline(measure_baseline(own[:count]), corpus) for count in (1, 120))
+    once, often = (shrink_to_corpus(measure_stats(own[:count]), corpus) for count in (1, 120))
     assert np.abs(once.mean - corpus.mean).mean() < 2.5
     assert np.abs(often.mean - own.mean(axis=0)).mean() < 0.5
-    assert np.allclose(firm_baseline(empty_baseline(SHAPE), corpus).mean, corpus.mean)
+    assert np.allclose(shrink_to_corpus(empty_stats(SHAPE), corpus).mean, corpus.mean)
 
 
 def test_saved_is_loaded(tmp_path):
-    corpus = measure_baseline(clusters(0)[0])
+    corpus = measure_stats(clusters(0)[0])
     weight = RNG.normal(size=(corpus.mean.size, EMOTIONS)).astype(np.float32)
     plain = plain_adaptation(corpus, *np.ones((2, *SHAPE), np.float32), emotions=EMOTIONS)
     save_adaptation(tmp_path / "a.safetensors", replace(plain, weight=weight, sharpness=1.5))

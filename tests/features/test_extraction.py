@@ -8,7 +8,7 @@ import soundfile as sf
 
 from bimodal.audio.decode import load_signal
 from bimodal.errors import AudioError
-from bimodal.features.augmentation import render_view
+from bimodal.features.augmentation import apply_augmentation
 from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone
 from bimodal.features.cache import FeatureCache
 from bimodal.features.extraction import (
@@ -58,7 +58,7 @@ def test_views_that_are_heard_together_are_one_stretch(tmp_path, speech):
     cache = FeatureCache(tmp_path / "cache")
     (key,) = cache_speech([Utterance(id="1", path="a.wav")], tmp_path, speech, cache, ("plain", "speed0.9"))
     signal = load_signal(tmp_path / "a.wav")
-    both = join_frames([speech.extract(signal), speech.extract(render_view(signal, "speed0.9"))])
+    both = join_frames([speech.extract(signal), speech.extract(apply_augmentation(signal, "speed0.9"))])
     assert np.array_equal(read_statistics(cache, key), pool_all(both).astype(np.float16))
 
 

@@ -10,10 +10,10 @@ from bimodal import Clip, Recognizer
 from bimodal.audio.decode import load_signal
 from bimodal.errors import ModelFolderError
 from bimodal.features.ood import (
-    fit_familiarity,
-    load_familiarity,
-    save_familiarity,
-    strangeness,
+    fit_ood_stats,
+    load_ood_stats,
+    ood_score,
+    save_ood_stats,
     temperature_factor,
 )
 from bimodal.features.pooling import pool
@@ -22,17 +22,17 @@ from bimodal.runtime import make_session
 
 def test_the_threshold_keeps_nearly_all_of_new_draws_and_none_of_another_kind():
     rng = np.random.default_rng(0)
-    known = fit_familiarity(rng.normal(3.0, 2.0, size=(500, 2, 20)), np.arange(500) % 5)
+    known = fit_ood_stats(rng.normal(3.0, 2.0, size=(500, 2, 20)), np.arange(500) % 5)
     fresh, far = rng.normal(3.0, 2.0, size=(500, 2, 20)), rng.normal(12.0, 2.0, size=(500, 2, 20))
-    assert 0.97 <= (strangeness(fresh, known) <= 1).mean() < 1
-    assert (strangeness(far, known) > 1).all()
+    assert 0.97 <= (ood_score(fresh, known) <= 1).mean() < 1
+    assert (ood_score(far, known) > 1).all()
 
 
 def test_the_farther_the_less_sure_and_half_of_the_training_data_not_at_all():
     rng = np.random.default_rng(0)
-    known = fit_familiarity(rng.normal(size=(500, 20)), np.arange(500) % 5)
+    known = fit_ood_stats(rng.normal(size=(500, 20)), np.arange(500) % 5)
     fresh, far = rng.normal(size=(500, 20)), rng.normal(4.0, 1.0, size=(500, 20))
-    near, away = (temperature_factor(strangeness(values, known), known) for values in (fresh, far))
+    near, away = (temperature_factor(ood_score(values, known), known) for values in (fresh, far))
     assert 0.4 < (near == 1).mean() < 0.6 and near.max() < 5 < away.min()
     assert temperature_factor(np.array([np.nan]), known).tolist() == [1.0]
 
@@ -42,21 +42,21 @@ def test_the_parts_are_measured_against_the_others():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(200, 10))
     values[:20] += 50.0
-    held_out = fit_familiarity(values, (np.arange(200) >= 20).astype(int))
-    together = fit_familiarity(values, np.zeros(200, int))
+    held_out = fit_ood_stats(values, (np.arange(200) >= 20).astype(int))
+    together = fit_ood_stats(values, np.zeros(200, int))
     assert held_out.threshold > 5 * together.threshold
 
 
 def test_what_is_saved_is_loaded(tmp_path):
-    known = fit_familiarity(np.random.default_rng(0).normal(size=(50, 2, 3)), np.arange(50) % 5)
-    save_familiarity(tmp_path / "a.safetensors", {"speech": known})
-    loaded = load_familiarity(tmp_path / "a.safetensors")
+    known = fit_ood_stats(np.random.default_rng(0).normal(size=(50, 2, 3)), np.arange(50) % 5)
+    save_ood_stats(tmp_path / "a.safetensors", {"speech": known})
+    loaded = load_ood_stats(tmp_path / "a.safetensors")
     assert list(loaded) == ["speech"] and loaded["speech"].threshold == pytest.approx(known.threshold)
     assert loaded["speech"].typical == pytest.approx(known.typical)
     assert np.array_equal(loaded["speech"].mean, known.mean)
     (tmp_path / "a.safetensors").write_bytes(b"12345678")
     with pytest.raises(ModelFolderError, match="damaged"):
-        load_familiarity(tmp_path / "a.safetensors")
+        load_ood_stats(tmp_path / "a.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from bimodal.features.pooling import (
     STATISTICS,
     Pooling,
     SpeechFrames,
-    choose,
     frame_levels,
     join_frames,
     pool,
     pool_all,
+    select,
 )
 
 RNG = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def test_pauses_are_left_out_where_asked_for():
 @given(st.permutations(STATISTICS), st.booleans())
 def test_what_is_held_gives_any_statistics_in_any_order(names, only):
     given, wanted = heard(30, RNG.uniform(-80, 0, 30).astype(np.float32)), Pooling(statistics=names, speech_only=only)
-    assert np.array_equal(choose(pool_all(given), wanted), pool(given, wanted))
+    assert np.array_equal(select(pool_all(given), wanted), pool(given, wanted))
 
 
 def test_joined_parts_are_the_whole():

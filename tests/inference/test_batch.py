@@ -11,7 +11,7 @@ from bimodal import Recognizer
 from bimodal.audio.recordings import find_recordings
 from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.errors import AudioError, BimodalError, ManifestError
-from bimodal.inference.batch import Wanted, read_words, recognize_recordings
+from bimodal.inference.batch import RecognizeOptions, read_words, recognize_recordings
 
 RATE = 16_000
 
@@ -36,7 +36,9 @@ def folder(corpus_data: Path, tmp_path_factory) -> Path:
 
 def test_batches_give_what_single_calls_give_and_a_bad_one_costs_itself(recognizer, folder):
     found, wrong = {}, {}
-    for recording, results in recognize_recordings(recognizer, find_recordings([folder]), Wanted(timeline=False)):
+    for recording, results in recognize_recordings(
+        recognizer, find_recordings([folder]), RecognizeOptions(timeline=False)
+    ):
         try:
             (found[recording.path],) = results
         except AudioError as error:
@@ -51,10 +53,10 @@ def test_batches_give_what_single_calls_give_and_a_bad_one_costs_itself(recogniz
 
 def test_length_decides_what_is_followed_unless_it_is_said(recognizer, folder):
     recordings = find_recordings([folder / "00.wav", folder / "long.flac"])
-    assert [Wanted().follows(one) for one in recordings] == [False, True]
-    assert [Wanted(timeline=False).follows(one) for one in recordings] == [False, False]
-    assert [Wanted(channels="speakers").follows(one) for one in recordings] == [True, True]
-    counts = [len(list(results)) for _, results in recognize_recordings(recognizer, recordings, Wanted())]
+    assert [RecognizeOptions().follows(one) for one in recordings] == [False, True]
+    assert [RecognizeOptions(timeline=False).follows(one) for one in recordings] == [False, False]
+    assert [RecognizeOptions(channels="speakers").follows(one) for one in recordings] == [True, True]
+    counts = [len(list(results)) for _, results in recognize_recordings(recognizer, recordings, RecognizeOptions())]
     assert counts[0] == 1 and counts[1] > 5
 
 
@@ -75,8 +77,8 @@ def manifest(folder: Path) -> Path:
 
 def test_words_of_a_manifest_go_to_their_recording_in_order_of_time(recognizer, folder, manifest):
     recordings = find_recordings([folder / "00.wav", folder / "01.wav", folder / "long.flac"])
-    wanted = Wanted(words=read_words(manifest, recordings))
-    found = {one.path.name: list(results) for one, results in recognize_recordings(recognizer, recordings, wanted)}
+    options = RecognizeOptions(words=read_words(manifest, recordings))
+    found = {one.path.name: list(results) for one, results in recognize_recordings(recognizer, recordings, options)}
     (first,) = found["00.wav"]
     assert (first.transcript, first.speaker, first.transcript_confidence) == ("Get out of my sight!", "ann", 0.5)
     assert found["01.wav"][0].transcript is None
@@ -89,7 +91,7 @@ def test_words_without_times_do_not_do_for_a_timeline(recognizer, folder, tmp_pa
     (folder / "words.csv").write_text("path,transcript\nlong.flac,Hello\n")
     recordings = find_recordings([folder / "long.flac"])
     ((_, results),) = recognize_recordings(
-        recognizer, recordings, Wanted(words=read_words(folder / "words.csv", recordings))
+        recognizer, recordings, RecognizeOptions(words=read_words(folder / "words.csv", recordings))
     )
     with pytest.raises(ManifestError, match=r"long\.flac: the words of 'long\.flac' have no start and end"):
         list(results)
@@ -104,9 +106,9 @@ def test_where_nobody_speaks_the_voice_is_not_judged(recognizer, tmp_path):
     chord = sum(0.1 * np.sin(2 * np.pi * pitch * time) * np.exp(-3 * (time % 0.5)) for pitch in (220, 277.2, 329.6))
     soundfile.write(tmp_path / "chord.wav", chord, RATE)
     recordings = find_recordings([tmp_path / "chord.wav"])
-    ((_, (result,)),) = recognize_recordings(recognizer, recordings, Wanted())
+    ((_, (result,)),) = recognize_recordings(recognizer, recordings, RecognizeOptions())
     assert result.abstained and result.reason == NO_SPEECH and (result.start, result.end) == (0.0, 4.0)
-    ((_, (told,)),) = recognize_recordings(recognizer, recordings, Wanted(text="I am so glad"))
+    ((_, (told,)),) = recognize_recordings(recognizer, recordings, RecognizeOptions(text="I am so glad"))
     assert told.scores == recognizer.recognize(transcript="I am so glad").scores and told.gate is None
 
 

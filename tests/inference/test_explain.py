@@ -11,11 +11,11 @@ from scipy.spatial.distance import jensenshannon
 
 from bimodal import Clip, Recognizer
 from bimodal.audio.decode import read_audio
-from bimodal.features.ood import load_familiarity, save_familiarity
+from bimodal.features.ood import load_ood_stats, save_ood_stats
 from bimodal.features.pooling import join_frames
 from bimodal.inference.explain import divergence_bits, explain, split_words
-from bimodal.inference.model_folder import CONFIG, FAMILIARITY, ModelConfig, read_json, save_model_config
-from bimodal.output.console import for_people
+from bimodal.inference.model_folder import CONFIG, OOD_STATS, ModelConfig, read_json, save_model_config
+from bimodal.output.console import format_result
 from bimodal.records import Recognition
 
 
@@ -24,8 +24,8 @@ def recognizer(tiny_model: Path, tmp_path_factory) -> Recognizer:
     """The tiny model, to which nothing is strange: it takes several tones in a row for speech."""
     folder = tmp_path_factory.mktemp("explaining") / "model"
     shutil.copytree(tiny_model, folder)
-    known = load_familiarity(folder / FAMILIARITY)
-    save_familiarity(folder / FAMILIARITY, {side: replace(one, threshold=1e9) for side, one in known.items()})
+    known = load_ood_stats(folder / OOD_STATS)
+    save_ood_stats(folder / OOD_STATS, {side: replace(one, threshold=1e9) for side, one in known.items()})
     save_model_config(folder, read_json(folder / CONFIG, ModelConfig))
     return Recognizer(folder, threads=1)
 
@@ -79,7 +79,7 @@ def test_voice_and_words_in_conflict_are_told(recognizer, signals):
     told = [line for line in crossed.explanation.sentences if "contradict" in line]
     assert len(told) == 1 and "anger" in told[0] and "sadness" in told[0]
     assert any("voice and words" in line and "anger" in line for line in fitting.explanation.sentences)
-    assert all(sentence in for_people(crossed, None) for sentence in crossed.explanation.sentences)
+    assert all(sentence in format_result(crossed, None) for sentence in crossed.explanation.sentences)
 
 
 def test_one_side_alone_has_neither_conflict_nor_rival(recognizer, signals):

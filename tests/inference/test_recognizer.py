@@ -126,7 +126,7 @@ def test_a_missing_or_altered_file_is_refused(tiny_model, tmp_path, name):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"schema": 99}, "schema 99, expected 2"),
+        ({"schema": 99}, "schema 99, expected 3"),
         ({"files": {"../../etc/passwd": "0"}}, "outside its folder"),
         ({"emotions": ["anger"]}, "1 emotions"),
         ({"emotions": 3}, "damaged"),
@@ -156,8 +156,8 @@ def test_no_model_folder_is_said(tmp_path):
 
 def test_words_that_a_speech_recogniser_was_unsure_of_count_less(recognizer, recording):
     clips = [
-        Clip(audio=recording, transcript="What a lovely day!", transcript_confidence=trust)
-        for trust in (None, 1, 0.4, 0)
+        Clip(audio=recording, transcript="What a lovely day!", transcript_confidence=text_weight)
+        for text_weight in (None, 1, 0.4, 0)
     ]
     given, sure, unsure, none = recognizer.recognize_batch(clips)
     alone = recognizer.recognize(recording)

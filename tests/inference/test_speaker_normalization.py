@@ -8,7 +8,7 @@ import pytest
 from bimodal import Clip, Recognizer
 from bimodal.errors import BimodalError
 from bimodal.features.pooling import pool
-from bimodal.features.speaker_stats import SpeakerBaselines, load_baselines, save_baselines
+from bimodal.features.speaker_stats import SpeakerStatsStore, load_speaker_stats, save_speaker_stats
 from tests.conftest import FAST
 
 
@@ -18,7 +18,7 @@ def recognizer(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) ->
     from bimodal.config import TrainConfig, read_config
     from bimodal.training.package_model import train
 
-    settings = [*FAST, "threads=1", "speech.baseline=[0, 1, 1000]"]
+    settings = [*FAST, "threads=1", "speech.speaker_stats=[0, 1, 1000]"]
     config = read_config(TrainConfig(), settings=settings)
     folder = tmp_path_factory.mktemp("baselines")
     return Recognizer(train(tiny_manifest, folder / "run", config, folder / "cache", stages=("speech",)), threads=1)
@@ -36,9 +36,9 @@ def scores(results) -> np.ndarray:
 
 
 def test_any_chunking_gives_the_same(recognizer, clips):
-    whole = scores(recognizer.recognize_batch(clips, SpeakerBaselines()))
+    whole = scores(recognizer.recognize_batch(clips, SpeakerStatsStore()))
     for size in (1, 5):
-        known, found = SpeakerBaselines(), []
+        known, found = SpeakerStatsStore(), []
         for first in range(0, len(clips), size):
             found += recognizer.recognize_batch(clips[first : first + size], known)
         assert scores(found) == pytest.approx(whole, abs=1e-2)
@@ -46,7 +46,7 @@ def test_any_chunking_gives_the_same(recognizer, clips):
 
 def test_a_first_clip_is_heard_by_itself_and_a_later_one_by_what_came_before(recognizer, clips):
     alone = scores(recognizer.recognize_batch(clips))
-    in_turn = scores(recognizer.recognize_batch(clips, SpeakerBaselines()))
+    in_turn = scores(recognizer.recognize_batch(clips, SpeakerStatsStore()))
     first = [0, next(row for row, clip in enumerate(clips) if clip.speaker == "s1")]
     assert in_turn[first] == pytest.approx(alone[first], abs=1e-2)
     later = [row for row in range(len(clips)) if row not in first]
@@ -54,16 +54,16 @@ def test_a_first_clip_is_heard_by_itself_and_a_later_one_by_what_came_before(rec
 
 
 def test_what_comes_later_changes_nothing_before(recognizer, clips):
-    whole = scores(recognizer.recognize_batch(clips, SpeakerBaselines()))
-    assert scores(recognizer.recognize_batch(clips[:7], SpeakerBaselines())) == pytest.approx(whole[:7], abs=1e-2)
+    whole = scores(recognizer.recognize_batch(clips, SpeakerStatsStore()))
+    assert scores(recognizer.recognize_batch(clips[:7], SpeakerStatsStore())) == pytest.approx(whole[:7], abs=1e-2)
 
 
 def test_a_history_that_was_kept_goes_on(recognizer, clips, tmp_path):
-    whole = scores(recognizer.recognize_batch(clips, SpeakerBaselines()))
-    known = SpeakerBaselines()
+    whole = scores(recognizer.recognize_batch(clips, SpeakerStatsStore()))
+    known = SpeakerStatsStore()
     recognizer.recognize_batch(clips[:6], known)
-    save_baselines(tmp_path / "ann.safetensors", known)
-    rest = recognizer.recognize_batch(clips[6:], load_baselines(tmp_path / "ann.safetensors"))
+    save_speaker_stats(tmp_path / "ann.safetensors", known)
+    rest = recognizer.recognize_batch(clips[6:], load_speaker_stats(tmp_path / "ann.safetensors"))
     assert scores(rest) == pytest.approx(whole[6:], abs=1e-2)
 
 
@@ -71,7 +71,7 @@ def test_frames_do_not_join_a_baseline_by_themselves(recognizer, clips):
     from bimodal.audio.decode import load_signal
 
     heard = [recognizer.encode(load_signal(clip.audio)) for clip in clips[:3]]
-    known = SpeakerBaselines()
+    known = SpeakerStatsStore()
     first = recognizer.recognize_frames(heard, clips[:3], known)
     assert len(known) == 0
     known.add(clips[0].speaker, pool(heard[0], recognizer.pooling))
@@ -87,9 +87,11 @@ def test_a_timeline_follows_its_speakers(recognizer, tmp_path):
     time = np.arange(16_000 * 8) / 16_000
     voice = 0.2 * np.sin(2 * np.pi * 150 * time) * (np.sin(2 * np.pi * 0.5 * time) > 0)
     soundfile.write(tmp_path / "call.wav", np.stack([voice, 0.5 * voice], 1).astype(np.float32), 16_000)
-    known = SpeakerBaselines()
+    known = SpeakerStatsStore()
     results = list(
-        recognize_long(recognizer, tmp_path / "call.wav", config=TimelineConfig(channels="speakers"), baselines=known)
+        recognize_long(
+            recognizer, tmp_path / "call.wav", config=TimelineConfig(channels="speakers"), speaker_stats=known
+        )
     )
     heard = {result.speaker for result in results if not result.abstained}
     assert set(known.speakers) == heard
@@ -97,4 +99,4 @@ def test_a_timeline_follows_its_speakers(recognizer, tmp_path):
 
 def test_a_model_that_hears_each_clip_by_itself_has_no_use_for_baselines(tiny_model, clips):
     with pytest.raises(BimodalError, match=r"hears each clip by itself.*speech\.baseline"):
-        Recognizer(tiny_model, threads=1).recognize_batch(clips[:1], SpeakerBaselines())
+        Recognizer(tiny_model, threads=1).recognize_batch(clips[:1], SpeakerStatsStore())

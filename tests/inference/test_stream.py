@@ -11,7 +11,7 @@ from bimodal import Recognizer
 from bimodal.audio.decode import load_signal
 from bimodal.audio.segmentation import NO_SPEECH, SegmentConfig
 from bimodal.errors import AudioError, BimodalError
-from bimodal.features.speaker_stats import SpeakerBaselines
+from bimodal.features.speaker_stats import SpeakerStatsStore
 from bimodal.inference.adapt import adapt_model
 from bimodal.inference.timeline import TimedWords, TimelineConfig, recognize_long
 
@@ -68,7 +68,7 @@ def test_settings_words_and_a_speaker_count_as_in_a_file(recognizer, speech, tmp
     words = [TimedWords(start=0.4, end=3.0, text="Stop that!"), TimedWords(start=0.0, end=9.0, text="no", speaker="b")]
     file = list(recognize_long(recognizer, path, words=words, speakers=["anna"], config=config))
     stream = recognizer.stream(RATE, speaker="anna", config=config)
-    stream.hear_words(words)
+    stream.add_words(words)
     found = [one for start in range(0, len(speech), 160) for one in stream.push(speech[start : start + 160])]
     assert found + stream.finish() == file
     assert {result.speaker for result in file} == {"anna"} and file[1].transcript == "Stop that!"
@@ -81,7 +81,7 @@ def test_words_that_come_while_they_are_spoken_count(recognizer, speech, tmp_pat
     stream, found = recognizer.stream(RATE), []
     for start in range(0, len(speech), 1600):
         while words and words[0].start <= stream.duration:
-            stream.hear_words([words.pop(0)])
+            stream.add_words([words.pop(0)])
         found += stream.push(speech[start : start + 1600])
     assert [one.transcript is not None for one in found + stream.finish()] == [True] * len(plain)
 
@@ -150,8 +150,8 @@ def test_a_speakers_baseline_grows_as_in_a_file(tiny_model, tiny_manifest, speec
     adapt_model(tiny_model, tiny_manifest, tmp_path / "adapted", threads=1)
     adapted = Recognizer(tmp_path / "adapted", threads=1)
     path = write(tmp_path / "speech.wav", speech, RATE)
-    in_file, in_stream = SpeakerBaselines(), SpeakerBaselines()
-    file = list(recognize_long(adapted, path, speakers=["anna"], baselines=in_file))
-    assert streamed(adapted, speech, RATE, 160, speaker="anna", baselines=in_stream) == file
+    in_file, in_stream = SpeakerStatsStore(), SpeakerStatsStore()
+    file = list(recognize_long(adapted, path, speakers=["anna"], speaker_stats=in_file))
+    assert streamed(adapted, speech, RATE, 160, speaker="anna", speaker_stats=in_stream) == file
     assert in_stream.of("anna", ()).count == in_file.of("anna", ()).count == 3
     assert np.array_equal(in_stream.of("anna", ()).mean, in_file.of("anna", ()).mean)

@@ -15,7 +15,15 @@ from bimodal.models.layers import (
 from bimodal.models.speech import ColumnsNetwork
 
 EMOTIONS = 4
-SHAPE = HeadShape(heads=3, hidden_width=10, embedding_width=5, input_dropout=0.2, dropout=0.3, noise=0.1, scale=4.0)
+SHAPE = HeadShape(
+    ensemble_size=3,
+    hidden_width=10,
+    embedding_width=5,
+    input_dropout=0.2,
+    dropout=0.3,
+    input_noise_std=0.1,
+    embedding_norm=4.0,
+)
 
 
 def shaken(module: torch.nn.Module) -> torch.nn.Module:
@@ -37,7 +45,15 @@ def test_the_embedding_has_unit_length_and_the_logits_are_those_of_all_heads():
     quiet = EmotionHead(
         8,
         EMOTIONS,
-        HeadShape(heads=3, hidden_width=10, embedding_width=5, input_dropout=0, dropout=0, noise=0, scale=4),
+        HeadShape(
+            ensemble_size=3,
+            hidden_width=10,
+            embedding_width=5,
+            input_dropout=0,
+            dropout=0,
+            input_noise_std=0,
+            embedding_norm=4,
+        ),
     )
     quiet.load_state_dict(head.state_dict())
     each, scores = quiet.train()(features)
@@ -50,7 +66,15 @@ def test_noise_and_dropout_differ_between_heads_in_training_and_are_off_in_use()
     head = EmotionHead(
         8,
         EMOTIONS,
-        HeadShape(heads=2, hidden_width=0, embedding_width=5, input_dropout=0.5, dropout=0, noise=0, scale=0),
+        HeadShape(
+            ensemble_size=2,
+            hidden_width=0,
+            embedding_width=5,
+            input_dropout=0.5,
+            dropout=0,
+            input_noise_std=0,
+            embedding_norm=0,
+        ),
     )
     for layer in (head.embed, head.classify):
         layer.weight.data[1], layer.bias.data[1] = layer.weight.data[0], layer.bias.data[0]

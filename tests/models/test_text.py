@@ -9,7 +9,15 @@ from bimodal.models.text import ContextTextNetwork, TextNetwork
 
 def network() -> TextNetwork:
     torch.manual_seed(0)
-    shape = HeadShape(heads=2, hidden_width=12, embedding_width=5, input_dropout=0.1, dropout=0.4, noise=0.2, scale=4.0)
+    shape = HeadShape(
+        ensemble_size=2,
+        hidden_width=12,
+        embedding_width=5,
+        input_dropout=0.1,
+        dropout=0.4,
+        input_noise_std=0.2,
+        embedding_norm=4.0,
+    )
     words = TextNetwork(layers=3, width=6, emotions=4, shape=shape)
     words.standardise.fit(torch.randn(50, 18))
     return words.eval()
@@ -37,7 +45,15 @@ def test_every_layer_counts(layer):
 
 def in_context() -> ContextTextNetwork:
     torch.manual_seed(0)
-    shape = HeadShape(heads=2, hidden_width=12, embedding_width=5, input_dropout=0.1, dropout=0.4, noise=0.2, scale=4.0)
+    shape = HeadShape(
+        ensemble_size=2,
+        hidden_width=12,
+        embedding_width=5,
+        input_dropout=0.1,
+        dropout=0.4,
+        input_noise_std=0.2,
+        embedding_norm=4.0,
+    )
     words = ContextTextNetwork(layers=3, width=6, emotions=4, context=3, context_width=8, shape=shape)
     words.standardise.fit(torch.randn(50, 18))
     for marks in (words.ago, words.speaker):

@@ -14,7 +14,7 @@ from bimodal import Clip, Recognizer
 from bimodal.audio.decode import load_signal
 from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.errors import AudioError, BimodalError
-from bimodal.inference.model_folder import CONFIG, FAMILIARITY, ModelConfig, read_json, save_model_config
+from bimodal.inference.model_folder import CONFIG, OOD_STATS, ModelConfig, read_json, save_model_config
 
 RATE = 16_000
 TIME = np.arange(4 * RATE) / RATE
@@ -64,7 +64,7 @@ def test_noise_under_words_is_told(recognizer):
 
 def test_a_model_that_does_not_know_what_it_heard_asks_the_detector_of_speech(tiny_model, speech, tmp_path):
     shutil.copytree(tiny_model, tmp_path / "model")
-    (tmp_path / "model" / FAMILIARITY).unlink()
+    (tmp_path / "model" / OOD_STATS).unlink()
     save_model_config(tmp_path / "model", read_json(tmp_path / "model" / CONFIG, ModelConfig))
     recognizer = Recognizer(tmp_path / "model", threads=1)
     assert recognizer.recognize((0.1 * NOISE).astype(np.float32), sampling_rate=RATE).reason == NO_SPEECH

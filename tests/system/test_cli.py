@@ -49,7 +49,7 @@ def test_train_evaluate_recognize_extract(tiny_manifest, fast_settings, tmp_path
 
 
 def test_folds_train_and_test_every_speaker(tiny_manifest, tmp_path):
-    settings = [part for value in ("text.steps=10", "text.epochs=1") for part in ("--set", value)]
+    settings = [part for value in ("text.min_steps=10", "text.epochs=1") for part in ("--set", value)]
     text_only = tmp_path / "words.csv"
     rows = tiny_manifest.read_text().splitlines()
     text_only.write_text(
@@ -72,7 +72,7 @@ def test_one_speaker_is_a_sentence_wherever_speakers_are_held_out(tiny_manifest,
     assert told in run("train", "text", one, tmp_path / "run", cache=tmp_path / "cache", code=1).stderr
     for folds in ("loso", "3", "fold"):
         assert told in run("evaluate", one, "--folds", folds, cache=tmp_path / "cache", code=1).stderr
-    settings = ["--set", "split_by=utterance", "--set", "text.steps=10", "--set", "text.epochs=1"]
+    settings = ["--set", "split_by=utterance", "--set", "text.min_steps=10", "--set", "text.epochs=1"]
     run("train", "text", one, tmp_path / "run", *settings, cache=tmp_path / "cache")
 
 

@@ -17,7 +17,15 @@ from bimodal.runtime import make_session
 from bimodal.training import export
 from bimodal.training.export import OUTPUTS, export_network, fusion_example
 
-SHAPE = HeadShape(heads=2, hidden_width=8, embedding_width=5, input_dropout=0.2, dropout=0.3, noise=0.1, scale=4.0)
+SHAPE = HeadShape(
+    ensemble_size=2,
+    hidden_width=8,
+    embedding_width=5,
+    input_dropout=0.2,
+    dropout=0.3,
+    input_noise_std=0.1,
+    embedding_norm=4.0,
+)
 EMOTIONS = 3
 FUSIONS = ("fusion", "concatenation", "experts", "late")
 
@@ -29,7 +37,7 @@ def networks() -> dict[str, torch.nn.Module]:
         "concatenation": ConcatenationNetwork(**widths, embedding_width=7, dropout=0.1, modality_dropout=0.3),
         "experts": ExpertsNetwork(**widths, late=False),
         "late": ExpertsNetwork(**widths, late=True),
-        "speech": SpeechNetwork(statistics=2, layers=2, width=6, emotions=EMOTIONS, components=9, shape=SHAPE),
+        "speech": SpeechNetwork(statistics=2, layers=2, width=6, emotions=EMOTIONS, pca_components=9, shape=SHAPE),
         "columns": ColumnsNetwork(width=4, emotions=EMOTIONS, shape=SHAPE),
         "text": TextNetwork(layers=2, width=6, emotions=EMOTIONS, shape=SHAPE),
         "context": ContextTextNetwork(layers=2, width=6, emotions=EMOTIONS, context=3, context_width=8, shape=SHAPE),
@@ -90,7 +98,9 @@ def test_a_graph_equals_torch_for_other_batch_sizes_and_names_no_path(tmp_path, 
 
 def test_large_weights_lie_beside_the_graph_and_are_written_anew(tmp_path):
     torch.manual_seed(0)
-    network = SpeechNetwork(statistics=3, layers=2, width=512, emotions=EMOTIONS, components=100, shape=SHAPE).eval()
+    network = SpeechNetwork(
+        statistics=3, layers=2, width=512, emotions=EMOTIONS, pca_components=100, shape=SHAPE
+    ).eval()
     example = {"statistics": np.random.default_rng(0).normal(size=(2, 3, 2, 512)).astype(np.float32)}
     for _ in range(2):
         export_network(network, "speech", example, tmp_path / "speech.onnx")

@@ -16,10 +16,10 @@ from bimodal.training.loop import CHECKPOINT, RECORD, WEIGHTS, Run, fit, predict
 
 CONFIG = StageConfig(
     epochs=6,
-    steps=0,
+    min_steps=0,
     batch_size=8,
     learning_rate=1e-2,
-    average=0.9,
+    ema_decay=0.9,
     loss=LossConfig(affinity="gaussian", class_weights="balanced"),
     embedding_width=6,
 )
@@ -35,7 +35,15 @@ def examples(size: int = 30, seed: int = 0) -> Examples:
 
 def network() -> TextNetwork:
     torch.manual_seed(0)
-    shape = HeadShape(heads=2, hidden_width=8, embedding_width=6, input_dropout=0.1, dropout=0.3, noise=0.1, scale=4.0)
+    shape = HeadShape(
+        ensemble_size=2,
+        hidden_width=8,
+        embedding_width=6,
+        input_dropout=0.1,
+        dropout=0.3,
+        input_noise_std=0.1,
+        embedding_norm=4.0,
+    )
     return TextNetwork(layers=2, width=4, emotions=3, shape=shape)
 
 
@@ -69,11 +77,11 @@ def interrupted_at(epoch: int):
     return on_epoch
 
 
-TUNED = replace(CONFIG, precision="bfloat16", gradient_norm=0.5)
+TUNED = replace(CONFIG, precision="bfloat16", max_grad_norm=0.5)
 CASES = [
     (CONFIG, examples(), {}),
-    (replace(CONFIG, average=0.0, patience=3, loss=LossConfig()), examples(), {}),
-    (replace(CONFIG, average=0.0, loss=LossConfig(gamma=0.0, affinity="centre")), examples(), {}),
+    (replace(CONFIG, ema_decay=0.0, patience=3, loss=LossConfig()), examples(), {}),
+    (replace(CONFIG, ema_decay=0.0, loss=LossConfig(gamma=0.0, affinity="centre")), examples(), {}),
     (TUNED, replace(examples(), lengths=np.arange(30) % 7), {"head.hidden.": 0.1, "head.": 0.5}),
 ]
 
@@ -141,7 +149,7 @@ def test_early_stopping_keeps_the_best_weights():
     record = fit(
         trained,
         run(
-            config=replace(CONFIG, patience=2, average=0.0),
+            config=replace(CONFIG, patience=2, ema_decay=0.0),
             score=lambda logits, targets: next(scores),
             on_epoch=lambda entry: states.append({k: v.clone() for k, v in trained.state_dict().items()}),
         ),
@@ -156,7 +164,7 @@ def test_early_stopping_keeps_the_best_weights():
 
 def test_without_a_dev_set_the_last_weights_are_kept():
     states, trained = [], network()
-    config = replace(CONFIG, average=0.0, patience=1)
+    config = replace(CONFIG, ema_decay=0.0, patience=1)
     keep = lambda entry: states.append(trained.head.embed.weight.detach().clone())  # noqa: E731
     record = fit(trained, run(config=config, dev=None, on_epoch=keep))
     assert record.best_epoch == len(states) == 6
@@ -166,7 +174,7 @@ def test_without_a_dev_set_the_last_weights_are_kept():
 def test_the_running_average_is_the_one_worked_out_by_hand():
     states, trained = [], network()
     expected = trained.head.embed.weight.detach().clone()
-    config = replace(CONFIG, batch_size=30, average=0.2)  # one step an epoch
+    config = replace(CONFIG, batch_size=30, ema_decay=0.2)  # one step an epoch
     keep = lambda entry: states.append(trained.head.embed.weight.detach().clone())  # noqa: E731
     fit(trained, run(config=config, dev=None, on_epoch=keep))
     for step, weights in enumerate(states):
@@ -275,7 +283,7 @@ def test_logit_adjustment_raises_a_rare_emotion_and_takes_no_class_weights_besid
 
 def test_training_learns():
     data, trained = examples(60), network()
-    config = replace(CONFIG, epochs=15, learning_rate=2e-2, average=0.0, loss=LossConfig())
+    config = replace(CONFIG, epochs=15, learning_rate=2e-2, ema_decay=0.0, loss=LossConfig())
     fit(trained, run(train=data, dev=None, config=config))
     assert accuracy(predict(trained, data)[1], data.targets) > accuracy(predict(network(), data)[1], data.targets) + 0.2
 
@@ -289,13 +297,13 @@ def test_predictions_have_a_row_for_each_example_in_order_and_no_dropout():
 
 
 def test_a_small_corpus_gets_more_passes_until_the_least_updates_are_reached():
-    record = fit(network(), run(config=replace(CONFIG, epochs=2, steps=15)))
+    record = fit(network(), run(config=replace(CONFIG, epochs=2, min_steps=15)))
     assert len(record.history) == 4  # 30 examples in batches of 8 are 4 updates a pass
 
 
 def test_a_part_of_the_network_moves_at_its_own_rate_and_the_longest_start_counts():
     start, trained = network(), network()
-    one_step = replace(CONFIG, epochs=1, batch_size=30, average=0.0, weight_decay=0.0)
+    one_step = replace(CONFIG, epochs=1, batch_size=30, ema_decay=0.0, weight_decay=0.0)
     fit(trained, run(config=one_step, dev=None, rates={"head.hidden.0.": 0.25, "head.hidden.": 0.0}))
     before = dict(start.named_parameters())
     moved = {name: (value - before[name]).abs().max().item() for name, value in trained.named_parameters()}
@@ -327,7 +335,7 @@ def test_predictions_of_examples_of_known_length_stay_in_their_order():
 @pytest.mark.parametrize("limit", [0.0, 1e-3])
 def test_the_gradient_is_cut_to_the_limit(limit):
     trained = network()
-    fit(trained, run(dev=None, config=replace(CONFIG, epochs=1, gradient_norm=limit, loss=LossConfig())))
+    fit(trained, run(dev=None, config=replace(CONFIG, epochs=1, max_grad_norm=limit, loss=LossConfig())))
     length = torch.stack([value.grad.norm() for value in trained.parameters()]).norm().item()  # of the last step
     assert length == pytest.approx(1e-3, rel=1e-2) if limit else length > 0.1
 

@@ -18,8 +18,9 @@ from bimodal.inference.recognizer import Recognizer
 from bimodal.training.package_model import TrainReport, train
 
 FAST = [
-    "speech.epochs=2", "speech.steps=10", "speech.components=0", "speech.heads=1", "text.steps=10", "text.epochs=2",
-    "fusion.epochs=2", "fusion.steps=5", "fusion.parts=2", "threads=1",
+    "speech.epochs=2", "speech.min_steps=10", "speech.pca_components=0", "speech.ensemble_size=1",
+    "text.min_steps=10", "text.epochs=2",
+    "fusion.epochs=2", "fusion.min_steps=5", "fusion.n_folds=2", "threads=1",
 ]  # fmt: skip
 CONFIG = read_config(TrainConfig(), settings=FAST)
 

@@ -8,7 +8,7 @@ from bimodal.config import FusionConfig, LossConfig
 from bimodal.errors import TrainingError
 from bimodal.training.loop import RECORD, predict
 from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
-from bimodal.training.stages import Evidence, Where, fusion_examples
+from bimodal.training.stages import Evidence, RunContext, fusion_examples
 
 EMOTIONS, COUNT = 3, 240
 CONFIG = FusionConfig(epochs=60, learning_rate=1e-2, mismatched=0.0, loss=LossConfig(affinity="none"))
@@ -95,7 +95,7 @@ def fused(network, speech: Evidence, text: Evidence, targets: np.ndarray) -> tup
 
 
 def learnt(speech: Evidence, text: Evidence, folder=None):
-    return train_fusion_by_label(speech, text, TARGETS, (range(COUNT), []), CONFIG, Where(folder=folder))
+    return train_fusion_by_label(speech, text, TARGETS, (range(COUNT), []), CONFIG, RunContext(folder=folder))
 
 
 def test_two_good_sides_are_better_together_and_a_silent_one_does_no_harm():

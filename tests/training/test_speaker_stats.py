@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bimodal.data.batches import array_examples
 from bimodal.errors import TrainingError
 from bimodal.records import Utterance
-from bimodal.training.speaker_stats import draw_earlier, group_by_column, order_earlier, with_baselines
+from bimodal.training.speaker_stats import draw_earlier, group_by_column, order_earlier, with_speaker_stats
 
 GROUPS = st.lists(st.sampled_from(["ann", "bob", "eve", None]), min_size=1, max_size=30)
 
@@ -40,7 +40,7 @@ def test_examples_tell_the_statistics_of_what_came_earlier():
     rng = np.random.default_rng(0)
     statistics = rng.normal(size=(4, 2, 3, 5)).astype(np.float32)
     examples = array_examples({"statistics": statistics}, np.zeros(4, np.int64))
-    batch = with_baselines(examples, [[], [0], [0, 1], [0, 1, 2]]).read([2, 0])
+    batch = with_speaker_stats(examples, [[], [0], [0, 1], [0, 1, 2]]).read([2, 0])
     assert batch["heard"].tolist() == [2, 0]
     assert batch["own_mean"][0] == pytest.approx(statistics[:2].mean(axis=0), abs=1e-2)
     assert batch["own_std"][0] == pytest.approx(statistics[:2].std(axis=0), abs=1e-2)

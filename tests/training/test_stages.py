@@ -15,7 +15,7 @@ from bimodal.training.loop import RECORD, Run, fit, predict
 from bimodal.training.sides import Side, _view_examples, columns_side
 from bimodal.training.stages import (
     Evidence,
-    Where,
+    RunContext,
     build_fusion,
     cross_fit,
     cross_fitting_folds,
@@ -33,7 +33,7 @@ from bimodal.training.stages import (
 SIZE, EMOTIONS = 36, 3
 CONFIG = StageConfig(
     epochs=15,
-    steps=0,
+    min_steps=0,
     batch_size=12,
     learning_rate=2e-2,
     dropout=0.0,
@@ -68,13 +68,13 @@ def hits(logits: np.ndarray, targets: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def final() -> torch.nn.Module:
-    return train_side(side(*noise()), range(SIZE), [], CONFIG, Where())[0]
+    return train_side(side(*noise()), range(SIZE), [], CONFIG, RunContext())[0]
 
 
 def test_evidence_of_training_rows_is_what_unseen_rows_get_not_what_was_learned_by_heart(final):
     columns, targets = noise()
     by_heart = find_evidence(final, side(columns, targets))
-    honest = cross_fit(side(columns, targets), final, FOLDS, CONFIG, Where())
+    honest = cross_fit(side(columns, targets), final, FOLDS, CONFIG, RunContext())
     assert hits(by_heart.logits, targets) > 0.95
     assert hits(honest.logits, targets) < 0.65
     assert honest.embedding.shape == by_heart.embedding.shape
@@ -83,11 +83,11 @@ def test_evidence_of_training_rows_is_what_unseen_rows_get_not_what_was_learned_
 
 def test_changing_a_row_changes_the_evidence_of_every_part_but_its_own(final):
     columns, targets = noise()
-    before = cross_fit(side(columns, targets), final, FOLDS, CONFIG, Where())
+    before = cross_fit(side(columns, targets), final, FOLDS, CONFIG, RunContext())
     changed, relabelled, row = columns.copy(), targets.copy(), PARTS[1][4]
     changed[row] += 1.0
     relabelled[row] = (targets[row] + 1) % EMOTIONS
-    after = cross_fit(side(changed, relabelled), final, FOLDS, CONFIG, Where())
+    after = cross_fit(side(changed, relabelled), final, FOLDS, CONFIG, RunContext())
     own = [other for other in PARTS[1] if other != row]
     assert np.array_equal(after.logits[own], before.logits[own])
     assert np.array_equal(after.embedding[own], before.embedding[own])
@@ -100,7 +100,7 @@ def test_rows_in_no_part_get_their_evidence_from_the_final_network_and_absent_on
     columns[5] = np.nan
     whole = side(columns, targets)
     parts = [[row for row in part if row < 30] for part in PARTS]
-    evidence = cross_fit(whole, final, as_folds(parts), CONFIG, Where())
+    evidence = cross_fit(whole, final, as_folds(parts), CONFIG, RunContext())
     assert np.array_equal(evidence.logits[30:], find_evidence(final, whole).logits[30:])
     assert not evidence.present[5]
     assert not evidence.logits[5].any()
@@ -122,9 +122,9 @@ def test_cross_fitted_embeddings_are_turned_towards_those_of_the_final_network(f
     columns, targets = noise()
     whole = side(columns, targets)
     reference = find_evidence(final, whole).embedding
-    turned = cross_fit(whole, final, FOLDS, CONFIG, Where(seed=7)).embedding
+    turned = cross_fit(whole, final, FOLDS, CONFIG, RunContext(seed=7)).embedding
     monkeypatch.setattr("bimodal.training.stages.rotation", lambda one, other: np.eye(one.shape[1], dtype=np.float32))
-    plain = cross_fit(whole, final, FOLDS, CONFIG, Where(seed=7)).embedding
+    plain = cross_fit(whole, final, FOLDS, CONFIG, RunContext(seed=7)).embedding
     assert (turned * reference).sum(1).mean() > (plain * reference).sum(1).mean() + 0.1
 
 
@@ -144,7 +144,7 @@ def test_a_head_trained_on_what_it_sees_is_the_one_that_the_whole_network_would_
     columns[3, 2] = np.nan
     whole, rows, dev = side(columns, targets), list(range(4, 30)), list(range(30, 36))
     config = replace(CONFIG, patience=patience)
-    network, record = train_side(whole, rows, dev, config, Where(seed=5))
+    network, record = train_side(whole, rows, dev, config, RunContext(seed=5))
     slow = whole.fresh_network(rows, 5)
     run = Run(
         train=whole.examples.subset(rows),
@@ -175,7 +175,7 @@ def test_views_stand_for_their_utterance_as_often_as_asked():
 def test_a_side_stage_needs_two_emotions():
     columns, _ = noise()
     with pytest.raises(TrainingError, match=r"the speech stage has 4 training utterances .*fewer than two"):
-        train_side(side(columns, np.zeros(SIZE, np.int64)), range(4), [], CONFIG, Where())
+        train_side(side(columns, np.zeros(SIZE, np.int64)), range(4), [], CONFIG, RunContext())
 
 
 def test_the_same_labels_of_other_recordings_or_rows_are_another_run(tmp_path):
@@ -183,26 +183,26 @@ def test_the_same_labels_of_other_recordings_or_rows_are_another_run(tmp_path):
     other, _ = noise(seed=1)
     rows = list(range(18))
     short = replace(CONFIG, epochs=2)
-    network, record = train_side(side(columns, targets), rows, [], short, Where(folder=tmp_path))
-    again, same = train_side(side(columns, targets), rows, [], short, Where(folder=tmp_path))
+    network, record = train_side(side(columns, targets), rows, [], short, RunContext(folder=tmp_path))
+    again, same = train_side(side(columns, targets), rows, [], short, RunContext(folder=tmp_path))
     assert same == record
     for ours, theirs in zip(network.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
     with pytest.raises(TrainingError, match="other data"):
-        train_side(side(other, targets), rows, [], short, Where(folder=tmp_path))
+        train_side(side(other, targets), rows, [], short, RunContext(folder=tmp_path))
     moved = list(range(18, 36))
     assert np.array_equal(targets[rows], targets[moved])
     with pytest.raises(TrainingError, match="other data"):
-        train_side(side(columns, targets), moved, [], short, Where(folder=tmp_path))
+        train_side(side(columns, targets), moved, [], short, RunContext(folder=tmp_path))
 
 
 def test_each_part_of_the_cross_fitting_is_restartable_in_a_folder_of_its_own(tmp_path, final):
     short = replace(CONFIG, epochs=2)
     whole = side(*noise())
-    first = cross_fit(whole, final, FOLDS, short, Where(folder=tmp_path))
+    first = cross_fit(whole, final, FOLDS, short, RunContext(folder=tmp_path))
     assert sorted(file.parent.name for file in tmp_path.rglob(RECORD)) == ["part1", "part2", "part3"]
     seen = []
-    again = cross_fit(whole, final, FOLDS, short, Where(folder=tmp_path, on_epoch=seen.append))
+    again = cross_fit(whole, final, FOLDS, short, RunContext(folder=tmp_path, on_epoch=seen.append))
     assert seen == []
     assert np.array_equal(first.logits, again.logits)
 
@@ -226,7 +226,7 @@ def test_fusion_learns_which_side_to_trust():
     speech = evidence(4.0 * rng.normal(size=truth.shape), everywhere, 2)
     config = FusionConfig(epochs=30, learning_rate=1e-2, modality_dropout=0.0, loss=LossConfig(affinity="none"))
     examples = fusion_examples(speech, text, targets)
-    network, _ = train_fusion(examples, range(80), [], config, Where())
+    network, _ = train_fusion(examples, range(80), [], config, RunContext())
     fresh = build_fusion(6, 6, EMOTIONS, config, seed=0)
     _, logits, gate = predict(network, examples.subset(range(80, 120)))
     late = predict(fresh, examples.subset(range(80, 120)))[1]
@@ -241,7 +241,7 @@ def test_other_kinds_of_fusion_beat_the_better_side_where_both_know_something(ki
     truth = 2.0 * np.eye(EMOTIONS)[targets]
     speech, text = (evidence(truth + rng.normal(0, 1.5, truth.shape), everywhere, seed) for seed in (1, 2))
     config = FusionConfig(kind=kind, epochs=40, learning_rate=1e-2, dropout=0.0)
-    network, record = train_fusion(fusion_examples(speech, text, targets), range(200), [], config, Where())
+    network, record = train_fusion(fusion_examples(speech, text, targets), range(200), [], config, RunContext())
     logits = predict(network, fusion_examples(speech, text, targets))[1][200:]
     better = max(hits(side.logits[200:], targets[200:]) for side in (speech, text))
     assert hits(logits, targets[200:]) > better + 0.03
@@ -253,7 +253,7 @@ def test_fusion_without_paired_rows_is_refused():
     signal = np.zeros((12, EMOTIONS))
     examples = fusion_examples(evidence(signal, present, 0), evidence(signal, ~present, 1), np.arange(12) % EMOTIONS)
     with pytest.raises(TrainingError, match="no training utterance has both speech and words"):
-        train_fusion(examples, range(12), [], FusionConfig(), Where())
+        train_fusion(examples, range(12), [], FusionConfig(), RunContext())
 
 
 def test_cross_fitting_holds_texts_out_without_crossing_where_hardly_any_is_shared():
@@ -287,15 +287,15 @@ def side_by_side(speech_noise: float, text_noise: float, size: int = 300) -> tup
 
 
 def test_an_expert_that_knows_nothing_new_hardly_counts_and_the_better_one_counts_more():
-    speech, text = fit_experts(*side_by_side(1.0, 9.0), shuffled_share=0.0, seed=0)
+    speech, text = fit_experts(*side_by_side(1.0, 9.0), shuffled_words_prob=0.0, seed=0)
     assert speech > 0.4 and text < 0.1
-    speech, text = fit_experts(*side_by_side(2.5, 1.0), shuffled_share=0.0, seed=0)
+    speech, text = fit_experts(*side_by_side(2.5, 1.0), shuffled_words_prob=0.0, seed=0)
     assert text > speech > 0
 
 
 def test_shuffled_words_take_weight_from_the_text():
     examples, prior = side_by_side(1.0, 1.0)
-    weights = [fit_experts(examples, prior, shuffled_share=share, seed=0)[1] for share in (0.0, 0.3, 0.9)]
+    weights = [fit_experts(examples, prior, shuffled_words_prob=share, seed=0)[1] for share in (0.0, 0.3, 0.9)]
     assert weights == sorted(weights, reverse=True) and weights[0] > 2 * weights[2]
 
 
@@ -317,7 +317,7 @@ def test_a_fusion_that_starts_at_fitted_experts_is_not_drawn_down_by_a_text_that
     examples, _ = side_by_side(1.0, 9.0)
     found = {}
     for start in ("equal", "fitted"):
-        network, _ = train_fusion(examples, range(150), [], FusionConfig(start=start), Where())
+        network, _ = train_fusion(examples, range(150), [], FusionConfig(start=start), RunContext())
         found[start] = hits(predict(network, examples.subset(range(150, 300)))[1], np.arange(150, 300) % EMOTIONS)
     alone = hits(examples.read(range(150, 300))["speech_logits"], np.arange(150, 300) % EMOTIONS)
     assert found["fitted"] >= alone - 0.03 > found["equal"] + 0.1
@@ -328,13 +328,13 @@ def test_experts_are_weighed_in_the_fit_as_the_network_weighs_them_at_the_start(
     rng, targets = np.random.default_rng(0), np.arange(60) % EMOTIONS
     truth, everywhere = 2.0 * np.eye(EMOTIONS)[targets], np.ones(60, bool)
     sides = [evidence(truth + rng.normal(0, 1.5, truth.shape), everywhere, seed) for seed in (1, 2)]
-    trust = rng.uniform(0.2, 1.0, 60).astype(np.float32)
+    text_weight = rng.uniform(0.2, 1.0, 60).astype(np.float32)
     network = build_fusion(6, 6, EMOTIONS, FusionConfig(), seed=0)
     network.start_at(*weights)
-    logits = predict(network, fusion_examples(*sides, targets, trust))[1]
-    share, sharper = weights[0] / sum(weights), (sum(weights) / 2) ** trust
+    logits = predict(network, fusion_examples(*sides, targets, text_weight))[1]
+    share, sharper = weights[0] / sum(weights), (sum(weights) / 2) ** text_weight
     above = [side.logits - np.logaddexp.reduce(side.logits, axis=1, keepdims=True) + np.log(EMOTIONS) for side in sides]
-    speech, text = (1 + trust) * (1 - trust * (1 - share)), (1 + trust) * trust * (1 - share)
+    speech, text = (1 + text_weight) * (1 - text_weight * (1 - share)), (1 + text_weight) * text_weight * (1 - share)
     expected = (sharper * speech)[:, None] * above[0] + (sharper * text)[:, None] * above[1]
     assert logits + np.log(EMOTIONS) == pytest.approx(expected, abs=1e-4)
 
@@ -342,7 +342,7 @@ def test_experts_are_weighed_in_the_fit_as_the_network_weighs_them_at_the_start(
 def test_an_emotion_without_training_rows_gets_no_score(final):
     columns, targets = noise()
     known = side(columns, targets % 2)
-    network, _ = train_side(known, range(SIZE), [], CONFIG, Where())
+    network, _ = train_side(known, range(SIZE), [], CONFIG, RunContext())
     scores = torch.softmax(torch.from_numpy(find_evidence(network, known).logits), 1)
     assert bool((scores[:, 2] < 1e-12).all())
     assert bool((scores[:, :2] > 1e-12).all())
@@ -354,7 +354,7 @@ def test_a_last_digit_of_the_evidence_makes_no_other_run_and_another_network_doe
     sides = [
         evidence(np.eye(EMOTIONS)[targets] + rng.normal(0, 1, (60, EMOTIONS)), np.ones(60, bool), n) for n in (1, 2)
     ]
-    config, where = FusionConfig(epochs=1, steps=0), Where(folder=tmp_path)
+    config, where = FusionConfig(epochs=1, min_steps=0), RunContext(folder=tmp_path)
     train_fusion(fusion_examples(*sides, targets), range(60), [], config, where, "made by these networks")
     shaken = replace(sides[0], logits=np.nextafter(sides[0].logits, np.float32(9)))
     train_fusion(fusion_examples(shaken, sides[1], targets), range(60), [], config, where, "made by these networks")
@@ -365,6 +365,6 @@ def test_a_last_digit_of_the_evidence_makes_no_other_run_and_another_network_doe
 def test_the_identity_of_evidence_is_that_of_the_networks_and_their_rows(final):
     columns, targets = noise()
     whole = side(columns, targets)
-    first, again = (cross_fit(whole, final, FOLDS, CONFIG, Where()) for _ in range(2))
+    first, again = (cross_fit(whole, final, FOLDS, CONFIG, RunContext()) for _ in range(2))
     assert first.identity == again.identity != find_evidence(final, whole).identity
-    assert cross_fit(whole, final, FOLDS, CONFIG, Where(seed=1)).identity != first.identity
+    assert cross_fit(whole, final, FOLDS, CONFIG, RunContext(seed=1)).identity != first.identity

@@ -19,12 +19,12 @@ from bimodal.training import loop
 from bimodal.training.loop import predict
 from bimodal.training.package_model import train
 from bimodal.training.rows import label_rows
-from bimodal.training.stages import Where
+from bimodal.training.stages import RunContext
 from bimodal.training.tune_speech import load_speech_model, train_tuned, tune_speech, tuned_speech_side
 
 
 def config(source: Path, **changes) -> TuneSpeechConfig:
-    head = SpeechConfig(views=("speed0.9",), components=16, heads=2, epochs=2, steps=0)
+    head = SpeechConfig(augmentations=("speed0.9",), pca_components=16, ensemble_size=2, epochs=2, min_steps=0)
     options = {"source": str(source), "epochs": 2, "batch_size": 8, "layers": (1, 2), "frozen": 1, "threads": 1}
     options |= {"crop_seconds": 0.3, "head": head, "precision": "float32"}
     return TuneSpeechConfig(trained_on="the tiny corpus", licence="CC0-1.0", **(options | changes))
@@ -55,7 +55,13 @@ def test_the_result_is_a_backbone_whose_lower_layers_are_untouched(tuned, tiny_w
 
 
 def test_a_model_trained_on_it_recognises(tuned, tiny_manifest, cache, tmp_path):
-    settings = [f"speech_backbone={tuned}", "speech.epochs=2", "speech.steps=0", "speech.components=8", "threads=1"]
+    settings = [
+        f"speech_backbone={tuned}",
+        "speech.epochs=2",
+        "speech.min_steps=0",
+        "speech.pca_components=8",
+        "threads=1",
+    ]
     resolved = read_config(TrainConfig(), None, settings)
     model = train(tiny_manifest, tmp_path / "run", resolved, cache, stages=["speech"])
     clip = read_manifest(tiny_manifest).folder / read_manifest(tiny_manifest).utterances[0].path
@@ -70,7 +76,7 @@ def test_the_network_says_the_same_as_its_backbone_and_head_apart(tiny_manifest,
     with FeatureCache(tmp_path) as features:
         sides = tuned_speech_side(rows, read.folder, pretrained, chosen, features)
         train_rows = list(range(9, len(rows.utterances)))
-        network, _ = train_tuned(sides, train_rows, [], chosen, Where(seed=0))
+        network, _ = train_tuned(sides, train_rows, [], chosen, RunContext(seed=0))
         whole = predict(network, sides.tuned.examples.subset([0, 1, 5]))[1]
     tune_speech(tiny_manifest, tmp_path / "out", chosen, tmp_path)  # another dev split: only its layout is used
     single = [predict(network, sides.tuned.examples.subset([row]))[1][0] for row in (0, 1, 5)]
@@ -83,7 +89,7 @@ def test_a_tuned_network_lies_between_its_start_and_its_end(tiny_manifest, tiny_
     with FeatureCache(cache) as features:
         sides = tuned_speech_side(rows, read.folder, pretrained, chosen, features)
         first, between, last = (
-            train_tuned(sides, range(30), [], replace(chosen, interpolation=share), Where(seed=0))[0].state_dict()
+            train_tuned(sides, range(30), [], replace(chosen, interpolation=share), RunContext(seed=0))[0].state_dict()
             for share in (0.0, 0.25, 1.0)
         )
     before = pretrained.encoder.state_dict()["layers.1.fc1.weight"]
@@ -101,7 +107,7 @@ def test_the_whole_encoder_can_be_tuned_end_to_end(tiny_manifest, tiny_whisper, 
 
 
 def test_low_rank_updates_end_as_an_encoder_of_the_same_shape_half_way(tiny_manifest, tiny_whisper, cache, tmp_path):
-    low = config(tiny_whisper, lora_rank=2, encoder_rate=1.0)
+    low = config(tiny_whisper, lora_rank=2, encoder_lr_multiplier=1.0)
     ends = {}
     for share in (0.5, 1.0):
         out = tune_speech(tiny_manifest, tmp_path / str(share), replace(low, interpolation=share), cache)

@@ -20,7 +20,7 @@ from bimodal.features.backbone import DESCRIPTION, MODEL, PROBE, load_backbone, 
 from bimodal.inference.recognizer import Recognizer
 from bimodal.training import loop
 from bimodal.training.package_model import train
-from bimodal.training.tune import depth_rates
+from bimodal.training.tune import layer_lr_multipliers
 from bimodal.training.tune_text import load_language_model, tune_text
 
 
@@ -60,7 +60,7 @@ def test_the_backbone_is_the_tuned_encoder(tuned, tiny_bert):
 
 
 def test_a_model_trained_on_it_recognises(tuned, tiny_manifest, tmp_path):
-    settings = [f"text_backbone={tuned}", "text.epochs=2", "text.steps=0", "threads=1"]
+    settings = [f"text_backbone={tuned}", "text.epochs=2", "text.min_steps=0", "threads=1"]
     model = train(
         tiny_manifest, tmp_path / "run", read_config(TrainConfig(), None, settings), tmp_path, stages=["text"]
     )
@@ -107,7 +107,7 @@ def test_frozen_blocks_stay_as_they_are(tiny_manifest, tiny_bert, tmp_path):
 
 
 def test_low_rank_updates_alone_change_and_are_merged_in_the_end(tiny_manifest, tiny_bert, tmp_path):
-    low = config(tiny_bert, lora_rank=2, encoder_rate=1.0, frozen=1)
+    low = config(tiny_bert, lora_rank=2, encoder_lr_multiplier=1.0, frozen=1)
     out = tune_text(tiny_manifest, tmp_path / "out", low)
     before, after = (load_file(folder / "model.safetensors") for folder in (tiny_bert, out / "encoder"))
     update = {name: after[name] - before[name] for name in after}
@@ -177,7 +177,7 @@ def test_what_is_no_language_model_is_one_sentence(tiny_manifest, tmp_path):
 
 def test_freezing_everything_is_refused():
     with pytest.raises(TrainingError, match="frozen is 2, but the encoder has 2 blocks"):
-        depth_rates(["e."], ["a.", "b."], TuneTextConfig(frozen=2))
+        layer_lr_multipliers(["e."], ["a.", "b."], TuneTextConfig(frozen=2))
 
 
 def test_rows_of_several_labels_are_soft_targets(tiny_bert, tmp_path):

@@ -23,7 +23,7 @@ _SURE: Final = 0.5  # probability from which a detected language is kept for the
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hear:
+class Asr:
     """Speech recognition as a `Listener` asks for it.
 
     Attributes:
@@ -145,7 +145,7 @@ def _turns(words: Sequence[TimedWords], speaker: str | None) -> Iterator[Turn]:
         yield Turn(transcript=" ".join(said), speaker=last)
 
 
-class Listener:
+class SegmentTranscriber:
     """Hears the words of one speaker's segments in order, several in one hearing; keeps the language once it is sure.
 
     Args:
@@ -155,8 +155,8 @@ class Listener:
             hearing with a later one.
     """
 
-    def __init__(self, hear: Hear, language: str | None = None, known_until: float = 0.0) -> None:
-        self._hear, self.language, self._known_until = hear, language, known_until
+    def __init__(self, asr: Asr, language: str | None = None, known_until: float = 0.0) -> None:
+        self._hear, self.language, self._known_until = asr, language, known_until
 
     def listen(self, segments: Iterable[Segment]) -> Iterator[tuple[Segment, list[TimedWords]]]:
         """Each segment with its words, as soon as those that share its hearing have come.
@@ -243,10 +243,10 @@ def _silence(seconds: float) -> Signal:
     return np.zeros(round(seconds * SAMPLING_RATE), np.float32)
 
 
-def hear_with(transcriber: Transcriber, task: Task = "transcribe", language: str | None = None) -> Hear:
+def make_asr(transcriber: Transcriber, task: Task = "transcribe", language: str | None = None) -> Asr:
     """Speech recognition as a `Listener` asks for it; a language that is given here is not detected."""
 
     def words(signal: Signal, detected: str | None) -> Transcription:
         return transcriber.transcribe(signal, task=task, language=language or detected, words=True)
 
-    return Hear(words=words, at_once=transcriber.at_once)
+    return Asr(words=words, at_once=transcriber.at_once)

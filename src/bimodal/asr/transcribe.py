@@ -30,7 +30,7 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class TranscribeOptions:
     """What speech recognition is to write.
 
     Attributes:
@@ -50,7 +50,7 @@ def transcribe_manifest(
     manifest: str | Path,
     out: str | Path,
     transcriber: Transcriber,
-    wanted: Wanted,
+    wanted: TranscribeOptions,
     notebooks: str | Path,
     progress: Progress = lambda items: items,
 ) -> tuple[Manifest, tuple[Problem, ...]]:
@@ -93,7 +93,7 @@ def transcribe_utterances(
     utterances: Sequence[Utterance],
     folder: Path,
     transcriber: Transcriber,
-    wanted: Wanted,
+    wanted: TranscribeOptions,
     notebooks: str | Path,
     progress: Progress = lambda items: items,
 ) -> tuple[dict[str, Transcription], tuple[Problem, ...]]:
@@ -125,7 +125,7 @@ def transcribe_utterances(
 
 
 def _hear(
-    utterance: Utterance, folder: Path, transcriber: Transcriber, wanted: Wanted, book: "Notebook"
+    utterance: Utterance, folder: Path, transcriber: Transcriber, wanted: TranscribeOptions, book: "Notebook"
 ) -> Transcription:
     file, language = recording(utterance, folder), wanted.language or utterance.lang
     key = cache_key(file_digest(file), utterance.start, utterance.end, language)
@@ -135,7 +135,7 @@ def _hear(
     return book.known[key]
 
 
-def _book_name(transcriber: Transcriber, wanted: Wanted) -> str:
+def _book_name(transcriber: Transcriber, wanted: TranscribeOptions) -> str:
     """A name for all that decides what is heard, beside the recording and its language."""
     parts = [file_digest(transcriber.folder / name) for name in ("model.bin", "tokenizer.json")]
     return cache_key(*parts, transcriber.compute_type, wanted.task, wanted.vad)

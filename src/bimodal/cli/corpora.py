@@ -63,14 +63,14 @@ def transcribe(
     quiet: Quiet = False,
 ) -> None:
     """Write the words that are heard in a manifest's recordings, by speech recognition; what was heard is kept."""
-    from bimodal.asr.transcribe import Wanted, transcribe_manifest
+    from bimodal.asr.transcribe import TranscribeOptions, transcribe_manifest
     from bimodal.asr.whisper import Transcriber
 
     written, problems = transcribe_manifest(
         manifest,
         out,
         Transcriber(model, threads=threads, download=download),
-        Wanted(task=task, language=language or None, vad=vad, replace=replace),
+        TranscribeOptions(task=task, language=language or None, vad=vad, replace=replace),
         (cache or default_cache()) / "transcripts",
         lambda items: bar(items, "recordings heard", quiet),
     )

@@ -27,7 +27,7 @@ def listen(
     """Recognise the emotion expressed in speech as it is spoken, until Ctrl-C."""
     from rich.live import Live
 
-    from bimodal.inference.microphone import listen as hear
+    from bimodal.inference.microphone import listen as asr
     from bimodal.inference.microphone import open_microphone, play_file
     from bimodal.inference.recognizer import Recognizer
     from bimodal.inference.timeline import summarise
@@ -39,11 +39,11 @@ def listen(
     say(f"{config.name} {config.version}, licence of the weights: {config.licence}; listening to {heard.name}")
     stream = recognizer.stream(heard.sampling_rate, speaker=speaker)
     if form == "jsonl":
-        for result in _results(hear(stream, heard), stream):
+        for result in _results(asr(stream, heard), stream):
             typer.echo(json_line(result, None))
         return
     with Live(auto_refresh=False) as view:
-        summary = summarise(_results(hear(stream, heard), stream, view))
+        summary = summarise(_results(asr(stream, heard), stream, view))
     if not sys.stdout.isatty():
         typer.echo()  # rich leaves its last line open there
     shares = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in summary.shares.items() if share)

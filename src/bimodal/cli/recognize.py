@@ -53,7 +53,7 @@ Out = Annotated[
     typer.Option(help="Folder for one file of results a recording; a second call goes on where the first stopped."),
 ]
 Plot = Annotated[Path | None, typer.Option(help="Picture of the one recording: .png, .svg or .pdf.")]
-Baselines = Annotated[
+SpeakerStatsFile = Annotated[
     Path | None, typer.Option(help="File with what speakers have sounded like so far; read if there, kept up to date.")
 ]
 Why = Annotated[
@@ -77,7 +77,7 @@ def recognize(
     form: Form = "table",
     out: Out = None,
     plot: Plot = None,
-    baselines: Baselines = None,
+    speaker_stats: SpeakerStatsFile = None,
     speaker: Speaker = None,
     why: Why = False,
     threads: Threads = 0,
@@ -87,40 +87,40 @@ def recognize(
     model, paths = _model_in_front(model, paths or [])
     hears = transcribe or translate
     _check_words(paths, {"--text": text is not None, "--transcripts": transcripts is not None, "--transcribe": hears})
-    if baselines is not None and speaker is None and channels == "mix":
+    if speaker_stats is not None and speaker is None and channels == "mix":
         raise typer.BadParameter("--baselines needs --speaker, or --channels speakers")
     from bimodal.inference.installed import find_model
-    from bimodal.inference.preload import open_networks
+    from bimodal.inference.preload import open_model
     from bimodal.inference.recognizer import Recognizer
 
     folder = find_model(model, download=download)
-    recognizer = Recognizer(open_networks(folder, threads)) if paths else Recognizer(folder, threads=threads)
+    recognizer = Recognizer(open_model(folder, threads)) if paths else Recognizer(folder, threads=threads)
     say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
     if not paths:
         _recognize_words(recognizer, text or "", form, why)
         return
     from bimodal.audio.recordings import find_recordings
-    from bimodal.cli.write_results import Delivery, deliver
-    from bimodal.inference.batch import Wanted, read_words
+    from bimodal.cli.write_results import OutputOptions, write_results
+    from bimodal.inference.batch import RecognizeOptions, read_words
 
     recordings = find_recordings(paths)
     _check_one(recordings, form if out is None else "", {"--text": text is not None, "--plot": plot is not None})
-    wanted = Wanted(
+    options = RecognizeOptions(
         timeline=timeline,
         channels=channels,
         text=text,
         words=read_words(transcripts, recordings) if transcripts else None,
         speaker=speaker,
-        baselines=_known_speakers(baselines),
+        speaker_stats=_known_speakers(speaker_stats),
         explain=why,
     )
     if hears:
-        long = any(map(wanted.follows, recordings))
-        wanted = replace(wanted, hear=_speech_recognition(asr, language, translate, download, threads, long))
+        long = any(map(options.follows, recordings))
+        options = replace(options, asr=_speech_recognition(asr, language, translate, download, threads, long))
     settings = {"asr": f"{asr} {language} {'translate' if translate else 'transcribe'}"} if hears else {}
     settings |= {"text": text or "", "transcripts": str(transcripts or "")}
-    delivery = Delivery(form=form, out=out, plot=plot, baselines=baselines, quiet=quiet)
-    if not deliver(recognizer, recordings, wanted, delivery, settings):
+    output = OutputOptions(form=form, out=out, plot=plot, speaker_stats=speaker_stats, quiet=quiet)
+    if not write_results(recognizer, recordings, options, output, settings):
         sys.exit(1)
 
 
@@ -158,20 +158,20 @@ def _check_one(recordings: "Sequence[Recording]", form: str, options: dict[str, 
 
 def _recognize_words(recognizer: Any, text: str, form: str, why: bool) -> None:
     """Words alone."""
-    from bimodal.output.console import for_people, json_line
+    from bimodal.output.console import format_result, json_line
     from bimodal.output.formats import write_recognitions
     from bimodal.records import Clip
 
     result = recognizer.recognize_batch([Clip(transcript=text)], explain=why)[0]
     if form in ("table", "jsonl"):
-        typer.echo(json_line(result, None) if form == "jsonl" else for_people(result, None))
+        typer.echo(json_line(result, None) if form == "jsonl" else format_result(result, None))
     else:
         write_recognitions([result], sys.stdout, form)
 
 
 def _speech_recognition(asr: str, language: str, translate: bool, download: bool, threads: int, long: bool) -> Any:
     """Hears a clip with all threads; of long recordings several stretches at once, a thread each."""
-    from bimodal.asr.timed_words import hear_with
+    from bimodal.asr.timed_words import make_asr
     from bimodal.asr.whisper import Transcriber
     from bimodal.errors import TranscriptionError
 
@@ -183,13 +183,13 @@ def _speech_recognition(asr: str, language: str, translate: bool, download: bool
         raise BimodalError(f"--transcribe: {error}; any Whisper model in CTranslate2 format goes to --asr-model") from (
             error
         )
-    return hear_with(transcriber, "translate" if translate else "transcribe", language or None)
+    return make_asr(transcriber, "translate" if translate else "transcribe", language or None)
 
 
 def _known_speakers(file: Path | None) -> Any:
     """Baselines of speakers to begin with; None where none are wanted."""
     if file is None:
         return None
-    from bimodal.features.speaker_stats import SpeakerBaselines, load_baselines
+    from bimodal.features.speaker_stats import SpeakerStatsStore, load_speaker_stats
 
-    return load_baselines(file) if file.exists() else SpeakerBaselines()
+    return load_speaker_stats(file) if file.exists() else SpeakerStatsStore()

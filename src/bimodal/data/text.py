@@ -55,7 +55,7 @@ def _in_order(rows: Sequence[int], utterances: Sequence[Utterance]) -> list[int]
     return sorted(rows, key=lambda row: int(utterances[row].extra["utterance"]))
 
 
-def said_turns(clip: Clip) -> list[tuple[str, str | None]]:
+def dialogue_turns(clip: Clip) -> list[tuple[str, str | None]]:
     """What was said before a clip and in it, normalised, with who said it; turns without words are left out.
 
     Example:

@@ -90,9 +90,9 @@ def _config(threads: int) -> TrainConfig:
     return TrainConfig(
         name="demo",
         threads=threads,
-        speech=SpeechConfig(epochs=1, steps=_STEPS),
-        text=TextConfig(epochs=1, steps=_STEPS),
-        fusion=FusionConfig(parts=3),
+        speech=SpeechConfig(epochs=1, min_steps=_STEPS),
+        text=TextConfig(epochs=1, min_steps=_STEPS),
+        fusion=FusionConfig(n_folds=3),
         licence="CC0-1.0 (synthetic speech and sentences of the bimodal project)",
         trained_on="Synthetic speech by eSpeak NG; it says nothing about people's voices.",
     )

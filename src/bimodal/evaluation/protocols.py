@@ -319,7 +319,7 @@ def train_fold(prepared: Any, fold: Fold, config: TrainConfig) -> tuple[Any, Par
         SplitError: As `cross_validate_fold`.
     """
     from bimodal.training.pipeline import train_stages
-    from bimodal.training.stages import Where
+    from bimodal.training.stages import RunContext
 
     rows: LabelledRows = prepared.rows
     speakers = [utterance.speaker for utterance in rows.utterances]
@@ -328,7 +328,7 @@ def train_fold(prepared: Any, fold: Fold, config: TrainConfig) -> tuple[Any, Par
         check_disjoint(train, test, f"speakers in train and test of fold {fold.name}", config.official_split or None)
     parts = _inner_parts(rows, fold, config)
     check_untouched(parts, fold.test, f"fold {fold.name}")
-    return train_stages(prepared, parts, config, Where(seed=config.seed, device=config.device)), parts
+    return train_stages(prepared, parts, config, RunContext(seed=config.seed, device=config.device)), parts
 
 
 def check_untouched(parts: Parts, test: Sequence[int], what: str) -> None:

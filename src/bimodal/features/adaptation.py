@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from bimodal.errors import ModelFolderError
-from bimodal.features.speaker_stats import Baseline, merge_baselines
+from bimodal.features.speaker_stats import RunningStats, merge_stats
 
 Floats = npt.NDArray[np.float32]
 ROUNDS: Final = 3
@@ -40,7 +40,7 @@ class Adaptation:
         sharpness: Divides the corrected logits, so that the answers are on average as sure as they were.
     """
 
-    corpus: Baseline
+    corpus: RunningStats
     trained_mean: Floats
     trained_std: Floats
     weight: Floats
@@ -48,7 +48,7 @@ class Adaptation:
     sharpness: float = 1.0
 
 
-def plain_adaptation(corpus: Baseline, trained_mean: Floats, trained_std: Floats, emotions: int) -> Adaptation:
+def plain_adaptation(corpus: RunningStats, trained_mean: Floats, trained_std: Floats, emotions: int) -> Adaptation:
     """An adaptation that puts statistics in place of statistics and corrects nothing."""
     return Adaptation(
         corpus=corpus,
@@ -59,26 +59,26 @@ def plain_adaptation(corpus: Baseline, trained_mean: Floats, trained_std: Floats
     )
 
 
-def standardise(statistics: npt.NDArray[Any], baseline: Baseline) -> Floats:
+def standardise(statistics: npt.NDArray[Any], stats: RunningStats) -> Floats:
     """Pooled statistics (..., P, L, D) in deviations from a baseline of at least two clips, cut at 5."""
-    standard = (statistics - baseline.mean) / (baseline.std + _SMALLEST_DEVIATION)
+    standard = (statistics - stats.mean) / (stats.std + _SMALLEST_DEVIATION)
     return np.clip(standard, -_CLIP, _CLIP).astype(np.float32)
 
 
-def retell(statistics: npt.NDArray[Any], baseline: Baseline, adaptation: Adaptation) -> Floats:
+def retell(statistics: npt.NDArray[Any], stats: RunningStats, adaptation: Adaptation) -> Floats:
     """Pooled statistics (..., P, L, D) as if the training corpus had said it: the same number of deviations from it.
 
     For networks that hear each clip by itself.
     """
-    told = adaptation.trained_mean + adaptation.trained_std * standardise(statistics, baseline)
+    told = adaptation.trained_mean + adaptation.trained_std * standardise(statistics, stats)
     return np.asarray(told, np.float32)
 
 
-def firm_baseline(own: Baseline, corpus: Baseline) -> Baseline:
+def shrink_to_corpus(own: RunningStats, corpus: RunningStats) -> RunningStats:
     """A speaker's baseline, filled up with a few clips' worth of the corpus's, so that one clip decides little."""
     few = min(corpus.count, _CLIPS_OF_THE_CORPUS)
     squares = corpus.squares * (few / max(1, corpus.count))
-    return merge_baselines(own, Baseline(count=few, mean=corpus.mean, squares=squares))
+    return merge_stats(own, RunningStats(count=few, mean=corpus.mean, squares=squares))
 
 
 def self_train(
@@ -190,7 +190,7 @@ def load_adaptation(file: Path) -> Adaptation:
     """
     try:
         held = load_file(file)
-        corpus = Baseline(count=int(held["corpus_count"]), mean=held["corpus_mean"], squares=held["corpus_squares"])
+        corpus = RunningStats(count=int(held["corpus_count"]), mean=held["corpus_mean"], squares=held["corpus_squares"])
         arrays = {name: held[name] for name in _ARRAYS}
         return Adaptation(corpus=corpus, sharpness=float(held["sharpness"]), **arrays)
     except (OSError, SafetensorError, KeyError) as error:

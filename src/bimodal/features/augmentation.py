@@ -24,7 +24,7 @@ _PART: Final = re.compile(r"(speed|gain|noise|telephone|room)(-?\d+(?:\.\d+)?)?(
 _FORMS: Final = "speed0.9, gain-6, telephone, noise10:FILE (decibels over the noise), room:FILE, or some joined by '+'"
 
 
-def check_view(view: str) -> None:
+def check_augmentation(view: str) -> None:
     """Refuse a name that is no view, or names a file that cannot be used.
 
     Raises:
@@ -36,7 +36,7 @@ def check_view(view: str) -> None:
     view_key(view)
 
 
-def render_view(signal: Signal, view: str) -> Signal:
+def apply_augmentation(signal: Signal, view: str) -> Signal:
     """A view of a 16 kHz signal (T,).
 
     `speed0.9` plays it at nine tenths of its speed, pitch and formants included, as tapes do (Ko et al. 2015, Audio

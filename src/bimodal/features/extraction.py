@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bimodal.audio.decode import Signal, load_signal
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import AudioError
-from bimodal.features.augmentation import PLAIN, render_view, view_key
+from bimodal.features.augmentation import PLAIN, apply_augmentation, view_key
 from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.pooling import join_frames, pool_all
@@ -100,7 +100,7 @@ def cache_speech(
 
 def hear(signal: Signal, backbone: SpeechBackbone, views: Sequence[str]) -> dict[str, npt.NDArray[np.float16]]:
     """What is cached of a 16 kHz signal, heard in some views together: `pool_all` of it in 16 bits, 30 KiB."""
-    frames = join_frames([backbone.extract(render_view(signal, view)) for view in views])
+    frames = join_frames([backbone.extract(apply_augmentation(signal, view)) for view in views])
     return {"statistics": pool_all(frames).astype(np.float16)}
 
 

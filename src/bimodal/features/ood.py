@@ -32,7 +32,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Familiarity:
+class OodStats:
     """What one side of a model was trained on, in short.
 
     Attributes:
@@ -48,7 +48,7 @@ class Familiarity:
     typical: float
 
 
-def fit_familiarity(statistics: npt.NDArray[Any], parts: npt.NDArray[Any]) -> Familiarity:
+def fit_ood_stats(statistics: npt.NDArray[Any], parts: npt.NDArray[Any]) -> OodStats:
     """Familiarity with N clips; the distance of each part's clips is taken from the others.
 
     Args:
@@ -57,7 +57,7 @@ def fit_familiarity(statistics: npt.NDArray[Any], parts: npt.NDArray[Any]) -> Fa
             measured against itself.
 
     Example:
-        >>> found = fit_familiarity(np.random.default_rng(0).normal(size=(400, 8)), np.arange(400) % 4)
+        >>> found = fit_ood_stats(np.random.default_rng(0).normal(size=(400, 8)), np.arange(400) % 4)
         >>> 1.0 < found.threshold < 2.0
         True
     """
@@ -69,10 +69,10 @@ def fit_familiarity(statistics: npt.NDArray[Any], parts: npt.NDArray[Any]) -> Fa
         apart[chosen] = _distances(values[chosen], others.mean(axis=0), others.std(axis=0))
     threshold = float(np.quantile(apart, KEPT))
     typical = float(np.median(apart))
-    return Familiarity(mean=values.mean(axis=0), std=values.std(axis=0), threshold=threshold, typical=typical)
+    return OodStats(mean=values.mean(axis=0), std=values.std(axis=0), threshold=threshold, typical=typical)
 
 
-def strangeness(statistics: npt.NDArray[Any], familiarity: Familiarity) -> Floats:
+def ood_score(statistics: npt.NDArray[Any], ood_stats: OodStats) -> Floats:
     """Distance of pooled statistics (N, ...) from the training data, (N,), in units of the threshold.
 
     Example:
@@ -81,11 +81,11 @@ def strangeness(statistics: npt.NDArray[Any], familiarity: Familiarity) -> Float
         >>> strangeness(np.full((1, 4), 6.0), known).round(1).tolist()
         [3.0]
     """
-    apart = _distances(statistics, familiarity.mean, familiarity.std)
-    return (apart / familiarity.threshold).astype(np.float32)
+    apart = _distances(statistics, ood_stats.mean, ood_stats.std)
+    return (apart / ood_stats.threshold).astype(np.float32)
 
 
-def temperature_factor(distance: npt.NDArray[Any], familiarity: Familiarity) -> Floats:
+def temperature_factor(distance: npt.NDArray[Any], ood_stats: OodStats) -> Floats:
     """How many times the temperature a clip is to be judged at than held-out training clips, (N,), 1 or more.
 
     A temperature that fits clips like those trained on leaves answers about others far too sure; one that grows with
@@ -93,14 +93,14 @@ def temperature_factor(distance: npt.NDArray[Any], familiarity: Familiarity) -> 
 
     Args:
         distance: Of N clips, from `strangeness`.
-        familiarity: With what they are compared.
+        ood_stats: With what they are compared.
 
     Example:
         >>> known = Familiarity(mean=np.zeros(4, np.float32), std=np.ones(4, np.float32), threshold=2.0, typical=1.0)
         >>> temperature_factor(np.array([0.25, 0.5, 1.0]), known).tolist()
         [1.0, 1.0, 8.0]
     """
-    farther = np.maximum(1.0, np.nan_to_num(distance) * familiarity.threshold / familiarity.typical)
+    farther = np.maximum(1.0, np.nan_to_num(distance) * ood_stats.threshold / ood_stats.typical)
     return np.asarray(farther**EXPONENT, np.float32)
 
 
@@ -120,7 +120,7 @@ def _distances(values: npt.NDArray[Any], mean: npt.NDArray[Any], std: npt.NDArra
     return np.sqrt(squares).astype(np.float32)
 
 
-def save_familiarity(file: str | Path, sides: Mapping[str, Familiarity]) -> None:
+def save_ood_stats(file: str | Path, sides: Mapping[str, OodStats]) -> None:
     """Write the familiarity of each side as safetensors."""
     save_file(
         {
@@ -132,7 +132,7 @@ def save_familiarity(file: str | Path, sides: Mapping[str, Familiarity]) -> None
     )
 
 
-def load_familiarity(file: str | Path) -> dict[str, Familiarity]:
+def load_ood_stats(file: str | Path) -> dict[str, OodStats]:
     """Read what `save_familiarity` wrote.
 
     Raises:
@@ -142,7 +142,7 @@ def load_familiarity(file: str | Path) -> dict[str, Familiarity]:
         flat = load_file(file)
         sides = {name.partition(".")[0] for name in flat}
         return {
-            side: Familiarity(
+            side: OodStats(
                 mean=flat[f"{side}.mean"],
                 std=flat[f"{side}.std"],
                 threshold=flat[f"{side}.threshold"].item(),

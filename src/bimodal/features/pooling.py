@@ -96,7 +96,7 @@ def pool_all(frames: SpeechFrames) -> Floats:
     return np.stack([pool(frames, Pooling(statistics=STATISTICS, speech_only=only)) for only in (False, True)])
 
 
-def choose(held: npt.NDArray[Any], pooling: Pooling) -> npt.NDArray[Any]:
+def select(held: npt.NDArray[Any], pooling: Pooling) -> npt.NDArray[Any]:
     """Of what `pool_all` gave the statistics (P, L, D) of a pooling."""
     return held[int(pooling.speech_only), [STATISTICS.index(name) for name in pooling.statistics]]
 

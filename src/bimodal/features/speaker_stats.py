@@ -25,7 +25,7 @@ _PARTS: Final = ("count", "mean", "squares")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline:
+class RunningStats:
     """Statistics of the clips heard so far.
 
     Attributes:
@@ -44,17 +44,17 @@ class Baseline:
         return np.sqrt(np.maximum(self.squares, 0.0) / max(1, self.count))
 
 
-def empty_baseline(shape: tuple[int, ...]) -> Baseline:
+def empty_stats(shape: tuple[int, ...]) -> RunningStats:
     """A baseline of nothing.
 
     Example:
         >>> empty_baseline((2, 3, 4)).count
         0
     """
-    return Baseline(count=0, mean=np.zeros(shape), squares=np.zeros(shape))
+    return RunningStats(count=0, mean=np.zeros(shape), squares=np.zeros(shape))
 
 
-def measure_baseline(statistics: npt.NDArray[Any]) -> Baseline:
+def measure_stats(statistics: npt.NDArray[Any]) -> RunningStats:
     """The baseline of clips at once: their pooled statistics (N, P, L, D).
 
     Example:
@@ -63,10 +63,10 @@ def measure_baseline(statistics: npt.NDArray[Any]) -> Baseline:
     """
     values = np.asarray(statistics, np.float64)
     mean = values.mean(axis=0) if len(values) else np.zeros(values.shape[1:])
-    return Baseline(count=len(values), mean=mean, squares=((values - mean) ** 2).sum(axis=0))
+    return RunningStats(count=len(values), mean=mean, squares=((values - mean) ** 2).sum(axis=0))
 
 
-def merge_baselines(one: Baseline, other: Baseline) -> Baseline:
+def merge_stats(one: RunningStats, other: RunningStats) -> RunningStats:
     """The baseline of the clips of both.
 
     Example:
@@ -78,26 +78,26 @@ def merge_baselines(one: Baseline, other: Baseline) -> Baseline:
     step = other.mean - one.mean
     share = other.count / max(1, count)
     squares = one.squares + other.squares + step**2 * (one.count * share)
-    return Baseline(count=count, mean=one.mean + step * share, squares=squares)
+    return RunningStats(count=count, mean=one.mean + step * share, squares=squares)
 
 
-def baseline_inputs(baselines: Sequence[Baseline]) -> dict[str, Floats]:
+def speaker_stats_inputs(speaker_stats: Sequence[RunningStats]) -> dict[str, Floats]:
     """What a speech network is told of B baselines: `heard` (B,), `own_mean` and `own_std` (B, P, L, D)."""
     return {
-        "heard": np.array([baseline.count for baseline in baselines], np.float32),
-        "own_mean": np.stack([baseline.mean for baseline in baselines]).astype(np.float32),
-        "own_std": np.stack([baseline.std for baseline in baselines]).astype(np.float32),
+        "heard": np.array([stats.count for stats in speaker_stats], np.float32),
+        "own_mean": np.stack([stats.mean for stats in speaker_stats]).astype(np.float32),
+        "own_std": np.stack([stats.std for stats in speaker_stats]).astype(np.float32),
     }
 
 
-class SpeakerBaselines:
+class SpeakerStatsStore:
     """A baseline per speaker, which grows as they are heard; not for several threads at once.
 
     Args:
         known: Baselines to begin with.
     """
 
-    def __init__(self, known: dict[str, Baseline] | None = None) -> None:
+    def __init__(self, known: dict[str, RunningStats] | None = None) -> None:
         self._known = dict(known or {})
 
     def __len__(self) -> int:
@@ -111,47 +111,47 @@ class SpeakerBaselines:
         """Whose baselines there are, sorted."""
         return tuple(sorted(self._known))
 
-    def copy(self) -> "SpeakerBaselines":
+    def copy(self) -> "SpeakerStatsStore":
         """The same, growing apart from now on."""
-        return SpeakerBaselines(self._known)
+        return SpeakerStatsStore(self._known)
 
-    def of(self, speaker: str | None, shape: tuple[int, ...]) -> Baseline:
+    def of(self, speaker: str | None, shape: tuple[int, ...]) -> RunningStats:
         """A speaker's baseline; that of nothing, of a shape, for one who was not heard or is not named."""
-        return self._known.get(speaker or "") or empty_baseline(shape)
+        return self._known.get(speaker or "") or empty_stats(shape)
 
     def add(self, speaker: str | None, statistics: Floats) -> None:
         """Hear a clip's pooled statistics (P, L, D); of nobody in particular it is forgotten."""
         if speaker:
-            heard = measure_baseline(statistics[None])
-            self._known[speaker] = merge_baselines(self.of(speaker, statistics.shape), heard)
+            heard = measure_stats(statistics[None])
+            self._known[speaker] = merge_stats(self.of(speaker, statistics.shape), heard)
 
 
-def measure_speakers(clips: Iterable[tuple[str | None, Floats]]) -> SpeakerBaselines:
+def measure_speaker_stats(clips: Iterable[tuple[str | None, Floats]]) -> SpeakerStatsStore:
     """Baselines of all speakers of some clips: who speaks, and the pooled statistics (P, L, D)."""
-    baselines = SpeakerBaselines()
+    speaker_stats = SpeakerStatsStore()
     for speaker, statistics in clips:
-        baselines.add(speaker, statistics)
-    return baselines
+        speaker_stats.add(speaker, statistics)
+    return speaker_stats
 
 
-def save_baselines(file: str | Path, baselines: SpeakerBaselines) -> None:
+def save_speaker_stats(file: str | Path, speaker_stats: SpeakerStatsStore) -> None:
     """Write baselines as safetensors, so that a user's history outlives a call. It holds statistics, no speech.
 
     Raises:
         ModelFolderError: The file cannot be written.
     """
     flat = {}
-    for speaker in baselines.speakers:
-        baseline = baselines.of(speaker, ())
+    for speaker in speaker_stats.speakers:
+        stats = speaker_stats.of(speaker, ())
         for part in _PARTS:
-            flat[f"{part}/{speaker}"] = np.asarray(getattr(baseline, part))
+            flat[f"{part}/{speaker}"] = np.asarray(getattr(stats, part))
     try:
         save_file(flat, file)
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"{file}: cannot be written ({error}); name another file") from error
 
 
-def load_baselines(file: str | Path) -> SpeakerBaselines:
+def load_speaker_stats(file: str | Path) -> SpeakerStatsStore:
     """Read baselines.
 
     Raises:
@@ -165,12 +165,12 @@ def load_baselines(file: str | Path) -> SpeakerBaselines:
     expected = {f"{part}/{speaker}" for part in _PARTS for speaker in speakers}
     if set(flat) != expected:
         raise ModelFolderError(f"{file}: holds {sorted(flat)[:3]}, expected count, mean and squares of speakers")
-    return SpeakerBaselines({name: _checked(file, name, flat) for name in speakers})
+    return SpeakerStatsStore({name: _checked(file, name, flat) for name in speakers})
 
 
-def _checked(file: str | Path, speaker: str, flat: dict[str, npt.NDArray[Any]]) -> Baseline:
+def _checked(file: str | Path, speaker: str, flat: dict[str, npt.NDArray[Any]]) -> RunningStats:
     count, mean, squares = (flat[f"{part}/{speaker}"] for part in _PARTS)
     sound = count.shape == () and count >= 0 and mean.shape == squares.shape and np.isfinite([mean, squares]).all()
     if not sound:
         raise ModelFolderError(f"{file}: the baseline of '{speaker}' is damaged; delete the file to begin anew")
-    return Baseline(count=int(count), mean=mean.astype(np.float64), squares=squares.astype(np.float64))
+    return RunningStats(count=int(count), mean=mean.astype(np.float64), squares=squares.astype(np.float64))

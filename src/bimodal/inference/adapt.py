@@ -17,22 +17,22 @@ from bimodal.features.adaptation import (
     Adaptation,
     correct_logits,
     equal_sharpness,
-    firm_baseline,
     plain_adaptation,
     save_adaptation,
     self_train,
+    shrink_to_corpus,
     standardise,
 )
 from bimodal.features.pooling import pool
 from bimodal.features.speaker_stats import (
-    SpeakerBaselines,
-    measure_baseline,
-    measure_speakers,
-    save_baselines,
+    SpeakerStatsStore,
+    measure_speaker_stats,
+    measure_stats,
+    save_speaker_stats,
 )
 from bimodal.inference.model_folder import ADAPTATION, CARD, GRAPHS, SPEAKERS, WEIGHTS, ModelConfig, save_model_config
 from bimodal.inference.recognizer import Recognizer
-from bimodal.inference.speaker_normalization import judge_statistics
+from bimodal.inference.speaker_normalization import score_statistics
 from bimodal.records import Manifest
 from bimodal.runtime import make_session
 
@@ -45,7 +45,7 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
+class EncodedClips:
     """Unlabelled clips as the backbone heard them.
 
     Attributes:
@@ -94,24 +94,24 @@ def adapt_model(
     """
     recognizer, out = Recognizer(model, threads=threads), Path(out)
     _check_adaptable(recognizer, out)
-    heard = hear_manifest(recognizer, read_manifest(Path(manifest)), progress)
+    heard = encode_manifest(recognizer, read_manifest(Path(manifest)), progress)
     _check_enough(manifest, heard, by)
-    speakers = measure_speakers(zip(heard.speakers, heard.statistics, strict=True))
+    speakers = measure_speaker_stats(zip(heard.speakers, heard.statistics, strict=True))
     session = make_session(recognizer.folder / GRAPHS["speech"], threads=1)
     adaptation = fit_adaptation(
-        lambda own, plain: judge_statistics(session, _takes_baseline(recognizer.config), heard.statistics, own, plain)[
-            1
-        ],
+        lambda own, plain: score_statistics(
+            session, _uses_speaker_stats(recognizer.config), heard.statistics, own, plain
+        )[1],
         plain_adaptation(
-            measure_baseline(heard.statistics), *_trained_statistics(recognizer), emotions=len(recognizer.emotions)
+            measure_stats(heard.statistics), *_trained_statistics(recognizer), emotions=len(recognizer.emotions)
         ),
         heard,
-        speakers if by == "speaker" else SpeakerBaselines(),
+        speakers if by == "speaker" else SpeakerStatsStore(),
     )
-    return _write(recognizer, out, adaptation, speakers if by == "speaker" else None, describe_heard(heard, by))
+    return _write(recognizer, out, adaptation, speakers if by == "speaker" else None, describe_encoded(heard, by))
 
 
-def hear_manifest(recognizer: Recognizer, manifest: Manifest, progress: Progress) -> Heard:
+def encode_manifest(recognizer: Recognizer, manifest: Manifest, progress: Progress) -> EncodedClips:
     """The recordings of a manifest as the backbone hears them; rows without one are passed over.
 
     Raises:
@@ -127,7 +127,7 @@ def hear_manifest(recognizer: Recognizer, manifest: Manifest, progress: Progress
         statistics.append(pool(frames, recognizer.pooling))
         speakers.append(utterance.speaker)
         samples += len(signal)
-    return Heard(
+    return EncodedClips(
         statistics=np.stack(statistics) if statistics else np.zeros((0, 1, 1, 1), np.float32),
         speakers=tuple(speakers),
         seconds=samples / SAMPLING_RATE,
@@ -136,26 +136,29 @@ def hear_manifest(recognizer: Recognizer, manifest: Manifest, progress: Progress
 
 
 def fit_adaptation(
-    judge: Callable[[list[Any], Adaptation], Floats], plain: Adaptation, heard: Heard, speakers: SpeakerBaselines
+    score: Callable[[list[Any], Adaptation], Floats],
+    plain: Adaptation,
+    heard: EncodedClips,
+    speakers: SpeakerStatsStore,
 ) -> Adaptation:
     """An adaptation with a correction learnt from what the network says under the plain one.
 
     Args:
-        judge: Logits (N, C) of the clips, told the baseline of each and the adaptation.
+        score: Logits (N, C) of the clips, told the baseline of each and the adaptation.
         plain: The adaptation without a correction.
         heard: The clips.
         speakers: Baselines of the speakers; empty for the corpus's alone.
     """
     own = [speakers.of(speaker, heard.statistics.shape[1:]) for speaker in heard.speakers]
-    logits = judge(own, plain)
-    firm = [firm_baseline(one, plain.corpus) if one.count else plain.corpus for one in own]
+    logits = score(own, plain)
+    firm = [shrink_to_corpus(one, plain.corpus) if one.count else plain.corpus for one in own]
     standard = np.stack([standardise(values, one) for values, one in zip(heard.statistics, firm, strict=True)])
     weight, bias = self_train(standard, logits)
     fitted = replace(plain, weight=weight, bias=bias)
     return replace(fitted, sharpness=equal_sharpness(correct_logits(standard, logits, fitted), logits))
 
 
-def describe_heard(heard: Heard, by: By) -> str:
+def describe_encoded(heard: EncodedClips, by: By) -> str:
     """What a model was adapted to, in words for its card."""
     named = len({speaker for speaker in heard.speakers if speaker})
     who = f" of {named} named speakers" if named else ""
@@ -163,8 +166,8 @@ def describe_heard(heard: Heard, by: By) -> str:
     return f"{len(heard.statistics)} unlabelled clips, {heard.seconds:.0f} s{who}, {how}"
 
 
-def _takes_baseline(config: ModelConfig) -> bool:
-    return config.speech is not None and config.speech.baseline
+def _uses_speaker_stats(config: ModelConfig) -> bool:
+    return config.speech is not None and config.speech.speaker_stats
 
 
 def _check_adaptable(recognizer: Recognizer, out: Path) -> None:
@@ -179,7 +182,7 @@ def _check_adaptable(recognizer: Recognizer, out: Path) -> None:
         raise BimodalError(f"{out}: exists already; name a new folder")
 
 
-def _check_enough(manifest: str | Path, heard: Heard, by: By) -> None:
+def _check_enough(manifest: str | Path, heard: EncodedClips, by: By) -> None:
     found = len(heard.statistics)
     if found < LEAST_CLIPS:
         raise BimodalError(
@@ -197,19 +200,19 @@ def _trained_statistics(recognizer: Recognizer) -> tuple[Floats, Floats]:
         ModelFolderError: The folder lacks its weights.
     """
     file = recognizer.folder / WEIGHTS
-    names = ("mean", "within") if _takes_baseline(recognizer.config) else ("mean", "deviation")
+    names = ("mean", "within") if _uses_speaker_stats(recognizer.config) else ("mean", "deviation")
     try:
         with safe_open(file, framework="numpy") as held:
-            centre, spread = (held.get_tensor(f"speech.standardise.{name}") for name in names)
+            centre, scatter_rows = (held.get_tensor(f"speech.standardise.{name}") for name in names)
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"{file}: the speech network's statistics cannot be read ({error})") from error
     shape = (len(recognizer.pooling.statistics), len(recognizer.speech_layers), -1)
-    spread = np.sqrt(spread) if names[1] == "within" else spread
-    return centre.reshape(shape), spread.reshape(shape)
+    scatter_rows = np.sqrt(scatter_rows) if names[1] == "within" else scatter_rows
+    return centre.reshape(shape), scatter_rows.reshape(shape)
 
 
 def _write(
-    recognizer: Recognizer, out: Path, adaptation: Adaptation, speakers: SpeakerBaselines | None, adapted_to: str
+    recognizer: Recognizer, out: Path, adaptation: Adaptation, speakers: SpeakerStatsStore | None, adapted_to: str
 ) -> Path:
     """Copy the model folder and put the adaptation beside the graphs."""
     files: Sequence[str] = [*recognizer.config.files, CARD]
@@ -220,7 +223,7 @@ def _write(
                 shutil.copy2(recognizer.folder / name, out / name)
         save_adaptation(out / ADAPTATION, adaptation)
         if speakers is not None:
-            save_baselines(out / SPEAKERS, speakers)
+            save_speaker_stats(out / SPEAKERS, speakers)
         config = save_model_config(out, replace(recognizer.config, adapted_to=adapted_to))
         card = out / CARD
         before = card.read_text(encoding="utf-8") if card.is_file() else f"# {config.name}\n"

@@ -15,8 +15,8 @@ from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Recognition, Utterance
 
 if TYPE_CHECKING:
-    from bimodal.asr.timed_words import Hear, TimedWords
-    from bimodal.features.speaker_stats import SpeakerBaselines
+    from bimodal.asr.timed_words import Asr, TimedWords
+    from bimodal.features.speaker_stats import SpeakerStatsStore
 
 WHOLE_SECONDS: Final = 30.0
 """A longer recording is followed stretch by stretch, unless it is asked for as a whole."""
@@ -28,7 +28,7 @@ Found = tuple[Recording, Iterator[Recognition]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class RecognizeOptions:
     """How recordings are recognised.
 
     Attributes:
@@ -36,9 +36,9 @@ class Wanted:
         channels: `mix`, or `speakers` for one speaker a channel, which is always stretch by stretch.
         text: The words of the one recording.
         words: What is said in each recording, by its resolved path.
-        hear: Speech recognition, for the words instead.
+        asr: Speech recognition, for the words instead.
         speaker: Who speaks in all of them.
-        baselines: What speakers have sounded like so far; grows.
+        speaker_stats: What speakers have sounded like so far; grows.
         explain: Say in each result why it is so.
     """
 
@@ -46,9 +46,9 @@ class Wanted:
     channels: Literal["mix", "speakers"] = "mix"
     text: str | None = None
     words: Mapping[Path, Sequence[Utterance]] | None = None
-    hear: "Hear | None" = None
+    asr: "Asr | None" = None
     speaker: str | None = None
-    baselines: "SpeakerBaselines | None" = None
+    speaker_stats: "SpeakerStatsStore | None" = None
     explain: bool = False
 
     def follows(self, recording: Recording) -> bool:
@@ -61,7 +61,7 @@ class Wanted:
 def recognize_recordings(
     recognizer: Recognizer,
     recordings: Iterable[Recording],
-    wanted: Wanted,
+    options: RecognizeOptions,
     after: Callable[[Recording], Ends] = lambda recording: {},
 ) -> Iterator[Found]:
     """Each recording with its results, in order; short ones are recognised in batches.
@@ -69,7 +69,7 @@ def recognize_recordings(
     Args:
         recognizer: The model.
         recordings: What to recognise.
-        wanted: How.
+        options: How.
         after: Where each speaker's results of an interrupted call ended.
 
     Yields:
@@ -78,64 +78,66 @@ def recognize_recordings(
     """
     waiting: list[Recording] = []
     for recording in recordings:
-        if wanted.follows(recording):
-            yield from _together(recognizer, waiting, wanted)
+        if options.follows(recording):
+            yield from _together(recognizer, waiting, options)
             waiting = []
-            yield recording, _long(recognizer, recording, wanted, after(recording))
+            yield recording, _long(recognizer, recording, options, after(recording))
             continue
         waiting.append(recording)
-        if len(waiting) == (_BATCH if wanted.hear is None else 1):
-            yield from _together(recognizer, waiting, wanted)
+        if len(waiting) == (_BATCH if options.asr is None else 1):
+            yield from _together(recognizer, waiting, options)
             waiting = []
-    yield from _together(recognizer, waiting, wanted)
+    yield from _together(recognizer, waiting, options)
 
 
-def _together(recognizer: Recognizer, recordings: Sequence[Recording], wanted: Wanted) -> Iterator[Found]:
+def _together(recognizer: Recognizer, recordings: Sequence[Recording], options: RecognizeOptions) -> Iterator[Found]:
     """Short recordings in one batch; one by one where something is wrong with any of them."""
     try:
-        results = _whole(recognizer, recordings, wanted)
+        results = _whole(recognizer, recordings, options)
     except BimodalError:
-        yield from ((recording, _alone(recognizer, recording, wanted)) for recording in recordings)
+        yield from ((recording, _alone(recognizer, recording, options)) for recording in recordings)
     else:
         yield from ((recording, iter([result])) for recording, result in zip(recordings, results, strict=True))
 
 
-def _alone(recognizer: Recognizer, recording: Recording, wanted: Wanted) -> Iterator[Recognition]:
-    yield from _whole(recognizer, [recording], wanted)
+def _alone(recognizer: Recognizer, recording: Recording, options: RecognizeOptions) -> Iterator[Recognition]:
+    yield from _whole(recognizer, [recording], options)
 
 
-def _whole(recognizer: Recognizer, recordings: Sequence[Recording], wanted: Wanted) -> list[Recognition]:
-    clips = [_clip(recording, wanted) for recording in recordings]
-    return recognizer.recognize_batch(clips, wanted.baselines, explain=wanted.explain)
+def _whole(recognizer: Recognizer, recordings: Sequence[Recording], options: RecognizeOptions) -> list[Recognition]:
+    clips = [_clip(recording, options) for recording in recordings]
+    return recognizer.recognize_batch(clips, options.speaker_stats, explain=options.explain)
 
 
-def _clip(recording: Recording, wanted: Wanted) -> Clip:
+def _clip(recording: Recording, options: RecognizeOptions) -> Clip:
     """A recording as a whole, with its words."""
     signal = load_signal(recording.path)
-    clip = Clip(audio=signal, sampling_rate=SAMPLING_RATE, transcript=wanted.text, speaker=wanted.speaker)
-    if wanted.hear is not None:
-        heard = wanted.hear.words(signal, None)
+    clip = Clip(audio=signal, sampling_rate=SAMPLING_RATE, transcript=options.text, speaker=options.speaker)
+    if options.asr is not None:
+        heard = options.asr.words(signal, None)
         return replace(
             clip,
             transcript=heard.text or None,
             transcript_confidence=heard.confidence if heard.text else None,
             language=heard.language or None,
         )
-    rows = (wanted.words or {}).get(recording.path.resolve(), ())
+    rows = (options.words or {}).get(recording.path.resolve(), ())
     if not rows:
         return clip
     from bimodal.asr.timed_words import clip_words
 
     names = {row.speaker for row in rows}
-    speaker = wanted.speaker or (names.pop() if len(names) == 1 else None)
+    speaker = options.speaker or (names.pop() if len(names) == 1 else None)
     return replace(clip, speaker=speaker, **clip_words([_timed(row, recording.seconds) for row in rows]))
 
 
-def _long(recognizer: Recognizer, recording: Recording, wanted: Wanted, after: Ends) -> Iterator[Recognition]:
+def _long(
+    recognizer: Recognizer, recording: Recording, options: RecognizeOptions, after: Ends
+) -> Iterator[Recognition]:
     """A recording stretch by stretch."""
     from bimodal.inference.timeline import TimelineConfig, recognize_long
 
-    rows = (wanted.words or {}).get(recording.path.resolve(), ())
+    rows = (options.words or {}).get(recording.path.resolve(), ())
     for row in rows:
         if row.start is None and row.end is None:
             raise ManifestError(
@@ -146,10 +148,10 @@ def _long(recognizer: Recognizer, recording: Recording, wanted: Wanted, after: E
         recognizer,
         recording.path,
         words=[_timed(row, recording.seconds) for row in rows],
-        hear=wanted.hear,
-        speakers=() if wanted.speaker is None else (wanted.speaker,),
-        config=TimelineConfig(channels=wanted.channels, explain=wanted.explain),
-        baselines=wanted.baselines,
+        asr=options.asr,
+        speakers=() if options.speaker is None else (options.speaker,),
+        config=TimelineConfig(channels=options.channels, explain=options.explain),
+        speaker_stats=options.speaker_stats,
         after=after,
     )
 
@@ -178,10 +180,10 @@ def read_words(manifest: Path, recordings: Sequence[Recording]) -> dict[Path, tu
     from bimodal.data.manifest import read_manifest
 
     read = read_manifest(manifest)
-    wanted = {recording.path.resolve() for recording in recordings}
+    options = {recording.path.resolve() for recording in recordings}
     rows: dict[Path, list[Utterance]] = {}
     for row in read.utterances:
-        if row.path and row.transcript and (file := (read.folder / row.path).resolve()) in wanted:
+        if row.path and row.transcript and (file := (read.folder / row.path).resolve()) in options:
             rows.setdefault(file, []).append(row)
     if not rows:
         raise ManifestError(f"{manifest}: has no words of any of these {len(recordings)} recordings")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bimodal.arrays import softmax
 from bimodal.audio.decode import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
 from bimodal.audio.segmentation import NO_SPEECH
-from bimodal.data.text import normalise_transcript, said_turns, same_speaker
+from bimodal.data.text import dialogue_turns, normalise_transcript, same_speaker
 from bimodal.errors import BimodalError
 from bimodal.features.backbone import TextBackbone
 from bimodal.features.pooling import SpeechFrames
@@ -53,12 +53,12 @@ class Findings:
     fused: Floats | None = None
     fused_logits: Floats | None = None
     gate: Floats | None = None
-    speech_strangeness: Floats | None = None
-    text_strangeness: Floats | None = None
+    speech_ood_score: Floats | None = None
+    text_ood_score: Floats | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
+class Encoded:
     """What the backbone heard of one clip.
 
     Attributes:
@@ -112,7 +112,7 @@ def why_silent(duration: float, warnings: Sequence[str]) -> str:
     return NO_SPEECH if NO_SPEECH in warnings else "the recording is silent"
 
 
-def trust(clip: Clip) -> float:
+def text_weight(clip: Clip) -> float:
     """How far the words of a clip are to be trusted beside its voice.
 
     Raises:
@@ -165,11 +165,11 @@ def unlike_training(findings: Findings, row: int) -> list[str]:
         >>> unlike_training(Findings(speech_strangeness=np.array([1.5]), text_strangeness=np.array([np.nan])), 0)
         ['the voice is 1.5 times as far from the training data as nearly all of that is']
     """
-    sides = {"voice is": findings.speech_strangeness, "words are": findings.text_strangeness}
+    sides = {"voice is": findings.speech_ood_score, "words are": findings.text_ood_score}
     return [
-        f"the {name} {strange[row]:.1f} times as far from the training data as nearly all of that is"
-        for name, strange in sides.items()
-        if strange is not None and strange[row] > 1
+        f"the {name} {ood[row]:.1f} times as far from the training data as nearly all of that is"
+        for name, ood in sides.items()
+        if ood is not None and ood[row] > 1
     ]
 
 
@@ -188,7 +188,7 @@ def read_windows(clips: Sequence[Clip], context: int, backbone: TextBackbone) ->
     """Each clip's words with those of up to `context` turns before it; texts that clips share are read once."""
     from bimodal.data.batches import Window
 
-    said = [said_turns(clip)[-context - 1 :] for clip in clips]
+    said = [dialogue_turns(clip)[-context - 1 :] for clip in clips]
     texts = list(dict.fromkeys(text for turns in said for text, _ in turns))
     pooled = dict(zip(texts, backbone.extract(texts), strict=True))
     return [
@@ -200,7 +200,7 @@ def read_windows(clips: Sequence[Clip], context: int, backbone: TextBackbone) ->
     ]
 
 
-def spread(values: Floats, rows: Sequence[int], count: int) -> Floats:
+def scatter_rows(values: Floats, rows: Sequence[int], count: int) -> Floats:
     """Values (n, ...) of some rows as those of all, (count, ...), NaN elsewhere.
 
     Example:

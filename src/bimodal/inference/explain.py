@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from bimodal.data.text import normalise_transcript
 from bimodal.features.pooling import SpeechFrames, join_frames
-from bimodal.features.speaker_stats import SpeakerBaselines
+from bimodal.features.speaker_stats import SpeakerStatsStore
 from bimodal.records import Clip, Explanation, Recognition, TimeInfluence, WordInfluence
 
 STRETCH_SECONDS: Final = 0.5
@@ -33,7 +33,7 @@ def explain(
     views: Sequence[SpeechFrames],
     clip: Clip,
     result: Recognition,
-    baselines: SpeakerBaselines | None = None,
+    speaker_stats: SpeakerStatsStore | None = None,
 ) -> Explanation | None:
     """Why a recogniser gave this result; None where it abstained.
 
@@ -42,7 +42,7 @@ def explain(
         views: What it heard, one of each view; empty without a voice.
         clip: What it was given; its audio is not looked at.
         result: What it answered, unsmoothed.
-        baselines: What its speaker had sounded like before.
+        speaker_stats: What its speaker had sounded like before.
     """
     if result.emotion is None:
         return None
@@ -54,7 +54,7 @@ def explain(
     variants += [(_without(views, part, len(times) - 1), plain) for part in range(len(times) - 1)]
     variants += [(whole, replace(plain, transcript=_joined(words, place))) for place in range(len(words))]
     frames, clips = zip(*variants, strict=True)
-    answers = recognizer.recognize_frames(frames, clips, baselines)
+    answers = recognizer.recognize_frames(frames, clips, speaker_stats)
     score = result.scores[result.emotion]
     lost = [score - answer.scores[result.emotion] for answer in answers]
     both = result.speech_scores is not None and result.text_scores is not None

@@ -13,7 +13,7 @@ from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbon
 from bimodal.features.pooling import Pooling
 from bimodal.runtime import Device
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 CONFIG: Final = "config.json"
 REPORT: Final = "report.json"
 CARD: Final = "README.md"
@@ -21,7 +21,7 @@ WEIGHTS: Final = "weights.safetensors"
 LABELS: Final = "emotions.toml"
 ADAPTATION: Final = "adaptation.safetensors"
 SPEAKERS: Final = "speakers.safetensors"
-FAMILIARITY: Final = "familiarity.safetensors"
+OOD_STATS: Final = "ood_stats.safetensors"
 BACKBONES: Final = "backbones"  # folder of a self-contained model, with one folder a side
 GRAPHS: Final = {"speech": "speech.onnx", "text": "text.onnx", "fusion": "fusion.onnx"}
 PAIRING: Final = "pairing"  # column of a manifest that tells how speech and words of a row came together
@@ -38,7 +38,7 @@ Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SideConfig:
+class ModalityConfig:
     """How a model reads one modality.
 
     Attributes:
@@ -46,8 +46,8 @@ class SideConfig:
         backbone_digest: Its digest; another backbone is refused.
         columns: Numeric manifest columns that stand for speech, in order; empty for audio.
         pooling: Which statistics of a recording the network is shown.
-        views: Views that whole clips are heard in beside the plain one.
-        baseline: True where the network stands on a speaker's earlier clips.
+        tta: Views that whole clips are heard in beside the plain one.
+        speaker_stats: True where the network stands on a speaker's earlier clips.
         context: Utterances before each one that the text network reads beside it.
         temperature: Divides the logits of this side alone, fitted on held-out speakers.
         embedding_width: Width E.
@@ -57,8 +57,8 @@ class SideConfig:
     backbone_digest: str = ""
     columns: tuple[str, ...] = ()
     pooling: Pooling = field(default_factory=Pooling)
-    views: tuple[str, ...] = ()
-    baseline: bool = False
+    tta: tuple[str, ...] = ()
+    speaker_stats: bool = False
     context: int = 0
     temperature: float = 1.0
     embedding_width: int = 0
@@ -90,8 +90,8 @@ class ModelConfig:
     emotions: tuple[str, ...]
     vocabulary: str
     priors: tuple[float, ...]
-    speech: SideConfig | None = None
-    text: SideConfig | None = None
+    speech: ModalityConfig | None = None
+    text: ModalityConfig | None = None
     fusion_temperatures: tuple[float, ...] = ()
     pairing: str = GIVEN
     licence: str = "unknown: set it to that of the training data"
@@ -159,8 +159,8 @@ def _check_file(file: Path, expected: str, verify: bool) -> None:
         )
 
 
-def load_side(
-    folder: Path, stage: str, side: SideConfig | None, *, threads: int, device: Device, verify: bool
+def load_modality_backbone(
+    folder: Path, stage: str, side: ModalityConfig | None, *, threads: int, device: Device, verify: bool
 ) -> SpeechBackbone | TextBackbone:
     """The backbone of one side: the one inside the model folder, else the installed one.
 

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bimodal.audio.segmentation import load_detector
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import SpeechBackbone, TextBackbone
-from bimodal.features.ood import Familiarity, load_familiarity
+from bimodal.features.ood import OodStats, load_ood_stats
 from bimodal.inference.installed import is_packaged
 from bimodal.inference.model_folder import (
     ADAPTATION,
-    FAMILIARITY,
     GRAPHS,
+    OOD_STATS,
     SPEAKERS,
     ModelConfig,
+    load_modality_backbone,
     load_model_config,
-    load_side,
 )
 from bimodal.runtime import Device, make_session
 
 if TYPE_CHECKING:
     from bimodal.features.adaptation import Adaptation
-    from bimodal.features.speaker_stats import SpeakerBaselines
+    from bimodal.features.speaker_stats import SpeakerStatsStore
 
 Part = TypeVar("Part")
 
@@ -58,7 +58,7 @@ class Networks:
         Raises:
             ModelFolderError: The model hears no speech, or was trained on another backbone.
         """
-        _ = self.speech_backbone, self.session("speech"), self.familiarity
+        _ = self.speech_backbone, self.session("speech"), self.ood_stats
         if self.config.fusion_temperatures:
             self.session("fusion")
         load_detector()
@@ -92,9 +92,9 @@ class Networks:
         return self._once(GRAPHS[stage], lambda file: make_session(file, threads=1, device=self._device))
 
     @property
-    def familiarity(self) -> dict[str, Familiarity]:
+    def ood_stats(self) -> dict[str, OodStats]:
         """What each side was trained on; empty in a model that did not keep it."""
-        return self._once(FAMILIARITY, load_familiarity) if FAMILIARITY in self.config.files else {}
+        return self._once(OOD_STATS, load_ood_stats) if OOD_STATS in self.config.files else {}
 
     @property
     def adaptation(self) -> "Adaptation | None":
@@ -106,16 +106,16 @@ class Networks:
         return self._once(ADAPTATION, load_adaptation)
 
     @property
-    def speakers(self) -> "SpeakerBaselines":
+    def speakers(self) -> "SpeakerStatsStore":
         """Speakers that the model was adapted to; read only."""
-        from bimodal.features.speaker_stats import SpeakerBaselines, load_baselines
+        from bimodal.features.speaker_stats import SpeakerStatsStore, load_speaker_stats
 
-        return self._once(SPEAKERS, load_baselines) if SPEAKERS in self.config.files else SpeakerBaselines()
+        return self._once(SPEAKERS, load_speaker_stats) if SPEAKERS in self.config.files else SpeakerStatsStore()
 
     def _backbone(self, stage: str) -> SpeechBackbone | TextBackbone:
         side = self.config.speech if stage == "speech" else self.config.text
         settings: dict[str, Any] = {"threads": self._threads, "device": self._device, "verify": self._verify}
-        return self._once(stage, lambda _: load_side(self.folder, stage, side, **settings))
+        return self._once(stage, lambda _: load_modality_backbone(self.folder, stage, side, **settings))
 
     def _once(self, name: str, load: Callable[[Path], Part]) -> Part:
         with self._locks.setdefault(name, Lock()):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def open_networks(folder: Path, threads: int) -> "Networks":
+def open_model(folder: Path, threads: int) -> "Networks":
     """The networks of a model, what hears already loading in a thread; the same ones when asked again.
 
     Args:
@@ -35,7 +35,7 @@ def open_networks(folder: Path, threads: int) -> "Networks":
     return networks
 
 
-def open_ahead(arguments: Sequence[str]) -> None:
+def preload(arguments: Sequence[str]) -> None:
     """Open the model that a command line seems to ask for, before it is read; a wrong guess costs a little time.
 
     Args:
@@ -50,7 +50,7 @@ def open_ahead(arguments: Sequence[str]) -> None:
     with suppress(BimodalError, ValueError, OSError):  # told when the command line is read
         first = arguments[0] if (Path(arguments[0]) / CONFIG).is_file() else None
         model = values.get("--model") or values.get("-m") or first
-        open_networks(find_model(model), int(values.get("--threads", 0)))
+        open_model(find_model(model), int(values.get("--threads", 0)))
 
 
 def _load(networks: "Networks") -> None:

@@ -12,32 +12,32 @@ from bimodal.audio.decode import SAMPLING_RATE, Signal
 from bimodal.audio.segmentation import NO_SPEECH, holds_segment, holds_speech
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import BimodalError, ModelFolderError
-from bimodal.features.ood import strangeness, temperature_factor, tempered
+from bimodal.features.ood import ood_score, temperature_factor, tempered
 from bimodal.features.pooling import Pooling, SpeechFrames, join_frames, pool
 from bimodal.features.quality import describe_quality
 from bimodal.inference.evidence import (
+    Encoded,
     Findings,
-    Heard,
     clip_signal,
     foreign_words,
     known_scores,
     name_scores,
     one_sided,
+    scatter_rows,
     scores_of,
-    spread,
-    trust,
+    text_weight,
     unlike_training,
     unusable,
     why_silent,
 )
 from bimodal.inference.installed import find_model
-from bimodal.inference.model_folder import SideConfig
+from bimodal.inference.model_folder import ModalityConfig
 from bimodal.inference.networks import Networks
 from bimodal.records import Clip, Recognition
 from bimodal.runtime import Device
 
 if TYPE_CHECKING:
-    from bimodal.features.speaker_stats import SpeakerBaselines
+    from bimodal.features.speaker_stats import SpeakerStatsStore
     from bimodal.inference.timeline import Stream, TimelineConfig
 
 Floats = npt.NDArray[np.float32]
@@ -145,13 +145,13 @@ class Recognizer:
         return self.recognize_batch([clip], explain=explain)[0]
 
     def recognize_batch(
-        self, clips: Sequence[Clip], baselines: "SpeakerBaselines | None" = None, *, explain: bool = False
+        self, clips: Sequence[Clip], speaker_stats: "SpeakerStatsStore | None" = None, *, explain: bool = False
     ) -> list[Recognition]:
         """Recognise several clips; each result equals that of a single call.
 
         Args:
             clips: In the order in which they were said.
-            baselines: What their speakers have sounded like so far; a clip with a speaker is judged by it and joins
+            speaker_stats: What their speakers have sounded like so far; a clip with a speaker is judged by it and joins
                 it afterwards, so that batches of any size give the same. None hears each clip by itself, or by what
                 the model was adapted to.
             explain: Say in each result's `explanation` why it is so; as dear as a dozen clips more.
@@ -163,25 +163,25 @@ class Recognizer:
         if not clips:
             return []
         if explain:
-            return [self._explained(clip, baselines) for clip in clips]
-        return self._answer(clips, [self._hear(clip) for clip in clips], baselines)
+            return [self._explained(clip, speaker_stats) for clip in clips]
+        return self._answer(clips, [self._hear(clip) for clip in clips], speaker_stats)
 
     def _answer(
-        self, clips: Sequence[Clip], heard: Sequence[Heard], baselines: "SpeakerBaselines | None"
+        self, clips: Sequence[Clip], heard: Sequence[Encoded], speaker_stats: "SpeakerStatsStore | None"
     ) -> list[Recognition]:
-        findings = self._find(clips, [one.statistics for one in heard], baselines)
+        findings = self._find(clips, [one.statistics for one in heard], speaker_stats)
         return [
             self._result(row, clip, heard[row].duration, findings, heard[row].warnings)
             for row, clip in enumerate(clips)
         ]
 
-    def _explained(self, clip: Clip, baselines: "SpeakerBaselines | None") -> Recognition:
+    def _explained(self, clip: Clip, speaker_stats: "SpeakerStatsStore | None") -> Recognition:
         """One clip, by what its speaker had sounded like before it."""
         from bimodal.inference.explain import explain
 
-        before = None if baselines is None else baselines.copy()
+        before = None if speaker_stats is None else speaker_stats.copy()
         heard = self._hear(clip, keep=True)
-        result = self._answer([clip], [heard], baselines)[0]
+        result = self._answer([clip], [heard], speaker_stats)[0]
         return replace(result, explanation=explain(self, heard.views, clip, result, before))
 
     def extract(self, clips: Sequence[Clip]) -> Findings:
@@ -227,7 +227,7 @@ class Recognizer:
         *,
         speaker: str | None = None,
         config: "TimelineConfig | None" = None,
-        baselines: "SpeakerBaselines | None" = None,
+        speaker_stats: "SpeakerStatsStore | None" = None,
     ) -> "Stream":
         """Recognise speech as it is spoken: `push` samples, take results, `finish`.
 
@@ -235,7 +235,7 @@ class Recognizer:
             sampling_rate: Of the samples, in Hz.
             speaker: Who speaks; open a stream for each speaker of a call.
             config: How to judge; by default as `bimodal recognize --timeline` does.
-            baselines: What the speaker has sounded like so far; grows as it goes.
+            speaker_stats: What the speaker has sounded like so far; grows as it goes.
 
         Raises:
             AudioError: A sampling rate that is not positive.
@@ -243,13 +243,13 @@ class Recognizer:
         """
         from bimodal.inference.timeline import Stream
 
-        return Stream(self, sampling_rate, speaker=speaker, config=config, baselines=baselines)
+        return Stream(self, sampling_rate, speaker=speaker, config=config, speaker_stats=speaker_stats)
 
     def recognize_frames(
         self,
         frames: Sequence[SpeechFrames | None],
         clips: Sequence[Clip],
-        baselines: "SpeakerBaselines | None" = None,
+        speaker_stats: "SpeakerStatsStore | None" = None,
         warnings: Sequence[str] = (),
     ) -> list[Recognition]:
         """Recognise stretches that `encode` has heard, or any slices of them.
@@ -257,8 +257,7 @@ class Recognizer:
         Args:
             frames: One for each clip; None where no speech is to be judged.
             clips: Words, speaker, start and end of each; their audio and columns are not looked at.
-            baselines: As in `recognize_batch`, but nothing joins them: slices of a segment may overlap. Add the whole
-                segment with `baselines.add(speaker, pool(heard, recognizer.pooling))` when all of it is judged.
+            speaker_stats: As in `recognize_batch`, but nothing joins them: slices of a segment may overlap.
             warnings: About the recording that all of them are of; handed through to the results.
 
         Raises:
@@ -267,65 +266,65 @@ class Recognizer:
         if not clips:
             return []
         heard = [None if item is None else pool(item, self.pooling) for item in frames]
-        findings = self._find(clips, heard, baselines, grow=False)
+        findings = self._find(clips, heard, speaker_stats, grow=False)
         return [
             self._result(row, clip, 0.0 if clip.end is None else clip.end - (clip.start or 0.0), findings, warnings)
             for row, clip in enumerate(clips)
         ]
 
-    def _hear(self, clip: Clip, keep: bool = False) -> Heard:
+    def _hear(self, clip: Clip, keep: bool = False) -> Encoded:
         """A whole clip in all views; with `keep` their frames, too, which are large."""
         signal, side = clip_signal(clip), self.config.speech
         if signal is None:
-            return Heard()
+            return Encoded()
         duration = len(signal) / SAMPLING_RATE
         if side is None or side.columns or unusable(signal):
-            return Heard(duration=duration)
-        views = [self._has.speech_backbone.extract(one) for one in (signal, *_other_views(signal, side.views))]
+            return Encoded(duration=duration)
+        views = [self._has.speech_backbone.extract(one) for one in (signal, *_other_views(signal, side.tta))]
         statistics = pool(join_frames(views), side.pooling)
-        strange = self._strange("speech", [statistics], [0], 1)
-        if not (holds_speech(signal) if strange is None else strange[0] <= 1 or holds_segment(signal)):
-            return Heard(duration=duration, warnings=(NO_SPEECH,))
+        ood = self._ood_score("speech", [statistics], [0], 1)
+        if not (holds_speech(signal) if ood is None else ood[0] <= 1 or holds_segment(signal)):
+            return Encoded(duration=duration, warnings=(NO_SPEECH,))
         kept = views if keep else ()
-        return Heard(duration=duration, statistics=statistics, views=kept, warnings=describe_quality(signal))
+        return Encoded(duration=duration, statistics=statistics, views=kept, warnings=describe_quality(signal))
 
     def _find(
         self,
         clips: Sequence[Clip],
         heard: Sequence[Floats | None],
-        baselines: "SpeakerBaselines | None" = None,
+        speaker_stats: "SpeakerStatsStore | None" = None,
         grow: bool = True,
     ) -> Findings:
-        text, strange_words = self._find_text(clips)
+        text, text_ood = self._find_text(clips)
         rows = [row for row, item in enumerate(heard) if item is not None]
-        strange = self._strange("speech", [heard[row] for row in rows], rows, len(heard))
-        speech = self._find_speech(clips, heard, baselines, grow)
-        if speech and strange is not None and baselines is None and self._has.adaptation is None:
-            speech = speech[0], tempered(speech[1], temperature_factor(strange, self._has.familiarity["speech"]))
-        found = replace(one_sided(speech, text), speech_strangeness=strange, text_strangeness=strange_words)
+        ood = self._ood_score("speech", [heard[row] for row in rows], rows, len(heard))
+        speech = self._find_speech(clips, heard, speaker_stats, grow)
+        if speech and ood is not None and speaker_stats is None and self._has.adaptation is None:
+            speech = speech[0], tempered(speech[1], temperature_factor(ood, self._has.ood_stats["speech"]))
+        found = replace(one_sided(speech, text), speech_ood_score=ood, text_ood_score=text_ood)
         if speech is None or text is None or not self.config.fusion_temperatures:
             return found
         present = np.stack([~np.isnan(side[1]).any(axis=1) for side in (speech, text)], axis=1)
         names = ("speech", "speech_logits", "text", "text_logits")
         inputs = {name: np.nan_to_num(array) for name, array in zip(names, (*speech, *text), strict=True)}
-        weight = np.stack([np.ones(len(clips)), [trust(clip) for clip in clips]], axis=1)
+        weight = np.stack([np.ones(len(clips)), [text_weight(clip) for clip in clips]], axis=1)
         fused, logits, gate = self._has.session("fusion").run(
             None, inputs | {"present": (present * weight).astype(np.float32)}
         )
         fused[~present.any(axis=1)] = logits[~present.any(axis=1)] = np.nan
         return replace(found, fused=fused, fused_logits=logits, gate=gate)
 
-    def _strange(self, side: str, values: Any, rows: Sequence[int], count: int) -> Floats | None:
+    def _ood_score(self, side: str, values: Any, rows: Sequence[int], count: int) -> Floats | None:
         """How unlike the training data the statistics of some rows are, (count,); None where that is not known."""
-        if (known := self._has.familiarity.get(side)) is None:
+        if (known := self._has.ood_stats.get(side)) is None:
             return None
-        return spread(strangeness(np.stack(values), known) if rows else np.empty(0, np.float32), rows, count)
+        return scatter_rows(ood_score(np.stack(values), known) if rows else np.empty(0, np.float32), rows, count)
 
     def _find_speech(
         self,
         clips: Sequence[Clip],
         heard: Sequence[Floats | None],
-        baselines: "SpeakerBaselines | None",
+        speaker_stats: "SpeakerStatsStore | None",
         grow: bool,
     ) -> tuple[Floats, Floats] | None:
         side = self.config.speech
@@ -337,34 +336,34 @@ class Recognizer:
             return self._run_side("speech", {"columns": values}, rows, len(clips), side)
         rows = [row for row, item in enumerate(heard) if item is not None]
         statistics = [item for item in heard if item is not None]
-        if baselines is not None:
-            from bimodal.inference.speaker_normalization import check_takes_baselines
+        if speaker_stats is not None:
+            from bimodal.inference.speaker_normalization import check_uses_speaker_stats
 
-            check_takes_baselines(self.config.name, side.baseline, self._has.adaptation)
-        if side.baseline or self._has.adaptation is not None:
+            check_uses_speaker_stats(self.config.name, side.speaker_stats, self._has.adaptation)
+        if side.speaker_stats or self._has.adaptation is not None:
             speakers = [clips[row].speaker for row in rows]
-            found = self._judge(statistics, speakers, baselines, grow) if rows else None
+            found = self._score(statistics, speakers, speaker_stats, grow) if rows else None
             return self._spread(found, rows, len(clips), side)
         inputs = {"statistics": np.stack(statistics)} if rows else {}
         return self._run_side("speech", inputs, rows, len(clips), side)
 
-    def _judge(
+    def _score(
         self,
         statistics: Sequence[Floats],
         speakers: Sequence[str | None],
-        baselines: "SpeakerBaselines | None",
+        speaker_stats: "SpeakerStatsStore | None",
         grow: bool,
     ) -> tuple[Floats, Floats]:
         """Embeddings and logits of segments, by what is known of their speakers."""
-        from bimodal.inference.speaker_normalization import hear_in_turn, judge_statistics
+        from bimodal.inference.speaker_normalization import score_statistics, stats_in_turn
 
-        known = self._has.speakers if baselines is None else baselines
-        if grow and baselines is not None:
-            own = hear_in_turn(known, speakers, statistics)
+        known = self._has.speakers if speaker_stats is None else speaker_stats
+        if grow and speaker_stats is not None:
+            own = stats_in_turn(known, speakers, statistics)
         else:
             own = [known.of(speaker, statistics[0].shape) for speaker in speakers]
-        takes = self.config.speech is not None and self.config.speech.baseline
-        return judge_statistics(self._has.session("speech"), takes, np.stack(statistics), own, self._has.adaptation)
+        takes = self.config.speech is not None and self.config.speech.speaker_stats
+        return score_statistics(self._has.session("speech"), takes, np.stack(statistics), own, self._has.adaptation)
 
     def _find_text(self, clips: Sequence[Clip]) -> tuple[tuple[Floats, Floats] | None, Floats | None]:
         """Embeddings and logits, and how unlike the training data the words are."""
@@ -384,21 +383,21 @@ class Recognizer:
         elif rows:
             inputs = {"pooled": self._has.text_backbone.extract([text for text in texts if text is not None])}
         pooled = inputs["pooled"] if rows else np.empty(0, np.float32)
-        strange = self._strange("text", pooled[:, -1] if rows and side.context else pooled, rows, len(clips))
-        return self._run_side("text", inputs, rows, len(clips), side), strange
+        ood = self._ood_score("text", pooled[:, -1] if rows and side.context else pooled, rows, len(clips))
+        return self._run_side("text", inputs, rows, len(clips), side), ood
 
     def _run_side(
-        self, stage: str, inputs: dict[str, Any], rows: Sequence[int], count: int, side: SideConfig
+        self, stage: str, inputs: dict[str, Any], rows: Sequence[int], count: int, side: ModalityConfig
     ) -> tuple[Floats, Floats]:
         """Embeddings (count, E) and logits (count, C), NaN where absent."""
         found = self._has.session(stage).run(None, inputs) if rows else None
         return self._spread(found, rows, count, side)
 
-    def _spread(self, found: Any, rows: Sequence[int], count: int, side: SideConfig) -> tuple[Floats, Floats]:
+    def _spread(self, found: Any, rows: Sequence[int], count: int, side: ModalityConfig) -> tuple[Floats, Floats]:
         """What was found in some rows as embeddings (count, E) and logits (count, C), NaN elsewhere."""
         widths = (side.embedding_width, len(self.emotions))
         embedding, logits = found or (np.empty((0, width), np.float32) for width in widths)
-        return spread(embedding, rows, count), spread(logits, rows, count)
+        return scatter_rows(embedding, rows, count), scatter_rows(logits, rows, count)
 
     def _result(
         self, row: int, clip: Clip, duration: float | None, findings: Findings, warnings: Sequence[str]
@@ -462,6 +461,6 @@ class Recognizer:
 
 def _other_views(signal: Signal, names: Sequence[str]) -> Iterator[Signal]:
     if names:
-        from bimodal.features.augmentation import render_view
+        from bimodal.features.augmentation import apply_augmentation
 
-        yield from (render_view(signal, name) for name in names)
+        yield from (apply_augmentation(signal, name) for name in names)

@@ -12,13 +12,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.asr.timed_words import Conversation, Hear, Listener, TimedWords, WordsByTime, clip_words
+from bimodal.asr.timed_words import Asr, Conversation, SegmentTranscriber, TimedWords, WordsByTime, clip_words
 from bimodal.audio.decode import Signal, check_signal, iterate_audio, read_header
 from bimodal.audio.segmentation import NO_SPEECH, Segment, SegmentConfig, SegmentStream
 from bimodal.errors import AudioError, BimodalError, ConfigError
 from bimodal.features.pooling import FRAME_SECONDS, SpeechFrames, pool
 from bimodal.features.quality import describe_quality
-from bimodal.features.speaker_stats import SpeakerBaselines
+from bimodal.features.speaker_stats import SpeakerStatsStore
 from bimodal.inference.explain import explain
 from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Recognition
@@ -82,10 +82,10 @@ def recognize_long(
     path: str | Path,
     *,
     words: Sequence[TimedWords] = (),
-    hear: Hear | None = None,
+    asr: Asr | None = None,
     speakers: Sequence[str] = (),
     config: TimelineConfig | None = None,
-    baselines: SpeakerBaselines | None = None,
+    speaker_stats: SpeakerStatsStore | None = None,
     after: Mapping[str | None, float] | None = None,
 ) -> Iterator[Recognition]:
     """Recognise the emotions expressed in a recording of any length, as they come.
@@ -95,11 +95,11 @@ def recognize_long(
         path: A file, as `iterate_audio` reads it.
         words: What is said when, in any order. A stretch is judged by the words that overlap its window by half, and
             by what was said before where the model reads that.
-        hear: Speech recognition, for the words instead.
+        asr: Speech recognition, for the words instead.
         speakers: Names of the speakers, one a channel; with `channels="mix"` at most one. Channels are called
             `channel 1`, `channel 2`, ... where no names are given.
         config: How to judge.
-        baselines: What the speakers, by their names here, have sounded like so far; a segment is judged by it and
+        speaker_stats: What the speakers, by their names here, have sounded like so far; a segment is judged by it and
             joins it afterwards. With `channels="mix"` only a named speaker has one.
         after: Where each speaker's results of an earlier, interrupted call ended, in seconds: those that follow are
             given. Neither for smoothing nor for baselines, which would have to know the ones before.
@@ -119,11 +119,11 @@ def recognize_long(
     timelines = []
     for channel, name in enumerate(names):
         heard = channel if config.channels == "speakers" else None
-        stream = Stream(recognizer, header.sampling_rate, speaker=name, config=config, baselines=baselines)
+        stream = Stream(recognizer, header.sampling_rate, speaker=name, config=config, speaker_stats=speaker_stats)
         stream.join(conversation)
         known = (after or {}).get(name, 0.0) if recognizer.context == 0 else 0.0  # else what was said before is read
-        listener = None if hear is None else Listener(hear, known_until=known)
-        stream.hear_words(words)
+        listener = None if asr is None else SegmentTranscriber(asr, known_until=known)
+        stream.add_words(words)
         timelines.append(_cut(stream, path, heard, listener))
     judged = _judged(heapq.merge(*timelines, key=lambda cut: cut.start), after or {})
     return chain.from_iterable(judged) if len(names) == 1 else _in_order(judged)
@@ -186,7 +186,7 @@ class Stream:
         sampling_rate: Of the samples, in Hz.
         speaker: Who speaks; handed through to the results, and names a baseline.
         config: How to judge; its `channels` is not looked at.
-        baselines: As in `recognize_long`; they grow as it goes.
+        speaker_stats: As in `recognize_long`; they grow as it goes.
 
     Raises:
         AudioError: A sampling rate that is not positive.
@@ -200,11 +200,11 @@ class Stream:
         *,
         speaker: str | None = None,
         config: TimelineConfig | None = None,
-        baselines: SpeakerBaselines | None = None,
+        speaker_stats: SpeakerStatsStore | None = None,
     ) -> None:
         recognizer.check_hears()
         self._recognizer, self._sampling_rate = recognizer, sampling_rate
-        self.speaker, self._config, self._baselines = speaker, config or TimelineConfig(), baselines
+        self.speaker, self._config, self._speaker_stats = speaker, config or TimelineConfig(), speaker_stats
         self._segments = SegmentStream(sampling_rate, self._config.segments)
         self._words, self._smooth = WordsByTime(), _smoother(self._config.smoothing)
         self._conversation = Conversation(recognizer.context)
@@ -228,7 +228,7 @@ class Stream:
                 goes on as if they had not come.
             BimodalError: The stream was finished.
         """
-        return [result for segment in self.cut(samples, sampling_rate) for result in self.judge(segment)]
+        return [result for segment in self.cut(samples, sampling_rate) for result in self.score_segment(segment)]
 
     def finish(self) -> list[Recognition]:
         """The results that the end makes known; where nobody spoke at all, one that abstained.
@@ -236,7 +236,7 @@ class Stream:
         Raises:
             BimodalError: The stream was finished before.
         """
-        found = [result for segment in self.cut_rest() for result in self.judge(segment)]
+        found = [result for segment in self.cut_rest() for result in self.score_segment(segment)]
         return found if self._results else [self.nothing()]
 
     def cut(self, samples: npt.ArrayLike, sampling_rate: int | None = None) -> list[Segment]:
@@ -249,25 +249,25 @@ class Stream:
         self._finished = True
         return self._segments.finish()
 
-    def judge(self, segment: Segment) -> list[Recognition]:
+    def score_segment(self, segment: Segment) -> list[Recognition]:
         """The results of a segment that ended; segments are judged in their order."""
         heard = self._recognizer.encode(segment.signal)
         frames, clips = _windows(heard, segment, self._words, self._conversation, self.speaker, self._config)
         warnings = describe_quality(segment.signal) if heard is not None else ()
-        results = self._recognizer.recognize_frames(frames, clips, self._baselines, warnings)
+        results = self._recognizer.recognize_frames(frames, clips, self._speaker_stats, warnings)
         if self._config.explain:
             results = [self._explained(*parts) for parts in zip(frames, clips, results, strict=True)]
-        if self._baselines is not None and heard is not None:
-            self._baselines.add(self.speaker, pool(heard, self._recognizer.pooling))
-        self.pass_over(segment)
+        if self._speaker_stats is not None and heard is not None:
+            self._speaker_stats.add(self.speaker, pool(heard, self._recognizer.pooling))
+        self.skip(segment)
         self._results += len(results)
         return [self._smooth(result) for result in results]
 
     def _explained(self, frames: SpeechFrames | None, clip: Clip, result: Recognition) -> Recognition:
         views = [] if frames is None else [frames]
-        return replace(result, explanation=explain(self._recognizer, views, clip, result, self._baselines))
+        return replace(result, explanation=explain(self._recognizer, views, clip, result, self._speaker_stats))
 
-    def pass_over(self, segment: Segment) -> None:
+    def skip(self, segment: Segment) -> None:
         """Take note of what was said in a segment, and no more."""
         self._conversation.add(self._words.between(segment.start, segment.end), self.speaker)
         self._words.forget(segment.end)
@@ -292,9 +292,9 @@ class Stream:
             return None
         heard = self._recognizer.encode(segment.signal)
         clip = _clip(segment, self._words, self._conversation, self.speaker, *((segment.start, segment.end),) * 2)
-        return self._recognizer.recognize_frames([heard], [clip], self._baselines)[0]
+        return self._recognizer.recognize_frames([heard], [clip], self._speaker_stats)[0]
 
-    def hear_words(self, words: Iterable[TimedWords]) -> None:
+    def add_words(self, words: Iterable[TimedWords]) -> None:
         """Words that were said, in any order; a segment is judged by those that are known when it ends.
 
         Those of another speaker are passed over.
@@ -333,7 +333,7 @@ class _Cut:
     stream: Stream
 
 
-def _cut(stream: Stream, path: str | Path, channel: int | None, listener: Listener | None) -> Iterator[_Cut]:
+def _cut(stream: Stream, path: str | Path, channel: int | None, listener: SegmentTranscriber | None) -> Iterator[_Cut]:
     """The segments of a file, or of one channel of it, as they come, their words heard."""
     segments = _segments(stream, path, channel)
     found = False
@@ -350,9 +350,9 @@ def _segments(stream: Stream, path: str | Path, channel: int | None) -> Iterator
     yield from stream.cut_rest()
 
 
-def _listened(stream: Stream, segments: Iterator[Segment], listener: Listener) -> Iterator[Segment]:
+def _listened(stream: Stream, segments: Iterator[Segment], listener: SegmentTranscriber) -> Iterator[Segment]:
     for segment, words in listener.listen(segments):
-        stream.hear_words(words)
+        stream.add_words(words)
         yield segment
 
 
@@ -363,9 +363,9 @@ def _judged(cuts: Iterable[_Cut], after: Mapping[str | None, float]) -> Iterator
         if cut.segment is None:
             yield [] if done else [cut.stream.nothing()]
         elif cut.segment.end <= done:
-            cut.stream.pass_over(cut.segment)
+            cut.stream.skip(cut.segment)
         else:
-            yield [result for result in cut.stream.judge(cut.segment) if (result.start or 0.0) >= done]
+            yield [result for result in cut.stream.score_segment(cut.segment) if (result.start or 0.0) >= done]
 
 
 def _in_order(judged: Iterable[Sequence[Recognition]]) -> Iterator[Recognition]:

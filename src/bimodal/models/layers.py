@@ -30,13 +30,13 @@ class HeadShape:
         scale: Length of the embedding that the classifier sees; 0 for its own length.
     """
 
-    heads: int
+    ensemble_size: int
     hidden_width: int
     embedding_width: int
     input_dropout: float
     dropout: float
-    noise: float
-    scale: float
+    input_noise_std: float
+    embedding_norm: float
 
 
 class Standardise(nn.Module):
@@ -128,10 +128,10 @@ class Project(nn.Module):
 
     basis: Tensor
 
-    def __init__(self, width: int, components: int) -> None:
+    def __init__(self, width: int, pca_components: int) -> None:
         super().__init__()
-        self.register_buffer("basis", torch.zeros(width, components))
-        self.width = components or width
+        self.register_buffer("basis", torch.zeros(width, pca_components))
+        self.width = pca_components or width
 
     def fit(self, values: Tensor, shrunk: Tensor | None = None) -> None:
         """Take the leading right singular vectors of standardised values (N, F), by randomised projection.
@@ -236,10 +236,12 @@ class EmotionHead(nn.Module):
         self.hidden: nn.Module | None = None
         if shape.hidden_width:
             self.hidden = nn.Sequential(
-                ParallelLinear(shape.heads, width, shape.hidden_width), nn.LayerNorm(shape.hidden_width), nn.GELU()
+                ParallelLinear(shape.ensemble_size, width, shape.hidden_width),
+                nn.LayerNorm(shape.hidden_width),
+                nn.GELU(),
             )
-        self.embed = ParallelLinear(shape.heads, shape.hidden_width or width, shape.embedding_width)
-        self.classify = ParallelLinear(shape.heads, shape.embedding_width, emotions)
+        self.embed = ParallelLinear(shape.ensemble_size, shape.hidden_width or width, shape.embedding_width)
+        self.classify = ParallelLinear(shape.ensemble_size, shape.embedding_width, emotions)
 
     def limit_to(self, known: Tensor) -> None:
         """Leave out emotions that are not known, (C,); 0 is not."""
@@ -252,19 +254,19 @@ class EmotionHead(nn.Module):
             In training, of each head: (B, M, E) of unit length and (B, M, C). In use, of all: the embeddings side by
             side, (B, M E) of unit length, and the mean of the log-probabilities, (B, C).
         """
-        values = features[:, None].expand(-1, self.shape.heads, -1)
-        if self.training and self.shape.noise > 0:
-            values = values + self.shape.noise * torch.randn_like(values)
+        values = features[:, None].expand(-1, self.shape.ensemble_size, -1)
+        if self.training and self.shape.input_noise_std > 0:
+            values = values + self.shape.input_noise_std * torch.randn_like(values)
         values = self.input_dropout(values)
         if self.hidden is not None:
             values = self.dropout(self.hidden(values))
         raw = self.embed(values)
         embedding = nn.functional.normalize(raw, dim=-1)
-        logits = self.classify(raw if self.shape.scale == 0 else self.shape.scale * embedding)
+        logits = self.classify(raw if self.shape.embedding_norm == 0 else self.shape.embedding_norm * embedding)
         logits = torch.where(self.known > 0, logits, UNKNOWN)
         if self.training:
             return embedding, logits
-        return embedding.flatten(1) * self.shape.heads**-0.5, torch.log_softmax(logits, dim=-1).mean(1)
+        return embedding.flatten(1) * self.shape.ensemble_size**-0.5, torch.log_softmax(logits, dim=-1).mean(1)
 
 
 def with_unknown(log_scores: Tensor, log_prior: Tensor, other: Tensor) -> Tensor:

@@ -19,11 +19,11 @@ class SpeechNetwork(nn.Module):
     """
 
     def __init__(
-        self, *, statistics: int, layers: int, width: int, emotions: int, components: int, shape: HeadShape
+        self, *, statistics: int, layers: int, width: int, emotions: int, pca_components: int, shape: HeadShape
     ) -> None:
         super().__init__()
         self.standardise = Standardise(statistics * layers * width)
-        self.project = Project(statistics * layers * width, components)
+        self.project = Project(statistics * layers * width, pca_components)
         self.head = EmotionHead(self.project.width, emotions, shape)
 
     def standard(self, statistics: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def pool_frames(states: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance + 1e-8).sqrt()
 
 
-class BaselineNetwork(nn.Module):
+class SpeakerNormalizedNetwork(nn.Module):
     """Statistics over time, standardised by the speaker's baseline; components, embedding, classifier.
 
     Args:
@@ -102,13 +102,13 @@ class BaselineNetwork(nn.Module):
         layers: int,
         width: int,
         emotions: int,
-        components: int,
+        pca_components: int,
         strength: float,
         shape: HeadShape,
     ) -> None:
         super().__init__()
         self.standardise = StandardiseBySpeaker(statistics * layers * width, strength)
-        self.project = Project(statistics * layers * width, components)
+        self.project = Project(statistics * layers * width, pca_components)
         self.head = EmotionHead(self.project.width, emotions, shape)
 
     def standard(self, statistics: Tensor, heard: Tensor, own_mean: Tensor, own_std: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bimodal.inference.model_folder import ModelConfig, SideConfig, load_model_config
+from bimodal.inference.model_folder import ModalityConfig, ModelConfig, load_model_config
 from bimodal.records import Recognition
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def json_line(result: Recognition, path: Path | None) -> str:
     return msgspec.json.encode({"path": None if path is None else str(path), **result.to_dict()}).decode()
 
 
-def for_people(result: Recognition, path: Path | None) -> str:
+def format_result(result: Recognition, path: Path | None) -> str:
     """One result as lines: what, how sure, and what each side said."""
     lines = [f"{path or 'words alone'}: {result.emotion or f'no answer ({result.reason})'}"]
     columns = {"all": result.scores, "voice": result.speech_scores, "words": result.text_scores}
@@ -38,7 +38,7 @@ def _cell(score: float | None) -> str:
     return f"{'-':>8}" if score is None else f"{score:8.2f}"
 
 
-def line_for_people(result: Recognition, name: str) -> str:
+def format_line(result: Recognition, name: str) -> str:
     """One result of many as a line: recording, emotion, what voice and words say alone, the words."""
     if result.emotion is None:
         return f"{name}: no answer ({result.reason})"
@@ -48,7 +48,7 @@ def line_for_people(result: Recognition, name: str) -> str:
     return "\n".join([f"{name}: {'; '.join(parts)}{_quoted(result)}", *_notes(result)])
 
 
-def stretch_for_people(result: Recognition) -> str:
+def format_stretch(result: Recognition) -> str:
     """One stretch of a recording as a line: from, to, emotion, who, the words."""
     said = f"- ({result.reason})" if result.emotion is None else _most(result.scores)
     who = f"  {result.speaker}" if result.speaker else ""
@@ -103,7 +103,7 @@ def describe_model(name: str, folder: Path) -> str:
     return "\n".join([name, *(f"  {label:<11}{fact}" for label, fact in facts.items() if fact)])
 
 
-def _side(side: SideConfig | None) -> str:
+def _side(side: ModalityConfig | None) -> str:
     if side is None:
         return "not used"
     heard = f"columns {', '.join(side.columns)}" if side.columns else side.backbone

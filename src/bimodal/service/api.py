@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from bimodal.asr.timed_words import hear_with
+from bimodal.asr.timed_words import make_asr
 from bimodal.errors import BimodalError
 from bimodal.inference.timeline import TimelineConfig
 from bimodal.output.formats import write_recognitions
@@ -119,7 +119,7 @@ async def start_job(request: Request) -> Response:
             await engine.run(lambda: _own(form.audio)),
             config=config,
             words=spoken_words(form.json("words", [])),
-            hear=hear_with(engine.transcriber) if _transcribe(form, engine) and engine.transcriber else None,
+            asr=make_asr(engine.transcriber) if _transcribe(form, engine) and engine.transcriber else None,
             client=_client(request),
         )
         jobs.add(job)

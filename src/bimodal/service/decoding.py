@@ -21,7 +21,7 @@ _LARGEST_ANSWER: Final = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class RecognizeOptions:
     """What to decode, and how much of it at most.
 
     Attributes:
@@ -87,7 +87,7 @@ class Decoders:
             Problem: It cannot be decoded, or is too much.
         """
         limits = self._limits
-        wanted = Wanted(
+        wanted = RecognizeOptions(
             whole=True,
             start=start,
             end=end,
@@ -108,7 +108,7 @@ class Decoders:
             Problem: As in `decode_clip`.
         """
         limits = self._limits
-        wanted = Wanted(
+        wanted = RecognizeOptions(
             whole=False,
             mix=mix,
             max_seconds=limits.job_seconds,
@@ -129,7 +129,7 @@ class Decoders:
         for process in list(self._all):
             process.end()
 
-    def _ask(self, wanted: Wanted, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
+    def _ask(self, wanted: RecognizeOptions, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
         process = self._idle.get()
         try:
             if process is None:
@@ -175,7 +175,7 @@ class _Process:
             )
         self._connection = ours
 
-    def ask(self, wanted: Wanted, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
+    def ask(self, wanted: RecognizeOptions, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
         """Its answer.
 
         Raises:

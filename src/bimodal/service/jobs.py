@@ -9,7 +9,7 @@ from typing import IO, Any, Final, Literal
 
 import msgspec
 
-from bimodal.asr.timed_words import Hear, TimedWords
+from bimodal.asr.timed_words import Asr, TimedWords
 from bimodal.errors import BimodalError
 from bimodal.inference.timeline import TimelineConfig, recognize_long, summarise
 from bimodal.records import Recognition
@@ -38,11 +38,11 @@ class Job:
         *,
         config: TimelineConfig,
         words: Sequence[TimedWords] = (),
-        hear: Hear | None = None,
+        asr: Asr | None = None,
         client: str = "",
     ) -> None:
         self.id = secrets.token_urlsafe(16)
-        self.upload, self.config, self.words, self.hear, self.client = upload, config, words, hear, client
+        self.upload, self.config, self.words, self.asr, self.client = upload, config, words, asr, client
         self.recording: LongRecording | None = None
         self.state: State = "waiting"
         self.results: list[Recognition] = []
@@ -176,7 +176,7 @@ class Jobs:
                 if job.state == "waiting":
                     job.state = "running"
                     job.tell()
-                    await self._engine.run(lambda: self._judge(job, loop))
+                    await self._engine.run(lambda: self._score(job, loop))
                     job.state = "done" if job.state == "running" else job.state
         except Problem as problem:
             if job.state != "cancelled":
@@ -190,7 +190,7 @@ class Jobs:
             self._engine.measures.jobs.dec()
             job.tell()
 
-    def _judge(self, job: Job, loop: asyncio.AbstractEventLoop) -> None:
+    def _score(self, job: Job, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread: decode, then recognise; results are added as they come."""
         engine = self._engine
         recording = engine.decoders.decode_long(job.upload, mix=job.config.channels == "mix")
@@ -199,7 +199,7 @@ class Jobs:
             loop.call_soon_threadsafe(job.tell)
             job.recording = recording
             for result in recognize_long(
-                engine.recognizer, recording.path, words=job.words, hear=job.hear, config=job.config
+                engine.recognizer, recording.path, words=job.words, asr=job.asr, config=job.config
             ):
                 job.results.append(result)
                 loop.call_soon_threadsafe(job.tell)

@@ -138,7 +138,7 @@ async def _listen(socket: WebSocket, engine: Engine, start: Start) -> None:
             raise StreamError("unexpected_start", "the stream was started before")
         if isinstance(message, Words):
             words = TimedWords(start=message.start, end=message.end, text=message.text)
-            await engine.run(lambda words=words: live.stream.hear_words([words]))  # type: ignore[misc]
+            await engine.run(lambda words=words: live.stream.add_words([words]))  # type: ignore[misc]
             continue
         samples = _samples(live, message)
         if live.stream.duration + len(samples) / start.sampling_rate > engine.limits.stream_seconds:

@@ -141,11 +141,11 @@ class _State:
         named = [item for module in modules for item in module.named_parameters() if item[1].requires_grad]
         self.optimiser = torch.optim.AdamW(_groups(named, run), lr=run.config.learning_rate)
         per_epoch = math.ceil(run.train.size / run.config.batch_size)
-        self.epochs = max(run.config.epochs, math.ceil(run.config.steps / per_epoch)) if run.config.epochs else 0
+        self.epochs = max(run.config.epochs, math.ceil(run.config.min_steps / per_epoch)) if run.config.epochs else 0
         self.steps = per_epoch * self.epochs
         self.epoch = 0
         self.history: list[dict[str, float]] = []
-        self.average = _copy(network) if run.config.average else None
+        self.ema_decay = _copy(network) if run.config.ema_decay else None
         self.best, self.best_epoch = _copy(network), 0
         self.pull: float | None = None
 
@@ -254,12 +254,12 @@ def _step(state: _State, run: Run, step: int, chosen: list[int], last: bool) -> 
     loss = torch.stack([one.total for one in losses]).sum()
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    if run.config.gradient_norm:
+    if run.config.max_grad_norm:
         trained = [value for group in state.optimiser.param_groups for value in group["params"]]
-        nn.utils.clip_grad_norm_(trained, run.config.gradient_norm)
+        nn.utils.clip_grad_norm_(trained, run.config.max_grad_norm)
     state.optimiser.step()
     if state.average is not None:
-        decay = min(run.config.average, (step + 1) / (step + 10))
+        decay = min(run.config.ema_decay, (step + 1) / (step + 10))
         for name, value in state.network.state_dict().items():
             state.average[name].lerp_(value, 1 - decay)
     return loss.item() / len(losses)
@@ -312,14 +312,14 @@ def _groups(named: list[tuple[str, nn.Parameter]], run: Run) -> list[dict[str, A
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     for name, value in named:
         decays = value.ndim > 1 and not name.endswith("bias")
-        groups.setdefault((rate_of(name, run.rates), decays), []).append(value)
+        groups.setdefault((lr_multiplier_of(name, run.rates), decays), []).append(value)
     return [
         {"params": values, "weight_decay": run.config.weight_decay if decays else 0.0, "rate": rate}
         for (rate, decays), values in groups.items()
     ]
 
 
-def rate_of(name: str, rates: Mapping[str, float]) -> float:
+def lr_multiplier_of(name: str, rates: Mapping[str, float]) -> float:
     """Factor of a parameter's learning rate: that of the longest start of its name, else 1.
 
     Example:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.data.batches import Inputs
-from bimodal.features.ood import Familiarity, fit_familiarity, strangeness, temperature_factor
+from bimodal.features.ood import OodStats, fit_ood_stats, ood_score, temperature_factor
 from bimodal.training.sides import Side
 
 MOST_CLIPS: Final = 4000
@@ -19,7 +19,7 @@ _AT_ONCE: Final = 64
 Floats = npt.NDArray[np.float32]
 
 
-def measure_familiarity(side: Side, rows: Sequence[int], groups: Sequence[str | None]) -> Familiarity | None:
+def measure_ood_stats(side: Side, rows: Sequence[int], groups: Sequence[str | None]) -> OodStats | None:
     """Familiarity with a side's training rows; None where fewer than two of them have that side.
 
     Args:
@@ -37,10 +37,10 @@ def measure_familiarity(side: Side, rows: Sequence[int], groups: Sequence[str | 
     values = np.concatenate([_pooled(side.examples.read(batch)) for batch in batches])
     owners = [groups[row] or f"row {row}" for row in chosen]
     number = {owner: place for place, owner in enumerate(dict.fromkeys(owners))}
-    return fit_familiarity(values, np.array([number[owner] % _PARTS for owner in owners]))
+    return fit_ood_stats(values, np.array([number[owner] % _PARTS for owner in owners]))
 
 
-def measure_factors(side: Side, rows: Sequence[int], groups: Sequence[str | None]) -> Floats:
+def measure_temperature_factors(side: Side, rows: Sequence[int], groups: Sequence[str | None]) -> Floats:
     """`temperature_factor` of all N utterances of a side, (N,), as recognition takes it; 1 where the side is absent.
 
     Args:
@@ -49,10 +49,10 @@ def measure_factors(side: Side, rows: Sequence[int], groups: Sequence[str | None
         groups: As in `measure_familiarity`.
     """
     factors, present = np.ones(len(side.present), np.float32), np.flatnonzero(side.present)
-    known = measure_familiarity(side, rows, groups)
+    known = measure_ood_stats(side, rows, groups)
     if known is not None:
         for batch in np.array_split(present, -(-len(present) // _AT_ONCE)):
-            distance = strangeness(_pooled(side.examples.read(batch.tolist())), known)
+            distance = ood_score(_pooled(side.examples.read(batch.tolist())), known)
             factors[batch] = temperature_factor(distance, known)
     return factors
 

@@ -18,27 +18,27 @@ from bimodal.data.manifest import read_manifest
 from bimodal.errors import ModelFolderError
 from bimodal.evaluation.metrics import count_confusions, unweighted_average_recall
 from bimodal.features.cache import FeatureCache
-from bimodal.features.ood import save_familiarity
+from bimodal.features.ood import save_ood_stats
 from bimodal.inference.model_folder import (
     CARD,
-    FAMILIARITY,
     GIVEN,
     GRAPHS,
     LABELS,
     NO_EVIDENCE,
+    OOD_STATS,
     REPORT,
     WEIGHTS,
+    ModalityConfig,
     ModelConfig,
-    SideConfig,
     save_model_config,
     write_json,
 )
 from bimodal.records import LAW
 from bimodal.training.export import export_network, fusion_example
-from bimodal.training.ood import measure_familiarity
+from bimodal.training.ood import measure_ood_stats
 from bimodal.training.pipeline import STAGES, Prepared, Progress, Trained, owners, prepare_sides, train_stages
 from bimodal.training.rows import Parts, label_rows, split_rows
-from bimodal.training.stages import OnEpoch, Where
+from bimodal.training.stages import OnEpoch, RunContext
 
 CONFIG_USED: Final = "training.json"
 _EXAMPLES: Final = 3
@@ -108,12 +108,12 @@ def train(
     parts = split_rows(rows, config)
     with FeatureCache(cache) as features:
         prepared = prepare_sides(rows, read.folder, config, features, progress, stages)
-        where = Where(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch)
+        where = RunContext(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch)
         trained = train_stages(prepared, parts, config, where, stages)
-    return pack_model(trained, prepared, parts, config, Path(out) / "model")
+    return package_model(trained, prepared, parts, config, Path(out) / "model")
 
 
-def pack_model(trained: Trained, prepared: Prepared, parts: Parts, config: TrainConfig, folder: Path) -> Path:
+def package_model(trained: Trained, prepared: Prepared, parts: Parts, config: TrainConfig, folder: Path) -> Path:
     """Write the model folder: ONNX graphs, weights, configuration, report, card.
 
     Raises:
@@ -129,7 +129,7 @@ def pack_model(trained: Trained, prepared: Prepared, parts: Parts, config: Train
             for name, value in network.state_dict().items()
         }
         save_file(weights, folder / WEIGHTS)
-        _save_familiarity(trained, prepared, parts, folder / FAMILIARITY)
+        _save_ood_stats(trained, prepared, parts, folder / OOD_STATS)
         write_json(folder / CONFIG_USED, config)
         if config.vocabulary.endswith(".toml"):
             shutil.copyfile(config.vocabulary, folder / LABELS)
@@ -142,11 +142,11 @@ def pack_model(trained: Trained, prepared: Prepared, parts: Parts, config: Train
     return folder
 
 
-def _save_familiarity(trained: Trained, prepared: Prepared, parts: Parts, file: Path) -> None:
+def _save_ood_stats(trained: Trained, prepared: Prepared, parts: Parts, file: Path) -> None:
     groups = owners(prepared.rows.utterances)
     sides = {stage: prepared.sides[stage] for stage in trained.networks if stage in prepared.sides}
-    known = {stage: measure_familiarity(side, parts.train, groups) for stage, side in sides.items()}
-    save_familiarity(file, {stage: found for stage, found in known.items() if found is not None})
+    known = {stage: measure_ood_stats(side, parts.train, groups) for stage, side in sides.items()}
+    save_ood_stats(file, {stage: found for stage, found in known.items() if found is not None})
 
 
 def _export_all(trained: Trained, prepared: Prepared, folder: Path) -> None:
@@ -177,7 +177,7 @@ def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
     )
 
 
-def _side_config(stage: str, trained: Trained, prepared: Prepared) -> SideConfig | None:
+def _side_config(stage: str, trained: Trained, prepared: Prepared) -> ModalityConfig | None:
     if stage not in trained.networks:
         return None
     width = trained.evidence[stage].embedding.shape[1]

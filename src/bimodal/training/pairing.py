@@ -18,7 +18,7 @@ from bimodal.config import FusionConfig
 from bimodal.data.batches import TARGETS, Examples, Inputs, array_examples, main_emotion, single_emotion
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
-from bimodal.training.stages import Evidence, Where, evidence_digest, fit_fusion, fusion_examples
+from bimodal.training.stages import Evidence, RunContext, evidence_digest, fit_fusion, fusion_examples
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ def train_fusion_by_label(
     targets: npt.NDArray[Any],
     parts: tuple[Sequence[int], Sequence[int]],
     config: FusionConfig,
-    where: Where,
+    where: RunContext,
 ) -> nn.Module:
     """Train the third network on pairs by label, in place of utterances with both sides.
 

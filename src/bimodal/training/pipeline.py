@@ -19,31 +19,31 @@ from bimodal.data.manifest import feature_columns, feature_matrix
 from bimodal.data.splits import Fold, comparable_text
 from bimodal.errors import SplitError, TrainingError
 from bimodal.evaluation.metrics import fit_temperature
-from bimodal.features.augmentation import PLAIN, check_view
+from bimodal.features.augmentation import PLAIN, check_augmentation
 from bimodal.features.backbone import BackboneDescription, SpeechBackbone, TextBackbone, load_backbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import cache_speech, cache_text
 from bimodal.features.ood import tempered
-from bimodal.inference.model_folder import GIVEN, LABEL_MATCHED, PAIRING, SideConfig
+from bimodal.inference.model_folder import GIVEN, LABEL_MATCHED, PAIRING, ModalityConfig
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
-from bimodal.training.ood import measure_factors
+from bimodal.training.ood import measure_temperature_factors
 from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
 from bimodal.training.rows import LabelledRows, Parts
 from bimodal.training.sides import (
     Side,
     audio_side,
-    baseline_side,
     columns_side,
     context_side,
     pooling_of,
     read_texts,
+    speaker_stats_side,
     text_side,
 )
 from bimodal.training.speaker_stats import group_by_column
 from bimodal.training.stages import (
     Evidence,
-    Where,
+    RunContext,
     check_paired,
     cross_fit,
     cross_fitting_folds,
@@ -73,7 +73,7 @@ class Prepared:
     rows: LabelledRows
     folder: Path
     sides: dict[str, Side]
-    configs: dict[str, SideConfig]
+    configs: dict[str, ModalityConfig]
 
 
 def prepare_sides(
@@ -118,39 +118,39 @@ def _prepare_columns(prepared: Prepared, config: TrainConfig) -> None:
     values = feature_matrix(utterances, names)
     emotions = len(prepared.rows.emotions)
     prepared.sides["speech"] = columns_side(values, prepared.rows.targets, names, config.speech, emotions)
-    prepared.configs["speech"] = SideConfig(columns=tuple(names))
+    prepared.configs["speech"] = ModalityConfig(columns=tuple(names))
 
 
 def _prepare_audio(prepared: Prepared, config: TrainConfig, cache: FeatureCache, progress: Progress) -> None:
-    views = dict.fromkeys((*config.speech.views, *config.speech.heard_views))
+    views = dict.fromkeys((*config.speech.augmentations, *config.speech.tta))
     for view in views:
-        check_view(view)
-    if any(":" in view for view in config.speech.heard_views):
-        raise TrainingError("speech.heard_views go with the model: views that name a file of this machine cannot")
-    if config.speech.speaker_shrinkage and not config.speech.components:
-        raise TrainingError("speech.speaker_shrinkage needs components to shrink: set speech.components above 0")
+        check_augmentation(view)
+    if any(":" in view for view in config.speech.tta):
+        raise TrainingError("speech.tta go with the model: views that name a file of this machine cannot")
+    if config.speech.speaker_shrinkage and not config.speech.pca_components:
+        raise TrainingError("speech.speaker_shrinkage needs components to shrink: set speech.pca_components above 0")
     backbone = load_backbone(config.speech_backbone, threads=config.threads, verify=True)
     if not isinstance(backbone, SpeechBackbone):
         raise TrainingError(f"speech_backbone '{config.speech_backbone}' is a text backbone")
-    hear = partial(_heard_keys, prepared, backbone, cache, progress)
-    keys = {view: hear((view,)) for view in (PLAIN, *config.speech.views)}
-    heard = hear((PLAIN, *config.speech.heard_views)) if config.speech.heard_views else keys[PLAIN]
+    hear = partial(_encoded_keys, prepared, backbone, cache, progress)
+    keys = {view: hear((view,)) for view in (PLAIN, *config.speech.augmentations)}
+    heard = hear((PLAIN, *config.speech.tta)) if config.speech.tta else keys[PLAIN]
     inputs = (keys, heard, cache, prepared.rows, backbone.description, config.speech)
-    if config.speech.baseline:
-        groups = group_by_column(prepared.rows.utterances, config.speech.baseline_by)
-        prepared.sides["speech"] = baseline_side(*inputs, groups)
+    if config.speech.speaker_stats:
+        groups = group_by_column(prepared.rows.utterances, config.speech.speaker_stats_by)
+        prepared.sides["speech"] = speaker_stats_side(*inputs, groups)
     else:
         prepared.sides["speech"] = audio_side(*inputs)
-    prepared.configs["speech"] = SideConfig(
+    prepared.configs["speech"] = ModalityConfig(
         backbone=config.speech_backbone,
         backbone_digest=backbone.description.digest,
         pooling=pooling_of(config.speech),
-        views=config.speech.heard_views,
-        baseline=bool(config.speech.baseline),
+        tta=config.speech.tta,
+        speaker_stats=bool(config.speech.speaker_stats),
     )
 
 
-def _heard_keys(
+def _encoded_keys(
     prepared: Prepared, backbone: SpeechBackbone, cache: FeatureCache, progress: Progress, views: Sequence[str]
 ) -> list[str | None]:
     """Cache keys of all utterances, heard in some views together; None where there is no recording."""
@@ -176,7 +176,7 @@ def _prepare_text(prepared: Prepared, config: TrainConfig, cache: FeatureCache) 
         prepared.sides["text"] = context_side(texts, rows.utterances, rows.targets, config.text, emotions)
     else:
         prepared.sides["text"] = text_side(texts, rows.targets, config.text, emotions)
-    prepared.configs["text"] = SideConfig(
+    prepared.configs["text"] = ModalityConfig(
         backbone=config.text_backbone, backbone_digest=backbone.description.digest, context=config.text.context
     )
 
@@ -220,7 +220,7 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedSide:
+class FittedModality:
     """One side's stage, and what the fusion stage needs of it.
 
     Attributes:
@@ -237,7 +237,7 @@ class FittedSide:
 
 
 def train_stages(
-    prepared: Prepared, parts: Parts, config: TrainConfig, where: Where, stages: Sequence[str] = STAGES
+    prepared: Prepared, parts: Parts, config: TrainConfig, where: RunContext, stages: Sequence[str] = STAGES
 ) -> Trained:
     """Train the named stages, each in a folder of its own below `where.folder`.
 
@@ -290,7 +290,7 @@ def inner_folds(rows: LabelledRows, parts: Parts, config: TrainConfig) -> tuple[
         )
     if column:
         texts = [_text_name(utterance, column) for utterance in rows.utterances]
-    return cross_fitting_folds(groups, texts, train, config.fusion.parts, config.seed)
+    return cross_fitting_folds(groups, texts, train, config.fusion.n_folds, config.seed)
 
 
 def _text_name(utterance: Utterance, column: str) -> str:
@@ -302,8 +302,8 @@ def _text_name(utterance: Utterance, column: str) -> str:
 
 
 def fit_side(
-    prepared: Prepared, name: str, parts: Parts, config: TrainConfig, where: Where, folds: Sequence[Fold] = ()
-) -> FittedSide:
+    prepared: Prepared, name: str, parts: Parts, config: TrainConfig, where: RunContext, folds: Sequence[Fold] = ()
+) -> FittedModality:
     """Train one side's stage, and its evidence for the fusion stage where folds are given.
 
     Raises:
@@ -325,14 +325,14 @@ def fit_side(
         judged, rows = cross_fitted, parts.train
     rows = [row for row in rows if side.present[row]]
     temperature = _temperature(judged.logits[rows], targets[rows])
-    return FittedSide(network=network, evidence=evidence, cross_fitted=cross_fitted, temperature=temperature)
+    return FittedModality(network=network, evidence=evidence, cross_fitted=cross_fitted, temperature=temperature)
 
 
 def _by_distance(
     prepared: Prepared, parts: Parts, evidence: Evidence, cross_fitted: Evidence | None
 ) -> tuple[Evidence, Evidence | None]:
     """The voice's evidence at the temperatures that recognition takes, which grow with the distance from training."""
-    factors = measure_factors(prepared.sides["speech"], parts.train, owners(prepared.rows.utterances))
+    factors = measure_temperature_factors(prepared.sides["speech"], parts.train, owners(prepared.rows.utterances))
 
     def apply(one: Evidence) -> Evidence:
         identity = cache_key(one.identity, factors.tobytes())
@@ -347,7 +347,12 @@ def owners(utterances: Sequence[Utterance]) -> list[str | None]:
 
 
 def fuse_sides(
-    speech: FittedSide, text: FittedSide, rows: LabelledRows, parts: Parts, config: TrainConfig, where: Where
+    speech: FittedModality,
+    text: FittedModality,
+    rows: LabelledRows,
+    parts: Parts,
+    config: TrainConfig,
+    where: RunContext,
 ) -> Trained:
     """Train the fusion stage on both sides' cross-fitted evidence.
 
@@ -357,12 +362,12 @@ def fuse_sides(
     if speech.cross_fitted is None or text.cross_fitted is None:
         raise TrainingError("the fusion stage needs both sides' cross-fitted evidence; fit them with folds")
     crossed, there = (speech.cross_fitted, text.cross_fitted), where.below("fusion")
-    told = partial(fusion_examples, targets=rows.targets, confidence=transcript_trust(rows.utterances))
+    told = partial(fusion_examples, targets=rows.targets, confidence=text_weights(rows.utterances))
     if config.fusion.pairing == LABEL_MATCHED:
         network = train_fusion_by_label(*crossed, rows.targets, (parts.train, parts.dev), config.fusion, there)
     else:
-        trust = transcript_trust(rows.utterances)
-        made = cache_key(*(side.identity for side in crossed), *trust.tolist())
+        text_weight = text_weights(rows.utterances)
+        made = cache_key(*(side.identity for side in crossed), *text_weight.tolist())
         network, _ = train_fusion(told(*crossed), parts.train, parts.dev, config.fusion, there, made)
     judged, held = ((speech.evidence, text.evidence), parts.dev) if parts.dev else (crossed, parts.train)
     cases = []
@@ -400,7 +405,7 @@ def _held_examples(
     return told(speech, text).subset(chosen)
 
 
-def transcript_trust(utterances: Sequence[Utterance]) -> npt.NDArray[np.float32]:
+def text_weights(utterances: Sequence[Utterance]) -> npt.NDArray[np.float32]:
     """How far the words of each row are to be trusted, (N,) from 0 to 1: 1 where somebody gave them.
 
     Raises:

@@ -17,22 +17,22 @@ from bimodal.data.text import preceding_rows, same_speaker
 from bimodal.features.backbone import BackboneDescription
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import read_pooled, read_statistics
-from bimodal.features.pooling import Pooling, choose
+from bimodal.features.pooling import Pooling, select
 from bimodal.models.layers import HeadShape, speaker_directions
-from bimodal.models.speech import BaselineNetwork, ColumnsNetwork, SpeechNetwork
+from bimodal.models.speech import ColumnsNetwork, SpeakerNormalizedNetwork, SpeechNetwork
 from bimodal.models.text import ContextTextNetwork, TextNetwork
 from bimodal.records import Utterance
-from bimodal.training.loop import rate_of
+from bimodal.training.loop import lr_multiplier_of
 from bimodal.training.rows import LabelledRows
-from bimodal.training.speaker_stats import Groups, draw_earlier, order_earlier, with_baselines
+from bimodal.training.speaker_stats import Groups, draw_earlier, order_earlier, with_speaker_stats
 
 Modality = Literal["speech", "text"]
 _FITTED_AT_ONCE: Final = 256
-_FRONTS_KEPT: Final = 2
+_FITTED_KEPT: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Front:
+class FittedPreprocessing:
     """What precedes a network's head, fitted to chosen training rows; the same for any seed and loss.
 
     Attributes:
@@ -52,7 +52,7 @@ class Side:
         modality: `speech` or `text`.
         examples: Inputs of all N; only rows that are present may be read.
         augmented: The same for training, where views of an utterance may stand for it, drawn by torch's generator.
-        view_share: Probability that one does.
+        augmentation_prob: Probability that one does.
         present: Where the modality is there, (N,) bool.
         build: Makes a fresh network for C emotions.
         fit_front: What precedes the network's head, fitted to chosen rows; the last ones are remembered.
@@ -64,10 +64,10 @@ class Side:
     modality: Modality
     examples: Examples
     augmented: Examples
-    view_share: float
+    augmentation_prob: float
     present: npt.NDArray[np.bool_]
     build: Callable[[], nn.Module]
-    fit_front: Callable[[tuple[int, ...]], Front]
+    fit_preprocessing: Callable[[tuple[int, ...]], FittedPreprocessing]
     identity: str
     emotions: int
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -77,20 +77,20 @@ class Side:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.build()
-        fitted = self.fit_front(tuple(rows)).buffers
+        fitted = self.fit_preprocessing(tuple(rows)).buffers
         for name, buffer in network.named_buffers():
             if name in fitted:
                 buffer.copy_(fitted[name])
         for name, value in network.named_parameters():
-            value.requires_grad_(value.requires_grad and rate_of(name, self.rates) > 0)
+            value.requires_grad_(value.requires_grad and lr_multiplier_of(name, self.rates) > 0)
         return network
 
     def head_examples(self, rows: Sequence[int]) -> Examples | None:
         """What the head of `fresh_network(rows)` is trained on; None where what precedes it is trained too."""
-        features, targets = self.fit_front(tuple(rows)).features, self.examples.targets[list(rows)]
-        return None if features is None else _view_examples(features, targets, self.view_share)
+        features, targets = self.fit_preprocessing(tuple(rows)).features, self.examples.targets[list(rows)]
+        return None if features is None else _view_examples(features, targets, self.augmentation_prob)
 
-    def seen_by_head(self, network: Any, rows: Sequence[int]) -> Examples:
+    def head_inputs(self, network: Any, rows: Sequence[int]) -> Examples:
         """What a network's head sees of any rows, plain."""
         with torch.inference_mode():
             features = _features(network, self.examples, rows)
@@ -142,16 +142,16 @@ def audio_side(
         modality="speech",
         examples=read(heard),
         augmented=views[0],
-        view_share=config.view_share,
+        augmentation_prob=config.augmentation_prob,
         present=np.array([key is not None for key in heard]),
         build=build,
-        fit_front=_remembered(build, partial(_fit_speech, views, shrunk), views),
+        fit_preprocessing=_remembered(build, partial(_fit_speech, views, shrunk), views),
         identity=_speech_identity(keys, heard, backbone, config, _shrunk_identity(rows, config)),
         emotions=len(rows.emotions),
     )
 
 
-def baseline_side(
+def speaker_stats_side(
     keys: Mapping[str, Keys],
     heard: Keys,
     cache: FeatureCache,
@@ -178,22 +178,22 @@ def baseline_side(
     read = partial(_statistics_examples, cache=cache, backbone=backbone, config=config, targets=rows.targets)
     plain = [read(chosen) for chosen in keys.values()]
     first = order_earlier(whose, seed=0)
-    examples, views = with_baselines(read(heard), first), [with_baselines(plain[0], first)]
+    examples, views = with_speaker_stats(read(heard), first), [with_speaker_stats(plain[0], first)]
     for number, one in enumerate(plain):
-        drawn = [draw_earlier(whose, amount, 1 + number) for amount in config.baseline]
-        views += [with_baselines(one, earlier) for earlier in drawn]
+        drawn = [draw_earlier(whose, amount, 1 + number) for amount in config.speaker_stats]
+        views += [with_speaker_stats(one, earlier) for earlier in drawn]
     shape = _speech_shape(backbone, config, len(rows.emotions))
-    build = partial(BaselineNetwork, **shape, strength=config.baseline_strength)
+    build = partial(SpeakerNormalizedNetwork, **shape, strength=config.speaker_stats_strength)
     named = [group or f"row {row}" for row, group in enumerate(whose)]
     shrunk = partial(_speaker_directions, rows, config.speaker_shrinkage)
     return Side(
         modality="speech",
         examples=examples,
         augmented=views[0],
-        view_share=config.view_share,
+        augmentation_prob=config.augmentation_prob,
         present=np.array([key is not None for key in heard]),
         build=build,
-        fit_front=_remembered(build, partial(_fit_baseline, plain[0], views, named, shrunk), views),
+        fit_preprocessing=_remembered(build, partial(_fit_speaker_normalized, plain[0], views, named, shrunk), views),
         identity=_speech_identity(
             keys, heard, backbone, config, ["baselines", *groups, *_shrunk_identity(rows, config)]
         ),
@@ -206,7 +206,7 @@ def _speech_shape(backbone: BackboneDescription, config: SpeechConfig, emotions:
         "statistics": len(config.statistics),
         "layers": len(backbone.layers),
         "width": backbone.width,
-        "components": config.components,
+        "components": config.pca_components,
         "emotions": emotions,
         "shape": head_shape(config),
     }
@@ -249,7 +249,7 @@ def _flat_statistics(examples: Examples, rows: Sequence[int]) -> Tensor:
     return torch.cat([batch["statistics"].flatten(1) for batch in _batches(examples, rows)])
 
 
-def _fit_baseline(
+def _fit_speaker_normalized(
     plain: Examples,
     views: Sequence[Examples],
     groups: Sequence[str],
@@ -265,7 +265,7 @@ def _fit_baseline(
 
 def _remembered(
     build: Callable[[], nn.Module], fit: Callable[[Any, Sequence[int]], None], views: Sequence[Examples]
-) -> Callable[[tuple[int, ...]], Front]:
+) -> Callable[[tuple[int, ...]], FittedPreprocessing]:
     """A function of rows that fits what precedes the head to them; folds x seeds ask for the same rows again.
 
     Args:
@@ -274,15 +274,15 @@ def _remembered(
         views: Whose features of the rows are kept; none where parameters precede the head.
     """
 
-    def fit_front(rows: tuple[int, ...]) -> Front:
+    def fit_preprocessing(rows: tuple[int, ...]) -> FittedPreprocessing:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             network: Any = build()
             fit(network, rows)
             features = [_features(network, examples, rows) for examples in views]
         buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-        return Front(buffers=buffers, features=features or None)
+        return FittedPreprocessing(buffers=buffers, features=features or None)
 
-    return lru_cache(maxsize=_FRONTS_KEPT)(fit_front)
+    return lru_cache(maxsize=_FITTED_KEPT)(fit_preprocessing)
 
 
 def _features(network: Any, examples: Examples, rows: Sequence[int]) -> npt.NDArray[np.float32]:
@@ -312,7 +312,7 @@ def _statistics_examples(
     held = np.zeros(shape, np.float16)
     for row, key in enumerate(keys):
         if key is not None:
-            held[row] = choose(read_statistics(cache, key), pooling_of(config))
+            held[row] = select(read_statistics(cache, key), pooling_of(config))
     return Examples(
         size=len(keys),
         read=lambda indices: {"statistics": held[list(indices)].astype(np.float32)},
@@ -338,10 +338,10 @@ def columns_side(
         modality="speech",
         examples=examples,
         augmented=examples,
-        view_share=0.0,
+        augmentation_prob=0.0,
         present=np.asarray(~np.isnan(columns).all(axis=1)),
         build=build,
-        fit_front=_remembered(build, fit, [examples]),
+        fit_preprocessing=_remembered(build, fit, [examples]),
         identity=cache_key("columns", *names, hashlib.sha256(np.ascontiguousarray(columns).tobytes()).hexdigest()),
         emotions=emotions,
     )
@@ -387,10 +387,10 @@ def text_side(texts: Texts, targets: npt.NDArray[Any], config: TextConfig, emoti
         modality="text",
         examples=examples,
         augmented=examples,
-        view_share=0.0,
+        augmentation_prob=0.0,
         present=texts.present,
         build=build,
-        fit_front=_remembered(build, fit, [examples]),
+        fit_preprocessing=_remembered(build, fit, [examples]),
         identity=texts.identity,
         emotions=emotions,
     )
@@ -424,10 +424,10 @@ def context_side(
         modality="text",
         examples=examples,
         augmented=examples,
-        view_share=0.0,
+        augmentation_prob=0.0,
         present=texts.present,
         build=build,
-        fit_front=_remembered(build, fit, ()),
+        fit_preprocessing=_remembered(build, fit, ()),
         identity=cache_key(texts.identity, *windows, *same),
         emotions=emotions,
     )
@@ -436,11 +436,11 @@ def context_side(
 def head_shape(config: StageConfig) -> HeadShape:
     """Shape of the head that a stage's configuration asks for."""
     return HeadShape(
-        heads=config.heads,
+        ensemble_size=config.ensemble_size,
         hidden_width=config.hidden_width,
         embedding_width=config.embedding_width,
         input_dropout=config.input_dropout,
         dropout=config.dropout,
-        noise=config.noise,
-        scale=config.scale,
+        input_noise_std=config.input_noise_std,
+        embedding_norm=config.embedding_norm,
     )

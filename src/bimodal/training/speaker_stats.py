@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from bimodal.data.batches import Examples, Inputs
 from bimodal.errors import TrainingError
-from bimodal.features.speaker_stats import Baseline, baseline_inputs, empty_baseline, measure_baseline
+from bimodal.features.speaker_stats import RunningStats, empty_stats, measure_stats, speaker_stats_inputs
 from bimodal.records import Utterance
 
 Groups = Sequence[str | None]
@@ -26,8 +26,8 @@ def group_by_column(utterances: Sequence[Utterance], column: str) -> list[str | 
     ]
     if not any(named):
         raise TrainingError(
-            f"no utterance has a '{column}', which speech.baseline needs to tell whose clips belong together; fill the "
-            "column, or leave speech.baseline empty"
+            f"no utterance has a '{column}', which speech.speaker_stats needs to tell whose clips belong together; "
+            "fill the column, or leave speech.speaker_stats empty"
         )
     return named
 
@@ -72,13 +72,13 @@ def _members(groups: Groups) -> dict[str, list[int]]:
     return members
 
 
-def with_baselines(examples: Examples, earlier: Earlier) -> Examples:
+def with_speaker_stats(examples: Examples, earlier: Earlier) -> Examples:
     """The same examples of whole segments, each with the baseline of the rows that came earlier."""
     statistics = _all_statistics(examples)
 
     def read(indices: Sequence[int]) -> Inputs:
-        baselines = [_baseline(statistics, earlier[index]) for index in indices]
-        return examples.read(indices) | baseline_inputs(baselines)
+        speaker_stats = [_stats(statistics, earlier[index]) for index in indices]
+        return examples.read(indices) | speaker_stats_inputs(speaker_stats)
 
     return Examples(size=examples.size, read=read, targets=examples.targets)
 
@@ -92,5 +92,5 @@ def _all_statistics(examples: Examples) -> npt.NDArray[np.float16]:
     return np.concatenate(parts)
 
 
-def _baseline(statistics: npt.NDArray[np.float16], rows: Sequence[int]) -> Baseline:
-    return measure_baseline(statistics[list(rows)]) if rows else empty_baseline(statistics.shape[1:])
+def _stats(statistics: npt.NDArray[np.float16], rows: Sequence[int]) -> RunningStats:
+    return measure_stats(statistics[list(rows)]) if rows else empty_stats(statistics.shape[1:])

@@ -28,7 +28,7 @@ OnEpoch = Callable[[dict[str, float]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Where:
+class RunContext:
     """Where and how a stage runs.
 
     Attributes:
@@ -43,10 +43,10 @@ class Where:
     folder: Path | None = None
     on_epoch: OnEpoch = lambda entry: None
 
-    def below(self, name: str) -> "Where":
+    def below(self, name: str) -> "RunContext":
         """The same, in a folder below."""
         folder = None if self.folder is None else self.folder / name
-        return Where(seed=self.seed, device=self.device, folder=folder, on_epoch=self.on_epoch)
+        return RunContext(seed=self.seed, device=self.device, folder=folder, on_epoch=self.on_epoch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def uar_score(logits: Floats, targets: npt.NDArray[Any]) -> float:
 
 
 def train_side(
-    side: Side, train: Sequence[int], dev: Sequence[int], config: StageConfig, where: Where
+    side: Side, train: Sequence[int], dev: Sequence[int], config: StageConfig, where: RunContext
 ) -> tuple[nn.Module, StageRecord]:
     """Train the network of one side (step 201 or 202).
 
@@ -131,7 +131,7 @@ def _trained_part(
     seen = side.head_examples(rows)
     if seen is None:
         return network, side.augmented.subset(rows), side.examples.subset(dev) if dev else None
-    return network.head, seen, side.seen_by_head(network, dev) if dev else None
+    return network.head, seen, side.head_inputs(network, dev) if dev else None
 
 
 def _present(side: Side, rows: Sequence[int]) -> list[int]:
@@ -142,10 +142,10 @@ def find_evidence(network: nn.Module, side: Side, device: str = "cpu") -> Eviden
     """Run a side's network once over every utterance that has the side (step 203)."""
     rows = np.flatnonzero(side.present)
     embedding, logits = predict(network, side.examples.subset(rows.tolist()), device)[:2]
-    return _spread(embedding, logits, rows, side, cache_key(side.identity, weights_digest(network)))
+    return _scatter_rows(embedding, logits, rows, side, cache_key(side.identity, weights_digest(network)))
 
 
-def _spread(embedding: Floats, logits: Floats, rows: npt.NDArray[Any], side: Side, identity: str) -> Evidence:
+def _scatter_rows(embedding: Floats, logits: Floats, rows: npt.NDArray[Any], side: Side, identity: str) -> Evidence:
     """Evidence of all N utterances from that of some rows."""
     count = len(side.present)
     whole = Evidence(
@@ -171,7 +171,7 @@ def check_paired(rows: Sequence[int]) -> None:
         )
 
 
-def cross_fit(side: Side, final: nn.Module, folds: Sequence[Fold], config: StageConfig, where: Where) -> Evidence:
+def cross_fit(side: Side, final: nn.Module, folds: Sequence[Fold], config: StageConfig, where: RunContext) -> Evidence:
     """Evidence of the training rows from networks that did not train on them; of all other rows from the final one.
 
     Without it the gate would learn to trust whichever side overfitted more. The networks of different parts agree in
@@ -240,14 +240,14 @@ def fusion_examples(
         targets: (N,) or (N, C).
         confidence: Of a speech recogniser in the words, (N,) from 0 to 1; None where all were given.
     """
-    trust = np.ones(len(text.present), np.float32) if confidence is None else confidence
+    text_weight = np.ones(len(text.present), np.float32) if confidence is None else confidence
     return array_examples(
         {
             "speech": speech.embedding,
             "speech_logits": speech.logits,
             "text": text.embedding,
             "text_logits": text.logits,
-            "present": np.stack([speech.present, text.present * trust], axis=1).astype(np.float32),
+            "present": np.stack([speech.present, text.present * text_weight], axis=1).astype(np.float32),
         },
         targets,
     )
@@ -258,7 +258,7 @@ def train_fusion(
     train: Sequence[int],
     dev: Sequence[int],
     config: FusionConfig,
-    where: Where,
+    where: RunContext,
     identity: str = "",
 ) -> tuple[nn.Module, StageRecord]:
     """Train the third network on both sides' cached evidence (step 204); late fusion has nothing to train.
@@ -284,7 +284,7 @@ def train_fusion(
 
 
 def fit_fusion(
-    train: Examples, dev: Examples | None, config: FusionConfig, where: Where, identity: str
+    train: Examples, dev: Examples | None, config: FusionConfig, where: RunContext, identity: str
 ) -> tuple[nn.Module, StageRecord]:
     """A fusion network fitted to examples, whichever way they were paired.
 
@@ -299,14 +299,14 @@ def fit_fusion(
     emotions = inputs["speech_logits"].shape[1]
     network: Any = build_fusion(inputs["speech"].shape[1], inputs["text"].shape[1], emotions, config, where.seed)
     network.set_prior(torch.from_numpy(count_targets(train.targets, emotions)))
-    if config.start == "fitted" and config.kind == "gate":
-        network.start_at(*fit_experts(train, network.log_prior.numpy(), config.shuffled_share, where.seed))
+    if config.init == "fitted" and config.kind == "gate":
+        network.start_at(*fit_experts(train, network.log_prior.numpy(), config.shuffled_words_prob, where.seed))
     if config.kind in ("experts", "late"):  # no parameter precedes their embedding
         config = replace(config, loss=replace(config.loss, affinity="none"), epochs=config.epochs * _trained(network))
     record = fit(
         network,
         Run(
-            train=shuffle_words(train, config.shuffled_share) if config.shuffled_share else train,
+            train=shuffle_words(train, config.shuffled_words_prob) if config.shuffled_words_prob else train,
             dev=dev,
             config=config,
             emotions=emotions,
@@ -335,7 +335,7 @@ def shuffle_words(examples: Examples, share: float) -> Examples:
     return replace(examples, read=read)
 
 
-def fit_experts(examples: Examples, log_prior: Floats, shuffled_share: float, seed: int) -> tuple[float, float]:
+def fit_experts(examples: Examples, log_prior: Floats, shuffled_words_prob: float, seed: int) -> tuple[float, float]:
     """Weights (speech, text) of a product of experts, `l + a (log p_s - l) + b (log p_t - l)`, that fit best.
 
     Least negative log-likelihood over a grid from 0 to 1.5 each, so that no expert is sharpened much; then the weaker
@@ -345,25 +345,29 @@ def fit_experts(examples: Examples, log_prior: Floats, shuffled_share: float, se
     Args:
         examples: Of a fusion, with both sides, their evidence cross-fitted; hard targets count, soft ones by share.
         log_prior: l, (C,).
-        shuffled_share: How much the same rows with one another's words count.
+        shuffled_words_prob: How much the same rows with one another's words count.
         seed: Of the shuffling.
     """
     inputs = examples.read(range(examples.size))
-    trust = inputs["present"][:, 1:]
+    text_weight = inputs["present"][:, 1:]
     speech, text = (_above_prior(inputs[name], log_prior) for name in ("speech_logits", "text_logits"))
     mixed = text[np.random.default_rng(seed).permutation(len(text))]
     targets = target_distribution(torch.from_numpy(examples.targets), len(log_prior)).numpy()
 
     def loss(a: float, b: float, words: Floats) -> Floats:
-        share, sharper = a / max(a + b, 1e-6), ((a + b) / 2) ** trust  # as FusionNetwork weighs unsure words
-        voice, told = (1 + trust) * (1 - trust * (1 - share)), (1 + trust) * trust * (1 - share)
+        share, sharper = a / max(a + b, 1e-6), ((a + b) / 2) ** text_weight  # as FusionNetwork weighs unsure words
+        voice, told = (1 + text_weight) * (1 - text_weight * (1 - share)), (1 + text_weight) * text_weight * (1 - share)
         logits = log_prior + sharper * (voice * speech + told * words)
         rows: Floats = (-targets * (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))).sum(axis=1)
         return rows
 
     def both(a: float, b: float) -> Floats:
         plain = loss(a, b, text)
-        return (1 - shuffled_share) * plain + shuffled_share * loss(a, b, mixed) if shuffled_share else plain
+        return (
+            (1 - shuffled_words_prob) * plain + shuffled_words_prob * loss(a, b, mixed)
+            if shuffled_words_prob
+            else plain
+        )
 
     grid = np.linspace(0, 1.5, 31)
     a, b = _within_error(np.array([[both(a, b) for b in grid] for a in grid], np.float32))

@@ -22,7 +22,7 @@ RUN: Final = "run"
 _LORA_SCALE: Final = 2  # of a low-rank update when it is added: alpha / rank
 
 
-def depth_rates(embeddings: Sequence[str], blocks: Sequence[str], config: TuneConfig) -> dict[str, float]:
+def layer_lr_multipliers(embeddings: Sequence[str], blocks: Sequence[str], config: TuneConfig) -> dict[str, float]:
     """Factors of the learning rate for a pretrained encoder: falling from its last block down, 0 for what is frozen.
 
     Args:
@@ -34,7 +34,7 @@ def depth_rates(embeddings: Sequence[str], blocks: Sequence[str], config: TuneCo
         TrainingError: Everything would be frozen.
 
     Example:
-        >>> config = TuneConfig(encoder_rate=0.1, layer_decay=0.5, frozen=1)
+        >>> config = TuneConfig(encoder_lr_multiplier=0.1, layer_decay=0.5, frozen=1)
         >>> depth_rates(["e."], ["b.0.", "b.1.", "b.2."], config)
         {'e.': 0.0, 'b.0.': 0.0, 'b.1.': 0.05, 'b.2.': 0.1}
     """
@@ -42,7 +42,7 @@ def depth_rates(embeddings: Sequence[str], blocks: Sequence[str], config: TuneCo
         raise TrainingError(f"frozen is {config.frozen}, but the encoder has {len(blocks)} blocks; leave one to tune")
     rates: dict[str, float] = {}
     for depth, names in enumerate([embeddings, *([block] for block in blocks)]):
-        rate = config.encoder_rate * config.layer_decay ** (len(blocks) - depth)
+        rate = config.encoder_lr_multiplier * config.layer_decay ** (len(blocks) - depth)
         rates |= dict.fromkeys(names, 0.0 if config.frozen and depth <= config.frozen else rate)
     return rates
 

@@ -18,7 +18,7 @@ from bimodal.config import TuneSpeechConfig
 from bimodal.data.batches import Examples, frame_examples
 from bimodal.data.manifest import read_manifest
 from bimodal.errors import BackboneError, TrainingError
-from bimodal.features.augmentation import PLAIN, check_view, render_view, view_key
+from bimodal.features.augmentation import PLAIN, apply_augmentation, check_augmentation, view_key
 from bimodal.features.backbone import BackboneDescription, cut_evenly
 from bimodal.features.build_backbone import build_speech_backbone
 from bimodal.features.cache import FeatureCache, cache_key
@@ -30,17 +30,17 @@ from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork
 from bimodal.training.loop import StageRecord
 from bimodal.training.pipeline import Progress
 from bimodal.training.rows import LabelledRows, label_rows, split_rows
-from bimodal.training.sides import Front, Side, audio_side, head_shape, pooling_of
-from bimodal.training.stages import OnEpoch, Where, train_side, weights_digest
+from bimodal.training.sides import FittedPreprocessing, Side, audio_side, head_shape, pooling_of
+from bimodal.training.stages import OnEpoch, RunContext, train_side, weights_digest
 from bimodal.training.tune import (
     ENCODER,
     RUN,
     add_lora,
-    depth_rates,
     describe_tuned,
     encoder_source,
     install,
     is_built,
+    layer_lr_multipliers,
     merge_lora,
     silent,
 )
@@ -118,7 +118,7 @@ def tune_speech(
     pretrained = load_speech_model(config)
     with FeatureCache(cache) as features:
         sides = tuned_speech_side(rows, read.folder, pretrained, config, features, progress)
-        where = Where(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
+        where = RunContext(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
         network, record = train_tuned(sides, parts.train, parts.dev, config, where)
     description = describe_tuned(config, _described(pretrained, config, record.identity))
     if not is_built(out, description):
@@ -146,7 +146,7 @@ def load_speech_model(config: TuneSpeechConfig) -> SpeechModel:
 
 
 def train_tuned(
-    sides: TunedSide, train: Sequence[int], dev: Sequence[int], config: TuneSpeechConfig, where: Where
+    sides: TunedSide, train: Sequence[int], dev: Sequence[int], config: TuneSpeechConfig, where: RunContext
 ) -> tuple[TunedSpeechNetwork, StageRecord]:
     """Train the head on the untuned encoder, then encoder and head together.
 
@@ -165,7 +165,7 @@ def train_tuned(
     """
     head, _ = train_side(sides.first, train, [], config.head, where.below("head"))
     begin = partial(_started, sides.tuned.build, head)
-    side = replace(sides.tuned, fit_front=_front_of(head), build=begin)
+    side = replace(sides.tuned, fit_preprocessing=_front_of(head), build=begin)
     network, record = train_side(side, train, dev, config, where.below("tuned"))
     assert isinstance(network, TunedSpeechNetwork)  # noqa: S101
     first: Any = begin().to(where.device)
@@ -188,9 +188,9 @@ def _started(build: Callable[[], Any], head: nn.Module) -> nn.Module:
     return network
 
 
-def _front_of(head: nn.Module) -> Callable[[tuple[int, ...]], Front]:
+def _front_of(head: nn.Module) -> Callable[[tuple[int, ...]], FittedPreprocessing]:
     """The statistics that the first training fitted, by their names in the tuned network."""
-    return lambda rows: Front(
+    return lambda rows: FittedPreprocessing(
         buffers={f"network.{name}": value.clone() for name, value in head.named_buffers()}, features=None
     )
 
@@ -219,14 +219,14 @@ def tuned_speech_side(
         AudioError: A recording that cannot be used.
         TrainingError: No utterance has one.
     """
-    for view in config.head.views:
-        check_view(view)
+    for view in config.head.augmentations:
+        check_augmentation(view)
     if pooling_of(config.head) != Pooling():
         raise TrainingError("tuning goes through mean and deviation: leave head.statistics and head.speech_only alone")
     if not any(utterance.path for utterance in rows.utterances):
         raise TrainingError("no utterance has a recording; the speech side cannot be tuned on words alone")
     lower = LowerLayers(pretrained, config.device, precision)
-    views = (PLAIN, *config.head.views)
+    views = (PLAIN, *config.head.augmentations)
     keys = {view: _cache_lower(rows, folder, lower, cache, view, progress) for view in views}
     described, emotions = _described(pretrained, config, ""), len(rows.emotions)
     pooled = {view: [None if key is None else key[0] for key in chosen] for view, chosen in keys.items()}
@@ -239,7 +239,7 @@ def tuned_speech_side(
     tuned = replace(
         first,
         examples=heard[0],
-        augmented=_augmented(readers, crop, config.head.view_share, lengths[0], rows.targets),
+        augmented=_augmented(readers, crop, config.head.augmentation_prob, lengths[0], rows.targets),
         build=partial(_network, pretrained, config, emotions),
         identity=cache_key(first.identity, "tuned", pretrained.digest, pretrained.frozen, config.crop_seconds),
         rates=_rates(pretrained, config),
@@ -249,7 +249,7 @@ def tuned_speech_side(
 
 def _rates(pretrained: SpeechModel, config: TuneSpeechConfig) -> Mapping[str, float]:
     blocks = [f"encoder.blocks.{number}." for number in range(max(pretrained.layers) - pretrained.frozen)]
-    return depth_rates(["encoder.convolutions."], blocks, replace(config, frozen=0))
+    return layer_lr_multipliers(["encoder.convolutions."], blocks, replace(config, frozen=0))
 
 
 def _network(pretrained: SpeechModel, config: TuneSpeechConfig, emotions: int) -> TunedSpeechNetwork:
@@ -260,7 +260,7 @@ def _network(pretrained: SpeechModel, config: TuneSpeechConfig, emotions: int) -
         width=pretrained.encoder.config.d_model,
         emotions=emotions,
         statistics=2,
-        components=head.components,
+        pca_components=head.pca_components,
         shape=head_shape(head),
     )
     upper = deepcopy(TunableWhisper(pretrained.encoder, pretrained.layers, pretrained.frozen))
@@ -334,7 +334,7 @@ def _cache_lower(
             pooled, frames = (cache_key("lower", kind, *heard, *made) for kind in ("statistics", "frames"))
             if pooled not in cache or frames not in cache:
                 signal = load_signal(file, start=utterance.start, end=utterance.end)
-                statistics, given = lower.encode(render_view(signal, view))
+                statistics, given = lower.encode(apply_augmentation(signal, view))
                 cache.write(pooled, {"statistics": statistics})
                 cache.write(frames, {"frames": given})
             keys.append((pooled, frames))

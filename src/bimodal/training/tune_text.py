@@ -21,17 +21,17 @@ from bimodal.features.build_backbone import build_text_backbone
 from bimodal.features.cache import cache_key
 from bimodal.models.text import TunedTextNetwork
 from bimodal.training.rows import LabelledRows, label_rows, split_rows
-from bimodal.training.sides import Front, Side, head_shape
-from bimodal.training.stages import OnEpoch, Where, train_side, weights_digest
+from bimodal.training.sides import FittedPreprocessing, Side, head_shape
+from bimodal.training.stages import OnEpoch, RunContext, train_side, weights_digest
 from bimodal.training.tune import (
     ENCODER,
     RUN,
     add_lora,
-    depth_rates,
     describe_tuned,
     encoder_source,
     install,
     is_built,
+    layer_lr_multipliers,
     merge_lora,
     silent,
 )
@@ -65,7 +65,7 @@ def tune_text(
     parts = split_rows(rows, config)
     pretrained = load_language_model(config.source)
     side = tuned_text_side(rows, pretrained, config)
-    where = Where(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
+    where = RunContext(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
     network, record = train_side(side, parts.train, parts.dev, config, where)
     description = describe_tuned(config, _described(pretrained, config, record.identity))
     if not is_built(out, description):
@@ -130,13 +130,13 @@ def tuned_text_side(rows: LabelledRows, pretrained: LanguageModel, config: TuneT
         modality="text",
         examples=examples,
         augmented=examples,
-        view_share=0.0,
+        augmentation_prob=0.0,
         present=np.array([text is not None for text in texts]),
         build=partial(_network, pretrained, emotions, config),
-        fit_front=lambda rows: Front(buffers={}, features=None),
+        fit_preprocessing=lambda rows: FittedPreprocessing(buffers={}, features=None),
         identity=cache_key("tuned", pretrained.digest, config.max_tokens, *texts),
         emotions=emotions,
-        rates=depth_rates(
+        rates=layer_lr_multipliers(
             ["encoder.embeddings."], [f"encoder.encoder.layer.{number}." for number in range(blocks)], config
         ),
     )
