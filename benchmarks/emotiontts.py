@@ -66,12 +66,12 @@ CONFIG = TrainConfig(
     dev_share=0.0,
     speech=SpeechConfig(epochs=1, min_steps=150, ensemble_size=1, pca_components=100),
     text=TextConfig(epochs=1, min_steps=100),
-    fusion=FusionConfig(n_folds=3, hold_out_texts=SENTENCE, start="fitted", shuffled_words_prob=0.2),
+    fusion=FusionConfig(n_folds=3, hold_out_texts=SENTENCE, init="fitted", shuffled_words_prob=0.2),
 )
 FUSIONS: dict[str, FusionConfig] = {
     "fused": CONFIG.fusion,
     "fused, texts not held out inside": replace(
-        CONFIG.fusion, start="equal", shuffled_words_prob=0.0, hold_out_texts=""
+        CONFIG.fusion, init="equal", shuffled_words_prob=0.0, hold_out_texts=""
     ),
 }
 """The fusion for new words, and the default one."""

@@ -76,7 +76,7 @@ CONFIG = replace(
     meld.CONFIG,
     speech=replace(meld.CONFIG.speech, columns=("pros_*_own", "pros_*_before")),
     text=TextConfig(context=8, epochs=6, min_steps=0, loss=LossConfig(gamma=1.0, beta=0.3)),
-    fusion=replace(meld.CONFIG.fusion, parts=4),
+    fusion=replace(meld.CONFIG.fusion, n_folds=4),
 )
 """Prosody beside the speaker's own and the dialogue's; a network that reads the eight utterances before each one."""
 

@@ -74,7 +74,7 @@ def run(options: Options) -> Result:
     torch.set_num_threads(options.threads)
     source = pretrained_source("whisper-base-encoder", CONFIG.source)
     config = replace(CONFIG, source=source, vocabulary="ravdess8", epochs=PASSES, threads=options.threads)
-    config = replace(config, head=replace(config.head, views=()))
+    config = replace(config, head=replace(config.head, augmentations=()))
     found = [time_regimes(options, replace(config, seed=seed)) for seed in options.seeds]
     figures = tuple(_figures(found))
     result = Result(

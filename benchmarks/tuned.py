@@ -22,7 +22,7 @@ from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import Predictions, concatenate
 from bimodal.features.augmentation import apply_augmentation
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.features.extraction import file_digest
+from bimodal.features.extraction import recording_digest
 from bimodal.models.speech import TunedSpeechNetwork, pool_frames
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
@@ -211,7 +211,7 @@ def shifted_examples(
     with cache:
         for utterance, gain in progress(list(zip(rows.utterances, gains, strict=True)), f"random gain, {view}"):
             path = folder / str(utterance.path)
-            key = cache_key("gain", file_digest(path), float(gain), pretrained.digest, pretrained.frozen, view)
+            key = cache_key("gain", recording_digest(path), float(gain), pretrained.digest, pretrained.frozen, view)
             if key not in cache:
                 signal = apply_augmentation(load_signal(path) * np.float32(10 ** (gain / 20)), view)
                 cache.write(key, {"frames": lower.encode(signal)[1]})

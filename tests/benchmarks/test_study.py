@@ -118,7 +118,7 @@ def test_a_study_that_is_done_computes_nothing_and_a_lost_cell_alone_is_computed
     assert {f for f, at in files.items() if f.stat().st_mtime_ns != at} == {lost}
     for name in losses.LOSSES:
         assert np.array_equal(np.array(first[name]), np.array(again[name])), name
-    assert not list((folder / "cells").rglob("*.partial"))
+    assert not list((folder / "cells").rglob(".*.tmp"))
 
 
 def test_a_corpus_that_chooses_nothing_takes_its_betas_from_the_other(folder, sections):

@@ -113,7 +113,7 @@ def test_two_processes_write_one_cache_at_once(tmp_path):
     assert len(cache) == 60
     for seed in range(60):
         assert_holds(cache, seed)
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_an_open_cache_sees_what_others_write_after_a_refresh(tmp_path):
@@ -138,7 +138,7 @@ def test_a_killed_process_loses_only_the_shard_it_had_not_finished(tmp_path):
     while len(list(tmp_path.glob("*.safetensors"))) < 2:
         writer.stdout.readline()
     deadline = time.monotonic() + 20
-    while not list(tmp_path.glob("*.partial")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob(".*.tmp")) and time.monotonic() < deadline:
         pass  # in the middle of the third shard
     os.kill(writer.pid, signal.SIGKILL)
     writer.communicate(timeout=20)
@@ -152,7 +152,7 @@ def test_a_killed_process_loses_only_the_shard_it_had_not_finished(tmp_path):
 
 
 def test_leftovers_of_a_killed_process_are_ignored_and_cleared(tmp_path):
-    (tmp_path / "0123.77.partial").write_bytes(b"half a shard")
+    (tmp_path / ".0123.safetensors.77.tmp").write_bytes(b"half a shard")
     with FeatureCache(tmp_path) as cache:
         cache.write("key0", arrays(0))
     assert len(FeatureCache(tmp_path)) == 1

@@ -317,7 +317,7 @@ def test_a_fusion_that_starts_at_fitted_experts_is_not_drawn_down_by_a_text_that
     examples, _ = side_by_side(1.0, 9.0)
     found = {}
     for start in ("equal", "fitted"):
-        network, _ = train_fusion(examples, range(150), [], FusionConfig(start=start), RunContext())
+        network, _ = train_fusion(examples, range(150), [], FusionConfig(init=start), RunContext())
         found[start] = hits(predict(network, examples.subset(range(150, 300)))[1], np.arange(150, 300) % EMOTIONS)
     alone = hits(examples.read(range(150, 300))["speech_logits"], np.arange(150, 300) % EMOTIONS)
     assert found["fitted"] >= alone - 0.03 > found["equal"] + 0.1

@@ -17,7 +17,8 @@ from bimodal.audio.decode import load_signal
 from bimodal.data.manifest import column_names, read_manifest, write_manifest
 from bimodal.errors import AudioError, BimodalError, CacheError, ManifestError
 from bimodal.features.cache import cache_key
-from bimodal.features.extraction import file_digest, recording
+from bimodal.features.extraction import recording, recording_digest
+from bimodal.files import file_digest
 from bimodal.records import Manifest, Problem, Utterance
 
 SOURCE: Final = "transcript_source"
@@ -128,7 +129,7 @@ def _hear(
     utterance: Utterance, folder: Path, transcriber: Transcriber, wanted: TranscribeOptions, book: "Notebook"
 ) -> Transcription:
     file, language = recording(utterance, folder), wanted.language or utterance.lang
-    key = cache_key(file_digest(file), utterance.start, utterance.end, language)
+    key = cache_key(recording_digest(file), utterance.start, utterance.end, language)
     if key not in book.known:
         signal = load_signal(file, start=utterance.start, end=utterance.end)
         book.add(key, transcriber.transcribe(signal, task=wanted.task, language=language, vad=wanted.vad))

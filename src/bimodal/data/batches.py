@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from bimodal.arrays import Floats
+
 Inputs = dict[str, npt.NDArray[Any]]
 TARGETS: Final = "targets"  # what a reading of `Examples` may hand over beside a network's inputs
 

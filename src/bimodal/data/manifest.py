@@ -9,10 +9,8 @@ import csv
 import io
 import json
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bimodal.errors import ManifestError
+from bimodal.files import write_bytes
 from bimodal.records import Manifest, Problem, Utterance, describe_problems
 
 FIELDS = ("id", "path", "start", "end", "transcript", "emotion", "speaker", "split", "lang", "dialogue")
@@ -477,14 +476,7 @@ def _check_same(utterances: Sequence[Utterance], reading: ManifestReading) -> No
 
 
 def _replace_file(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_bytes(path, content)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         raise ManifestError(f"{path}: the manifest cannot be written ({error.strerror})") from error

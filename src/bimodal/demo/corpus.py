@@ -31,6 +31,7 @@ from bimodal.audio.decode import SAMPLING_RATE, resample
 from bimodal.data.manifest import write_manifest
 from bimodal.demo.voices import RULES, VOICES, Delivery, Voice, deliver
 from bimodal.errors import AudioError, BimodalError
+from bimodal.files import atomic_write
 from bimodal.records import Utterance
 
 NOTICE = (
@@ -255,9 +256,8 @@ def _speak(line: Line, path: Path, data: Path) -> None:
         variant.unlink()  # eSpeak NG lists all voices in a table of 350
     if len(signal) == 0:
         raise AudioError(f"{line.id}: eSpeak NG gave no sound for {line.text!r}")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    soundfile.write(unfinished, resample(signal, rate), SAMPLING_RATE, subtype="PCM_16", format="WAV")
-    unfinished.replace(path)
+    with atomic_write(path) as unfinished:
+        soundfile.write(unfinished, resample(signal, rate), SAMPLING_RATE, subtype="PCM_16", format="WAV")
 
 
 def _run(line: Line, request: dict[str, object]) -> bytes:

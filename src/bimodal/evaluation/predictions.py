@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bimodal.arrays import Doubles
 from bimodal.errors import BimodalError
 
-Floats = NDArray[np.float64]
 ClusterName = Literal["speaker", "dialogue", "utterance"]
 
 SYSTEMS = ("speech", "text", "late", "fused")  # the order in which they stand side by side everywhere
@@ -106,7 +106,7 @@ def _check_scores(system: str, scores: NDArray[np.floating[Any]], predictions: P
         raise ValueError(f"{found}, expected probabilities that sum to 1, or NaN throughout where there was no input")
 
 
-def late_fusion(speech: ArrayLike, text: ArrayLike, priors: ArrayLike) -> Floats:
+def late_fusion(speech: ArrayLike, text: ArrayLike, priors: ArrayLike) -> Doubles:
     """Scores of both sides as independent witnesses: their product over the prior, scaled to sum 1.
 
     p(c | s, t) ~ p(c | s) p(c | t) / p(c), exact if voice and words are independent given the emotion and both sides
@@ -136,11 +136,11 @@ def late_fusion(speech: ArrayLike, text: ArrayLike, priors: ArrayLike) -> Floats
     first_told, second_told = (_with_unknown(side, prior) for side in (first, second))
     logs = np.log(np.maximum(first_told, LEAST_SCORE)) + np.log(np.maximum(second_told, LEAST_SCORE)) - np.log(prior)
     product = np.exp(logs - logs.max(axis=1, keepdims=True))
-    both: Floats = product / product.sum(axis=1, keepdims=True)
+    both: Doubles = product / product.sum(axis=1, keepdims=True)
     return np.where(np.isnan(first), second, np.where(np.isnan(second), first, both))
 
 
-def _with_unknown(scores: Floats, prior: Floats) -> Floats:
+def _with_unknown(scores: Doubles, prior: Doubles) -> Doubles:
     """Scores (N, C) where emotions that no row scores get their prior, and the others share the rest."""
     unknown = ~(np.nan_to_num(scores) > UNKNOWN_SCORE).any(axis=0)
     return scores if unknown.all() else np.where(unknown, prior, scores * (1 - prior[unknown].sum()))
@@ -172,7 +172,7 @@ def _all_systems(predictions: Sequence[Predictions]) -> list[str]:
     return [system for system in SYSTEMS if any(system in part.scores for part in predictions)]
 
 
-def _pooled_scores(system: str, predictions: Sequence[Predictions]) -> Floats:
+def _pooled_scores(system: str, predictions: Sequence[Predictions]) -> Doubles:
     absent = [np.full((len(part.ids), len(part.emotions)), np.nan) for part in predictions]
     return np.concatenate([part.scores.get(system, none) for part, none in zip(predictions, absent, strict=True)])
 
@@ -271,7 +271,7 @@ def _position(truth: str, emotions: Sequence[str], where: str) -> int:
     return emotions.index(truth)
 
 
-def _read_scores(path: Path, lines: Sequence[tuple[int, dict[str, str]]], columns: Sequence[str]) -> Floats:
+def _read_scores(path: Path, lines: Sequence[tuple[int, dict[str, str]]], columns: Sequence[str]) -> Doubles:
     """Scores (N, C) of some columns; an empty cell is NaN."""
     values = np.full((len(lines), len(columns)), np.nan)
     for row, (line, cells) in enumerate(lines):

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from bimodal.arrays import Floats
 from bimodal.errors import ModelFolderError
 from bimodal.features.speaker_stats import RunningStats, merge_stats
 
-Floats = npt.NDArray[np.float32]
 ROUNDS: Final = 3
 KEPT: Final = 0.8
 """Share of the clips of each emotion, the most confident ones, that the correction is learnt from."""

@@ -17,10 +17,12 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from bimodal.arrays import Floats
 from bimodal.audio.decode import SAMPLING_RATE, Signal, normalise_level
 from bimodal.errors import BackboneError
 from bimodal.features.logmel import log_mel
 from bimodal.features.pooling import SpeechFrames, frame_levels, join_frames
+from bimodal.files import file_digest
 from bimodal.runtime import Device, make_session
 
 DESCRIPTION: Final = "backbone.json"
@@ -44,7 +46,6 @@ DEFAULT_TEXT: Final = "minilm-l6"
 _LEAST_MEL: Final = 3
 
 Arithmetic = Literal["float32", "int8"]
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,9 +310,7 @@ def verify_digests(folder: Path, digests: Mapping[str, str]) -> None:
         file = folder / name
         if not file.is_file():
             raise BackboneError(f"{file}: missing; install or build the backbone again")
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != expected:
+        if (found := file_digest(file)) != expected:
             raise BackboneError(
                 f"{file}: altered (SHA-256 {found[:12]}..., expected {expected[:12]}...); install the backbone again"
             )

@@ -5,7 +5,6 @@ encoder are multiplied as such, which takes half the time. All else is computed 
 """
 
 import contextlib
-import hashlib
 import io
 import logging
 import shutil
@@ -16,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -40,6 +38,7 @@ from bimodal.features.backbone import (
     measure_parity,
 )
 from bimodal.features.logmel import BINS, log_mel
+from bimodal.files import file_digest, write_json
 
 Weights = Literal["float16", "int8"]
 _SMALLEST_COMPRESSED = 4096
@@ -354,7 +353,9 @@ def _finish(
     compare: Callable[[Any], list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]],
 ) -> None:
     """Write the description with digests, load the artifact back, and compare it with torch."""
-    digests = {name: _digest(out / name) for name in (MODEL, MODEL_WEIGHTS, TOKENIZER, PROBE) if (out / name).exists()}
+    digests = {
+        name: file_digest(out / name) for name in (MODEL, MODEL_WEIGHTS, TOKENIZER, PROBE) if (out / name).exists()
+    }
     _write(out, replace(description, digests=digests))
     kind = description.arithmetic
     parity = min(measure_parity(expected, found, kind) for expected, found in compare(load_backbone(out)))
@@ -368,9 +369,4 @@ def _finish(
 
 
 def _write(out: Path, description: BackboneDescription) -> None:
-    (out / DESCRIPTION).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n")
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    write_json(out / DESCRIPTION, description)

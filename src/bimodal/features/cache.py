@@ -5,9 +5,7 @@ everything that decided the value, so nothing is ever invalidated; two processes
 twice, which is harmless. A killed process loses at most the shard it had not finished.
 """
 
-import contextlib
 import hashlib
-import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from bimodal.errors import CacheError
+from bimodal.files import TEMPORARY, atomic_write
 
 SHARD_BYTES: Final = 32 << 20
 _SUFFIX: Final = ".safetensors"
@@ -126,20 +125,15 @@ class FeatureCache:
         if not self._pending:
             return
         shard = self.folder / f"{uuid.uuid4().hex}{_SUFFIX}"
-        partial = shard.with_suffix(f".{os.getpid()}.partial")
         flat = {
             f"{key}/{name}": np.ascontiguousarray(array)
             for key, arrays in self._pending.items()
             for name, array in arrays.items()
         }
         try:
-            save_file(flat, partial)
-            with partial.open("rb") as stream:
-                os.fsync(stream.fileno())
-            partial.rename(shard)
+            with atomic_write(shard) as unfinished:
+                save_file(flat, unfinished)
         except (OSError, SafetensorError) as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
             lost, self._pending, self._pending_bytes = len(self._pending), {}, 0
             raise CacheError(
                 f"{self.folder}: cannot write a shard of {lost} entries ({error}); free some space or name another "
@@ -150,7 +144,7 @@ class FeatureCache:
 
     def clear(self) -> int:
         """Delete every shard and leftover of a killed process; returns the bytes that were freed."""
-        files = [*self.folder.glob(f"*{_SUFFIX}"), *self.folder.glob("*.partial")]
+        files = [*self.folder.glob(f"*{_SUFFIX}"), *self.folder.glob(TEMPORARY)]
         freed = sum(file.stat().st_size for file in files)
         self._open, self._shards, self._pending, self._pending_bytes = {}, {}, {}, 0
         for file in files:

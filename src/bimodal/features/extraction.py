@@ -1,6 +1,5 @@
 """Backbone outputs of a list of utterances, computed once and cached."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from bimodal.features.augmentation import PLAIN, apply_augmentation, view_key
 from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.pooling import join_frames, pool_all
+from bimodal.files import file_digest
 from bimodal.records import Utterance
 
 _TEXTS_AT_ONCE: Final = 256
@@ -23,7 +23,7 @@ _TEXTS_AT_ONCE: Final = 256
 
 def speech_key(utterance: Utterance, folder: Path, backbone: SpeechBackbone, views: Sequence[str] = (PLAIN,)) -> str:
     """Cache key of one utterance's speech: the recording's content, the stretch, the backbone, the views of it."""
-    digest, heard = file_digest(recording(utterance, folder)), ",".join(map(view_key, views))
+    digest, heard = recording_digest(recording(utterance, folder)), ",".join(map(view_key, views))
     stretch = (utterance.start, utterance.end)
     return cache_key("statistics", digest, *stretch, backbone.description.digest, heard, "float16")
 
@@ -44,7 +44,7 @@ def text_key(transcript: str, backbone: TextBackbone) -> str:
     return cache_key("text", transcript, backbone.description.digest, "float32")
 
 
-def file_digest(path: Path) -> str:
+def recording_digest(path: Path) -> str:
     """SHA-256 of a recording, read once while the file stays as it is.
 
     Raises:
@@ -60,8 +60,7 @@ def file_digest(path: Path) -> str:
 @lru_cache(maxsize=4096)
 def _digest_once(path: Path, *version: int) -> str:
     """Digest of a file; `version` tells a file that was replaced meanwhile from the one that was read."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return file_digest(path)
 
 
 def cache_speech(

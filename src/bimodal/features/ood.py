@@ -15,6 +15,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from bimodal.arrays import Floats
 from bimodal.errors import ModelFolderError
 from bimodal.records import UNKNOWN
 
@@ -27,8 +28,6 @@ RAVDESS and emotiontts_ko, where 2.7 to 3.3 came out best; `python -m benchmarks
 
 _PARTS: Final = ("mean", "std", "threshold", "typical")
 _SMALLEST_DEVIATION: Final = 1e-3
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from bimodal.arrays import Floats
 from bimodal.audio.decode import Signal
 from bimodal.records import Statistic
 
@@ -18,8 +19,6 @@ SPEECH_RANGE_DB: Final = 35.0
 _FRAME_SAMPLES: Final = 320
 _LOUD: Final = 95  # percentile of the frames' levels that stands for the loud ones
 _LEAST_POWER: Final = 1e-10
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from bimodal.arrays import Floats
 from bimodal.errors import ModelFolderError
 
-Floats = npt.NDArray[np.float32]
 INPUTS: Final = ("heard", "own_mean", "own_std")
 """Inputs of a speech network that takes a baseline."""
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
+from bimodal.arrays import Floats
 from bimodal.audio.decode import SAMPLING_RATE, load_signal
 from bimodal.data.manifest import read_manifest
 from bimodal.errors import BimodalError, ModelFolderError
@@ -39,7 +39,6 @@ from bimodal.runtime import make_session
 LEAST_CLIPS: Final = 20
 """Fewer clips say too little of a corpus to adapt to it."""
 
-Floats = npt.NDArray[np.float32]
 By = Literal["corpus", "speaker"]
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 

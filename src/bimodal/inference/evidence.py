@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from bimodal.arrays import softmax
+from bimodal.arrays import Floats, softmax
 from bimodal.audio.decode import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
 from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.data.text import dialogue_turns, normalise_transcript, same_speaker
@@ -25,8 +24,6 @@ SILENCE_DB: Final = -80.0
 
 SHORTEST_SECONDS: Final = 0.1
 """Speech shorter than this is not judged."""
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import DESCRIPTION, find_backbone, read_description, verify_digests
+from bimodal.files import atomic_write
 from bimodal.inference.model_folder import BACKBONES, CARD, CONFIG, ModelConfig, load_model_config
 
 
@@ -25,21 +26,16 @@ def export_model(model: Path, out: str | Path) -> Path:
     config, out = load_model_config(model), Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ModelFolderError(f"{out}: exists already; name a new folder")
-    unfinished = out.with_name(f".{out.name}.partial")
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        for name in (CONFIG, CARD, *config.files):
-            if (model / name).is_file():
-                shutil.copyfile(model / name, unfinished / name)
-        _copy_backbones(model, config, unfinished)
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(out) as unfinished:
+            unfinished.mkdir()
+            for name in (CONFIG, CARD, *config.files):
+                if (model / name).is_file():
+                    shutil.copyfile(model / name, unfinished / name)
+            _copy_backbones(model, config, unfinished)
     except OSError as error:
         raise ModelFolderError(f"{out}: cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return out
 
 

@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone, read_description, verify_digests
 from bimodal.features.pooling import Pooling
+from bimodal.files import file_digest, write_json
 from bimodal.runtime import Device
 
 SCHEMA: Final = 3
@@ -182,12 +183,6 @@ def load_modality_backbone(
     return backbone
 
 
-def file_digest(file: Path) -> str:
-    """SHA-256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def read_json(file: Path, kind: type[Record]) -> Record:
     """A record from a JSON file.
 
@@ -200,10 +195,3 @@ def read_json(file: Path, kind: type[Record]) -> Record:
         return msgspec.json.decode(file.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ModelFolderError(f"{file}: damaged ({error}); copy the model folder again") from error
-
-
-def write_json(file: Path, record: Any) -> None:
-    """A record as readable JSON, completely or not at all."""
-    unfinished = file.with_suffix(".partial")
-    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-    unfinished.rename(file)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bimodal.arrays import Floats
 from bimodal.audio.decode import SAMPLING_RATE, Signal
 from bimodal.audio.segmentation import NO_SPEECH, holds_segment, holds_speech
 from bimodal.data.text import normalise_transcript
@@ -39,8 +40,6 @@ from bimodal.runtime import Device
 if TYPE_CHECKING:
     from bimodal.features.speaker_stats import SpeakerStatsStore
     from bimodal.inference.timeline import Stream, TimelineConfig
-
-Floats = npt.NDArray[np.float32]
 
 
 class Recognizer:

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bimodal.arrays import Floats
 from bimodal.errors import BimodalError
 from bimodal.features.adaptation import Adaptation, correct_logits, retell, shrink_to_corpus, standardise
 from bimodal.features.speaker_stats import RunningStats, SpeakerStatsStore, speaker_stats_inputs
-
-Floats = npt.NDArray[np.float32]
 
 
 def score_statistics(

@@ -13,6 +13,7 @@ import msgspec
 
 from bimodal.audio.recordings import Recording
 from bimodal.errors import BimodalError
+from bimodal.files import atomic_write, write_json
 from bimodal.output.formats import write_recordings
 from bimodal.records import Recognition
 
@@ -87,12 +88,11 @@ class ResultFolder:
                 stream.write(msgspec.json.encode(result) + b"\n")
                 stream.flush()
                 yield result
-        unfinished = journal.with_suffix(".partial")
-        with unfinished.open("w", encoding="utf-8", newline="") as text:
+        with (
+            atomic_write(self.file(recording)) as unfinished,
+            unfinished.open("w", encoding="utf-8", newline="") as text,
+        ):
             write_recordings(((recording.name, result) for result in _read(journal)), text, self._kind)
-            text.flush()
-            os.fsync(text.fileno())
-        unfinished.replace(self.file(recording))
         journal.unlink()
 
     def _journal(self, recording: Recording) -> Path:
@@ -114,9 +114,7 @@ def _check_settings(file: Path, settings: Mapping[str, str]) -> None:
         if other:
             raise BimodalError(f"{file.parent}: holds results with {', '.join(other)}; choose a new folder")
     else:
-        unfinished = file.with_suffix(".partial")
-        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n")
-        unfinished.replace(file)
+        write_json(file, settings)
 
 
 def _younger(file: Path, recording: Path) -> bool:

@@ -4,7 +4,6 @@ A run is a folder: `checkpoint.safetensors` while it goes on, `weights.safetenso
 A finished run is returned, an interrupted one goes on as if it had never stopped, one of another identity is refused.
 """
 
-import contextlib
 import hashlib
 import math
 import time
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from bimodal.config import LossConfig, StageConfig
 from bimodal.data.batches import TARGETS, Examples, Inputs
 from bimodal.errors import TrainingError
+from bimodal.files import atomic_write, write_json
 from bimodal.models.losses.focal import focal_loss, target_distribution
 from bimodal.models.losses.gaussian import GaussianAffinity
 from bimodal.models.losses.joint import JointLoss, affinity_gradient_ratio, class_weights, joint_loss, warmed_beta
@@ -428,10 +428,8 @@ def _save_checkpoint(state: _State, folder: Path, identity: str) -> None:
 
 def _save_finished(network: nn.Module, record: StageRecord, folder: Path) -> None:
     _save({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS, None)
-    partial_file = folder / f"{RECORD}.partial"
     try:
-        partial_file.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
-        partial_file.rename(folder / RECORD)
+        write_json(folder / RECORD, record)
     except OSError as error:
         raise TrainingError(
             f"{folder / RECORD}: cannot be written ({error}); free some space, then run again"
@@ -441,12 +439,9 @@ def _save_finished(network: nn.Module, record: StageRecord, folder: Path) -> Non
 
 def _save(tensors: dict[str, Tensor], file: Path, metadata: dict[str, str] | None) -> None:
     """Write a safetensors file completely or not at all."""
-    unfinished = file.with_suffix(".partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, unfinished, metadata=metadata)
-        unfinished.rename(file)
+        with atomic_write(file) as unfinished:
+            save_file(tensors, unfinished, metadata=metadata)
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         raise TrainingError(f"{file}: cannot be written ({error}); free some space, then run again") from error

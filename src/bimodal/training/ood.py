@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from bimodal.arrays import Floats
 from bimodal.data.batches import Inputs
 from bimodal.features.ood import OodStats, fit_ood_stats, ood_score, temperature_factor
 from bimodal.training.sides import Side
@@ -15,8 +15,6 @@ MOST_CLIPS: Final = 4000
 
 _PARTS: Final = 5
 _AT_ONCE: Final = 64
-
-Floats = npt.NDArray[np.float32]
 
 
 def measure_ood_stats(side: Side, rows: Sequence[int], groups: Sequence[str | None]) -> OodStats | None:

@@ -19,6 +19,7 @@ from bimodal.errors import ModelFolderError
 from bimodal.evaluation.metrics import count_confusions, unweighted_average_recall
 from bimodal.features.cache import FeatureCache
 from bimodal.features.ood import save_ood_stats
+from bimodal.files import write_json
 from bimodal.inference.model_folder import (
     CARD,
     GIVEN,
@@ -31,7 +32,6 @@ from bimodal.inference.model_folder import (
     ModalityConfig,
     ModelConfig,
     save_model_config,
-    write_json,
 )
 from bimodal.records import LAW
 from bimodal.training.export import export_network, fusion_example

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from bimodal.arrays import Floats
 from bimodal.config import FusionConfig, StageConfig
 from bimodal.data.batches import Examples, Inputs, array_examples, count_targets, main_emotion, single_emotion
 from bimodal.data.splits import Fold, crossed_folds
@@ -23,7 +24,6 @@ from bimodal.models.losses.focal import target_distribution
 from bimodal.training.loop import Run, StageRecord, fit, predict
 from bimodal.training.sides import Side
 
-Floats = npt.NDArray[np.float32]
 OnEpoch = Callable[[dict[str, float]], None]
 
 

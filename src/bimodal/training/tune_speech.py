@@ -1,6 +1,5 @@
 """Tune the upper layers of a speech encoder over the cached lower ones, and store it as a backbone (step 201)."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -22,10 +21,11 @@ from bimodal.features.augmentation import PLAIN, apply_augmentation, check_augme
 from bimodal.features.backbone import BackboneDescription, cut_evenly
 from bimodal.features.build_backbone import build_speech_backbone
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.features.extraction import file_digest, recording
+from bimodal.features.extraction import recording, recording_digest
 from bimodal.features.logmel import log_mel
 from bimodal.features.pooling import Pooling, SpeechFrames, frame_levels, pool_all
 from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
+from bimodal.files import atomic_write
 from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork
 from bimodal.training.loop import StageRecord
 from bimodal.training.pipeline import Progress
@@ -324,7 +324,7 @@ def _cache_lower(
                 keys.append(None)
                 continue
             file = recording(utterance, folder)
-            heard = (file_digest(file), utterance.start, utterance.end, view_key(view), _PREPROCESSING)
+            heard = (recording_digest(file), utterance.start, utterance.end, view_key(view), _PREPROCESSING)
             made = (
                 pretrained.digest,
                 str(pretrained.layers),
@@ -390,13 +390,9 @@ def _build(network: TunedSpeechNetwork, pretrained: SpeechModel, out: Path, desc
         encoder.layers[pretrained.frozen + number].load_state_dict(block.state_dict())
     for name, convolution in zip(("conv1", "conv2"), upper.convolutions, strict=False):  # type: ignore[arg-type]
         getattr(encoder, name).load_state_dict(convolution.state_dict())
-    unfinished = out / f"{ENCODER}.partial"
-    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        with silent():
+        with silent(), atomic_write(out / ENCODER) as unfinished:
             encoder.save_pretrained(unfinished)
-        shutil.rmtree(out / ENCODER, ignore_errors=True)
-        unfinished.rename(out / ENCODER)
     except OSError as error:
         raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
     with silent():

@@ -1,6 +1,5 @@
 """Tune a language model on emotion text, and store it as a backbone (step 202 of the method, below the head)."""
 
-import shutil
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from bimodal.errors import BackboneError
 from bimodal.features.backbone import BackboneDescription
 from bimodal.features.build_backbone import build_text_backbone
 from bimodal.features.cache import cache_key
+from bimodal.files import atomic_write
 from bimodal.models.text import TunedTextNetwork
 from bimodal.training.rows import LabelledRows, label_rows, split_rows
 from bimodal.training.sides import FittedPreprocessing, Side, head_shape
@@ -173,14 +173,10 @@ def _described(pretrained: LanguageModel, config: TuneTextConfig, identity: str)
 def _build(network: Any, pretrained: LanguageModel, out: Path, description: BackboneDescription) -> None:
     """Save the tuned encoder, and build the backbone from it."""
     merge_lora(network.encoder)
-    unfinished = out / f"{ENCODER}.partial"
-    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        with silent():
+        with silent(), atomic_write(out / ENCODER) as unfinished:
             network.encoder.cpu().save_pretrained(unfinished)
             pretrained.tokenizer.save_pretrained(unfinished)
-        shutil.rmtree(out / ENCODER, ignore_errors=True)
-        unfinished.rename(out / ENCODER)
     except OSError as error:
         raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
     with silent():

@@ -6,13 +6,13 @@
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from bimodal.data.corpora import emodb, emorynlp, emotiontts, goemotions, manifest, meld, ravdess, tweeteval
 from bimodal.data.manifest import write_manifest
 from bimodal.errors import ManifestError
+from bimodal.files import atomic_write
 from bimodal.records import Manifest, Problem, Utterance, describe_problems
 
 PREPARE: Mapping[str, Callable[[Path], tuple[Utterance, ...]]] = {
@@ -80,13 +80,8 @@ def _link(original: Path, target: Path) -> None:
         if (there.st_size, there.st_mtime) == (here.st_size, here.st_mtime):  # as links and copies both have them
             return
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with atomic_write(target) as temporary:
         try:
             os.link(original, temporary)
         except OSError:  # another file system, or one without hard links
             shutil.copy2(original, temporary)
-        temporary.replace(target)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bimodal.evaluation.metrics.arrays import Floats
+from bimodal.arrays import Doubles
 
-Metric = Callable[[Floats], Floats]  # (..., C, C) to (...), such as unweighted_average_recall
+Metric = Callable[[Doubles], Doubles]  # (..., C, C) to (...), such as unweighted_average_recall
 
 REPLICATES_AT_ONCE = 250  # bounds memory: replicates x clusters counts are held at a time
 
@@ -46,7 +46,7 @@ class Difference:
     p: float
 
 
-def _check_clusters(confusions: ArrayLike, replicates: int, confidence: float) -> Floats:
+def _check_clusters(confusions: ArrayLike, replicates: int, confidence: float) -> Doubles:
     matrices = np.asarray(confusions, dtype=np.float64)
     if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or not matrices.size:
         msg = f"confusions have shape {matrices.shape}, expected (G, C, C) with at least one cluster"
@@ -57,7 +57,7 @@ def _check_clusters(confusions: ArrayLike, replicates: int, confidence: float) -
     return matrices
 
 
-def _replicates(systems: Sequence[Floats], metric: Metric, replicates: int, seed: int) -> Floats:
+def _replicates(systems: Sequence[Doubles], metric: Metric, replicates: int, seed: int) -> Doubles:
     """The metric of each system (rows) on each replicate (columns), every system on the same resampled clusters.
 
     Clusters that look alike in every system are drawn as one kind: the same distribution, and quick where each
@@ -75,7 +75,7 @@ def _replicates(systems: Sequence[Floats], metric: Metric, replicates: int, seed
     return np.concatenate(parts, axis=1)
 
 
-def _ends(values: Floats, confidence: float) -> tuple[float, float]:
+def _ends(values: Doubles, confidence: float) -> tuple[float, float]:
     known = values[~np.isnan(values)]
     if not known.size:
         return math.nan, math.nan

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bimodal.arrays import softmax
-from bimodal.evaluation.metrics.arrays import Floats, Integers, ratio
+from bimodal.arrays import Doubles, Integers, ratio, softmax
 
 COLDEST, HOTTEST = 0.05, 20.0  # bounds of a fitted temperature
 
@@ -24,9 +23,9 @@ class ReliabilityBins:
         count: (M,) utterances.
     """
 
-    edges: Floats
-    confidence: Floats
-    accuracy: Floats
+    edges: Doubles
+    confidence: Doubles
+    accuracy: Doubles
     count: Integers
 
 
@@ -41,13 +40,13 @@ class RiskCoverage:
         area: Area under risk over coverage (AURC), 0 to 1, lower is better.
     """
 
-    threshold: Floats
-    coverage: Floats
-    risk: Floats
+    threshold: Doubles
+    coverage: Doubles
+    risk: Doubles
     area: float
 
 
-def _check_targets(rows: ArrayLike, targets: ArrayLike) -> tuple[Floats, Integers]:
+def _check_targets(rows: ArrayLike, targets: ArrayLike) -> tuple[Doubles, Integers]:
     """Rows (N, C) and targets (N,) as arrays, refused where they do not fit."""
     values, truth = np.asarray(rows, dtype=np.float64), np.asarray(targets)
     if values.ndim != 2 or truth.shape != values.shape[:1] or not values.size:
@@ -62,7 +61,7 @@ def _check_targets(rows: ArrayLike, targets: ArrayLike) -> tuple[Floats, Integer
     return values, truth.astype(np.int64)
 
 
-def _check_scores(scores: ArrayLike, targets: ArrayLike) -> tuple[Floats, Integers]:
+def _check_scores(scores: ArrayLike, targets: ArrayLike) -> tuple[Doubles, Integers]:
     """The same for scores, whose rows must be probabilities."""
     values, truth = _check_targets(scores, targets)
     sums = values.sum(axis=1)
@@ -74,7 +73,7 @@ def _check_scores(scores: ArrayLike, targets: ArrayLike) -> tuple[Floats, Intege
     return values, truth
 
 
-def _true_logits(logits: ArrayLike, targets: NDArray[Any]) -> tuple[Floats, Floats]:
+def _true_logits(logits: ArrayLike, targets: NDArray[Any]) -> tuple[Doubles, Doubles]:
     """Logits (N, C), and the true one of each row (N,): the expected one where the truth is a distribution."""
     if targets.ndim == 2:
         shares, truth = _check_scores(targets, targets.argmax(axis=1))

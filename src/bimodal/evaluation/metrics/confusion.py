@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bimodal.evaluation.metrics.arrays import Floats, Integers, mean_of_known, ratio
+from bimodal.arrays import Doubles, Integers, mean_of_known, ratio
 
 
 def target_positions(labels: Sequence[str], emotions: Sequence[str]) -> Integers:
@@ -91,11 +91,11 @@ def count_confusions(targets: ArrayLike, predictions: ArrayLike, emotions: int) 
     return matrix
 
 
-def _diagonal(matrix: ArrayLike) -> Floats:
+def _diagonal(matrix: ArrayLike) -> Doubles:
     return np.diagonal(np.asarray(matrix, dtype=np.float64), axis1=-2, axis2=-1)
 
 
-def recall_per_class(matrix: ArrayLike) -> Floats:
+def recall_per_class(matrix: ArrayLike) -> Doubles:
     """Share of each emotion's utterances that was recognised, (..., C), 0 to 1; NaN for an emotion absent from truth.
 
     Example:
@@ -105,7 +105,7 @@ def recall_per_class(matrix: ArrayLike) -> Floats:
     return ratio(_diagonal(matrix), np.sum(matrix, axis=-1))
 
 
-def unweighted_average_recall(matrix: ArrayLike) -> Floats:
+def unweighted_average_recall(matrix: ArrayLike) -> Doubles:
     """UAR: mean of the recalls of the emotions that occur in truth, 0 to 1; NaN for an empty matrix.
 
     Also called UA or balanced accuracy, and equal to scikit-learn's `balanced_accuracy_score`. An emotion absent from
@@ -124,23 +124,23 @@ def unweighted_average_recall(matrix: ArrayLike) -> Floats:
     return mean_of_known(recall_per_class(matrix))
 
 
-def accuracy(matrix: ArrayLike) -> Floats:
+def accuracy(matrix: ArrayLike) -> Doubles:
     """WA: share of utterances recognised, 0 to 1, so frequent emotions count more; NaN for an empty matrix.
 
     Example:
         >>> round(float(accuracy([[3, 1], [0, 2]])), 4)
         0.8333
     """
-    share: Floats = ratio(_diagonal(matrix).sum(-1), np.sum(matrix, axis=(-2, -1)))[()]
+    share: Doubles = ratio(_diagonal(matrix).sum(-1), np.sum(matrix, axis=(-2, -1)))[()]
     return share
 
 
-def _f1_per_class(matrix: ArrayLike) -> Floats:
+def _f1_per_class(matrix: ArrayLike) -> Doubles:
     """F1 = 2 TP / (row + column) of each emotion, (..., C); NaN where it is in neither truth nor prediction."""
     return ratio(2.0 * _diagonal(matrix), np.sum(matrix, axis=-1) + np.sum(matrix, axis=-2))
 
 
-def macro_f1(matrix: ArrayLike) -> Floats:
+def macro_f1(matrix: ArrayLike) -> Doubles:
     """Mean F1 of the emotions that occur in truth or prediction, 0 to 1; NaN for an empty matrix.
 
     As scikit-learn's `f1_score(average="macro")`: an emotion that is only predicted counts as 0, one that is in neither
@@ -153,7 +153,7 @@ def macro_f1(matrix: ArrayLike) -> Floats:
     return mean_of_known(_f1_per_class(matrix))
 
 
-def weighted_f1(matrix: ArrayLike) -> Floats:
+def weighted_f1(matrix: ArrayLike) -> Doubles:
     """Mean F1 weighted by how often each emotion occurs in truth, 0 to 1; NaN for an empty matrix.
 
     Example:
@@ -161,11 +161,11 @@ def weighted_f1(matrix: ArrayLike) -> Floats:
         0.8381
     """
     support = np.sum(matrix, axis=-1)
-    mean: Floats = ratio((np.nan_to_num(_f1_per_class(matrix)) * support).sum(-1), support.sum(-1))[()]
+    mean: Doubles = ratio((np.nan_to_num(_f1_per_class(matrix)) * support).sum(-1), support.sum(-1))[()]
     return mean
 
 
-def confusion_mass(matrix: ArrayLike, pairs: Sequence[tuple[int, int]]) -> Floats:
+def confusion_mass(matrix: ArrayLike, pairs: Sequence[tuple[int, int]]) -> Doubles:
     """Mean share of an emotion's utterances that went to its counterpart, over the pairs and both directions, 0 to 1.
 
     Each direction is a share of its own row, so a rare emotion counts as much as a frequent one; a row without

@@ -1,0 +1,80 @@
+"""Files that are written completely or not at all, and digests of files. The one place for both."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+TEMPORARY: Final = ".*.tmp"
+"""Glob pattern of what a killed process may leave behind."""
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Write a file or a folder under a temporary name, and rename it to `path` when the block ends without an error.
+
+    A reader sees the old content or the new content, never half of it. What stood at `path` is replaced.
+
+    Args:
+        path: File or folder to write; its parent folder must exist.
+
+    Yields:
+        A path beside it that does not exist yet. Write to it.
+
+    Raises:
+        OSError: It cannot be written; nothing is left behind, and `path` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _delete(temporary)
+    try:
+        yield temporary
+        if temporary.is_dir():
+            _delete(path)
+        else:
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        _delete(temporary)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file completely or not at all.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write a record as readable JSON, completely or not at all.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _delete(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
