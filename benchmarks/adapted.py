@@ -11,7 +11,7 @@ from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import Predictions
 from bimodal.features.adaptation import plain_adaptation
 from bimodal.features.speaker_stats import SpeakerStatsStore, measure_speaker_stats, measure_stats
-from bimodal.inference.adapt import Heard, fit_adaptation
+from bimodal.inference.adapt import EncodedClips, fit_adaptation
 from bimodal.inference.speaker_normalization import score_statistics
 from bimodal.models.speech import SpeakerNormalizedNetwork
 from bimodal.training.loop import predict
@@ -41,7 +41,7 @@ def adapted_scores(network: Any, prepared: Prepared, rows: Sequence[int], by_spe
     known = measure_speaker_stats(zip(speakers, statistics, strict=True)) if by_speaker else SpeakerStatsStore()
     own = [known.of(speaker, statistics.shape[1:]) for speaker in speakers]
     takes, session = isinstance(network, SpeakerNormalizedNetwork), as_session(network)
-    heard = Heard(statistics=statistics, speakers=speakers, seconds=0.0, unusable=0)
+    heard = EncodedClips(statistics=statistics, speakers=speakers, seconds=0.0, unusable=0)
     plain = plain_adaptation(
         measure_stats(statistics), *_trained(network, statistics.shape[1:]), emotions=len(prepared.rows.emotions)
     )

@@ -35,11 +35,12 @@ from benchmarks.record import (
     save_result,
     to_options,
 )
-from bimodal import Clip, Recognizer, metrics
+from bimodal import Clip, Recognizer
 from bimodal.config import FusionConfig, LossConfig, TextConfig, TrainConfig
 from bimodal.data.corpora import PREPARE, prepare_corpus
 from bimodal.data.labels import find_map, join_labels, split_labels
 from bimodal.data.manifest import read_manifest, write_manifest
+from bimodal.evaluation import metrics
 from bimodal.evaluation.predictions import Predictions
 from bimodal.inference.model_folder import CARD, load_model_config, save_model_config
 from bimodal.records import Utterance
@@ -61,7 +62,7 @@ VIEWS = ("telephone", "noise15:pink.wav", "room:room.wav+noise20:brown.wav")
 CONFIG = TrainConfig(
     text_backbone="minilm-goemotions",
     official_split="GoEmotions, EmoryNLP",
-    speech=replace(ROBUST, views=VIEWS, augmentation_prob=0.5),
+    speech=replace(ROBUST, augmentations=VIEWS, augmentation_prob=0.5),
     text=TextConfig(loss=LossConfig(gamma=1.0, beta=0.3, class_weights="sqrt")),
     fusion=FusionConfig(
         pairing="label_matched", loss=LossConfig(gamma=1.0, beta=0.1, class_weights="balanced"), epochs=2

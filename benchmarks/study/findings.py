@@ -10,8 +10,8 @@ from benchmarks.record import Figure, make_figure
 from benchmarks.study.fusion import CONDITIONS
 from benchmarks.study.losses import CE, CUT, LOSSES, SHARES, SWEPT, Choice
 from benchmarks.study.tasks import Task, rarest
+from bimodal.arrays import mean_of_known
 from bimodal.evaluation import metrics
-from bimodal.evaluation.metrics.arrays import mean_of_known
 
 UAR, F1, RARE, MASS, ECE = "UAR", "macro F1", "rare recall", "confusion mass", "ECE"
 CUT_RECALL = f"recall of {CUT}"
