@@ -206,7 +206,7 @@ def _speech_shape(backbone: BackboneDescription, config: SpeechConfig, emotions:
         "statistics": len(config.statistics),
         "layers": len(backbone.layers),
         "width": backbone.width,
-        "components": config.pca_components,
+        "pca_components": config.pca_components,
         "emotions": emotions,
         "shape": head_shape(config),
     }
