@@ -145,13 +145,13 @@ class _State:
         self.steps = per_epoch * self.epochs
         self.epoch = 0
         self.history: list[dict[str, float]] = []
-        self.ema_decay = _copy(network) if run.config.ema_decay else None
+        self.ema = _copy(network) if run.config.ema_decay else None
         self.best, self.best_epoch = _copy(network), 0
         self.pull: float | None = None
 
     def averaged(self) -> Mapping[str, Tensor]:
         """The weights that count: the running average where there is one."""
-        return self.network.state_dict() if self.average is None else self.average
+        return self.network.state_dict() if self.ema is None else self.ema
 
     def finish_epoch(self, entry: dict[str, float], score: float | None) -> None:
         """Record an epoch; keep its weights if they are the best (without a dev set: the last)."""
@@ -159,7 +159,7 @@ class _State:
         if score is not None:
             entry["dev"] = score
         if score is None or score > max((past["dev"] for past in self.history), default=-math.inf):
-            self.best = {name: value.clone() for name, value in self.averaged().items()}
+            self.best = {name: value.clone() for name, value in self.emad().items()}
             self.best_epoch = self.epoch
         self.history.append(entry)
 
@@ -167,7 +167,7 @@ class _State:
         """All state that a checkpoint needs, by flat name."""
         flat = {f"network/{name}": value for name, value in self.network.state_dict().items()}
         flat |= {f"best/{name}": value for name, value in self.best.items()}
-        flat |= {f"average/{name}": value for name, value in (self.average or {}).items()}
+        flat |= {f"average/{name}": value for name, value in (self.ema or {}).items()}
         if isinstance(self.affinity, nn.Module):
             flat |= {f"affinity/{name}": value for name, value in self.affinity.state_dict().items()}
         for index, slots in self.optimiser.state_dict()["state"].items():
@@ -181,10 +181,10 @@ class _State:
             part, _, rest = name.partition("/")
             parts.setdefault(part, {})[rest] = value
         self.network.load_state_dict(parts["network"])
-        self.best, self.average = parts["best"], None
+        self.best, self.ema = parts["best"], None
         if "average" in parts:
             live = self.network.state_dict()
-            self.average = {name: value.to(live[name].device) for name, value in parts["average"].items()}
+            self.ema = {name: value.to(live[name].device) for name, value in parts["average"].items()}
         if isinstance(self.affinity, nn.Module):
             self.affinity.load_state_dict(parts["affinity"])
         state = self.optimiser.state_dict()
@@ -258,10 +258,10 @@ def _step(state: _State, run: Run, step: int, chosen: list[int], last: bool) -> 
         trained = [value for group in state.optimiser.param_groups for value in group["params"]]
         nn.utils.clip_grad_norm_(trained, run.config.max_grad_norm)
     state.optimiser.step()
-    if state.average is not None:
+    if state.ema is not None:
         decay = min(run.config.ema_decay, (step + 1) / (step + 10))
         for name, value in state.network.state_dict().items():
-            state.average[name].lerp_(value, 1 - decay)
+            state.ema[name].lerp_(value, 1 - decay)
     return loss.item() / len(losses)
 
 
@@ -354,7 +354,7 @@ def _dev_score(state: _State, run: Run) -> float | None:
     if run.dev is None or run.score is None:
         return None
     current = _copy(state.network)
-    state.network.load_state_dict(state.averaged())
+    state.network.load_state_dict(state.emad())
     score = run.score(predict(state.network, run.dev, run.device)[1], run.dev.targets)
     state.network.load_state_dict(current)
     return score
