@@ -159,7 +159,7 @@ class _State:
         if score is not None:
             entry["dev"] = score
         if score is None or score > max((past["dev"] for past in self.history), default=-math.inf):
-            self.best = {name: value.clone() for name, value in self.emad().items()}
+            self.best = {name: value.clone() for name, value in self.averaged().items()}
             self.best_epoch = self.epoch
         self.history.append(entry)
 
@@ -354,7 +354,7 @@ def _dev_score(state: _State, run: Run) -> float | None:
     if run.dev is None or run.score is None:
         return None
     current = _copy(state.network)
-    state.network.load_state_dict(state.emad())
+    state.network.load_state_dict(state.averaged())
     score = run.score(predict(state.network, run.dev, run.device)[1], run.dev.targets)
     state.network.load_state_dict(current)
     return score
