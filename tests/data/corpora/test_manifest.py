@@ -106,7 +106,7 @@ def test_wrong_names_places_and_missing_recordings_are_refused(tmp_path, source)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("name", "folder", "rows"), [("emodb", "emodb", 362), ("ravdess", "ravdess", 1_440)])
+@pytest.mark.parametrize(("name", "folder", "rows"), [("emodb", "emodb", 535), ("ravdess", "ravdess", 1_440)])
 def test_a_real_corpus_is_prepared_whole(corpus_data, tmp_path, name, folder, rows):
     manifest = prepare_corpus(name, corpus_data / folder, tmp_path / "out")
     assert len(manifest.utterances) == rows
