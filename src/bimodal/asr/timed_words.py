@@ -24,7 +24,7 @@ _SURE: Final = 0.5  # probability from which a detected language is kept for the
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asr:
-    """Speech recognition as a `Listener` asks for it.
+    """Speech recognition as a `SegmentTranscriber` asks for it.
 
     Attributes:
         words: Hears the words of a signal (T,) at 16 kHz, in a language (ISO 639-1) or in one that it has to detect.
@@ -244,7 +244,7 @@ def _silence(seconds: float) -> Signal:
 
 
 def make_asr(transcriber: Transcriber, task: Task = "transcribe", language: str | None = None) -> Asr:
-    """Speech recognition as a `Listener` asks for it; a language that is given here is not detected."""
+    """Speech recognition as a `SegmentTranscriber` asks for it; a language that is given here is not detected."""
 
     def words(signal: Signal, detected: str | None) -> Transcription:
         return transcriber.transcribe(signal, task=task, language=language or detected, words=True)

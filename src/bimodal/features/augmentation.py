@@ -28,7 +28,7 @@ def check_augmentation(view: str) -> None:
     """Refuse a name that is no view, or names a file that cannot be used.
 
     Raises:
-        ConfigError: Neither `plain` nor one of the forms of `render_view`.
+        ConfigError: Neither `plain` nor one of the forms of `apply_augmentation`.
         AudioError: The noise or the impulse response cannot be read.
     """
     for part in _parts(view):
@@ -46,12 +46,12 @@ def apply_augmentation(signal: Signal, view: str) -> Signal:
     response the file holds. Parts joined by `+` follow each other: `speed1.1+noise10:rain.wav`.
 
     Raises:
-        ConfigError: As `check_view`.
-        AudioError: As `check_view`.
+        ConfigError: As `check_augmentation`.
+        AudioError: As `check_augmentation`.
 
     Example:
         >>> import numpy as np
-        >>> len(render_view(np.zeros(1600, np.float32), "speed0.8"))
+        >>> len(apply_augmentation(np.zeros(1600, np.float32), "speed0.8"))
         2000
     """
     for part in _parts(view):
@@ -64,8 +64,8 @@ def view_key(view: str) -> str:
     """What of a view belongs into a cache key: its name, and the content of the files that it names.
 
     Raises:
-        ConfigError: As `check_view`.
-        AudioError: As `check_view`.
+        ConfigError: As `check_augmentation`.
+        AudioError: As `check_augmentation`.
     """
     files = [file for _, _, file in map(_split, _parts(view)) if file]
     return view if not files else cache_key(*(re.sub(":.*", "", part) for part in _parts(view)), *map(_digest, files))

@@ -77,7 +77,7 @@ def cache_speech(
         folder: Folder that the paths are relative to.
         backbone: Runs on what is missing.
         cache: Read and written.
-        views: Views of each recording whose frames are heard together; see `render_view`.
+        views: Views of each recording whose frames are heard together; see `apply_augmentation`.
 
     Returns:
         One key per utterance.

@@ -75,9 +75,9 @@ def ood_score(statistics: npt.NDArray[Any], ood_stats: OodStats) -> Floats:
     """Distance of pooled statistics (N, ...) from the training data, (N,), in units of the threshold.
 
     Example:
-        >>> known = Familiarity(mean=np.zeros(4, np.float32), std=np.ones(4, np.float32), threshold=2.0,
+        >>> known = OodStats(mean=np.zeros(4, np.float32), std=np.ones(4, np.float32), threshold=2.0,
         ...                     typical=1.0)
-        >>> strangeness(np.full((1, 4), 6.0), known).round(1).tolist()
+        >>> ood_score(np.full((1, 4), 6.0), known).round(1).tolist()
         [3.0]
     """
     apart = _distances(statistics, ood_stats.mean, ood_stats.std)
@@ -91,11 +91,11 @@ def temperature_factor(distance: npt.NDArray[Any], ood_stats: OodStats) -> Float
     the distance from the training data does not (density-aware calibration, Tomani et al. 2023, arXiv 2302.05118).
 
     Args:
-        distance: Of N clips, from `strangeness`.
+        distance: Of N clips, from `ood_score`.
         ood_stats: With what they are compared.
 
     Example:
-        >>> known = Familiarity(mean=np.zeros(4, np.float32), std=np.ones(4, np.float32), threshold=2.0, typical=1.0)
+        >>> known = OodStats(mean=np.zeros(4, np.float32), std=np.ones(4, np.float32), threshold=2.0, typical=1.0)
         >>> temperature_factor(np.array([0.25, 0.5, 1.0]), known).tolist()
         [1.0, 1.0, 8.0]
     """
@@ -132,7 +132,7 @@ def save_ood_stats(file: str | Path, sides: Mapping[str, OodStats]) -> None:
 
 
 def load_ood_stats(file: str | Path) -> dict[str, OodStats]:
-    """Read what `save_familiarity` wrote.
+    """Read what `save_ood_stats` wrote.
 
     Raises:
         ModelFolderError: Missing, damaged, or something else.

@@ -91,7 +91,7 @@ def pool(frames: SpeechFrames, pooling: Pooling) -> Floats:
 
 
 def pool_all(frames: SpeechFrames) -> Floats:
-    """Every statistic over all frames, and over those with speech, (2, 5, L, D); `choose` takes what is wanted."""
+    """Every statistic over all frames, and over those with speech, (2, 5, L, D); `select` takes what is wanted."""
     return np.stack([pool(frames, Pooling(statistics=STATISTICS, speech_only=only)) for only in (False, True)])
 
 

@@ -48,7 +48,7 @@ def empty_stats(shape: tuple[int, ...]) -> RunningStats:
     """A baseline of nothing.
 
     Example:
-        >>> empty_baseline((2, 3, 4)).count
+        >>> empty_stats((2, 3, 4)).count
         0
     """
     return RunningStats(count=0, mean=np.zeros(shape), squares=np.zeros(shape))
@@ -58,7 +58,7 @@ def measure_stats(statistics: npt.NDArray[Any]) -> RunningStats:
     """The baseline of clips at once: their pooled statistics (N, P, L, D).
 
     Example:
-        >>> measure_baseline(np.array([[1.0], [3.0]])).squares.tolist()
+        >>> measure_stats(np.array([[1.0], [3.0]])).squares.tolist()
         [2.0]
     """
     values = np.asarray(statistics, np.float64)
@@ -70,7 +70,7 @@ def merge_stats(one: RunningStats, other: RunningStats) -> RunningStats:
     """The baseline of the clips of both.
 
     Example:
-        >>> both = merge_baselines(measure_baseline(np.ones((1, 1))), measure_baseline(np.full((1, 1), 3.0)))
+        >>> both = merge_stats(measure_stats(np.ones((1, 1))), measure_stats(np.full((1, 1), 3.0)))
         >>> both.count, both.mean.tolist(), both.squares.tolist()
         (2, [2.0], [2.0])
     """

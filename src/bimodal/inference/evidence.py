@@ -159,7 +159,7 @@ def unlike_training(findings: Findings, row: int) -> list[str]:
     """Warnings that the input of a row is unlike what the model was trained on.
 
     Example:
-        >>> unlike_training(Findings(speech_strangeness=np.array([1.5]), text_strangeness=np.array([np.nan])), 0)
+        >>> unlike_training(Findings(speech_ood_score=np.array([1.5]), text_ood_score=np.array([np.nan])), 0)
         ['the voice is 1.5 times as far from the training data as nearly all of that is']
     """
     sides = {"voice is": findings.speech_ood_score, "words are": findings.text_ood_score}
@@ -201,7 +201,7 @@ def scatter_rows(values: Floats, rows: Sequence[int], count: int) -> Floats:
     """Values (n, ...) of some rows as those of all, (count, ...), NaN elsewhere.
 
     Example:
-        >>> spread(np.ones(1, np.float32), [1], 2).tolist()
+        >>> scatter_rows(np.ones(1, np.float32), [1], 2).tolist()
         [nan, 1.0]
     """
     found = np.full((count, *values.shape[1:]), np.nan, np.float32)

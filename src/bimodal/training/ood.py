@@ -43,8 +43,8 @@ def measure_temperature_factors(side: Side, rows: Sequence[int], groups: Sequenc
 
     Args:
         side: Its inputs.
-        rows: As in `measure_familiarity`.
-        groups: As in `measure_familiarity`.
+        rows: As in `measure_ood_stats`.
+        groups: As in `measure_ood_stats`.
     """
     factors, present = np.ones(len(side.present), np.float32), np.flatnonzero(side.present)
     known = measure_ood_stats(side, rows, groups)

@@ -35,7 +35,7 @@ def layer_lr_multipliers(embeddings: Sequence[str], blocks: Sequence[str], confi
 
     Example:
         >>> config = TuneConfig(encoder_lr_multiplier=0.1, layer_decay=0.5, frozen=1)
-        >>> depth_rates(["e."], ["b.0.", "b.1.", "b.2."], config)
+        >>> layer_lr_multipliers(["e."], ["b.0.", "b.1.", "b.2."], config)
         {'e.': 0.0, 'b.0.': 0.0, 'b.1.': 0.05, 'b.2.': 0.1}
     """
     if config.frozen >= len(blocks):
