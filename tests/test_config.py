@@ -28,7 +28,7 @@ def test_an_unknown_key_is_refused_with_the_valid_ones_and_the_nearest(tmp_path)
     assert str(tmp_path / "train.toml") in sentence
     assert "unknown key 'epoch'" in sentence
     assert "'learning_rate'" in sentence
-    assert "'components'" in sentence
+    assert "'pca_components'" in sentence
     assert sentence.endswith("did you mean 'epochs'?")
     assert "did you mean" not in refusal(["zzz=1"])
     assert "did you mean 'gamma'?" in refusal(["text.loss.gama=1"])
@@ -151,3 +151,8 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path):
 )
 def test_a_number_out_of_its_range_is_refused(setting):
     assert setting.partition("=")[0].split(".")[-1] in refusal([setting]).partition(": ")[2]
+
+
+def test_an_old_key_is_refused_with_the_new_one_named():
+    assert refusal(["speech.heads=2"]).endswith("the setting 'heads' is now called 'ensemble_size'; rename it")
+    assert refusal(["fusion.parts=3"]).endswith("the setting 'parts' is now called 'n_folds'; rename it")

@@ -5,12 +5,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
 from bimodal.errors import ConfigError
 from bimodal.records import Statistic
+
+RENAMED: Final = {
+    "average": "ema_decay", "baseline": "speaker_stats", "baseline_by": "speaker_stats_by",
+    "baseline_strength": "speaker_stats_strength", "components": "pca_components",
+    "encoder_rate": "encoder_lr_multiplier", "gradient_norm": "max_grad_norm", "heads": "ensemble_size",
+    "heard_views": "tta", "noise": "input_noise_std", "parts": "n_folds", "scale": "embedding_norm",
+    "shuffled_share": "shuffled_words_prob", "start": "init", "steps": "min_steps",
+    "view_share": "augmentation_prob", "views": "augmentations",
+}  # fmt: skip
+"""Old names of settings, and the new ones; an old one is refused with the new one named."""
 
 Config = TypeVar("Config")
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -391,6 +401,8 @@ def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, wher
     types = {item.name: item.type for item in fields(kind)}
     for key, change in changes.items():
         if key not in types:
+            if RENAMED.get(key) in types:
+                raise ConfigError(f"{where}: the setting '{key}' is now called '{RENAMED[key]}'; rename it")
             close = get_close_matches(key, types, n=1)
             hint = f"; did you mean '{close[0]}'?" if close else ""
             raise ConfigError(f"{where}: unknown key '{key}', expected one of {sorted(types)}{hint}")

@@ -88,7 +88,7 @@ def recognize(
     hears = transcribe or translate
     _check_words(paths, {"--text": text is not None, "--transcripts": transcripts is not None, "--transcribe": hears})
     if speaker_stats is not None and speaker is None and channels == "mix":
-        raise typer.BadParameter("--baselines needs --speaker, or --channels speakers")
+        raise typer.BadParameter("--speaker-stats needs --speaker, or --channels speakers")
     from bimodal.inference.installed import find_model
     from bimodal.inference.preload import open_model
     from bimodal.inference.recognizer import Recognizer
