@@ -98,5 +98,5 @@ def test_a_timeline_follows_its_speakers(recognizer, tmp_path):
 
 
 def test_a_model_that_hears_each_clip_by_itself_has_no_use_for_baselines(tiny_model, clips):
-    with pytest.raises(BimodalError, match=r"hears each clip by itself.*speech\.baseline"):
+    with pytest.raises(BimodalError, match=r"hears each clip by itself.*speech\.speaker_stats"):
         Recognizer(tiny_model, threads=1).recognize_batch(clips[:1], SpeakerStatsStore())

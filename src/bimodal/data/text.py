@@ -59,7 +59,8 @@ def dialogue_turns(clip: Clip) -> list[tuple[str, str | None]]:
     """What was said before a clip and in it, normalised, with who said it; turns without words are left out.
 
     Example:
-        >>> dialogue_turns(Clip(transcript="No.", speaker="ann", before=[Turn(transcript=" Hi. "), Turn(transcript="")]))
+        >>> before = [Turn(transcript=" Hi. "), Turn(transcript="")]
+        >>> dialogue_turns(Clip(transcript="No.", speaker="ann", before=before))
         [('Hi.', None), ('No.', 'ann')]
     """
     turns = [*clip.before, Turn(transcript=clip.transcript, speaker=clip.speaker)]

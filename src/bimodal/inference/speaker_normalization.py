@@ -59,6 +59,6 @@ def check_uses_speaker_stats(name: str, uses_speaker_stats: bool, adaptation: Ad
     """
     if not uses_speaker_stats and adaptation is None:
         raise BimodalError(
-            f"the model '{name}' hears each clip by itself and has no use for speakers' baselines; train it with "
+            f"the model '{name}' hears each clip by itself and cannot use speaker statistics; train it with "
             "speech.speaker_stats, or adapt it with 'bimodal adapt'"
         )

@@ -323,7 +323,8 @@ def lr_multiplier_of(name: str, rates: Mapping[str, float]) -> float:
     """Factor of a parameter's learning rate: that of the longest start of its name, else 1.
 
     Example:
-        >>> [lr_multiplier_of(name, {"encoder.": 0.1, "encoder.layer.0.": 0}) for name in ("head.bias", "encoder.layer.0.bias")]
+        >>> multipliers = {"encoder.": 0.1, "encoder.layer.0.": 0}
+        >>> [lr_multiplier_of(name, multipliers) for name in ("head.bias", "encoder.layer.0.bias")]
         [1.0, 0]
     """
     start = max((start for start in rates if name.startswith(start)), key=len, default=None)
