@@ -249,12 +249,13 @@ def test_words_are_heard_shown_with_confidence_and_corrected(context, tiny_model
         with running.client() as http:
             sample = (STATIC / "samples" / "cross.mp3").read_bytes()
             heard = http.post("/v1/recognize", files={"audio": ("a.mp3", sample)}, data={"transcribe": "true"}).json()
-        assert "stop that" in heard["transcript"].lower() and heard["transcript_source"] == "asr"
+        assert "three times to stop" in heard["transcript"].lower()  # the last word differs between processors
+        assert heard["transcript_source"] == "asr"
         assert 0 < heard["transcript_confidence"] <= 1 and heard["transcript_language"] == "en"
         for page in opened_page(context, running.url):
             sample = context.request.get(f"{running.url}static/samples/cross.mp3").body()
             page.locator("#file").set_input_files({"name": "a.mp3", "mimeType": "audio/mpeg", "buffer": sample})
-            expect(page.locator("#words")).to_have_value(re.compile("stop that", re.IGNORECASE))
+            expect(page.locator("#words")).to_have_value(re.compile("three times to stop", re.IGNORECASE))
             expect(page.locator("#words-hint")).to_contain_text("% confidence")
             expect(page.locator("#transcribe")).to_be_visible()
             page.locator("#words").fill("What a lovely day!")
