@@ -54,14 +54,12 @@ from bimodal.audio.decode import load_signal, normalise_level
 from bimodal.audio.segmentation import segment_audio
 from bimodal.features.backbone import find_backbone
 from bimodal.features.logmel import log_mel
-from bimodal.inference.timeline import recognize_long
 
 LONG_THREADS = 2
 TIMELINE = """
 import sys
 from bimodal import Recognizer
-from bimodal.inference.timeline import recognize_long
-for _ in recognize_long(Recognizer(sys.argv[1], threads=int(sys.argv[3])), sys.argv[2]):
+for _ in Recognizer(sys.argv[1], threads=int(sys.argv[3])).recognize_long(sys.argv[2]):
     pass
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
@@ -337,13 +335,13 @@ def _heard(wanted: RecognizeOptions, talk: Sequence[Said], folder: Path) -> Iter
     path, words = _recording(talk, folder / "heard.wav", 0.05)
     for threads in (1, LONG_THREADS):
         recognizer = Recognizer(wanted.model, threads=threads)
-        hear = make_asr(Transcriber(str(wanted.asr), threads=1, at_once=threads))
+        asr = make_asr(Transcriber(str(wanted.asr), threads=1, at_once=threads))
         tasks = {
-            "ours": partial(_consume, recognizer, path, hear),
+            "ours": partial(_consume, recognizer, path, asr),
             "alone": whisper_task(str(wanted.asr), path, threads),
         }
         seconds = interleaved(tasks, 3)
-        heard = " ".join(word.text for _, said in SegmentTranscriber(hear).listen(segment_audio(path)) for word in said)
+        heard = " ".join(word.text for _, said in SegmentTranscriber(asr).listen(segment_audio(path)) for word in said)
         name = f"three minutes with speech recognition, threads: {threads}"
         for system, text in (("bimodal", heard), ("faster-whisper", tasks["alone"]())):
             yield Measured(system=f"{name}: word errors of {system}", unit="%", value=100 * word_errors(words, text))
@@ -351,8 +349,8 @@ def _heard(wanted: RecognizeOptions, talk: Sequence[Said], folder: Path) -> Iter
         yield Measured(system=f"{name}: bimodal / faster-whisper alone", unit="times", value=ratio, bar=_most(1.15))
 
 
-def _consume(recognizer: Recognizer, path: Path, hear: Any) -> None:
-    for _ in recognize_long(recognizer, path, hear=hear):
+def _consume(recognizer: Recognizer, path: Path, asr: Any) -> None:
+    for _ in recognizer.recognize_long(path, asr=asr):
         pass
 
 

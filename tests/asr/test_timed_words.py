@@ -16,7 +16,7 @@ from bimodal.asr.whisper import Transcriber, Transcription, Word
 from bimodal.audio.decode import load_signal
 from bimodal.audio.segmentation import Segment, segment_audio
 from bimodal.errors import AudioError
-from bimodal.inference.timeline import TimelineConfig, recognize_long
+from bimodal.inference.stream import TimelineConfig
 
 RATE = 16_000
 
@@ -169,7 +169,7 @@ def test_a_timeline_reads_what_both_speakers_said_before(reader, call):
         TimedWords(start=segment.start, end=segment.end, text=text, speaker=speaker)
         for (segment, speaker), text in zip(cut, texts, strict=True)
     ]
-    results = list(recognize_long(reader, call, words=words, config=config))
+    results = list(reader.recognize_long(call, words=words, config=config))
     for number, (result, (_, speaker)) in enumerate(zip(results, cut, strict=True)):
         said = [Turn(transcript=text, speaker=who) for text, (_, who) in zip(texts, cut, strict=True)]
         clip = Clip(transcript=texts[number], speaker=speaker, before=said[:number])
@@ -183,11 +183,11 @@ def test_a_timeline_reads_what_both_speakers_said_before(reader, call):
 def test_an_interrupted_timeline_goes_on_as_if_it_had_not_been(reader, call, cut):
     config = TimelineConfig(channels="speakers", hop=1.0, window=2.0)
     words = [TimedWords(start=float(second), end=second + 1.0, text=f"word {second}") for second in range(12)]
-    whole = list(recognize_long(reader, call, words=words, config=config))
+    whole = list(reader.recognize_long(call, words=words, config=config))
     first, after = whole[: cut * len(whole) // 4], dict[str | None, float]()
     for result in first:
         after[result.speaker] = max(after.get(result.speaker, 0.0), result.end)
-    rest = list(recognize_long(reader, call, words=words, config=config, after=after))
+    rest = list(reader.recognize_long(call, words=words, config=config, after=after))
     assert [(one.start, one.end, one.speaker, one.transcript) for one in [*first, *rest]] == [
         (one.start, one.end, one.speaker, one.transcript) for one in whole
     ]
@@ -197,7 +197,7 @@ def test_an_interrupted_timeline_goes_on_as_if_it_had_not_been(reader, call, cut
 
 def test_words_are_heard_in_the_loop_with_times_language_and_confidence(reader, call, asr_model):
     asr = make_asr(Transcriber(asr_model, threads=1))
-    results = list(recognize_long(reader, call, asr=asr, config=TimelineConfig(channels="speakers")))
+    results = list(reader.recognize_long(call, asr=asr, config=TimelineConfig(channels="speakers")))
     assert any("kids" in (result.transcript or "").lower() for result in results)
     for result in results:
         if result.transcript:

@@ -84,9 +84,9 @@ def test_a_voice_unlike_the_training_data_is_judged_less_surely_and_no_otherwise
     factors = []
     for file in (own, far):
         found = recognizer.extract([Clip(audio=file)])
-        frames = recognizer.encode(load_signal(file))
-        logits = session.run(None, {"statistics": pool(frames, recognizer.pooling)[None]})[1]
-        factors.append(logits / found.speech_logits)
+        frames = recognizer.model.encode_frames(load_signal(file))
+        logits = session.run(None, {"statistics": pool(frames, recognizer.model.pooling)[None]})[1]
+        factors.append(logits / found.speech.logits)
         assert factors[-1] == pytest.approx(np.full_like(logits, factors[-1][0, 0]), rel=1e-3)
     assert factors[0].max() < factors[1].min()
 

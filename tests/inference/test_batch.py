@@ -11,7 +11,7 @@ from bimodal import Recognizer
 from bimodal.audio.recordings import find_recordings
 from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.errors import AudioError, BimodalError, ManifestError
-from bimodal.inference.batch import RecognizeOptions, read_words, recognize_recordings
+from bimodal.inference.batch import RecognizeOptions, read_words, recognize_recording
 
 RATE = 16_000
 
@@ -34,13 +34,13 @@ def folder(corpus_data: Path, tmp_path_factory) -> Path:
     return folder
 
 
-def test_batches_give_what_single_calls_give_and_a_bad_one_costs_itself(recognizer, folder):
+def test_a_recording_gives_what_a_single_call_gives_and_a_bad_one_says_what_is_wrong(recognizer, folder):
     found, wrong = {}, {}
-    for recording, results in recognize_recordings(
-        recognizer, find_recordings([folder]), RecognizeOptions(timeline=False)
-    ):
+    for recording in find_recordings([folder]):
         try:
-            (found[recording.path],) = results
+            (found[recording.path],) = recognize_recording(
+                recognizer, recording, RecognizeOptions(timeline=False)
+            ).results
         except AudioError as error:
             wrong[recording.path] = str(error)
     assert list(found) == [file for file in sorted(folder.iterdir()) if file.name != "02.wav"]
@@ -51,13 +51,21 @@ def test_batches_give_what_single_calls_give_and_a_bad_one_costs_itself(recogniz
         assert (result.start, result.end) == (alone.start, alone.end)
 
 
-def test_length_decides_what_is_followed_unless_it_is_said(recognizer, folder):
+def test_length_decides_what_gets_a_timeline_unless_it_is_said(recognizer, folder):
     recordings = find_recordings([folder / "00.wav", folder / "long.flac"])
-    assert [RecognizeOptions().follows(one) for one in recordings] == [False, True]
-    assert [RecognizeOptions(timeline=False).follows(one) for one in recordings] == [False, False]
-    assert [RecognizeOptions(channels="speakers").follows(one) for one in recordings] == [True, True]
-    counts = [len(list(results)) for _, results in recognize_recordings(recognizer, recordings, RecognizeOptions())]
+    for options, expected in (
+        (RecognizeOptions(), [False, True]),
+        (RecognizeOptions(timeline=False), [False, False]),
+        (RecognizeOptions(channels="speakers"), [True, True]),
+        (RecognizeOptions(transcript="Hello"), [False, False]),
+    ):
+        assert [recognize_recording(recognizer, one, options).over_time for one in recordings] == expected
+    counts = [len(results_of(recognizer, one)) for one in recordings]
     assert counts[0] == 1 and counts[1] > 5
+
+
+def results_of(recognizer, recording, options: RecognizeOptions | None = None) -> list:
+    return list(recognize_recording(recognizer, recording, options or RecognizeOptions()).results)
 
 
 @pytest.fixture
@@ -78,7 +86,7 @@ def manifest(folder: Path) -> Path:
 def test_words_of_a_manifest_go_to_their_recording_in_order_of_time(recognizer, folder, manifest):
     recordings = find_recordings([folder / "00.wav", folder / "01.wav", folder / "long.flac"])
     options = RecognizeOptions(words=read_words(manifest, recordings))
-    found = {one.path.name: list(results) for one, results in recognize_recordings(recognizer, recordings, options)}
+    found = {one.path.name: results_of(recognizer, one, options) for one in recordings}
     (first,) = found["00.wav"]
     assert (first.transcript, first.speaker, first.transcript_confidence) == ("Get out of my sight!", "ann", 0.5)
     assert found["01.wav"][0].transcript is None
@@ -90,11 +98,9 @@ def test_words_of_a_manifest_go_to_their_recording_in_order_of_time(recognizer, 
 def test_words_without_times_do_not_do_for_a_timeline(recognizer, folder, tmp_path):
     (folder / "words.csv").write_text("path,transcript\nlong.flac,Hello\n")
     recordings = find_recordings([folder / "long.flac"])
-    ((_, results),) = recognize_recordings(
-        recognizer, recordings, RecognizeOptions(words=read_words(folder / "words.csv", recordings))
-    )
+    options = RecognizeOptions(words=read_words(folder / "words.csv", recordings))
     with pytest.raises(ManifestError, match=r"long\.flac: the words of 'long\.flac' have no start and end"):
-        list(results)
+        results_of(recognizer, recordings[0], options)
     (folder / "words.csv").write_text("path,transcript\nother.flac,Hello\n")
     with pytest.raises(ManifestError, match="no words of any of these 1 recordings"):
         read_words(folder / "words.csv", recordings)
@@ -106,9 +112,9 @@ def test_where_nobody_speaks_the_voice_is_not_judged(recognizer, tmp_path):
     chord = sum(0.1 * np.sin(2 * np.pi * pitch * time) * np.exp(-3 * (time % 0.5)) for pitch in (220, 277.2, 329.6))
     soundfile.write(tmp_path / "chord.wav", chord, RATE)
     recordings = find_recordings([tmp_path / "chord.wav"])
-    ((_, (result,)),) = recognize_recordings(recognizer, recordings, RecognizeOptions())
+    (result,) = results_of(recognizer, recordings[0])
     assert result.abstained and result.reason == NO_SPEECH and (result.start, result.end) == (0.0, 4.0)
-    ((_, (told,)),) = recognize_recordings(recognizer, recordings, RecognizeOptions(text="I am so glad"))
+    (told,) = results_of(recognizer, recordings[0], RecognizeOptions(transcript="I am so glad"))
     assert told.scores == recognizer.recognize(transcript="I am so glad").scores and told.gate is None
 
 

@@ -62,11 +62,11 @@ def test_influence_is_what_the_answer_loses(recognizer, signals):
 def test_the_influence_of_a_stretch_is_what_the_pooling_loses_with_its_frames(recognizer, signals):
     voice = np.concatenate([signals["anger"]] * 3 + [signals["sadness"]] * 3)
     found = recognizer.recognize(voice, sampling_rate=16_000, explain=True).explanation
-    frames = recognizer.encode(voice)
+    frames = recognizer.model.encode_frames(voice)
     edges = np.linspace(0, len(frames), len(found.times) + 1).round().astype(int)
     for number, stretch in enumerate(found.times):
         rest = join_frames([frames.slice(0, edges[number]), frames.slice(edges[number + 1], len(frames))])
-        score = recognizer.recognize_frames([rest], [Clip()])[0].scores[found.emotion]
+        score = recognizer.model.score([Clip()], [recognizer.model.pool(rest, 0.0)])[0].scores[found.emotion]
         assert stretch.influence == pytest.approx(found.score - score, abs=1e-4)
     assert max(stretch.influence for stretch in found.times) > 0.005
 
@@ -96,11 +96,11 @@ def test_silence_has_no_explanation(recognizer):
 
 
 def test_a_timeline_explains_its_stretches(recognizer, corpus_data):
-    from bimodal.inference.timeline import TimelineConfig, recognize_long
+    from bimodal.inference.stream import TimelineConfig
 
     file = corpus_data / "ravdess" / "audio" / "03-01-05-01-01-01-01.flac"
-    plain = list(recognize_long(recognizer, file))
-    told = list(recognize_long(recognizer, file, config=TimelineConfig(explain=True)))
+    plain = list(recognizer.recognize_long(file))
+    told = list(recognizer.recognize_long(file, config=TimelineConfig(explain=True)))
     assert [replace(one, explanation=None) for one in told] == plain
     for one in told:
         assert one.start == one.explanation.times[0].start and one.end == pytest.approx(one.explanation.times[-1].end)

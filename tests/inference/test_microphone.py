@@ -18,7 +18,6 @@ from bimodal import Recognizer
 from bimodal.audio.decode import load_signal
 from bimodal.errors import AudioError
 from bimodal.inference.microphone import Moment, draw, listen, play_file
-from bimodal.inference.timeline import recognize_long
 
 RATE = 16_000
 
@@ -41,7 +40,7 @@ def recording(corpus_data: Path, tmp_path_factory) -> Path:
 
 
 def test_a_file_is_heard_as_slowly_as_it_was_spoken_and_gives_its_results(recognizer, recording):
-    expected = list(recognize_long(recognizer, recording))
+    expected = list(recognizer.recognize_long(recording))
     source = play_file(recording)
     stream = recognizer.stream(source.sampling_rate)
     began = time.monotonic()
@@ -59,7 +58,7 @@ def test_the_command_writes_the_files_results(tiny_model, recognizer, recording)
     command += ["--format", "jsonl", "--threads", "1", "--speaker", "anna"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    expected = [replace(one, speaker="anna") for one in recognize_long(recognizer, recording)]
+    expected = [replace(one, speaker="anna") for one in recognizer.recognize_long(recording)]
     assert [(one["start"], one["end"], one["speaker"]) for one in found] == [
         (one.start, one.end, one.speaker) for one in expected
     ]
@@ -94,7 +93,7 @@ def test_a_missing_file_is_one_sentence():
 
 
 def test_the_view_shows_what_is_being_said_and_the_last_results(recognizer, recording):
-    results = list(recognize_long(recognizer, recording))
+    results = list(recognizer.recognize_long(recording))
     moment = Moment(duration=3.25, level=-20.0, results=(), partial=results[0])
     console = Console(file=io.StringIO(), width=100)
     console.print(draw([replace(results[0], transcript="Kids are talking")], moment))

@@ -12,8 +12,6 @@ import pytest
 from bimodal import Clip, Recognizer
 from bimodal.audio.decode import read_audio
 from bimodal.errors import AudioError, BimodalError, ModelFolderError
-from bimodal.inference.evidence import known_scores, scores_of
-from bimodal.records import UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +90,13 @@ def test_nan_samples_are_refused(recognizer):
         recognizer.recognize(np.full(16_000, np.nan, np.float32), sampling_rate=16_000)
 
 
-def test_embeddings_of_a_missing_side_are_nan(recognizer, recording):
+def test_outputs_of_a_missing_modality_are_marked_and_nan_as_arrays(recognizer, recording):
     found = recognizer.extract([Clip(audio=recording), Clip(transcript="hello")])
-    assert np.isnan(found.text[0]).all() and np.isnan(found.speech[1]).all()
-    assert np.isfinite(found.fused).all()
-    assert np.linalg.norm(found.speech[0]) == pytest.approx(1, abs=1e-4)
+    assert found.speech.present.tolist() == [True, False] and found.text.present.tolist() == [False, True]
+    assert found.fused.present.all() and np.linalg.norm(found.speech.embedding[0]) == pytest.approx(1, abs=1e-4)
+    arrays = found.arrays()
+    assert np.isnan(arrays["text"][0]).all() and np.isnan(arrays["speech_logits"][1]).all()
+    assert np.array_equal(arrays["fused"], found.fused.embedding)
 
 
 def test_recognition_imports_no_torch(tiny_model, recording):
@@ -164,7 +164,7 @@ def test_words_that_a_speech_recogniser_was_unsure_of_count_less(recognizer, rec
     assert sure.scores == given.scores and (given.transcript_source, sure.transcript_source) == ("given", "asr")
     assert given.transcript_confidence is None and unsure.transcript_confidence == 0.4
     assert given.gate < unsure.gate < none.gate == 1
-    raw = recognizer.extract([clips[3], Clip(audio=recording)]).fused_logits
+    raw = recognizer.extract([clips[3], Clip(audio=recording)]).fused.logits
     assert raw[0] == pytest.approx(raw[1], abs=1e-4)
     assert none.emotion == alone.emotion
 
@@ -172,10 +172,3 @@ def test_words_that_a_speech_recogniser_was_unsure_of_count_less(recognizer, rec
 def test_a_confidence_beyond_1_is_refused(recognizer):
     with pytest.raises(BimodalError, match=r"transcript_confidence is 40, expected a number from 0 to 1"):
         recognizer.recognize_batch([Clip(transcript="words", transcript_confidence=40)])
-
-
-def test_a_side_keeps_silent_on_emotions_that_it_was_never_shown():
-    logits = np.array([[1.0, 0.0, UNKNOWN]], np.float32)
-    known = known_scores(("anger", "neutral", "fear"), scores_of(logits, 0, 2.0), logits, 0)
-    assert list(known) == ["anger", "neutral"]
-    assert known["anger"] == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-5)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bimodal import Clip, Recognizer
+from bimodal.audio.decode import load_signal
 from bimodal.errors import BimodalError
-from bimodal.features.pooling import pool
 from bimodal.features.speaker_stats import SpeakerStatsStore, load_speaker_stats, save_speaker_stats
 from tests.conftest import FAST
 
@@ -67,36 +67,38 @@ def test_a_history_that_was_kept_goes_on(recognizer, clips, tmp_path):
     assert scores(rest) == pytest.approx(whole[6:], abs=1e-2)
 
 
-def test_frames_do_not_join_a_baseline_by_themselves(recognizer, clips):
-    from bimodal.audio.decode import load_signal
-
-    heard = [recognizer.encode(load_signal(clip.audio)) for clip in clips[:3]]
+def test_a_clip_is_scored_by_what_came_before_it_and_joins_afterwards(recognizer, clips):
+    model = recognizer.model
+    encoded = [model.encode(load_signal(clip.audio)) for clip in clips[:3]]
     known = SpeakerStatsStore()
-    first = recognizer.recognize_frames(heard, clips[:3], known)
-    assert len(known) == 0
-    known.add(clips[0].speaker, pool(heard[0], recognizer.pooling))
-    second = recognizer.recognize_frames(heard[1:], clips[1:3], known)
-    assert np.abs(scores(second) - scores(first)[1:]).max() > 5e-2
+    nothing = [known.of(clip.speaker, one.statistics.shape) for clip, one in zip(clips, encoded, strict=False)]
+    alone = model.score(clips[:3], encoded, nothing)
+    before = [known.join(clip.speaker, one.statistics) for clip, one in zip(clips, encoded, strict=False)]
+    assert before[0].count == 0 and known.of(clips[0].speaker, ()).count == 3
+    in_turn = model.score(clips[:3], encoded, before)
+    assert in_turn == recognizer.recognize_batch(clips[:3], SpeakerStatsStore())
+    assert scores(in_turn)[0] == pytest.approx(scores(alone)[0], abs=1e-6)
+    assert np.abs(scores(in_turn)[1:] - scores(alone)[1:]).max() > 5e-2
 
 
 def test_a_timeline_follows_its_speakers(recognizer, tmp_path):
     import soundfile
 
-    from bimodal.inference.timeline import TimelineConfig, recognize_long
+    from bimodal.inference.stream import TimelineConfig
 
     time = np.arange(16_000 * 8) / 16_000
     voice = 0.2 * np.sin(2 * np.pi * 150 * time) * (np.sin(2 * np.pi * 0.5 * time) > 0)
     soundfile.write(tmp_path / "call.wav", np.stack([voice, 0.5 * voice], 1).astype(np.float32), 16_000)
     known = SpeakerStatsStore()
     results = list(
-        recognize_long(
-            recognizer, tmp_path / "call.wav", config=TimelineConfig(channels="speakers"), speaker_stats=known
+        recognizer.recognize_long(
+            tmp_path / "call.wav", config=TimelineConfig(channels="speakers"), speaker_stats=known
         )
     )
     heard = {result.speaker for result in results if not result.abstained}
     assert set(known.speakers) == heard
 
 
-def test_a_model_that_hears_each_clip_by_itself_has_no_use_for_baselines(tiny_model, clips):
-    with pytest.raises(BimodalError, match=r"hears each clip by itself.*speech\.speaker_stats"):
+def test_a_model_that_scores_each_clip_by_itself_refuses_speaker_statistics(tiny_model, clips):
+    with pytest.raises(BimodalError, match=r"scores each clip by itself.*speech\.speaker_stats"):
         Recognizer(tiny_model, threads=1).recognize_batch(clips[:1], SpeakerStatsStore())

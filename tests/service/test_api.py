@@ -11,7 +11,6 @@ import pytest
 import soundfile
 
 from bimodal import Recognizer
-from bimodal.inference.timeline import recognize_long
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -76,7 +75,7 @@ def test_a_job_gives_the_timeline_that_python_gives(http, recognizer, long_recor
     answer = http.post("/v1/jobs", files={"audio": long_recording.open("rb")})
     assert answer.status_code == 202 and answer.json()["state"] in ("waiting", "running")
     job = finished(http, answer.headers["location"])
-    expected = list(recognize_long(recognizer, long_recording))
+    expected = list(recognizer.recognize_long(long_recording))
     assert job["state"] == "done" and job["progress"] == 1 and len(job["results"]) == len(expected) > 2
     for got, wanted in zip(job["results"], expected, strict=True):
         assert (got["start"], got["end"]) == (wanted.start, wanted.end)

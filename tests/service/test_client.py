@@ -10,7 +10,6 @@ import bimodal
 from bimodal import Client, Clip, Recognizer, Turn
 from bimodal.asr.timed_words import TimedWords
 from bimodal.errors import AudioError, BimodalError
-from bimodal.inference.timeline import recognize_long
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -53,7 +52,7 @@ def test_a_long_recording_gives_the_same_timeline(client, recognizer, corpus_dat
     soundfile.write(tmp_path / "long.wav", np.concatenate([samples for samples, _ in clips]), clips[0][1])
     words = [TimedWords(start=0.0, end=30.0, text="Get out!")]
     got = list(client.recognize_long(tmp_path / "long.wav", words=words))
-    expected = list(recognize_long(recognizer, tmp_path / "long.wav", words=words))
+    expected = list(recognizer.recognize_long(tmp_path / "long.wav", words=words))
     assert len(got) == len(expected) > 1 and all(same(one, other) for one, other in zip(got, expected, strict=True))
 
 

@@ -10,7 +10,8 @@ import pytest
 HEAVY = {
     "torch", "onnx", "scipy", "matplotlib", "tqdm", "asyncio", "logging", "multiprocessing", "concurrent",
     "numpy.ma", "numpy.random", "tokenizers", "bimodal.data.batches", "bimodal.evaluation.metrics",
-    "bimodal.inference.timeline", "bimodal.data.manifest", "bimodal.inference.speaker_normalization",
+    "bimodal.inference.timeline", "bimodal.inference.stream", "bimodal.data.manifest",
+    "bimodal.inference.speaker_normalization",
     "bimodal.inference.explain", "bimodal.features.augmentation", "bimodal.features.adaptation",
 }  # fmt: skip
 
@@ -39,7 +40,7 @@ def test_a_short_clip_loads_no_module_that_it_has_no_use_for(tiny_model, clip):
     done = run("recognize", "-m", tiny_model, clip, "--threads", "1", before=told)
     assert done.stdout.startswith(str(clip).encode())
     loaded = set(done.stderr.decode().split())
-    assert HEAVY & loaded == set() and "bimodal.inference.networks" in loaded
+    assert HEAVY & loaded == set() and "bimodal.inference.model" in loaded
 
 
 def test_threads_and_exit_handlers_are_done_before_the_process_ends(tmp_path):

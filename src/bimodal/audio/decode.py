@@ -325,4 +325,19 @@ def load_signal(path: str | Path, *, start: float | None = None, end: float | No
         AudioError: As in `read_audio`.
     """
     signal, rate = read_audio(path, start=start, end=end)
-    return check_signal(resample(signal, rate), str(path))
+    return to_model_rate(signal, rate, str(path))
+
+
+def to_model_rate(signal: Signal, sampling_rate: int, where: str = "signal") -> Signal:
+    """A checked signal (T,) at `SAMPLING_RATE`.
+
+    Raises:
+        AudioError: A sampling rate that is not positive, or samples so large that resampling makes them infinite.
+
+    Example:
+        >>> to_model_rate(np.zeros(8000, np.float32), 8000).shape
+        (16000,)
+    """
+    if sampling_rate == SAMPLING_RATE:
+        return signal
+    return check_signal(resample(signal, sampling_rate), where)

@@ -28,13 +28,11 @@ class Recording:
         path: The file.
         name: As it is shown.
         place: Where its results lie in a folder of results; its path below the folder that was named.
-        seconds: Its length; 0 where the header cannot be read, which is told when it is recognised.
     """
 
     path: Path
     name: str
     place: Path
-    seconds: float
 
 
 def find_recordings(paths: Sequence[Path]) -> list[Recording]:
@@ -64,7 +62,7 @@ def _below(folder: Path) -> Iterator[Recording]:
 
 
 def _one(path: Path, place: Path | None = None) -> Recording:
-    return Recording(path=path, name=str(path), place=place or Path(path.name), seconds=_seconds(path))
+    return Recording(path=path, name=str(path), place=place or Path(path.name))
 
 
 def _from_stdin() -> Recording:
@@ -76,11 +74,12 @@ def _from_stdin() -> Recording:
     shutil.copyfileobj(sys.stdin.buffer, file)
     file.flush()
     path = Path(file.name)
-    return Recording(path=path, name="stdin", place=Path("stdin"), seconds=_seconds(path))
+    return Recording(path=path, name="stdin", place=Path("stdin"))
 
 
-def _seconds(path: Path) -> float:
+def header_seconds(recording: Recording) -> float:
+    """Length of a recording by its header, for progress bars; 0 where the header cannot be read."""
     try:
-        return read_header(path).duration
+        return read_header(recording.path).duration
     except AudioError:
         return 0.0

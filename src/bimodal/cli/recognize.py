@@ -99,23 +99,23 @@ def recognize(
     if not paths:
         _recognize_words(recognizer, text or "", form, why)
         return
-    from bimodal.audio.recordings import find_recordings
+    from bimodal.audio.recordings import find_recordings, header_seconds
     from bimodal.cli.write_results import OutputOptions, write_results
-    from bimodal.inference.batch import RecognizeOptions, read_words
+    from bimodal.inference.batch import WHOLE_SECONDS, RecognizeOptions, read_words
 
     recordings = find_recordings(paths)
     _check_one(recordings, form if out is None else "", {"--text": text is not None, "--plot": plot is not None})
     options = RecognizeOptions(
         timeline=timeline,
         channels=channels,
-        text=text,
+        transcript=text,
         words=read_words(transcripts, recordings) if transcripts else None,
         speaker=speaker,
         speaker_stats=_known_speakers(speaker_stats),
         explain=why,
     )
     if hears:
-        long = any(map(options.follows, recordings))
+        long = any(options.over_time(longer=header_seconds(one) > WHOLE_SECONDS) for one in recordings)
         options = replace(options, asr=_speech_recognition(asr, language, translate, download, threads, long))
     settings = {"asr": f"{asr} {language} {'translate' if translate else 'transcribe'}"} if hears else {}
     settings |= {"text": text or "", "transcripts": str(transcripts or "")}

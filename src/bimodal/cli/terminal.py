@@ -55,10 +55,10 @@ class Bar:
 
     tqdm: Any = None
 
-    def advance(self, seconds: float) -> None:
-        """So much audio is done."""
+    def reach(self, seconds: float) -> None:
+        """Move on to this many seconds of audio; never back."""
         if self.tqdm is not None:
-            self.tqdm.update(seconds)
+            self.tqdm.update(max(0.0, min(seconds, self.tqdm.total) - self.tqdm.n))
 
     def echo(self, line: str) -> None:
         """A line on stdout."""

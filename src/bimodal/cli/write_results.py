@@ -1,15 +1,17 @@
-"""Results as they come: to people in a terminal, to programs on stdout, to a folder, to a picture."""
+"""Recognise recordings and write their results: to a terminal, to stdout for programs, to a folder, to a picture."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bimodal.audio.recordings import Recording
+from bimodal.audio.recordings import Recording, header_seconds
 from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
-from bimodal.inference.batch import Found, RecognizeOptions, recognize_recordings
+from bimodal.inference.batch import RecognizeOptions, recognize_recording
 from bimodal.inference.recognizer import Recognizer
 from bimodal.output.console import describe_summary, format_line, format_result, format_stretch
 from bimodal.records import Recognition
@@ -24,9 +26,9 @@ class OutputOptions:
 
     Attributes:
         form: Format, or `table`.
-        out: Folder for a file a recording; None for stdout.
+        out: Folder with one file a recording; None for stdout.
         plot: Picture of the one recording; None for none.
-        speaker_stats: File that is kept up to date; None for none.
+        speaker_stats: File of speaker statistics that is updated; None for none.
         quiet: No progress bar.
     """
 
@@ -37,6 +39,22 @@ class OutputOptions:
     quiet: bool = False
 
 
+Write = Callable[[Recording, Iterator[Recognition], bool], None]
+"""Writes the results of a recording as they come; told whether they are those of a timeline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What is the same for all recordings."""
+
+    recognizer: Recognizer
+    options: RecognizeOptions
+    output: OutputOptions
+    folder: "ResultFolder | None"
+    bar: Bar
+    write: Write
+
+
 def write_results(
     recognizer: Recognizer,
     recordings: Sequence[Recording],
@@ -44,40 +62,72 @@ def write_results(
     output: OutputOptions,
     settings: Mapping[str, str],
 ) -> bool:
-    """Recognise recordings and hand their results over.
+    """Recognise recordings one after the other; a bad one is a sentence on stderr and does not stop the others.
 
     Args:
         recognizer: The model.
         recordings: What to recognise.
         options: How.
         output: Where the results go.
-        settings: What decides the results beside model and `options`; a folder of results remembers it.
+        settings: What decides the results beside model and `options`; a folder of results stores it.
 
     Returns:
-        True where all went well; what did not was said on stderr.
+        True where every recording was recognised.
     """
     if output.plot is not None:
         from bimodal.output.plot import check_plot
 
         check_plot(output.plot)
-    kept = None if output.out is None else _result_folder(recognizer, options, output, settings)
-    pending = list(recordings) if kept is None else _pending(kept, recordings)
-    programs = output.form != "table" and kept is None
-    problems: list[str] = []
-    with open_bar(sum(one.seconds for one in pending), output.quiet or (programs and sys.stdout.isatty())) as bar:
-        resumes = kept is not None and options.speaker_stats is None
-        found = recognize_recordings(recognizer, pending, options, kept.ends if kept and resumes else lambda one: {})
-        watched = ((one, _watched(one, results, options, output, kept, bar, problems)) for one, results in found)
-        if programs:
-            from bimodal.output.formats import write_recordings
+    folder = None if output.out is None else _result_folder(recognizer, options, output, settings)
+    pending = list(recordings) if folder is None else _pending(folder, recordings)
+    programs = output.form != "table" and folder is None
+    quiet = output.quiet or not sys.stderr.isatty() or (programs and sys.stdout.isatty())
+    lengths = [0.0 if quiet else header_seconds(recording) for recording in pending]
+    failed, begin = 0, 0.0
+    with open_bar(sum(lengths), quiet) as bar:
+        brief = folder is not None or len(recordings) > 1
+        write = _program_writer(output.form) if programs else partial(_write_table, bar, brief)
+        run = _Run(recognizer=recognizer, options=options, output=output, folder=folder, bar=bar, write=write)
+        for recording, length in zip(pending, lengths, strict=True):
+            try:
+                _recognize(run, recording, begin)
+            except BimodalError as error:
+                failed += 1
+                bar.say(f"bimodal: {str(error).replace(str(recording.path), recording.name)}")
+            begin += length
+            bar.reach(begin)
+    return not failed
 
-            sys.stdout.reconfigure(encoding="utf-8", newline="", line_buffering=True)  # type: ignore[union-attr]
-            write_recordings(
-                ((one.name, each) for one, results in watched for each in results), sys.stdout, output.form
-            )
-        else:
-            _show(watched, options, bar, brief=kept is not None or len(recordings) > 1)
-    return not problems
+
+def _recognize(run: _Run, recording: Recording, begin: float) -> None:
+    """Recognise one recording, which begins at a place of the progress bar, and write its results as they come."""
+    folder, plot, stats = run.folder, run.output.plot, run.options.speaker_stats
+    after = {} if folder is None or stats is not None else folder.ends(recording)
+    found = recognize_recording(run.recognizer, recording, run.options, after)
+    if folder is not None and (stats is not None or not found.over_time):
+        folder.forget(recording)
+    results = _kept(run, recording, found.results, begin)
+    shown, drawn = (results, iter(())) if plot is None else tee(results)
+    run.write(recording, shown, found.over_time)
+    if plot is not None:
+        from bimodal.output.plot import plot_timeline
+
+        plot_timeline(plot, recording.path, list(drawn), title=recording.name)
+    if run.output.speaker_stats is not None and stats is not None:
+        from bimodal.features.speaker_stats import save_speaker_stats
+
+        save_speaker_stats(run.output.speaker_stats, stats)
+
+
+def _kept(run: _Run, recording: Recording, results: Iterator[Recognition], begin: float) -> Iterator[Recognition]:
+    """Results that move the progress bar, on their way into the folder."""
+    for result in results:
+        if run.folder is not None:
+            run.folder.add(recording, result)
+        run.bar.reach(begin + (result.end or 0.0))
+        yield result
+    if run.folder is not None:
+        run.folder.finish(recording)
 
 
 def _result_folder(
@@ -90,79 +140,51 @@ def _result_folder(
         "timeline": str(options.timeline),
         "channels": options.channels,
         "speaker": options.speaker or "",
-        "why": str(options.explain),
+        "explain": str(options.explain),
     }
     form = "jsonl" if output.form == "table" else output.form
     return ResultFolder(output.out or Path(), form, {**decided, **settings})
 
 
-def _pending(kept: "ResultFolder", recordings: Sequence[Recording]) -> list[Recording]:
+def _pending(folder: "ResultFolder", recordings: Sequence[Recording]) -> list[Recording]:
     """Recordings whose results are not there yet."""
-    kept.check_places(recordings)
-    pending = [one for one in recordings if not kept.is_done(one)]
+    folder.check_places(recordings)
+    pending = [one for one in recordings if not folder.is_done(one)]
     if len(pending) < len(recordings):
         say(f"{len(recordings) - len(pending)} of {len(recordings)} recordings are finished already")
     return pending
 
 
-def _watched(
-    recording: Recording,
-    results: Iterator[Recognition],
-    options: RecognizeOptions,
-    output: OutputOptions,
-    kept: "ResultFolder | None",
-    bar: Bar,
-    problems: list[str],
-) -> Iterator[Recognition]:
-    """A recording's results, kept and drawn on their way; what is wrong with it is one sentence, and ends it alone."""
-    position, drawn = 0.0, list[Recognition]()
-    if kept is not None and (options.speaker_stats is not None or not options.follows(recording)):
-        kept.forget(recording)
-    try:
-        for result in results if kept is None else kept.keep(recording, results):
-            bar.advance(max(0.0, (result.end or 0.0) - position))
-            position = max(position, result.end or 0.0)
-            if output.plot is not None:
-                drawn.append(result)
-            yield result
-        _finish(recording, drawn, options, output)
-    except BimodalError as error:
-        problems.append(str(error).replace(str(recording.path), recording.name))
-        bar.say(f"bimodal: {problems[-1]}")
-    bar.advance(max(0.0, recording.seconds - position))
+def _program_writer(form: str) -> Write:
+    """Writes to stdout for programs; a table's head stands once, before the first result of all recordings."""
+    from bimodal.output.formats import write_recordings
+
+    sys.stdout.reconfigure(encoding="utf-8", newline="", line_buffering=True)  # type: ignore[union-attr]
+    begun = False
+
+    def write(recording: Recording, results: Iterator[Recognition], over_time: bool) -> None:
+        nonlocal begun
+        for first in results:  # the writer takes the rest, so this loop runs once
+            named = ((recording.name, result) for result in chain([first], results))
+            write_recordings(named, sys.stdout, form, header=not begun)
+            begun = True
+
+    return write
 
 
-def _finish(
-    recording: Recording, drawn: Sequence[Recognition], options: RecognizeOptions, output: OutputOptions
-) -> None:
-    if output.plot is not None:
-        from bimodal.output.plot import plot_timeline
+def _write_table(bar: Bar, brief: bool, recording: Recording, results: Iterator[Recognition], over_time: bool) -> None:
+    """Lines for people; brief ones have a line a recording."""
+    if over_time:
+        from bimodal.inference.timeline import summarise
 
-        plot_timeline(output.plot, recording.path, drawn, title=recording.name)
-    if output.speaker_stats is not None and options.speaker_stats is not None:
-        from bimodal.features.speaker_stats import save_speaker_stats
-
-        save_speaker_stats(output.speaker_stats, options.speaker_stats)
-
-
-def _show(found: Iterator[Found], options: RecognizeOptions, bar: Bar, *, brief: bool) -> None:
-    """Tables for people; brief ones have a line a recording, or a line a stretch and a summary."""
-    for recording, results in found:
-        if options.follows(recording):
-            bar.echo(f"{recording.name}\n{'from':>9} {'to':>9}  emotion")
-            from bimodal.inference.timeline import summarise
-
-            doubtful = [0]
-            summary = summarise(_shown(results, bar, doubtful))
-            bar.echo(describe_summary(summary, doubtful[0]))
-        else:
-            for result in results:
-                name = recording.name
-                bar.echo(format_line(result, name) if brief else format_result(result, Path(name)))
+        bar.echo(f"{recording.name}\n{'from':>9} {'to':>9}  emotion")
+        bar.echo(describe_summary(summarise(_printed(results, bar))))
+        return
+    for result in results:
+        bar.echo(format_line(result, recording.name) if brief else format_result(result, Path(recording.name)))
 
 
-def _shown(results: Iterator[Recognition], bar: Bar, doubtful: list[int]) -> Iterator[Recognition]:
+def _printed(results: Iterator[Recognition], bar: Bar) -> Iterator[Recognition]:
     for result in results:
         bar.echo(format_stretch(result))
-        doubtful[0] += bool(result.warnings)
         yield result

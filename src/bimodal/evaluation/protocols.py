@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from bimodal.arrays import Floats
 from bimodal.asr.transcribe import transcript_confidence
 from bimodal.config import TrainConfig
 from bimodal.data.batches import main_emotion
@@ -16,7 +17,6 @@ from bimodal.data.text import preceding_rows
 from bimodal.errors import BimodalError, SplitError
 from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
-from bimodal.inference.evidence import Findings
 from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
 from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Manifest, Recognition, Turn, Utterance
@@ -130,7 +130,7 @@ def manifest_clips(recognizer: Recognizer, read: Manifest, utterances: Sequence[
     """Clips of a manifest's utterances, with the columns that stand for speech and the turns that the model reads."""
     names = () if recognizer.config.speech is None else recognizer.config.speech.columns
     columns: Any = feature_matrix(utterances, names) if names else [None] * len(utterances)
-    before = _turns(read.utterances, recognizer.config.text.context if recognizer.config.text else 0)
+    before = _turns(read.utterances, recognizer.model.context)
     return [
         Clip(
             audio=None if utterance.path is None or names else read.folder / utterance.path,
@@ -420,11 +420,10 @@ def extract_manifest(
     recognizer = Recognizer(model, threads=threads)
     read = read_manifest(Path(manifest))
     clips = manifest_clips(recognizer, read, read.utterances)
-    found: list[Findings] = []
+    found: list[dict[str, Floats]] = []
     for first in progress(range(0, len(clips), _AT_ONCE), "extracting"):
-        found.append(recognizer.extract(clips[first : first + _AT_ONCE]))
-    names = [name for name in Findings.__dataclass_fields__ if getattr(found[0], name) is not None]
-    arrays = {name: np.concatenate([getattr(part, name) for part in found]) for name in names}
+        found.append(recognizer.extract(clips[first : first + _AT_ONCE]).arrays())
+    arrays = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
     _write_arrays(out, arrays, [utterance.id for utterance in read.utterances])
     return tuple(f"{name} {array.shape}" for name, array in arrays.items())
 

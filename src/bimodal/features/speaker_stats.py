@@ -119,6 +119,17 @@ class SpeakerStatsStore:
         """A speaker's baseline; that of nothing, of a shape, for one who was not heard or is not named."""
         return self._known.get(speaker or "") or empty_stats(shape)
 
+    def join(self, speaker: str | None, statistics: Floats) -> RunningStats:
+        """Statistics of a speaker before a segment, which joins them now: what is scored never scores itself.
+
+        Args:
+            speaker: Who speaks; None knows nothing before and is not remembered.
+            statistics: Of the whole segment, pooled, (P, L, D).
+        """
+        before = self.of(speaker, statistics.shape)
+        self.add(speaker, statistics)
+        return before
+
     def add(self, speaker: str | None, statistics: Floats) -> None:
         """Hear a clip's pooled statistics (P, L, D); of nobody in particular it is forgotten."""
         if speaker:

@@ -30,8 +30,9 @@ from bimodal.features.speaker_stats import (
     measure_stats,
     save_speaker_stats,
 )
+from bimodal.inference.installed import find_model
+from bimodal.inference.model import Model
 from bimodal.inference.model_folder import ADAPTATION, CARD, GRAPHS, SPEAKERS, WEIGHTS, ModelConfig, save_model_config
-from bimodal.inference.recognizer import Recognizer
 from bimodal.inference.speaker_normalization import score_statistics
 from bimodal.records import Manifest
 from bimodal.runtime import make_session
@@ -45,7 +46,7 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedClips:
-    """Unlabelled clips as the backbone heard them.
+    """Unlabelled clips as the backbone encodes them.
 
     Attributes:
         statistics: Pooled statistics (N, P, L, D).
@@ -69,15 +70,15 @@ def adapt_model(
     threads: int = 0,
     progress: Progress = lambda items, label: items,
 ) -> Path:
-    """Write a model folder whose speech side is adapted to the recordings of a manifest.
+    """Write a model folder whose speech network is adapted to the recordings of a manifest.
 
-    Two things change: the recordings' own statistics stand in place of the training corpus's, and a linear correction
+    Two things change: the recordings' own statistics replace the training corpus's, and a linear correction
     of the logits is learnt from the network's own confident answers. Labels in the manifest are not looked at. The
-    graphs, the words' side and the licence stay as they are. It helps where the recordings hold several emotions; what
+    graphs, the text network and the licence do not change. It helps where the recordings hold several emotions; what
     was said in each should vary, as a correction may learn words in place of voices.
 
     Args:
-        model: Model folder with a speech side that hears recordings.
+        model: Model folder with a speech network that uses recordings.
         manifest: CSV or JSON Lines; columns path, start, end, speaker are read.
         out: Folder to write; it may not exist yet.
         by: `speaker` standardises each named speaker by their own clips, and keeps their baselines in the folder.
@@ -91,39 +92,40 @@ def adapt_model(
         BimodalError: Too few clips, a model without such a speech side, one that is adapted already, a recording that
             cannot be used, or speakers that are not named.
     """
-    recognizer, out = Recognizer(model, threads=threads), Path(out)
-    _check_adaptable(recognizer, out)
-    heard = encode_manifest(recognizer, read_manifest(Path(manifest)), progress)
-    _check_enough(manifest, heard, by)
-    speakers = measure_speaker_stats(zip(heard.speakers, heard.statistics, strict=True))
-    session = make_session(recognizer.folder / GRAPHS["speech"], threads=1)
-    adaptation = fit_adaptation(
-        lambda own, plain: score_statistics(
-            session, _uses_speaker_stats(recognizer.config), heard.statistics, own, plain
-        )[1],
-        plain_adaptation(
-            measure_stats(heard.statistics), *_trained_statistics(recognizer), emotions=len(recognizer.emotions)
-        ),
-        heard,
-        speakers if by == "speaker" else SpeakerStatsStore(),
+    opened, out = Model(find_model(model), threads=threads), Path(out)
+    _check_adaptable(opened, out)
+    encoded = encode_manifest(opened, read_manifest(Path(manifest)), progress)
+    _check_enough(manifest, encoded, by)
+    speakers = SpeakerStatsStore()
+    if by == "speaker":
+        speakers = measure_speaker_stats(zip(encoded.speakers, encoded.statistics, strict=True))
+    plain = plain_adaptation(
+        measure_stats(encoded.statistics), *_trained_statistics(opened), emotions=len(opened.emotions)
     )
-    return _write(recognizer, out, adaptation, speakers if by == "speaker" else None, describe_encoded(heard, by))
+    session, uses = make_session(opened.folder / GRAPHS["speech"], threads=1), _uses_speaker_stats(opened.config)
+    adaptation = fit_adaptation(
+        lambda own, adapted: score_statistics(session, uses, encoded.statistics, own, adapted)[1],
+        plain,
+        encoded,
+        speakers,
+    )
+    return _write(opened, out, adaptation, speakers if by == "speaker" else None, describe_encoded(encoded, by))
 
 
-def encode_manifest(recognizer: Recognizer, manifest: Manifest, progress: Progress) -> EncodedClips:
-    """The recordings of a manifest as the backbone hears them; rows without one are passed over.
+def encode_manifest(model: Model, manifest: Manifest, progress: Progress) -> EncodedClips:
+    """The recordings of a manifest as the backbone encodes them; rows without one are skipped.
 
     Raises:
         AudioError: A recording that cannot be used.
     """
     statistics, speakers, samples, unusable = [], [], 0, 0
-    for utterance in progress([row for row in manifest.utterances if row.path], "hearing"):
+    for utterance in progress([row for row in manifest.utterances if row.path], "encoding"):
         signal = load_signal(manifest.folder / str(utterance.path), start=utterance.start, end=utterance.end)
-        frames = recognizer.encode(signal)
+        frames = model.encode_frames(signal)
         if frames is None:
             unusable += 1
             continue
-        statistics.append(pool(frames, recognizer.pooling))
+        statistics.append(pool(frames, model.pooling))
         speakers.append(utterance.speaker)
         samples += len(signal)
     return EncodedClips(
@@ -137,96 +139,94 @@ def encode_manifest(recognizer: Recognizer, manifest: Manifest, progress: Progre
 def fit_adaptation(
     score: Callable[[list[Any], Adaptation], Floats],
     plain: Adaptation,
-    heard: EncodedClips,
+    encoded: EncodedClips,
     speakers: SpeakerStatsStore,
 ) -> Adaptation:
     """An adaptation with a correction learnt from what the network says under the plain one.
 
     Args:
-        score: Logits (N, C) of the clips, told the baseline of each and the adaptation.
+        score: Logits (N, C) of the clips, told the speaker statistics of each, and the adaptation.
         plain: The adaptation without a correction.
-        heard: The clips.
-        speakers: Baselines of the speakers; empty for the corpus's alone.
+        encoded: The clips.
+        speakers: Statistics of the speakers; empty to use the corpus's alone.
     """
-    own = [speakers.of(speaker, heard.statistics.shape[1:]) for speaker in heard.speakers]
+    own = [speakers.of(speaker, encoded.statistics.shape[1:]) for speaker in encoded.speakers]
     logits = score(own, plain)
     firm = [shrink_to_corpus(one, plain.corpus) if one.count else plain.corpus for one in own]
-    standard = np.stack([standardise(values, one) for values, one in zip(heard.statistics, firm, strict=True)])
+    standard = np.stack([standardise(values, one) for values, one in zip(encoded.statistics, firm, strict=True)])
     weight, bias = self_train(standard, logits)
     fitted = replace(plain, weight=weight, bias=bias)
     return replace(fitted, sharpness=equal_sharpness(correct_logits(standard, logits, fitted), logits))
 
 
-def describe_encoded(heard: EncodedClips, by: By) -> str:
+def describe_encoded(encoded: EncodedClips, by: By) -> str:
     """What a model was adapted to, in words for its card."""
-    named = len({speaker for speaker in heard.speakers if speaker})
+    named = len({speaker for speaker in encoded.speakers if speaker})
     who = f" of {named} named speakers" if named else ""
     how = "each speaker by their own clips" if by == "speaker" else "all together"
-    return f"{len(heard.statistics)} unlabelled clips, {heard.seconds:.0f} s{who}, {how}"
+    return f"{len(encoded.statistics)} unlabelled clips, {encoded.seconds:.0f} s{who}, {how}"
 
 
 def _uses_speaker_stats(config: ModelConfig) -> bool:
     return config.speech is not None and config.speech.speaker_stats
 
 
-def _check_adaptable(recognizer: Recognizer, out: Path) -> None:
-    side, folder = recognizer.config.speech, recognizer.folder
+def _check_adaptable(model: Model, out: Path) -> None:
+    side, folder = model.config.speech, model.folder
     if side is None or side.columns:
-        raise BimodalError(f"{folder}: only a speech side that hears recordings can be adapted; train one on audio")
-    if recognizer.config.adapted_to:
-        raise BimodalError(
-            f"{folder}: is adapted already ({recognizer.config.adapted_to}); adapt the model it came from"
-        )
+        raise BimodalError(f"{folder}: only a speech network that uses recordings can be adapted; train one on audio")
+    if model.config.adapted_to:
+        raise BimodalError(f"{folder}: is adapted already ({model.config.adapted_to}); adapt the model it came from")
     if out.exists():
         raise BimodalError(f"{out}: exists already; name a new folder")
 
 
-def _check_enough(manifest: str | Path, heard: EncodedClips, by: By) -> None:
-    found = len(heard.statistics)
+def _check_enough(manifest: str | Path, encoded: EncodedClips, by: By) -> None:
+    found = len(encoded.statistics)
     if found < LEAST_CLIPS:
         raise BimodalError(
-            f"{manifest}: {found} usable clips ({heard.unusable} silent or too short), at least {LEAST_CLIPS} are "
+            f"{manifest}: {found} usable clips ({encoded.unusable} silent or too short), at least {LEAST_CLIPS} are "
             "needed to adapt; give more recordings"
         )
-    if by == "speaker" and not any(heard.speakers):
+    if by == "speaker" and not any(encoded.speakers):
         raise BimodalError(f"{manifest}: no clip has a speaker; fill the column, or adapt by corpus")
 
 
-def _trained_statistics(recognizer: Recognizer) -> tuple[Floats, Floats]:
+def _trained_statistics(model: Model) -> tuple[Floats, Floats]:
     """Centre and deviation (P, L, D) of the statistics that the network was trained on.
 
     Raises:
         ModelFolderError: The folder lacks its weights.
     """
-    file = recognizer.folder / WEIGHTS
-    names = ("mean", "within") if _uses_speaker_stats(recognizer.config) else ("mean", "deviation")
+    file = model.folder / WEIGHTS
+    names = ("mean", "within") if _uses_speaker_stats(model.config) else ("mean", "deviation")
     try:
         with safe_open(file, framework="numpy") as held:
-            centre, scatter_rows = (held.get_tensor(f"speech.standardise.{name}") for name in names)
+            centre, spread = (held.get_tensor(f"speech.standardise.{name}") for name in names)
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"{file}: the speech network's statistics cannot be read ({error})") from error
-    shape = (len(recognizer.pooling.statistics), len(recognizer.speech_layers), -1)
-    scatter_rows = np.sqrt(scatter_rows) if names[1] == "within" else scatter_rows
-    return centre.reshape(shape), scatter_rows.reshape(shape)
+    shape = (len(model.pooling.statistics), len(model.speech_backbone.description.layers), -1)
+    spread = np.sqrt(spread) if names[1] == "within" else spread
+    return centre.reshape(shape), spread.reshape(shape)
 
 
 def _write(
-    recognizer: Recognizer, out: Path, adaptation: Adaptation, speakers: SpeakerStatsStore | None, adapted_to: str
+    model: Model, out: Path, adaptation: Adaptation, speakers: SpeakerStatsStore | None, adapted_to: str
 ) -> Path:
     """Copy the model folder and put the adaptation beside the graphs."""
-    files: Sequence[str] = [*recognizer.config.files, CARD]
+    files: Sequence[str] = [*model.config.files, CARD]
     try:
         out.mkdir(parents=True)
         for name in files:
-            if (recognizer.folder / name).is_file():
-                shutil.copy2(recognizer.folder / name, out / name)
+            if (model.folder / name).is_file():
+                shutil.copy2(model.folder / name, out / name)
         save_adaptation(out / ADAPTATION, adaptation)
         if speakers is not None:
             save_speaker_stats(out / SPEAKERS, speakers)
-        config = save_model_config(out, replace(recognizer.config, adapted_to=adapted_to))
+        config = save_model_config(out, replace(model.config, adapted_to=adapted_to))
         card = out / CARD
         before = card.read_text(encoding="utf-8") if card.is_file() else f"# {config.name}\n"
-        card.write_text(before + _addition(config, recognizer.config), encoding="utf-8")
+        card.write_text(before + _addition(config, model.config), encoding="utf-8")
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"{out}: cannot be written ({error}); free some space") from error
     return out
@@ -236,8 +236,9 @@ def _addition(config: ModelConfig, original: ModelConfig) -> str:
     """What the card says of the adaptation."""
     return f"""
 ## Adapted
-This is revision {config.revision}: the speech side of revision {original.revision} adapted to {config.adapted_to}.
-No label was used. **The figures above are those of the unadapted model**; this one's must be measured anew, on labelled
-recordings like those it was adapted to, and reported apart. The licence is unchanged: {config.licence}. The folder
-holds statistics of the recordings (means and deviations, no speech); treat them as you treat the recordings.
+This is revision {config.revision}: the speech network of revision {original.revision}, adapted to
+{config.adapted_to}. No label was used. **The figures above are those of the unadapted model**: re-evaluate this one on
+labelled recordings like those it was adapted to, and report that it was adapted. The licence is unchanged:
+{config.licence}. The folder holds statistics of the recordings (means and deviations, no speech); protect them as you
+protect the recordings.
 """

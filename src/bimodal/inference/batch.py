@@ -1,30 +1,31 @@
-"""Many recordings, short and long, one after the other; a bad one costs itself alone.
+"""A recording, short or long, with its words: what `bimodal recognize` does for each of many.
 
 What a short clip does not need is imported where it is used: a command's start is most of what a clip costs.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from bimodal.audio.decode import SAMPLING_RATE, load_signal
-from bimodal.audio.recordings import Recording
-from bimodal.errors import BimodalError, ManifestError
-from bimodal.inference.recognizer import Recognizer
+import numpy as np
+
+from bimodal.audio.decode import SAMPLING_RATE, Signal, iterate_audio, to_model_rate
+from bimodal.audio.recordings import Recording, header_seconds
+from bimodal.errors import ManifestError
+from bimodal.inference.recognizer import Recognizer, recognize_signals
 from bimodal.records import Clip, Recognition, Utterance
 
 if TYPE_CHECKING:
     from bimodal.asr.timed_words import Asr, TimedWords
     from bimodal.features.speaker_stats import SpeakerStatsStore
+    from bimodal.inference.timeline import Blocks
 
 WHOLE_SECONDS: Final = 30.0
-"""A longer recording is followed stretch by stretch, unless it is asked for as a whole."""
-
-_BATCH: Final = 16
+"""A longer recording gets a timeline, unless it is asked for as a whole."""
 
 Ends = Mapping[str | None, float]
-Found = tuple[Recording, Iterator[Recognition]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,94 +33,83 @@ class RecognizeOptions:
     """How recordings are recognised.
 
     Attributes:
-        timeline: Stretch by stretch, or as a whole; None decides by length.
-        channels: `mix`, or `speakers` for one speaker a channel, which is always stretch by stretch.
-        text: The words of the one recording.
-        words: What is said in each recording, by its resolved path.
+        timeline: Over time, or as a whole; None decides by length.
+        channels: `mix`, or `speakers` for one speaker a channel, which always gives a timeline.
+        transcript: The words of the one recording.
+        words: Rows of a manifest with the words of each recording, by its resolved path.
         asr: Speech recognition, for the words instead.
         speaker: Who speaks in all of them.
-        speaker_stats: What speakers have sounded like so far; grows.
+        speaker_stats: Statistics of the speakers so far; they grow.
         explain: Say in each result why it is so.
     """
 
     timeline: bool | None = None
     channels: Literal["mix", "speakers"] = "mix"
-    text: str | None = None
+    transcript: str | None = None
     words: Mapping[Path, Sequence[Utterance]] | None = None
     asr: "Asr | None" = None
     speaker: str | None = None
     speaker_stats: "SpeakerStatsStore | None" = None
     explain: bool = False
 
-    def follows(self, recording: Recording) -> bool:
-        """Whether a recording is followed stretch by stretch."""
-        if self.channels == "speakers" or self.timeline is not None:
-            return self.channels == "speakers" or bool(self.timeline)
-        return recording.seconds > WHOLE_SECONDS and self.text is None
+    def over_time(self, *, longer: bool) -> bool:
+        """Whether a recording gets a timeline, given whether it is longer than `WHOLE_SECONDS`."""
+        if self.channels == "speakers":
+            return True
+        return self.timeline if self.timeline is not None else longer and self.transcript is None
 
 
-def recognize_recordings(
-    recognizer: Recognizer,
-    recordings: Iterable[Recording],
-    options: RecognizeOptions,
-    after: Callable[[Recording], Ends] = lambda recording: {},
-) -> Iterator[Found]:
-    """Each recording with its results, in order; short ones are recognised in batches.
+@dataclass(frozen=True, kw_only=True)
+class RecordingResults:
+    """The results of one recording.
+
+    Attributes:
+        over_time: Whether they are those of a timeline.
+        results: As they come.
+    """
+
+    over_time: bool
+    results: Iterator[Recognition]
+
+
+def recognize_recording(
+    recognizer: Recognizer, recording: Recording, options: RecognizeOptions, after: Ends | None = None
+) -> RecordingResults:
+    """Recognise a recording as a whole, or over time. It is opened once.
 
     Args:
         recognizer: The model.
-        recordings: What to recognise.
+        recording: What to recognise.
         options: How.
-        after: Where each speaker's results of an interrupted call ended.
+        after: Where each speaker's results of an interrupted call ended; for a timeline alone.
 
-    Yields:
-        A recording and an iterator over its results, to be used up before the next recording is asked for. What is
-        wrong with the recording is raised there, as `BimodalError`.
+    Raises:
+        BimodalError: What is wrong with the recording; where it is damaged late, after the results before.
     """
-    waiting: list[Recording] = []
-    for recording in recordings:
-        if options.follows(recording):
-            yield from _together(recognizer, waiting, options)
-            waiting = []
-            yield recording, _long(recognizer, recording, options, after(recording))
-            continue
-        waiting.append(recording)
-        if len(waiting) == (_BATCH if options.asr is None else 1):
-            yield from _together(recognizer, waiting, options)
-            waiting = []
-    yield from _together(recognizer, waiting, options)
+    blocks = iterate_audio(recording.path, block_seconds=WHOLE_SECONDS)
+    begun = [] if options.channels == "speakers" else list(islice(blocks, 2))
+    if options.over_time(longer=len(begun) > 1):
+        opened = chain(begun, blocks) if begun else None
+        return RecordingResults(over_time=True, results=_timeline(recognizer, recording, options, after, opened))
+    read = [*begun, *blocks]
+    signal = to_model_rate(np.concatenate([block for block, _ in read]), read[0][1], str(recording.path))
+    clip = _clip(recording, signal, options)
+    results = recognize_signals(
+        recognizer.model, [clip], iter([signal]), options.speaker_stats, explain=options.explain
+    )
+    return RecordingResults(over_time=False, results=iter(results))
 
 
-def _together(recognizer: Recognizer, recordings: Sequence[Recording], options: RecognizeOptions) -> Iterator[Found]:
-    """Short recordings in one batch; one by one where something is wrong with any of them."""
-    try:
-        results = _whole(recognizer, recordings, options)
-    except BimodalError:
-        yield from ((recording, _alone(recognizer, recording, options)) for recording in recordings)
-    else:
-        yield from ((recording, iter([result])) for recording, result in zip(recordings, results, strict=True))
-
-
-def _alone(recognizer: Recognizer, recording: Recording, options: RecognizeOptions) -> Iterator[Recognition]:
-    yield from _whole(recognizer, [recording], options)
-
-
-def _whole(recognizer: Recognizer, recordings: Sequence[Recording], options: RecognizeOptions) -> list[Recognition]:
-    clips = [_clip(recording, options) for recording in recordings]
-    return recognizer.recognize_batch(clips, options.speaker_stats, explain=options.explain)
-
-
-def _clip(recording: Recording, options: RecognizeOptions) -> Clip:
+def _clip(recording: Recording, signal: Signal, options: RecognizeOptions) -> Clip:
     """A recording as a whole, with its words."""
-    signal = load_signal(recording.path)
-    clip = Clip(audio=signal, sampling_rate=SAMPLING_RATE, transcript=options.text, speaker=options.speaker)
+    clip = Clip(transcript=options.transcript, speaker=options.speaker)
     if options.asr is not None:
-        heard = options.asr.words(signal, None)
+        found = options.asr.words(signal, None)
         return replace(
             clip,
-            transcript=heard.text or None,
-            transcript_confidence=heard.confidence if heard.text else None,
-            language=heard.language or None,
+            transcript=found.text or None,
+            transcript_confidence=found.confidence if found.text else None,
+            language=found.language or None,
         )
     rows = (options.words or {}).get(recording.path.resolve(), ())
     if not rows:
@@ -128,31 +118,38 @@ def _clip(recording: Recording, options: RecognizeOptions) -> Clip:
 
     names = {row.speaker for row in rows}
     speaker = options.speaker or (names.pop() if len(names) == 1 else None)
-    return replace(clip, speaker=speaker, **clip_words([_timed(row, recording.seconds) for row in rows]))
+    return replace(clip, speaker=speaker, **clip_words([_timed(row, len(signal) / SAMPLING_RATE) for row in rows]))
 
 
-def _long(
-    recognizer: Recognizer, recording: Recording, options: RecognizeOptions, after: Ends
+def _timeline(
+    recognizer: Recognizer,
+    recording: Recording,
+    options: RecognizeOptions,
+    after: Ends | None,
+    opened: "Blocks | None",
 ) -> Iterator[Recognition]:
-    """A recording stretch by stretch."""
-    from bimodal.inference.timeline import TimelineConfig, recognize_long
+    """A recording over time."""
+    from bimodal.inference.stream import TimelineConfig
+    from bimodal.inference.timeline import recognize_long
 
     rows = (options.words or {}).get(recording.path.resolve(), ())
     for row in rows:
         if row.start is None and row.end is None:
             raise ManifestError(
-                f"{recording.name}: the words of '{row.id}' have no start and end, by which a long recording is "
-                "followed; give them, or recognise it with --whole"
+                f"{recording.name}: the words of '{row.id}' have no start and end, which a timeline needs; give them, "
+                "or recognise the recording with --whole"
             )
-    yield from recognize_long(
-        recognizer,
+    length = header_seconds(recording) if any(row.end is None for row in rows) else 0.0
+    return recognize_long(
+        recognizer.model,
         recording.path,
-        words=[_timed(row, recording.seconds) for row in rows],
+        words=[_timed(row, length) for row in rows],
         asr=options.asr,
         speakers=() if options.speaker is None else (options.speaker,),
         config=TimelineConfig(channels=options.channels, explain=options.explain),
         speaker_stats=options.speaker_stats,
         after=after,
+        opened=opened,
     )
 
 

@@ -9,15 +9,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from bimodal.data.text import normalise_transcript
 from bimodal.features.pooling import SpeechFrames, join_frames
-from bimodal.features.speaker_stats import SpeakerStatsStore
+from bimodal.inference.model import Model
+from bimodal.inference.outputs import Encoded
 from bimodal.records import Clip, Explanation, Recognition, TimeInfluence, WordInfluence
+
+if TYPE_CHECKING:
+    from bimodal.features.speaker_stats import RunningStats
 
 STRETCH_SECONDS: Final = 0.5
 """About how long a stretch of the voice is that is left out at once."""
@@ -29,32 +33,31 @@ _SLIGHT, _STRONG = 0.1, 0.4  # bits of divergence, for the wording alone
 
 
 def explain(
-    recognizer: Any,
-    views: Sequence[SpeechFrames],
+    model: Model,
+    frames: Sequence[SpeechFrames],
     clip: Clip,
     result: Recognition,
-    speaker_stats: SpeakerStatsStore | None = None,
+    stats: "RunningStats | None" = None,
 ) -> Explanation | None:
-    """Why a recogniser gave this result; None where it abstained.
+    """Why a model gave this result; None where it abstained.
 
     Args:
-        recognizer: The `Recognizer` that gave it.
-        views: What it heard, one of each view; empty without a voice.
-        clip: What it was given; its audio is not looked at.
-        result: What it answered, unsmoothed.
-        speaker_stats: What its speaker had sounded like before.
+        model: The model that gave it.
+        frames: Encoded speech of each test-time augmentation; empty without speech.
+        clip: What was given; its audio is not looked at.
+        result: The answer, unsmoothed.
+        stats: Statistics of the speaker before the clip.
     """
     if result.emotion is None:
         return None
-    times = _borders(views, result)
+    times = _borders(frames, result)
     words = split_words(result.transcript or "")
     plain = replace(clip, audio=None, transcript=result.transcript, start=0.0, end=0.0)
-    whole = join_frames(views) if views else None
+    whole = join_frames(frames) if frames else None
     variants: list[tuple[SpeechFrames | None, Clip]] = [(None, replace(plain, columns=None))]
-    variants += [(_without(views, part, len(times) - 1), plain) for part in range(len(times) - 1)]
+    variants += [(_without(frames, part, len(times) - 1), plain) for part in range(len(times) - 1)]
     variants += [(whole, replace(plain, transcript=_joined(words, place))) for place in range(len(words))]
-    frames, clips = zip(*variants, strict=True)
-    answers = recognizer.recognize_frames(frames, clips, speaker_stats)
+    answers = _answers(model, variants, stats)
     score = result.scores[result.emotion]
     lost = [score - answer.scores[result.emotion] for answer in answers]
     both = result.speech_scores is not None and result.text_scores is not None
@@ -75,6 +78,14 @@ def explain(
         sentences=(),
     )
     return replace(found, sentences=tuple(_sentences(found, result)))
+
+
+def _answers(
+    model: Model, variants: Sequence[tuple[SpeechFrames | None, Clip]], stats: "RunningStats | None"
+) -> list[Recognition]:
+    known = None if stats is None else [stats] * len(variants)
+    encoded = [Encoded(duration=0.0) if frames is None else model.pool(frames, 0.0) for frames, _ in variants]
+    return model.score([clip for _, clip in variants], encoded, known)
 
 
 def split_words(text: str, most: int = MOST_WORDS) -> list[str]:

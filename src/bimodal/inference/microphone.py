@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bimodal.audio.decode import Signal, iterate_audio, level_db, read_header
 from bimodal.errors import AudioError, BimodalError
-from bimodal.inference.timeline import Stream
+from bimodal.inference.stream import Stream
 from bimodal.records import Recognition
 
 if TYPE_CHECKING:

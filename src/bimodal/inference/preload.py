@@ -1,4 +1,4 @@
-"""What hears, loading while the rest of the program is imported, which takes as long."""
+"""Load a model while the rest of the program is imported: both take as long."""
 
 import os
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from bimodal.errors import BimodalError
 
 if TYPE_CHECKING:
-    from bimodal.inference.networks import Networks
+    from bimodal.inference.model import Model
 
 
 @cache
-def open_model(folder: Path, threads: int) -> "Networks":
-    """The networks of a model, what hears already loading in a thread; the same ones when asked again.
+def open_model(folder: Path, threads: int) -> "Model":
+    """A model whose speech parts are loading in a thread; the same one when asked again.
 
     Args:
         folder: Model folder.
@@ -28,11 +28,11 @@ def open_model(folder: Path, threads: int) -> "Networks":
     """
     import onnxruntime  # noqa: F401 - before the thread, which would wait for the imports of this one
 
-    from bimodal.inference.networks import Networks
+    from bimodal.inference.model import Model
 
-    networks = Networks(folder, threads=threads)
-    Thread(target=_load, args=(networks,)).start()  # no daemon: a session torn down half made ends the process
-    return networks
+    model = Model(folder, threads=threads)
+    Thread(target=_load, args=(model,)).start()  # no daemon: a session torn down half made ends the process
+    return model
 
 
 def preload(arguments: Sequence[str]) -> None:
@@ -49,10 +49,10 @@ def preload(arguments: Sequence[str]) -> None:
     values = dict(pairwise(arguments))
     with suppress(BimodalError, ValueError, OSError):  # told when the command line is read
         first = arguments[0] if (Path(arguments[0]) / CONFIG).is_file() else None
-        model = values.get("--model") or values.get("-m") or first
-        open_model(find_model(model), int(values.get("--threads", 0)))
+        name = values.get("--model") or values.get("-m") or first
+        open_model(find_model(name), int(values.get("--threads", 0)))
 
 
-def _load(networks: "Networks") -> None:
+def _load(model: "Model") -> None:
     with suppress(BimodalError):  # told where it is needed
-        networks.prepare()
+        model.warm_up()

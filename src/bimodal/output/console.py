@@ -57,14 +57,15 @@ def format_stretch(result: Recognition) -> str:
     return "\n".join([line, *why])
 
 
-def describe_summary(summary: "Summary", doubtful: int = 0) -> str:
-    """A recording as a whole, as a line; another one where some results carry warnings."""
+def describe_summary(summary: "Summary") -> str:
+    """A recording as a whole, as a line; another line where some results carry warnings."""
     shares = sorted(summary.shares.items(), key=lambda item: -item[1])
     told = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares if share)
-    line = f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {told or 'nothing judged'}"
-    if not doubtful:
+    line = f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {told or 'no emotion recognised'}"
+    if not summary.warned:
         return line
-    return f"mind: {doubtful} of {summary.results} stretches carry warnings, which --format jsonl shows\n{line}"
+    warned = f"{summary.warned} of {summary.results} results carry warnings, which --format jsonl shows"
+    return f"warning: {warned}\n{line}"
 
 
 def _most(scores: Mapping[str, float]) -> str:
@@ -74,7 +75,7 @@ def _most(scores: Mapping[str, float]) -> str:
 
 def _notes(result: Recognition) -> list[str]:
     why = [] if result.explanation is None else [f"  why: {sentence}" for sentence in result.explanation.sentences]
-    return [*why, *(f"  mind: {warning}" for warning in result.warnings)]
+    return [*why, *(f"  warning: {warning}" for warning in result.warnings)]
 
 
 def _quoted(result: Recognition) -> str:

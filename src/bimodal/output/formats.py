@@ -58,13 +58,14 @@ def write_recognitions(
     _writer(kind)(((recording, result) for result in recognitions), stream)
 
 
-def write_recordings(found: Iterable[Named], stream: TextIO, kind: str) -> None:
+def write_recordings(found: Iterable[Named], stream: TextIO, kind: str, *, header: bool = True) -> None:
     """Write results with the names of their recordings, which JSON Lines and CSV then hold as `path`.
 
     Args:
         found: Name of the recording and result; those of one recording follow one another.
         stream: As in `write_recognitions`.
         kind: As in `write_recognitions`; of several recordings `jsonl`, `csv`, `rttm` or `emotionml`.
+        header: False where the stream holds rows already, so that CSV needs no second header.
 
     Raises:
         BimodalError: As in `write_recognitions`.
@@ -72,7 +73,7 @@ def write_recordings(found: Iterable[Named], stream: TextIO, kind: str) -> None:
     if kind == "jsonl":
         _write_jsonl(found, stream, named=True)
     elif kind == "csv":
-        _write_csv(found, stream, named=True)
+        _write_csv(found, stream, named=True, header=header)
     else:
         _writer(kind)(found, stream)
 
@@ -91,11 +92,11 @@ def _write_jsonl(found: Iterable[Named], stream: TextIO, named: bool = False) ->
         stream.write(msgspec.json.encode(name | plain).decode() + "\n")
 
 
-def _write_csv(found: Iterable[Named], stream: TextIO, named: bool = False) -> None:
+def _write_csv(found: Iterable[Named], stream: TextIO, named: bool = False, header: bool = True) -> None:
     writer = csv.writer(stream)
     for row, (recording, result) in enumerate(found):
         emotions = list(result.scores)
-        if row == 0:
+        if header and row == 0:
             writer.writerow([*(["path"] if named else []), *_COLUMNS, *emotions, *_LAST_COLUMNS])
         plain = result.to_dict()
         scores = [f"{result.scores[emotion]:.4f}" for emotion in emotions]

@@ -5,7 +5,7 @@ one step when the recording is complete.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -79,19 +79,17 @@ class ResultFolder:
         """Drop what an interrupted run kept of a recording."""
         self._journal(recording).unlink(missing_ok=True)
 
-    def keep(self, recording: Recording, results: Iterable[Recognition]) -> Iterator[Recognition]:
-        """Hand results on, keeping each; when they are complete, so is the recording's file."""
+    def add(self, recording: Recording, result: Recognition) -> None:
+        """Append a result to the recording's journal."""
         journal = self._journal(recording)
         journal.parent.mkdir(parents=True, exist_ok=True)
         with journal.open("ab") as stream:
-            for result in results:
-                stream.write(msgspec.json.encode(result) + b"\n")
-                stream.flush()
-                yield result
-        with (
-            atomic_write(self.file(recording)) as unfinished,
-            unfinished.open("w", encoding="utf-8", newline="") as text,
-        ):
+            stream.write(msgspec.json.encode(result) + b"\n")
+
+    def finish(self, recording: Recording) -> None:
+        """Write the recording's file from its complete journal."""
+        journal, file = self._journal(recording), self.file(recording)
+        with atomic_write(file) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as text:
             write_recordings(((recording.name, result) for result in _read(journal)), text, self._kind)
         journal.unlink()
 

@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from bimodal.asr.timed_words import make_asr
 from bimodal.errors import BimodalError
-from bimodal.inference.timeline import TimelineConfig
+from bimodal.inference.stream import TimelineConfig
 from bimodal.output.formats import write_recognitions
 from bimodal.records import Clip, Recognition
 from bimodal.service.about import describe_model, describe_server

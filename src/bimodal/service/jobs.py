@@ -11,7 +11,8 @@ import msgspec
 
 from bimodal.asr.timed_words import Asr, TimedWords
 from bimodal.errors import BimodalError
-from bimodal.inference.timeline import TimelineConfig, recognize_long, summarise
+from bimodal.inference.stream import TimelineConfig
+from bimodal.inference.timeline import summarise
 from bimodal.records import Recognition
 from bimodal.service.decoding import LongRecording
 from bimodal.service.engine import Engine
@@ -198,8 +199,8 @@ class Jobs:
             job.duration, job.peaks = recording.duration, recording.peaks
             loop.call_soon_threadsafe(job.tell)
             job.recording = recording
-            for result in recognize_long(
-                engine.recognizer, recording.path, words=job.words, asr=job.asr, config=job.config
+            for result in engine.recognizer.recognize_long(
+                recording.path, words=job.words, asr=job.asr, config=job.config
             ):
                 job.results.append(result)
                 loop.call_soon_threadsafe(job.tell)

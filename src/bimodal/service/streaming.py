@@ -19,7 +19,7 @@ from starlette.websockets import WebSocketState
 
 from bimodal.asr.timed_words import TimedWords
 from bimodal.audio.decode import Signal
-from bimodal.inference.timeline import Stream, TimelineConfig
+from bimodal.inference.stream import Stream, TimelineConfig
 from bimodal.records import Recognition
 from bimodal.service.about import describe_model
 from bimodal.service.engine import Engine

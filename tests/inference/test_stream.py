@@ -8,12 +8,13 @@ import soundfile
 import soxr
 
 from bimodal import Recognizer
+from bimodal.asr.timed_words import TimedWords
 from bimodal.audio.decode import load_signal
 from bimodal.audio.segmentation import NO_SPEECH, SegmentConfig
 from bimodal.errors import AudioError, BimodalError
 from bimodal.features.speaker_stats import SpeakerStatsStore
 from bimodal.inference.adapt import adapt_model
-from bimodal.inference.timeline import TimedWords, TimelineConfig, recognize_long
+from bimodal.inference.stream import TimelineConfig
 
 RATE = 16_000
 
@@ -49,7 +50,7 @@ def streamed(recognizer: Recognizer, signal: np.ndarray, rate: int, size: int, *
 @pytest.mark.parametrize("rate", [8000, 16_000, 48_000])
 def test_any_pieces_give_the_results_of_the_file(recognizer, speech, tmp_path, rate):
     signal = at_rate(speech, rate)
-    file = list(recognize_long(recognizer, write(tmp_path / "speech.wav", signal, rate)))
+    file = list(recognizer.recognize_long(write(tmp_path / "speech.wav", signal, rate)))
     assert len(file) >= 3 and not any(result.abstained for result in file)
     for size in (rate // 100, 777, len(signal)):
         assert streamed(recognizer, signal, rate, size) == file
@@ -57,7 +58,7 @@ def test_any_pieces_give_the_results_of_the_file(recognizer, speech, tmp_path, r
 
 def test_single_samples_give_the_results_of_the_file(recognizer, speech, tmp_path):
     signal = speech[: int(2.5 * RATE)]
-    file = list(recognize_long(recognizer, write(tmp_path / "speech.wav", signal, RATE)))
+    file = list(recognizer.recognize_long(write(tmp_path / "speech.wav", signal, RATE)))
     assert not file[0].abstained
     assert streamed(recognizer, signal, RATE, 1) == file
 
@@ -66,7 +67,7 @@ def test_settings_words_and_a_speaker_count_as_in_a_file(recognizer, speech, tmp
     path = write(tmp_path / "speech.wav", speech, RATE)
     config = TimelineConfig(hop=0.5, window=1.0, smoothing=5.0, segments=SegmentConfig(max_seconds=2.0))
     words = [TimedWords(start=0.4, end=3.0, text="Stop that!"), TimedWords(start=0.0, end=9.0, text="no", speaker="b")]
-    file = list(recognize_long(recognizer, path, words=words, speakers=["anna"], config=config))
+    file = list(recognizer.recognize_long(path, words=words, speakers=["anna"], config=config))
     stream = recognizer.stream(RATE, speaker="anna", config=config)
     stream.add_words(words)
     found = [one for start in range(0, len(speech), 160) for one in stream.push(speech[start : start + 160])]
@@ -76,7 +77,7 @@ def test_settings_words_and_a_speaker_count_as_in_a_file(recognizer, speech, tmp
 
 def test_words_that_come_while_they_are_spoken_count(recognizer, speech, tmp_path):
     path = write(tmp_path / "speech.wav", speech, RATE)
-    plain = list(recognize_long(recognizer, path))
+    plain = list(recognizer.recognize_long(path))
     words = [TimedWords(start=one.start, end=one.end, text=f"at {one.start:.1f}") for one in plain]
     stream, found = recognizer.stream(RATE), []
     for start in range(0, len(speech), 1600):
@@ -115,7 +116,7 @@ def test_what_is_being_said_has_a_provisional_answer_that_changes_nothing(recogn
 def test_where_nobody_speaks_the_end_gives_one_result_that_abstained(recognizer, tmp_path):
     silence = np.zeros(3 * 8000, np.float32)
     (result,) = streamed(recognizer, silence, 8000, 80)
-    assert [result] == list(recognize_long(recognizer, write(tmp_path / "silence.wav", silence, 8000)))
+    assert [result] == list(recognizer.recognize_long(write(tmp_path / "silence.wav", silence, 8000)))
     assert result.reason == NO_SPEECH and (result.start, result.end) == (0.0, 3.0)
     (nothing,) = recognizer.stream(RATE).finish()
     assert nothing.abstained and nothing.end == 0.0
@@ -151,7 +152,7 @@ def test_a_speakers_baseline_grows_as_in_a_file(tiny_model, tiny_manifest, speec
     adapted = Recognizer(tmp_path / "adapted", threads=1)
     path = write(tmp_path / "speech.wav", speech, RATE)
     in_file, in_stream = SpeakerStatsStore(), SpeakerStatsStore()
-    file = list(recognize_long(adapted, path, speakers=["anna"], speaker_stats=in_file))
+    file = list(adapted.recognize_long(path, speakers=["anna"], speaker_stats=in_file))
     assert streamed(adapted, speech, RATE, 160, speaker="anna", speaker_stats=in_stream) == file
     assert in_stream.of("anna", ()).count == in_file.of("anna", ()).count == 3
     assert np.array_equal(in_stream.of("anna", ()).mean, in_file.of("anna", ()).mean)
