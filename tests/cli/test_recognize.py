@@ -41,7 +41,7 @@ def clips(corpus_data: Path, tmp_path_factory) -> Path:
 def test_one_clip_is_a_table_of_what_each_side_says(tiny_model, clips):
     done = run("-m", tiny_model, clips / "0.wav", "--text", "Stop that!")
     assert "tiny 0.1.0, licence of the weights:" in done.stderr
-    head, columns, *rows = (line for line in done.stdout.splitlines() if not line.startswith("  mind: "))
+    head, columns, *rows = (line for line in done.stdout.splitlines() if not line.startswith("  warning: "))
     assert head.startswith(str(clips / "0.wav")) and columns.split() == ["all", "voice", "words"]
     assert len(rows) == 4 and "the voice counted" in rows[-1]
 
@@ -54,12 +54,12 @@ def test_a_model_folder_in_front_stands_for_the_option(tiny_model, clips):
 
 
 def test_a_folder_for_people_has_a_line_a_clip_and_a_summary_of_what_is_long(tiny_model, clips):
-    lines = [line for line in run("-m", tiny_model, clips).stdout.splitlines() if not line.startswith("  mind: ")]
+    lines = [line for line in run("-m", tiny_model, clips).stdout.splitlines() if not line.startswith("  warning: ")]
     assert [
         line.startswith(f"{clips / name}: ") for line, name in zip(lines, ("0.wav", "1.wav", "2.wav"), strict=False)
     ]
     assert lines[3] == str(clips / "long.flac") and lines[4].split() == ["from", "to", "emotion"]
-    assert len(lines) > 10 and lines[-2].startswith("mind: ") and "stretches carry warnings" in lines[-2]
+    assert len(lines) > 10 and lines[-2].startswith("warning: ") and "results carry warnings" in lines[-2]
     assert lines[-1].startswith("speech ") and lines[-1].endswith(" %")
 
 
@@ -168,7 +168,7 @@ def test_a_missing_speech_recogniser_says_how_to_get_one(tiny_model, clips, tmp_
         (["0.wav", "1.wav", "--text", "hi"], 2, "--text goes with one recording, these are 2"),
         (["0.wav", "--text", "hi", "--transcribe"], 2, "--text and --transcribe: give the words in one way"),
         (["0.wav", "--speaker-stats", "x"], 2, "--speaker-stats needs --speaker, or --channels speakers"),
-        (["0.wav", "--speaker-stats", "x", "--speaker", "ann"], 1, "hears each clip by itself"),
+        (["0.wav", "--speaker-stats", "x", "--speaker", "ann"], 1, "scores each clip by itself"),
         (["0.wav", "--plot", "x.docx"], 1, "a picture's name ends in"),
         (["none.wav"], 1, "none.wav: no such file"),
         (["--text", "hi", "--format", "srt"], 1, "a result has no times"),

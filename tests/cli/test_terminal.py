@@ -13,7 +13,7 @@ import time
 from bimodal.cli.terminal import open_bar
 with open_bar(100.0, quiet=False) as bar:
     time.sleep(0.2)
-    bar.advance(50.0)
+    bar.reach(50.0)
     bar.echo("a result")
     bar.say("a sentence")
 """

@@ -26,44 +26,47 @@ def recording(tmp_path: Path) -> Recording:
     path.parent.mkdir()
     path.write_bytes(b"x")
     os.utime(path, (1, 1))
-    return Recording(path=path, name="sub/call.wav", place=Path("sub/call.wav"), seconds=10.0)
+    return Recording(path=path, name="sub/call.wav", place=Path("sub/call.wav"))
+
+
+def keep(folder: ResultFolder, recording: Recording, results=RESULTS) -> None:
+    for result in results:
+        folder.add(recording, result)
+    folder.finish(recording)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_an_interrupted_recording_goes_on_and_ends_with_the_same_file(recording, tmp_path, kind):
     whole = ResultFolder(tmp_path / "whole", kind, {"model": "m"})
-    assert list(whole.keep(recording, RESULTS)) == RESULTS and whole.is_done(recording)
+    keep(whole, recording)
+    assert whole.is_done(recording)
     parts = ResultFolder(tmp_path / "parts", kind, {"model": "m"})
-    killed = parts.keep(recording, iter(RESULTS))
-    for _ in range(3):
-        next(killed)
-    killed.close()  # what a killed process leaves: a journal, and half a line
+    for result in RESULTS[:3]:  # what a killed process leaves: a journal, and half a line
+        parts.add(recording, result)
     (journal,) = (tmp_path / "parts" / "sub").iterdir()
     with journal.open("ab") as stream:
         stream.write(b'{"emotion": "ang')
     again = ResultFolder(tmp_path / "parts", kind, {"model": "m"})
     assert not again.is_done(recording) and again.ends(recording) == {"ann": 6.0}
-    list(again.keep(recording, RESULTS[3:]))
+    keep(again, recording, RESULTS[3:])
     assert again.file(recording).read_bytes() == whole.file(recording).read_bytes()
     assert [file.name for file in (tmp_path / "parts" / "sub").iterdir()] == [whole.file(recording).name]
 
 
 def test_json_lines_in_a_folder_name_their_recording(recording, tmp_path):
     kept = ResultFolder(tmp_path / "out", "jsonl", {})
-    list(kept.keep(recording, RESULTS))
+    keep(kept, recording)
     assert {json.loads(line)["path"] for line in kept.file(recording).read_text().splitlines()} == {"sub/call.wav"}
 
 
-def test_a_recording_that_changed_is_recognised_anew(recording, tmp_path):
+def test_a_recording_that_changed_is_recognised_again(recording, tmp_path):
     kept = ResultFolder(tmp_path / "out", "csv", {})
-    list(kept.keep(recording, RESULTS))
+    keep(kept, recording)
     assert kept.is_done(recording)
     os.utime(recording.path)
     os.utime(kept.file(recording), (5, 5))
     assert not kept.is_done(recording)
-    started = kept.keep(recording, iter(RESULTS))
-    next(started)
-    started.close()
+    kept.add(recording, ONE)
     os.utime(kept._journal(recording), (5, 5))
     assert kept.ends(recording) == {} and not kept._journal(recording).exists()
 
