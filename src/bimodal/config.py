@@ -1,4 +1,4 @@
-"""Configuration: frozen dataclasses, strict TOML over their instances, `--set speech.epochs=5`."""
+"""Settings: frozen dataclasses. A TOML file and `--set speech.epochs=5` override the defaults."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ RENAMED: Final = {
     "shuffled_share": "shuffled_words_prob", "start": "init", "steps": "min_steps",
     "view_share": "augmentation_prob", "views": "augmentations",
 }  # fmt: skip
-"""Old names of settings, and the new ones; an old one is refused with the new one named."""
+"""Old names of settings and their new names. An old name is refused, and the error names the new one."""
 
 Config = TypeVar("Config")
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -34,15 +34,19 @@ Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """The joint loss of a stage.
+    """The joint loss of a stage: classification loss + beta x affinity loss.
 
     Attributes:
-        classification: Loss of the logits: focal, or cross-entropy adjusted by the emotions' priors.
-        gamma: Focusing exponent of the focal loss; 0 is cross-entropy.
-        affinity: Loss of the embeddings that is added: the two readings of the affinity loss, or what they are
-            compared with, centre loss and supervised contrastive loss. Heads share prototypes and centres.
-        beta: Its weight.
-        class_weights: How much rare emotions count more: not, by inverse frequency, or by its square root.
+        classification: Loss of the logits. `focal`: focal loss. `logit_adjusted`: cross-entropy adjusted by the
+            class priors; use it for imbalanced data.
+        gamma: Focusing exponent of the focal loss, at least 0; 0 is plain cross-entropy.
+        affinity: Additional loss of the embeddings. `pairwise` and `gaussian` are the two variants of the
+            affinity loss. `centre` (centre loss) and `contrastive` (supervised contrastive loss) are references
+            for comparison. `none` adds no loss. All heads of an ensemble share prototypes and centres.
+        beta: Weight of the affinity loss, at least 0.
+        class_weights: Weights of the emotions in the loss. `none`: equal. `balanced`: by inverse frequency.
+            `sqrt`: by the square root of inverse frequency. Raise the weight of rare emotions to raise their
+            recall.
     """
 
     classification: Literal["focal", "logit_adjusted"] = "focal"
@@ -54,25 +58,30 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """How one stage is trained.
+    """Settings of the training loop, shared by all stages.
 
     Attributes:
-        epochs: Passes over the training data.
-        min_steps: Least updates; on a small corpus there are more passes to reach them.
-        patience: Passes without a better dev score after which a stage stops; 0 for never.
-        batch_size: Utterances in a step.
-        learning_rate: Peak of AdamW's rate; warmed up over a tenth of the steps, then a cosine to zero.
-        weight_decay: AdamW's decay.
-        input_dropout: Share of input features that are dropped in training.
-        dropout: Share of hidden units that are dropped in training.
-        ensemble_size: Small heads that differ in start and noise and whose answers are averaged.
-        embedding_norm: Length of the embedding that the classifier sees; 0 for its own length.
-        hidden_width: Units of the hidden layer.
-        embedding_width: Width of the emotion embedding in front of the classifier.
-        input_noise_std: Deviation of the Gaussian noise on the standardised inputs in training.
-        ema_decay: Decay of the running average of the weights that is kept; 0 for the last weights.
-        max_grad_norm: Length that the gradient is cut to; 0 for no limit.
-        precision: Of the large products in training; what is kept is float32.
+        epochs: Passes over the training data; 0 leaves the network untrained.
+        min_steps: Minimum optimizer steps; epochs are added until reached. Raise it for small corpora.
+        patience: Early stopping: epochs without a better dev score before training stops; 0 disables it.
+        batch_size: Utterances per optimizer step.
+        learning_rate: Peak learning rate of AdamW. Linear warm-up over the first tenth of the steps, then
+            cosine decay to zero.
+        weight_decay: Weight decay of AdamW.
+        input_dropout: Dropout probability of the input features, 0 to 1.
+        dropout: Dropout probability of the hidden units, 0 to 1.
+        ensemble_size: Number of small heads whose predictions are averaged. They differ in initialisation and
+            noise. Training time grows with it.
+        embedding_norm: Length to which the embedding is scaled before the classifier; 0 keeps its own length.
+        hidden_width: Units of the hidden layer; 0 for no hidden layer.
+        embedding_width: Dimensions of the emotion embedding, the input of the classifier.
+        input_noise_std: Standard deviation of the Gaussian noise added to the standardised inputs in training;
+            0 disables it.
+        ema_decay: Decay of the exponential moving average of the weights, 0 to 1. The average is what is kept;
+            0 keeps the last weights.
+        max_grad_norm: Gradient clipping norm; 0 disables it.
+        precision: Number format of large matrix products in training. `bfloat16` is faster where the processor
+            supports it. Stored weights are float32.
         loss: The joint loss.
     """
 
@@ -97,24 +106,33 @@ class StageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechConfig(StageConfig):
-    """How the speech stage is trained.
+    """Settings of the speech stage.
 
     Attributes:
-        statistics: What is taken over time of each unit of the backbone: mean, std, p10, p50, p90.
-        speech_only: Whether pauses (35 dB below the loud frames) are left out of them.
-        pca_components: Principal components of the statistics that are kept; 0 for all.
-        speaker_shrinkage: How hard the directions in which training speakers differ are shrunk before the components
-            are taken; 0 not at all. For recordings unlike those trained on; needs components.
-        augmentations: Augmented copies of the recordings to train on as well, such as speed0.9, telephone,
-            noise10:rain.wav; cached, see `apply_augmentation`.
-        augmentation_prob: Share of the training utterances that stand as one of their views in an epoch.
-        tta: Views that are heard beside the plain recording in recognition too, all frames pooled together;
-            each costs as much again as the plain one. Whole clips alone: a timeline hears the plain recording.
-        columns: Numeric manifest columns (glob patterns) that stand for speech; empty for audio.
-        speaker_stats: How many earlier clips of the same speaker a network is trained to use, such as
-            [0, 1, 3, 10, 1000] (as many as there are); empty for networks that hear each clip by itself.
-        speaker_stats_by: Manifest column that says whose clips they are: `speaker`, or any other, such as `corpus`.
-        speaker_stats_strength: How many times more earlier clips it takes than a normal model says.
+        statistics: Statistics over time of each backbone feature: `mean`, `std`, `p10`, `p50`, `p90`
+            (percentiles).
+        speech_only: Leave pauses out of the statistics: frames 35 dB below the loud ones.
+        pca_components: Number of principal components of the statistics; 0 disables PCA.
+        speaker_shrinkage: How much to shrink the directions in which training speakers differ, before PCA; 0
+            disables it. Set it when recordings in use differ from the training recordings. Needs
+            `pca_components`.
+        augmentations: Augmented copies of the recordings to train on, such as `speed0.9`, `telephone` or
+            `noise10:rain.wav`. They are cached; `apply_augmentation` lists all kinds.
+        augmentation_prob: Probability, 0 to 1, that a training utterance is replaced by one of its augmented
+            copies in an epoch.
+        tta: Test-time augmentations: augmented copies that are encoded in recognition too and pooled with the
+            original. Each adds the cost of one encoding. Used for whole clips; a timeline uses the original
+            alone.
+        columns: Numeric manifest columns (glob patterns) to use as speech features instead of audio; empty for
+            audio.
+        speaker_stats: Numbers of earlier clips of the same speaker that the network is trained to use, such as
+            [0, 1, 3, 10, 1000]; a number above the available clips means all of them. Empty: speaker statistics
+            are not used.
+        speaker_stats_by: Manifest column that groups clips for the speaker statistics: `speaker`, or another,
+            such as `corpus`.
+        speaker_stats_strength: Factor on the number of clips needed before speaker statistics count fully. 1 is
+            the value of a normal model (empirical Bayes). Raise it if the early clips of a speaker share one
+            emotion.
     """
 
     batch_size: Count = 64
@@ -138,11 +156,12 @@ class SpeechConfig(StageConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig(StageConfig):
-    """How the text stage is trained.
+    """Settings of the text stage.
 
     Attributes:
-        context: Utterances before each one in its dialogue (columns `dialogue`, `speaker`) that are read beside it.
-        context_width: Units of the network that reads them.
+        context: Number of earlier utterances of the dialogue to read with each utterance; 0 for none. Needs the
+            manifest columns `dialogue` and `speaker`.
+        context_width: Hidden units of the context network.
     """
 
     epochs: Natural = 10
@@ -158,28 +177,29 @@ class TextConfig(StageConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TuneConfig(StageConfig):
-    """How a pretrained encoder is tuned and stored as a backbone.
+    """Settings for tuning a pretrained encoder and storing it as a backbone.
 
     Attributes:
-        name: Of the backbone.
-        source: Hub id or folder of the pretrained encoder, or the folder of an earlier tuning, which is gone on from.
-        vocabulary: As in training.
-        multiple_labels: As in training.
-        licence: Licence of the tuned weights: they carry that of the data they saw.
-        trained_on: What the data are, for the backbone's description.
-        layers: 1-based numbers of the layers that the backbone exposes; empty for the last three.
-        frozen: Lowest blocks that stay as they are, and the embeddings below them; 0 for none.
-        encoder_lr_multiplier: Learning rate of the encoder's last block, as a share of the head's.
-        layer_decay: Factor from each block's learning rate to that of the one below.
-        lora_rank: Rank of the updates that are trained beside the linear layers of the blocks, which stay as they are
-            themselves, and that are added to them at the end (Hu et al. 2021, arXiv 2106.09685): less memory, for large
-            encoders; wants a larger `encoder_lr_multiplier`, such as 1. 0 trains the blocks themselves.
-        weights: How the backbone's weights are stored.
-        dev_share: As in training.
-        split_by: As in training.
-        official_split: As in training.
-        seed: Decides start, order and inner split.
-        device: Torch device.
+        name: Name of the new backbone.
+        source: Pretrained encoder: a Hugging Face Hub id, a local folder, or the folder of an earlier tuning to
+            continue.
+        vocabulary: Emotion vocabulary, as in `TrainConfig`.
+        multiple_labels: Treatment of rows with several labels, as in `TrainConfig`.
+        licence: Licence of the trained weights. Weights carry the licence of their training data.
+        trained_on: Names of the training data, for the backbone's description.
+        layers: Layers of the encoder that the backbone exposes, numbered from 1; empty for the last three.
+        frozen: Number of lowest transformer blocks to freeze. Above 0, the embeddings are frozen too.
+        encoder_lr_multiplier: Learning rate of the encoder's last block, as a multiple of the head's.
+        layer_decay: Layer-wise learning rate decay: factor from each block to the one below, 0 to 1.
+        lora_rank: Rank of LoRA updates (Hu et al. 2021, arXiv 2106.09685); 0 trains the full blocks. LoRA needs
+            less memory: use it for large encoders, with a larger `encoder_lr_multiplier`, such as 1. The
+            updates are merged into the weights at the end.
+        weights: Number format of the backbone's stored weights.
+        dev_share: Share of the training speakers held out as dev split, as in `TrainConfig`.
+        split_by: What the splits must not share, as in `TrainConfig`.
+        official_split: Published split to accept, as in `TrainConfig`.
+        seed: Random seed of initialisation, shuffling and inner splits.
+        device: Torch device for training, such as `cpu` or `cuda`.
         threads: Threads of torch; 0 for one per core.
     """
 
@@ -205,10 +225,10 @@ class TuneConfig(StageConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TuneTextConfig(TuneConfig):
-    """How a language model is tuned.
+    """Settings of `bimodal tune text`: tuning a language model.
 
     Attributes:
-        max_tokens: Longest text; what lies beyond is cut off, in tuning and in use.
+        max_tokens: Maximum length of a text in tokens, in tuning and in use; longer texts are cut.
     """
 
     name: str = "text-tuned"
@@ -228,14 +248,15 @@ class TuneTextConfig(TuneConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TuneSpeechConfig(TuneConfig):
-    """How a speech encoder is tuned.
+    """Settings of `bimodal tune speech`: tuning a speech encoder.
 
     Attributes:
-        crop_seconds: Length of the random stretch of each utterance that is trained on; 0 for the whole.
-        interpolation: Where between the weights that the tuning started from, 0, and those that it came to, 1, the
-            network ends (Wortsman et al. 2022, arXiv 2109.01903).
-        head: How the head is trained on the untuned encoder, from where the tuning starts; the shape of the head and
-            the augmented views are its.
+        crop_seconds: Length in seconds of the random crop of each utterance in training; 0 for the whole
+            utterance.
+        interpolation: Interpolation between the weights before tuning (0) and after it (1) (Wortsman et al.
+            2022, arXiv 2109.01903). Lower it if recordings in use differ from the training recordings.
+        head: Settings of the emotion head. It is trained first, on the untuned encoder. Its shape and
+            augmentations hold for the tuning too.
     """
 
     name: str = "speech-tuned"
@@ -256,25 +277,27 @@ class TuneSpeechConfig(TuneConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig(StageConfig):
-    """How the fusion stage is trained: briefly, since it starts at late fusion and small corpora tempt it away.
+    """Settings of the fusion stage. Training is short: the stage starts at late fusion, and small corpora overfit.
 
     Attributes:
-        kind: What fuses: a gate between both sides, their concatenation, a product of calibrated experts, or late
-            fusion (the mean of the log scores), which is not trained.
-        cross_fit: Whether it learns from what networks found in utterances that they did not train on; else, to compare
-            with, from what the shipped ones found in those that they did.
-        modality_dropout: Share of utterances whose one side is taken away in training.
-        n_folds: Parts of the cross-fitting: networks trained on all but one give the embeddings of that one.
-        pairing: What the stage learns from: utterances that have both sides as `given`, or, where rows have speech or
-            words only, clips and texts of one emotion drawn together anew each epoch (`label_matched`). The latter
-            gains by construction and is no evidence; the card says so.
-        mismatched: With `label_matched`: share of pairs whose sides are of two emotions.
-        hold_out_texts: Column that names each row's text, `transcript` for the words themselves: the parts then share
-            no text either, so that the words are as new in training as in use. Empty: parts share no speaker alone.
-        init: Where a gate's training starts: at both sides' experts as they are, or at the shares of them that fit the
-            cross-fitted rows best, so that a side that knows nothing new hardly counts.
-        shuffled_words_prob: Share of the training utterances whose words are another utterance's, so that the voice is
-            trusted where both contradict each other.
+        kind: Fusion method. `gate`: a learned gate between speech and text. `concatenation`: a network on both
+            embeddings. `experts`: a product of calibrated experts. `late`: the mean of the log scores, without
+            training.
+        cross_fit: Train the fusion on predictions for utterances that the speech and text networks did not
+            train on. False uses predictions for their own training utterances; it is there for comparison.
+        modality_dropout: Probability, 0 to 1, that one modality of a training utterance is dropped.
+        n_folds: Number of folds for cross-fitting, at least 2. Training time grows with it.
+        pairing: Training pairs. `given`: utterances that have both speech and text. `label_matched`: clips and
+            texts of the same emotion, paired at random each epoch; for data with one modality per row. Such a
+            fusion gains by construction, so its gain is no evidence; the model card says so.
+        mismatched: With `label_matched`: share of pairs whose speech and text have different emotions.
+        hold_out_texts: Manifest column that names each row's text; `transcript` for the words themselves. The
+            folds of cross-fitting then share no text. Set it if sentences repeat in the corpus. Empty: the
+            folds share no speaker, but may share texts.
+        init: Initial weights of the gate. `equal`: 1 for speech and text. `fitted`: the weights that fit the
+            cross-fitted rows best, so that an uninformative modality counts little.
+        shuffled_words_prob: Probability, 0 to 1, that a training utterance gets the words of another one. Raise
+            it to trust the voice where voice and words contradict each other.
     """
 
     epochs: Natural = 6
@@ -296,23 +319,24 @@ class FusionConfig(StageConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How a bimodal model is trained.
+    """Settings of `bimodal train`.
 
     Attributes:
         name: Name of the model.
-        vocabulary: Name of a built-in vocabulary or of a published grouping (`goemotions-ekman7`), a TOML map of one's
-            own, or `native` for the manifest's own labels as they are.
-        multiple_labels: What rows of several emotions are to training: soft targets, or left out. They are always left
-            out of evaluations.
-        speech_backbone: Packaged name or folder of the frozen speech encoder.
-        text_backbone: Packaged name or folder of the frozen language model.
-        dev_share: Share of the training speakers that is held out where the manifest has no dev split.
-        split_by: What must not cross the inner splits: the manifest's speakers, or nothing (`utterance`).
-        licence: Licence of the weights: they carry that of the data they saw.
-        trained_on: What the data are, for the card.
-        official_split: Name of a published split whose overlap between parts is accepted and reported.
-        seed: Decides every start, order and inner split.
-        device: Torch device of training.
+        vocabulary: Emotion vocabulary: the name of a built-in one, the name of a published grouping
+            (`goemotions-ekman7`), a TOML map of your own, or `native` for the manifest's own labels.
+        multiple_labels: Training rows with several labels: `soft` makes soft targets, `drop` leaves them out.
+            Evaluation always leaves them out.
+        speech_backbone: Frozen speech encoder: name of an installed backbone, or its folder.
+        text_backbone: Frozen language model: name of an installed backbone, or its folder.
+        dev_share: Share of the training speakers held out as dev split if the manifest has none, 0 to 1.
+        split_by: What the inner splits must not share. `speaker`: no speaker. `utterance`: no restriction.
+        licence: Licence of the trained weights. Weights carry the licence of their training data.
+        trained_on: Names of the training data, for the model card.
+        official_split: Name of a published split. Shared speakers or texts between its parts are then reported,
+            not refused.
+        seed: Random seed of initialisation, shuffling and inner splits.
+        device: Torch device for training, such as `cpu` or `cuda`.
         threads: Threads of torch and onnxruntime; 0 for one per core.
         speech: The speech stage.
         text: The text stage.
@@ -338,15 +362,15 @@ class TrainConfig:
 
 
 def read_config(default: Config, path: str | Path | None = None, settings: Sequence[str] = ()) -> Config:
-    """A configuration: defaults, overlaid by a TOML file, overlaid by `key.key=value` settings.
+    """Settings from defaults, then a TOML file, then `key.key=value` settings; the last one wins.
 
     Args:
-        default: Instance whose values hold where nothing else is said.
+        default: Settings to start from.
         path: TOML file, or None.
-        settings: Such as `speech.epochs=5`; the value is read as TOML, and as text where it is none.
+        settings: Such as `speech.epochs=5`. The value is read as TOML; if it is not valid TOML, as text.
 
     Raises:
-        ConfigError: Unreadable TOML, an unknown key (valid ones are named), a wrong type, a number out of range.
+        ConfigError: Invalid TOML, an unknown key (valid ones are listed), a wrong type, a number out of range.
 
     Example:
         >>> read_config(StageConfig(), settings=["loss.gamma=1"]).loss.gamma
@@ -369,10 +393,10 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
 
 
 def convert(values: Mapping[str, Any], kind: type[Config], where: str) -> Config:
-    """A configuration record from plain values.
+    """Convert plain values to a settings record.
 
     Raises:
-        ConfigError: A wrong type, or a value that is none of those allowed.
+        ConfigError: A wrong type, or a value that is not allowed.
     """
     try:
         return msgspec.convert(values, kind, strict=True)
@@ -397,7 +421,7 @@ def _parse(text: str) -> Any:
 
 
 def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, where: str) -> None:
-    """Write changes into nested values, refusing keys that the record does not have."""
+    """Write changes into nested values; refuse keys that the record does not have."""
     types = {item.name: item.type for item in fields(kind)}
     for key, change in changes.items():
         if key not in types:
