@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from bimodal.errors import AudioError, BimodalError
     from bimodal.features.speaker_stats import SpeakerStatsStore
     from bimodal.inference.recognizer import Recognizer
-    from bimodal.inference.timeline import TimelineConfig
+    from bimodal.inference.stream import Stream, TimelineConfig
     from bimodal.output.frame import to_frame
     from bimodal.records import Clip, Explanation, Recognition, Turn
     from bimodal.service.client import Client
@@ -22,6 +22,7 @@ __all__ = [
     "Recognition",
     "Recognizer",
     "SpeakerStatsStore",
+    "Stream",
     "TimedWords",
     "TimelineConfig",
     "Turn",
@@ -40,7 +41,8 @@ _PLACES = {
     "Recognizer": "inference.recognizer",
     "SpeakerStatsStore": "features.speaker_stats",
     "TimedWords": "asr.timed_words",
-    "TimelineConfig": "inference.timeline",
+    "Stream": "inference.stream",
+    "TimelineConfig": "inference.stream",
     "Turn": "records",
     "to_frame": "output.frame",
 }

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio.decode import MAX_CHANNELS, Signal, check_signal, read_audio, resample
+from bimodal.audio.decode import MAX_CHANNELS, Signal, check_signal, read_audio, to_model_rate
 from bimodal.audio.source import Encoded, is_encoded
 from bimodal.errors import AudioError
 
@@ -106,7 +106,7 @@ def load_audio(
     """
     found = as_audio(audio, sampling_rate)
     signal, rate = found if isinstance(found, tuple) else read_audio(found, start=start, end=end)
-    return check_signal(resample(signal, rate), "audio")
+    return to_model_rate(signal, rate, "audio")
 
 
 def _unwrap(audio: Mapping[str, Any], sampling_rate: int | None) -> tuple[Any, int | None]:
