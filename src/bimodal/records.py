@@ -1,6 +1,7 @@
-"""Records: the frozen, keyword-only nouns that the floors above hand to one another."""
+"""Records that the layers above pass to one another; frozen, keyword-only dataclasses."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -9,32 +10,34 @@ Statistic = Literal["mean", "std", "p10", "p50", "p90"]
 TranscriptSource = Literal["given", "asr"]
 
 UNKNOWN: Final = -100.0
-"""Logit of an emotion that a network was never shown."""
+"""Logit of an emotion that a network never saw in training."""
 
 LAW: Final = (
     "In the EU, inferring emotions of a person from their voice in the areas of work and education is forbidden "
     "except for medical or safety reasons (AI Act, Art. 5(1)(f)); a classroom is education. Other uses are high-risk, "
     "and persons exposed must be told (Art. 50(3))."
 )
-"""The sentence on the law that help, server and model cards repeat."""
+"""What the law says; help, server and model cards repeat it."""
+
+_SHOWN_CHARACTERS: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Utterance:
-    """One line of a manifest: a stretch of speech, its words, or both.
+    """One line of a manifest: speech, a transcript, or both.
 
     Attributes:
         id: Unique within the manifest.
         path: Recording, relative to the manifest's folder with `/` as separator; None for a text-only row.
-        start: Where the utterance begins in the recording, in seconds; None for its beginning.
-        end: Where it ends, in seconds; None for the end of the recording.
-        transcript: The words; None for a speech-only row (an empty cell means absent, too).
-        emotion: The corpus's own label, unmapped; None where unlabelled.
-        speaker: Who speaks; what splits keep apart.
-        split: `train`, `dev` or `test`; None where the corpus has no official split.
-        lang: ISO 639-1 language code of the words.
-        dialogue: Conversation that the utterance belongs to; intervals may be clustered by it.
-        extra: Every other column, as text.
+        start: Start of the utterance in the recording, in seconds; None for the start of the recording.
+        end: End of the utterance, in seconds; None for the end of the recording.
+        transcript: The words; None for a speech-only row. An empty cell is read as None.
+        emotion: Label of the corpus, not yet mapped; None for an unlabelled row.
+        speaker: Who speaks. A split keeps each speaker in one part.
+        split: `train`, `dev` or `test`; None if the corpus has no official split.
+        lang: Language of the words as ISO 639-1 code.
+        dialogue: Conversation of the utterance; confidence intervals may be clustered by it.
+        extra: All other columns, as text.
     """
 
     id: str
@@ -55,9 +58,9 @@ class Manifest:
     """A list of utterances and the file it was read from.
 
     Attributes:
-        path: The manifest file; utterance paths are relative to its folder.
+        path: The manifest file. Paths of utterances are relative to its folder.
         utterances: In file order.
-        columns: Column names in file order (for JSON Lines: in order of first appearance).
+        columns: Column names in file order; for JSON Lines in order of first appearance.
     """
 
     path: Path
@@ -66,17 +69,17 @@ class Manifest:
 
     @property
     def folder(self) -> Path:
-        """The folder that utterance paths are relative to."""
+        """The folder to which paths of utterances are relative."""
         return self.path.parent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """Something that was said before, in the same conversation.
+    """An earlier utterance of the same conversation.
 
     Attributes:
-        transcript: The words; a turn without any is passed over.
-        speaker: Who said it; None where unknown.
+        transcript: The words; a turn without words is skipped.
+        speaker: Who said it; None if unknown.
     """
 
     transcript: str | None
@@ -85,20 +88,21 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clip:
-    """One thing to recognise: a voice, words, or both.
+    """One utterance to recognise: audio, a transcript, or both.
 
     Attributes:
-        audio: A file, or a signal (T,) of floating-point samples in [-1, 1]; None for words alone.
-        sampling_rate: Of the signal, in Hz; needed with a signal, and only then.
+        audio: A path, bytes, a file object, samples (T,), (T, C) or (C, T), a pair `(samples, rate)`, or a mapping with
+            `array` and `sampling_rate`; `bimodal.audio.inputs.as_audio` lists all forms. None for a transcript alone.
+        sampling_rate: Of samples, in Hz. Leave it out for encoded audio and where `audio` holds the rate.
         transcript: The words; None or blank for speech alone.
-        transcript_confidence: How sure a speech recogniser was of the words, 0 to 1; None where somebody gave them.
-        language: Of the words, ISO 639-1; None where unknown. Handed through to the result.
-        start: Where to begin in the file, in seconds; None for its beginning.
-        end: Where to stop, in seconds; None for its end.
-        columns: Values of the feature columns that stand for speech in such a model, in its order.
-        speaker: Who speaks; handed through to the result.
-        before: What was said before, oldest first; read by a model with `text.context`, which is told by `speaker`
-            whether somebody else said it.
+        transcript_confidence: Confidence of a speech recogniser in the words, 0 to 1; None if a person wrote them.
+        language: Of the words, as ISO 639-1 code; None if unknown. The result repeats it.
+        start: Start in a file, in seconds; None for its beginning.
+        end: End in a file, in seconds; None for its end.
+        columns: Feature values in place of audio, for a model that was trained on feature columns; in its order.
+        speaker: Who speaks. The result repeats it, and speaker statistics are kept by it.
+        before: Earlier turns, oldest first. A model with `text.context` reads them; it compares `speaker` to know
+            whether another person said them.
     """
 
     audio: Any = None
@@ -115,12 +119,12 @@ class Clip:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimeInfluence:
-    """What a stretch of the voice did for an answer.
+    """How much a stretch of speech changed the score.
 
     Attributes:
-        start: Where it begins, in seconds, on the clock of the result that it belongs to.
-        end: Where it ends.
-        influence: Score of the claimed emotion minus what it is without this stretch, -1 to 1.
+        start: Start in seconds, on the same clock as `Recognition.start`.
+        end: End in seconds.
+        influence: Score of the recognised emotion minus its score without this stretch, -1 to 1.
     """
 
     start: float
@@ -130,11 +134,11 @@ class TimeInfluence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WordInfluence:
-    """What a word did for an answer.
+    """How much a word changed the score.
 
     Attributes:
-        text: The word, with its punctuation; of long texts several words together.
-        influence: Score of the claimed emotion minus what it is without the word, -1 to 1.
+        text: The word with its punctuation; in a long text several words together.
+        influence: Score of the recognised emotion minus its score without the word, -1 to 1.
     """
 
     text: str
@@ -143,22 +147,21 @@ class WordInfluence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
-    """Why a model answered as it did, by leaving parts of its input out.
+    """Why a model gave its result: how the score changes when parts of the input are left out.
 
-    For a plot: `times` tile the stretch that was judged, so bars of `influence` over `start` to `end` fit under the
-    waveform; `words` are in the order in which they were said and, joined by spaces, the transcript. Above 0 is for
-    the claimed emotion, below 0 against it.
+    A positive influence speaks for the emotion, a negative one against it. `times` cover the utterance without gaps, so
+    they can be drawn as bars below the waveform. `words` joined by spaces are the transcript.
 
     Attributes:
-        emotion: The emotion that is explained, that of the result before any smoothing.
+        emotion: The emotion that is explained; that of the result before any smoothing.
         score: Its score.
-        voice: Its score minus what it is by the words alone; None unless both were given.
-        times: Stretches of about half a second; empty where there is no voice or it is shorter than two of them.
-        words: Empty where there are no words.
-        divergence: Jensen-Shannon divergence between the scores of voice and words, in bits, 0 (the same) to 1 (they
-            share nothing); None unless both were given.
-        contradicts: True where voice and words, each by itself, name different emotions.
-        sentences: The same for people.
+        voice: Its score minus its score from the words alone; None unless speech and words were given.
+        times: Stretches of about half a second; empty without speech, or for speech shorter than two stretches.
+        words: In spoken order; empty without words.
+        divergence: Jensen-Shannon divergence of the scores from speech and from words, in bits: 0 for equal scores, 1
+            for scores that share no emotion. None unless both were given.
+        contradicts: True if speech alone and words alone give different emotions.
+        sentences: The explanation as sentences.
     """
 
     emotion: str
@@ -173,29 +176,30 @@ class Explanation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recognition:
-    """The emotion expressed in one stretch of speech, as the model perceives it.
+    """The emotion expressed in an utterance, as the model perceives it.
 
     Attributes:
-        emotion: The most probable emotion; None where the model abstained.
-        scores: Calibrated probability of each emotion from all that was given; sums to 1.
-        speech_scores: The same from the voice alone, of the emotions that its training showed; None where no speech was
-            given.
-        text_scores: The same from the words alone, likewise; None where no words were given.
-        gate: How much the voice counted against the words, 0 to 1; None unless both were given.
-        start: Where the stretch begins in the recording, in seconds; None for text alone.
-        end: Where it ends, in seconds; None for text alone.
-        speaker: Who speaks, where known.
-        transcript: The words that were used; None where there were none.
-        transcript_source: `given` by the caller or written by speech recognition (`asr`).
+        emotion: The most probable emotion; None if the model abstained or failed.
+        scores: Calibrated probability of each emotion; sums to 1. Empty if `error` is set.
+        speech_scores: The same from speech alone, of the emotions in the speech training data; None without speech.
+        text_scores: The same from the words alone, of the emotions in the text training data; None without words.
+        gate: Weight of speech against words, 0 to 1; None unless both were given.
+        start: Start in the recording, in seconds; None for words alone.
+        end: End in the recording, in seconds; None for words alone.
+        speaker: Who speaks; None if unknown.
+        transcript: The words that were used; None if there were none.
+        transcript_source: `given` by the caller, or `asr` for automatic speech recognition.
         transcript_confidence: Confidence of the speech recogniser, 0 to 1; None unless `asr`.
-        transcript_language: Of the words, ISO 639-1; None where unknown.
-        abstained: True where no emotion is claimed; `reason` says why.
+        transcript_language: Language of the words as ISO 639-1 code; None if unknown.
+        abstained: True if there is no `emotion`; `reason` says why.
         reason: One sentence; None unless `abstained`.
-        model: Name of the model that answered.
-        revision: Digest of that model's weights and configuration.
-        warnings: Why the answer may be worth little: the input is short, noisy, clipped, in another language, or unlike
-            what the model was trained on. A sentence each.
-        explanation: Why this answer; None unless asked for.
+        model: Name of the model.
+        revision: Digest of the model's weights and configuration.
+        warnings: Reasons to doubt the result, one sentence each: short, noisy or clipped speech, another language, or
+            an input unlike the training data.
+        explanation: Which parts of the input led to the result; None unless `explain=True`.
+        error: Why the clip could not be recognised, in one sentence; None if it was. Only a batch with `strict=False`
+            returns such a result; `reason` holds the same sentence.
     """
 
     emotion: str | None
@@ -216,19 +220,88 @@ class Recognition:
     revision: str = ""
     warnings: tuple[str, ...] = ()
     explanation: Explanation | None = None
+    error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and numbers, ready for JSON; the schema of CLI, Python and HTTP."""
         return asdict(self)
 
+    def __str__(self) -> str:
+        return ", ".join(_facts(self))
+
+    def __repr__(self) -> str:
+        return f"<Recognition: {self}>"
+
+    def _repr_html_(self) -> str:
+        """A small table of scores, which notebooks show."""
+        from html import escape  # local: the command line starts without it
+
+        bar = '<div style="width:{:.0f}px;height:0.8em;background:#4a7bd0"></div>'
+        rows = (
+            f"<tr><td>{escape(emotion)}</td><td>{score:.2f}</td><td>{bar.format(100 * score)}</td></tr>"
+            for emotion, score in sorted(self.scores.items(), key=lambda pair: -pair[1])
+        )
+        return f"<div><strong>{escape(str(self))}</strong><table>{''.join(rows)}</table></div>"
+
+
+def failed_recognition(
+    error: str, *, speaker: str | None = None, transcript: str | None = None, model: str = "", revision: str = ""
+) -> Recognition:
+    """The result of a clip that could not be recognised, for a batch that goes on.
+
+    Args:
+        error: Why, in one sentence.
+        speaker: Of the clip.
+        transcript: Of the clip.
+        model: As in `Recognition`.
+        revision: As in `Recognition`.
+
+    Example:
+        >>> failed_recognition("a.wav: no such file")
+        <Recognition: error (a.wav: no such file)>
+    """
+    return Recognition(
+        emotion=None,
+        scores={},
+        speech_scores=None,
+        text_scores=None,
+        gate=None,
+        speaker=speaker,
+        transcript=transcript,
+        abstained=True,
+        reason=error,
+        model=model,
+        revision=revision,
+        error=error,
+    )
+
+
+def _facts(result: Recognition) -> Iterator[str]:
+    """What a person wants to know of a result, in few words each."""
+    if result.error is not None:
+        yield f"error ({result.error})"
+    elif result.emotion is None:
+        yield f"no emotion ({result.reason})"
+    else:
+        yield f"{result.emotion} {result.scores.get(result.emotion, math.nan):.2f}"
+    if result.start is not None and result.end is not None:
+        yield f"{result.start:.2f} to {result.end:.2f} s"
+    if result.speaker is not None:
+        yield f"speaker {result.speaker!r}"
+    if result.transcript:
+        cut = len(result.transcript) > _SHOWN_CHARACTERS
+        yield repr(result.transcript[: _SHOWN_CHARACTERS - 3] + "..." if cut else result.transcript)
+    if result.warnings:
+        yield f"{len(result.warnings)} warning{'s' if len(result.warnings) > 1 else ''}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Something wrong with an input, and where.
+    """A problem with an input and its place.
 
     Attributes:
         where: `file:line` or a path.
-        message: What was found, what was expected, what to do.
+        message: What was found, what was expected, and what to do.
     """
 
     where: str
@@ -239,7 +312,7 @@ class Problem:
 
 
 def describe_problems(problems: Sequence[Problem], shown: int = 20) -> str:
-    r"""The first problems, one a line, and how many more there are.
+    r"""The first problems, one on each line, and the number of the others.
 
     Example:
         >>> describe_problems([Problem(where="a.csv:2", message="no emotion")] * 3, shown=1)

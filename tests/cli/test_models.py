@@ -17,19 +17,21 @@ def test_a_model_is_described_with_licence_emotions_and_disk(tiny_model: Path):
     shown = run("models", tiny_model).stdout
     for fact in (
         "tiny 0.1.0, revision",
-        "licence    unknown",
+        "licence     unknown",
         "anger, happiness, sadness",
         "whisper-base-4",
-        " MB in ",
+        " MB\n",
     ):
         assert fact in shown
+    lines = [line for line in run("models").stdout.splitlines() if not line.startswith("  folder ")]  # may be long
+    assert len(lines) >= 8 and max(map(len, lines)) <= 80
     assert "no model folder" in run("models", tiny_model.parent, code=1).stderr
 
 
 def test_an_exported_model_is_named_with_its_size_and_answers(tiny_model: Path, tmp_path: Path):
     told = run("export", tiny_model, tmp_path / "portable").stderr
     assert " MB, with its backbones" in told
-    shown = run("recognize", "-m", tmp_path / "portable", "--text", "I am so glad you came.").stdout
+    shown = run("recognize", "-m", tmp_path / "portable", "--transcript", "I am so glad you came.").stdout
     assert shown.startswith("words alone: ")
     assert "exists already; name a new folder" in run("export", tiny_model, tmp_path / "portable", code=1).stderr
 

@@ -39,7 +39,7 @@ def clips(corpus_data: Path, tmp_path_factory) -> Path:
 
 
 def test_one_clip_is_a_table_of_what_each_side_says(tiny_model, clips):
-    done = run("-m", tiny_model, clips / "0.wav", "--text", "Stop that!")
+    done = run("-m", tiny_model, clips / "0.wav", "--transcript", "Stop that!")
     assert "tiny 0.1.0, licence of the weights:" in done.stderr
     head, columns, *rows = (line for line in done.stdout.splitlines() if not line.startswith("  warning: "))
     assert head.startswith(str(clips / "0.wav")) and columns.split() == ["all", "voice", "words"]
@@ -164,15 +164,19 @@ def test_a_missing_speech_recogniser_says_how_to_get_one(tiny_model, clips, tmp_
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        ([], 2, "give recordings, folders of them, - for standard input, or --text alone"),
-        (["0.wav", "1.wav", "--text", "hi"], 2, "--text goes with one recording, these are 2"),
-        (["0.wav", "--text", "hi", "--transcribe"], 2, "--text and --transcribe: give the words in one way"),
+        ([], 2, "give recordings, folders of them, - for standard input, or --transcript alone"),
+        (["0.wav", "1.wav", "--transcript", "hi"], 2, "--transcript goes with one recording, these are 2"),
+        (
+            ["0.wav", "--transcript", "hi", "--transcribe"],
+            2,
+            "--transcript and --transcribe: give",
+        ),
         (["0.wav", "--speaker-stats", "x"], 2, "--speaker-stats needs --speaker, or --channels speakers"),
         (["0.wav", "--speaker-stats", "x", "--speaker", "ann"], 1, "scores each clip by itself"),
         (["0.wav", "--plot", "x.docx"], 1, "a picture's name ends in"),
         (["none.wav"], 1, "none.wav: no such file"),
-        (["--text", "hi", "--format", "srt"], 1, "a result has no times"),
-        (["--text", " "], 1, "nothing to recognise"),
+        (["--transcript", "hi", "--format", "srt"], 1, "a result has no times"),
+        (["--transcript", " "], 1, "nothing to recognise"),
     ],
 )
 def test_wrong_usage_is_one_sentence(tiny_model, clips, arguments, code, sentence):
@@ -234,7 +238,7 @@ def test_words_in_any_script_have_an_answer(tiny_model, clips, text):
     (result,) = map(
         json.loads,
         run(
-            "-m", tiny_model, clips / "0.wav", f"--text={text.replace(chr(0), '')}", "--format", "jsonl"
+            "-m", tiny_model, clips / "0.wav", f"--transcript={text.replace(chr(0), '')}", "--format", "jsonl"
         ).stdout.splitlines(),
     )
     assert result["emotion"] and result["gate"] is not None
@@ -242,6 +246,6 @@ def test_words_in_any_script_have_an_answer(tiny_model, clips, text):
 
 def test_empty_words_are_none(tiny_model, clips):
     (result,) = map(
-        json.loads, run("-m", tiny_model, clips / "0.wav", "--text", "", "--format", "jsonl").stdout.splitlines()
+        json.loads, run("-m", tiny_model, clips / "0.wav", "--transcript", "", "--format", "jsonl").stdout.splitlines()
     )
     assert result["emotion"] and result["transcript"] is None and result["gate"] is None

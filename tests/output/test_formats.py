@@ -15,6 +15,7 @@ from praatio import textgrid
 from bimodal import Recognition
 from bimodal.errors import BimodalError
 from bimodal.output.formats import EMOTIONML, FORMATS, write_recognitions
+from bimodal.records import failed_recognition
 
 NASTY = 'a --> b\n\n00:01 <v x> & "größe" \x00 \ud800 泣 ]]> =1+1'
 ONE_LINE = 'a --> b 00:01 <v x> & "größe" ? 泣 ]]> =1+1'
@@ -144,3 +145,17 @@ def test_words_alone_have_no_times(kind):
 def test_an_unknown_format_is_said():
     with pytest.raises(BimodalError, match="unknown format 'docx', expected one of"):
         written("docx")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_result_with_an_error_is_written_by_json_lines_and_csv_and_left_out_elsewhere(kind):
+    failed = failed_recognition("a.wav: no such file")
+    text = written(kind, [failed, FIRST, failed])
+    if kind == "jsonl":
+        assert [json.loads(line)["error"] for line in text.splitlines()] == [failed.error, None, failed.error]
+    elif kind == "csv":
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        assert [row["error"] for row in rows] == [failed.error, "", failed.error]
+        assert [row["anger"] for row in rows] == ["", "0.7500", ""]
+    else:
+        assert text == written(kind, [FIRST])

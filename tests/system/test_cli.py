@@ -1,6 +1,7 @@
 """The command line as a user types it: real processes, exit codes, one sentence on stderr, data on stdout."""
 
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bimodal
+from bimodal.cli import app
 
-def run(*arguments, code: int = 0, cache: Path | None = None) -> subprocess.CompletedProcess:
+COMMANDS = [command.callback.__name__ for command in app.registered_commands]
+
+
+def run(*arguments, code: int = 0, cache: Path | None = None, environment=None) -> subprocess.CompletedProcess:
     """Run `bimodal`; a traceback is always a failure."""
     extra = ["--cache", cache] if cache else []
-    command = [sys.executable, "-m", "bimodal", *map(str, arguments), *map(str, extra)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    program = "import sys; sys.argv[0] = 'bimodal'; from bimodal.__main__ import main; main()"
+    command = [sys.executable, "-c", program, *map(str, arguments), *map(str, extra)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | (environment or {}))
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == code, done.stderr
     return done
@@ -24,6 +31,42 @@ def test_help_names_the_commands_and_the_law():
     shown = " ".join(run("--help").stdout.split())  # lines break where they will
     for word in ("prepare", "check", "train", "evaluate", "recognize", "extract", "demo", "AI Act"):
         assert word in shown
+
+
+def test_the_version_is_that_of_the_package():
+    assert run("--version").stdout == f"bimodal {bimodal.__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands_and_options(shell):
+    script = run("--show-completion", shell, environment={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}).stdout
+    assert "BIMODAL_COMPLETE" in script.upper()
+    words = {"COMP_WORDS": "bimodal recognize --transc", "COMP_CWORD": "2", "_TYPER_COMPLETE_ARGS": "bimodal rec"}
+    done = run(
+        environment=words | {"_BIMODAL_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    )
+    assert ("--transcript" if shell == "bash" else "recognize") in done.stdout and "--text" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_80_columns_and_no_summary_is_cut(command):
+    lines = run(*([command] if command else []), "--help", environment={"COLUMNS": "80"}).stdout.splitlines()
+    assert max(map(len, lines)) <= 80 and lines[0].startswith("Usage: ")
+    assert command or all(f"  {name} " in "\n".join(lines) for name in COMMANDS)
+    assert not [line for line in lines[1:] if not command and line.endswith("...")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--text", "hi"], "'--text': this option is now called --transcript"),
+        (["--text=hi", "--why"], "'--text': this option is now called --transcript"),
+        (["x.wav", "--why"], "'--why': this option is now called --explain"),
+    ],
+)
+def test_an_old_option_is_refused_with_its_new_name(arguments, sentence):
+    told = run("recognize", *arguments, code=2).stderr.splitlines()
+    assert sum("now called" in line for line in told) == 1 and told[-1].endswith(sentence)
 
 
 def test_check_shows_counts_and_exits_with_1_for_problems(tiny_manifest, tmp_path):
@@ -81,7 +124,7 @@ def test_one_speaker_is_a_sentence_wherever_speakers_are_held_out(tiny_manifest,
     [
         (["train", "none.csv", "out"], 1, "none.csv"),
         (["train", "one.csv"], 2, "MANIFEST OUT"),
-        (["recognize", "-m", "nowhere", "--text", "hi"], 1, "no model folder"),
+        (["recognize", "-m", "nowhere", "--transcript", "hi"], 1, "no model folder"),
         (["evaluate", "x.csv"], 2, "--model or --folds"),
         (["prepare", "nothing", "a", "b"], 1, "nothing"),
         (["train", "x.csv", "out", "--set", "speech.epoch=3"], 1, "did you mean 'epochs'"),

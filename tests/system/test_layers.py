@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "bimodal"
 LAYERS = (
-    ("errors", "arrays"),
+    ("errors", "arrays", "moved"),
     ("records",),
     ("config", "runtime", "files"),
     ("audio",),
@@ -26,6 +26,7 @@ LAYERS = (
 NO_TORCH = (
     "errors",
     "arrays",
+    "moved",
     "records",
     "config",
     "runtime",

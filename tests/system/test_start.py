@@ -88,4 +88,4 @@ def test_a_wrong_guess_ahead_changes_nothing_of_what_is_told(clip, wrong, code, 
 
 
 def test_words_too_long_for_a_file_name_are_words(tiny_model, clip):
-    assert run("recognize", "--text", "so " * 100, "-m", tiny_model, clip).stdout.startswith(str(clip).encode())
+    assert run("recognize", "--transcript", "so " * 100, "-m", tiny_model, clip).stdout.startswith(str(clip).encode())

@@ -6,11 +6,12 @@ playlist and follows it to other files.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from bimodal.audio.source import opened, source_name
 from bimodal.errors import AudioError
 
 Frames = npt.NDArray[np.float32]
@@ -35,9 +36,9 @@ _HEADLESS: Final = ("aac", "amr")  # FFmpeg guesses their length from the bit ra
 _SHORTFALL: Final = 1.0  # seconds by which a header may promise more sound than there is
 
 
-def container_kind(path: Path) -> str:
+def container_kind(source: Path | IO[bytes]) -> str:
     """FFmpeg's name of the container, by its first bytes; empty for anything else."""
-    with path.open("rb") as stream:
+    with opened(source) as stream:
         head = stream.read(16)
     return next((kind for offset, magic, kind in _SIGNATURES if head[offset:].startswith(magic)), "")
 
@@ -46,27 +47,28 @@ class Container:
     """An open container, of which the first sound track is heard.
 
     Args:
-        path: The file.
+        source: A path, or a binary file object that can seek.
         kind: As `container_kind` names it.
 
     Raises:
         AudioError: PyAV is not installed, or the file is damaged or has no sound.
     """
 
-    def __init__(self, path: Path, kind: str) -> None:
-        av = _library(path)
-        self._path, self._kind, self._errors = path, kind, av.error.FFmpegError
-        self._file = path.open("rb")
+    def __init__(self, source: Path | IO[bytes], kind: str) -> None:
+        self._name, self._kind, self._opened = source_name(source), kind, opened(source)
+        av = _library(self._name)
+        self._errors = av.error.FFmpegError
+        self._file = self._opened.__enter__()
         try:
             self._container = av.open(self._file, mode="r", format=kind, metadata_errors="ignore")
             self._stream: Any = next(iter(self._container.streams.audio), None)
             if self._stream is None:
-                raise AudioError(f"{path}: holds no sound, only {_tracks(self._container)}")
+                raise AudioError(f"{self._name}: holds no sound, only {_tracks(self._container)}")
             self.samplerate, self.channels = int(self._stream.rate), int(self._stream.channels)
             self._resampler = av.AudioResampler(format="fltp", layout=self._stream.layout, rate=self.samplerate)
         except (self._errors, ValueError) as error:
             self.close()
-            raise AudioError(f"{path}: cannot be decoded as audio ({_reason(error)})") from error
+            raise AudioError(f"{self._name}: cannot be decoded as audio ({_reason(error)})") from error
         except AudioError:
             self.close()
             raise
@@ -81,7 +83,7 @@ class Container:
         """Close the file."""
         if hasattr(self, "_container"):
             self._container.close()
-        self._file.close()
+        self._opened.__exit__(None, None, None)
 
     @property
     def promised(self) -> float:
@@ -119,14 +121,14 @@ class Container:
             held += self._planar(None)
         except self._errors as error:
             raise AudioError(
-                f"{self._path}: damaged or truncated ({_reason(error)}); copy or convert the recording again"
+                f"{self._name}: damaged or truncated ({_reason(error)}); copy or convert the recording again"
             ) from error
         if sum(map(len, held)):
             yield np.concatenate(held)
         seconds = (decoded + sum(map(len, held))) / self.samplerate
         if seconds < self.promised - _SHORTFALL:
             raise AudioError(
-                f"{self._path}: truncated: the header promises {self.promised:.1f} s, there are {seconds:.1f} s; copy "
+                f"{self._name}: truncated: the header promises {self.promised:.1f} s, there are {seconds:.1f} s; copy "
                 "or convert the recording again"
             )
 
@@ -134,12 +136,12 @@ class Container:
         return [piece.to_ndarray().T for piece in self._resampler.resample(frame)]
 
 
-def _library(path: Path) -> Any:
+def _library(name: str) -> Any:
     try:
         import av
     except ImportError as error:
         raise AudioError(
-            f"{path}: a recording of this kind needs PyAV: pip install 'bimodal-emotion[containers]'"
+            f"{name}: a recording of this kind needs PyAV: pip install 'bimodal-emotion[containers]'"
         ) from error
     return av
 

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import IO, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from bimodal.audio.containers import Container, container_kind
+from bimodal.audio.source import Encoded, as_source, opened, size_of, source_name
 from bimodal.errors import AudioError
 
 Signal = npt.NDArray[np.float32]
@@ -24,20 +25,22 @@ SAMPLING_RATE: Final = 16_000
 LEVEL_DB: Final = -20.0
 """Root-mean-square level that a segment is brought to, in dB relative to full scale."""
 
+MAX_CHANNELS: Final = 64
+"""Most channels that a recording may have."""
+
 _SILENCE_RMS: Final = 1e-5
-_MAX_CHANNELS: Final = 64
 _BLOCK_SECONDS: Final = 30.0
 _CHUNKED: Final[dict[bytes, Literal["little", "big"]]] = {b"RIFF": "little", b"FORM": "big"}  # WAV, AIFF
 _UNKNOWN_SIZE: Final = 0x7FFF0000  # what programs write that do not know the length yet is at least this
 _MAX_CHUNKS: Final = 1000
 
 
-def read_audio(path: str | Path, *, start: float | None = None, end: float | None = None) -> tuple[Signal, int]:
+def read_audio(path: Encoded, *, start: float | None = None, end: float | None = None) -> tuple[Signal, int]:
     """Decode a recording, or a stretch of it, and mix its channels to one.
 
     Args:
-        path: A file that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), or with the extra `containers` PyAV (m4a,
-            WebM, the sound of a video, ...).
+        path: A path, bytes, or a binary file object. libsndfile reads WAV, FLAC, OGG, MP3, AIFF and more; PyAV (extra
+            `containers`) reads m4a, WebM, the sound of a video and more.
         start: Where to begin, in seconds; None for the beginning.
         end: Where to stop, in seconds; None for the end. An end beyond the recording is cut to it.
 
@@ -67,25 +70,28 @@ class AudioHeader:
     channels: int
 
 
-def read_header(path: str | Path) -> AudioHeader:
+def read_header(path: Encoded) -> AudioHeader:
     """Length, rate and channels of a recording, without decoding it.
+
+    Args:
+        path: As in `read_audio`.
 
     Raises:
         AudioError: The file is missing, empty, truncated or not audio.
     """
-    path = Path(path)
-    _check_file(path)
-    if kind := container_kind(path):
-        with Container(path, kind) as box:
+    source = as_source(path)
+    _check_file(source)
+    if kind := container_kind(source):
+        with Container(source, kind) as box:
             return AudioHeader(duration=box.measure(), sampling_rate=box.samplerate, channels=box.channels)
-    with _open(path) as file:
+    with _open(source) as file:
         return AudioHeader(
             duration=file.frames / file.samplerate, sampling_rate=file.samplerate, channels=file.channels
         )
 
 
 def iterate_audio(
-    path: str | Path,
+    path: Encoded,
     *,
     start: float | None = None,
     end: float | None = None,
@@ -107,28 +113,29 @@ def iterate_audio(
     Raises:
         AudioError: As in `read_audio`; a damaged file may raise it after blocks that were still whole.
     """
-    path = Path(path)
-    _check_file(path)
-    kind = container_kind(path)
-    decoded = _unpack(path, kind, start, end, block_seconds) if kind else _decode(path, start, end, block_seconds)
+    source = as_source(path)
+    _check_file(source)
+    name, kind = source_name(source), container_kind(source)
+    decoded = _unpack(source, kind, start, end, block_seconds) if kind else _decode(source, start, end, block_seconds)
     for block, first, rate in decoded:
         channels = block.shape[1]
-        if channels > _MAX_CHANNELS:
-            raise AudioError(f"{path}: {channels} channels, expected at most {_MAX_CHANNELS}")
+        if channels > MAX_CHANNELS:
+            raise AudioError(f"{name}: {channels} channels, expected at most {MAX_CHANNELS}")
         if channel is not None and not 0 <= channel < channels:
-            raise AudioError(f"{path}: no channel {channel}, expected 0 to {channels - 1}")
-        yield _mix(path, block if channel is None else block[:, channel : channel + 1], first), rate
+            raise AudioError(f"{name}: no channel {channel}, expected 0 to {channels - 1}")
+        yield _mix(name, block if channel is None else block[:, channel : channel + 1], first), rate
 
 
 def _decode(
-    path: Path, start: float | None, end: float | None, block_seconds: float
+    source: Path | IO[bytes], start: float | None, end: float | None, block_seconds: float
 ) -> Iterator[tuple[npt.NDArray[np.float32], int, int]]:
     """Blocks (T, channels) by libsndfile, the number of their first sample, and the sampling rate."""
     import soundfile as sf
 
+    name = source_name(source)
     try:
-        with _open(path) as file:
-            first, last = _stretch(path, file.frames, file.samplerate, start, end)
+        with _open(source) as file:
+            first, last = _stretch(name, file.frames, file.samplerate, start, end)
             file.seek(first)
             remaining = last - first
             size = max(1, int(block_seconds * file.samplerate))
@@ -136,22 +143,22 @@ def _decode(
                 block = file.read(min(remaining, size), dtype="float32", always_2d=True)
                 if len(block) == 0:
                     raise AudioError(
-                        f"{path}: truncated: the header promises {file.frames} frames and {remaining} of them "
+                        f"{name}: truncated: the header promises {file.frames} frames and {remaining} of them "
                         "are missing; copy or convert the recording again"
                     )
                 yield block, last - remaining, file.samplerate
                 remaining -= len(block)
     except sf.LibsndfileError as error:
         raise AudioError(
-            f"{path}: damaged or truncated ({error.error_string.strip('. ')}); copy or convert the recording again"
+            f"{name}: damaged or truncated ({error.error_string.strip('. ')}); copy or convert the recording again"
         ) from error
 
 
 def _unpack(
-    path: Path, kind: str, start: float | None, end: float | None, block_seconds: float
+    source: Path | IO[bytes], kind: str, start: float | None, end: float | None, block_seconds: float
 ) -> Iterator[tuple[npt.NDArray[np.float32], int, int]]:
     """The same by PyAV, which has to decode what lies before `start`; the length is known at the end alone."""
-    with Container(path, kind) as box:
+    with Container(source, kind) as box:
         rate, position, found = box.samplerate, 0, False
         first, last = _borders(start, end, rate)
         for block in box.blocks(max(1, int(block_seconds * rate))):
@@ -163,60 +170,64 @@ def _unpack(
             if position >= last:
                 return
         if not found:
-            _stretch(path, position, rate, start, end)
+            _stretch(source_name(source), position, rate, start, end)
 
 
-def _open(path: Path) -> Any:
+def _open(source: Path | IO[bytes]) -> Any:
     """The recording as an open `soundfile.SoundFile`."""
     import soundfile as sf
 
+    name = source_name(source)
+    if not isinstance(source, Path):
+        source.seek(0)
     try:
-        return sf.SoundFile(path)
+        return sf.SoundFile(source)
     except sf.LibsndfileError as error:
-        raise AudioError(f"{path}: cannot be decoded as audio ({error.error_string.strip('. ')})") from error
+        raise AudioError(f"{name}: cannot be decoded as audio ({error.error_string.strip('. ')})") from error
     except TypeError as error:  # soundfile takes the extension .raw for samples without a header
-        raise AudioError(f"{path}: samples without a header (.raw) are not read; convert them to WAV") from error
+        raise AudioError(f"{name}: samples without a header (.raw) are not read; convert them to WAV") from error
 
 
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise AudioError(f"{path}: no such file")
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder, expected a recording")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty (0 bytes)")
-    if missing := _missing_bytes(path):
+def _check_file(source: Path | IO[bytes]) -> None:
+    name = source_name(source)
+    if isinstance(source, Path) and not source.exists():
+        raise AudioError(f"{name}: no such file")
+    if isinstance(source, Path) and source.is_dir():
+        raise AudioError(f"{name}: is a folder, expected a recording")
+    if (size := size_of(source)) == 0:
+        raise AudioError(f"{name}: the file is empty (0 bytes)")
+    if missing := _missing_bytes(source, size):
         raise AudioError(
-            f"{path}: truncated: {missing} bytes that the header promises are missing; copy or convert the recording "
+            f"{name}: truncated: {missing} bytes that the header promises are missing; copy or convert the recording "
             "again"
         )
 
 
-def _missing_bytes(path: Path) -> int:
+def _missing_bytes(source: Path | IO[bytes], available: int) -> int:
     """Bytes of samples that a WAV or AIFF header promises beyond the end of the file; libsndfile keeps silent."""
-    with path.open("rb") as stream:
+    with opened(source) as stream:
         order = _CHUNKED.get(stream.read(4))
         stream.seek(12)
         for _ in range(_MAX_CHUNKS if order else 0):
             name, length = stream.read(4), stream.read(4)
             size = int.from_bytes(length, order or "little")
             if name in (b"data", b"SSND"):
-                return max(0, stream.tell() + size - path.stat().st_size) if size < _UNKNOWN_SIZE else 0
+                return max(0, stream.tell() + size - available) if size < _UNKNOWN_SIZE else 0
             if len(length) < 4:
                 break
             stream.seek(size + size % 2, 1)
     return 0
 
 
-def _stretch(path: Path, frames: int, rate: int, start: float | None, end: float | None) -> tuple[int, int]:
+def _stretch(name: str, frames: int, rate: int, start: float | None, end: float | None) -> tuple[int, int]:
     """First and last frame of a stretch given in seconds."""
     if frames == 0:
-        raise AudioError(f"{path}: the recording holds no samples")
+        raise AudioError(f"{name}: the recording holds no samples")
     first, last = _borders(start, end, rate)
     last = min(frames, last)
     if not first < last:
         raise AudioError(
-            f"{path}: no samples between {start or 0.0:g} s and {'its end' if end is None else f'{end:g} s'}; "
+            f"{name}: no samples between {start or 0.0:g} s and {'its end' if end is None else f'{end:g} s'}; "
             f"the recording lasts {frames / rate:.2f} s"
         )
     return first, last
@@ -230,10 +241,10 @@ def _borders(start: float | None, end: float | None, rate: int) -> tuple[int, in
     return round(begin), sys.maxsize if finish == math.inf else round(finish)
 
 
-def _mix(path: Path, block: npt.NDArray[np.float32], first: int) -> Signal:
+def _mix(name: str, block: npt.NDArray[np.float32], first: int) -> Signal:
     """Mean over the channels of a block (T, channels) from sample `first`; refuses samples that are not finite."""
     mixed: Signal = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
-    return check_signal(mixed, str(path), first=first)
+    return check_signal(mixed, name, first=first)
 
 
 def check_signal(signal: npt.ArrayLike, where: str = "signal", *, first: int = 0) -> Signal:
@@ -318,14 +329,20 @@ def _rms(signal: Signal) -> float:
     return float(np.std(signal, dtype=np.float64))
 
 
-def load_signal(path: str | Path, *, start: float | None = None, end: float | None = None) -> Signal:
+def load_signal(path: Encoded, *, start: float | None = None, end: float | None = None) -> Signal:
     """A recording, or a stretch of it, as the backbones hear it: one channel, 16 kHz; level unchanged.
+
+    Args:
+        path: As in `read_audio`.
+        start: As in `read_audio`.
+        end: As in `read_audio`.
 
     Raises:
         AudioError: As in `read_audio`.
     """
-    signal, rate = read_audio(path, start=start, end=end)
-    return to_model_rate(signal, rate, str(path))
+    source = as_source(path)
+    signal, rate = read_audio(source, start=start, end=end)
+    return to_model_rate(signal, rate, source_name(source))
 
 
 def to_model_rate(signal: Signal, sampling_rate: int, where: str = "signal") -> Signal:

@@ -1,12 +1,13 @@
-"""The command line: each command is a typed function; data go to stdout, everything else to stderr."""
+"""The command line: each command is a typed function. Results go to stdout, everything else to stderr."""
 
 import atexit
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from bimodal import __version__
 from bimodal.cli import corpora, listen, models, recognize, serve, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
@@ -14,13 +15,29 @@ from bimodal.records import LAW
 
 app = typer.Typer(
     name="bimodal",
-    help="Recognises the emotion expressed in speech, as perceived, from both what is heard and what is said.\n\n"
-    + LAW,
+    help=f"Recognise the emotion expressed in speech, as people perceive it, from the voice and the words.\n\n{LAW}"
+    "\n\nFor completion with the Tab key, run 'bimodal --install-completion' once.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bimodal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself; its help stands above."""
+
+
 for command in (
     recognize.recognize,
     listen.listen,

@@ -1,4 +1,4 @@
-"""Commands about manifests: make, check, transcribe, extract."""
+"""Commands for manifests: prepare, check, transcribe, extract."""
 
 import sys
 from pathlib import Path
@@ -11,11 +11,11 @@ from bimodal.cli.terminal import bar, say
 
 
 def prepare(
-    corpus: Annotated[str, typer.Argument(help="ravdess, emodb, meld, ..., or manifest for one's own.")],
-    source: Annotated[Path, typer.Argument(help="Folder (or manifest) as it was downloaded.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write manifest.csv and audio/ to.")],
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="ravdess, emodb, meld, ..., or manifest.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Downloaded corpus folder, or your manifest.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for manifest.csv and audio/.")],
 ) -> None:
-    """Turn a published corpus, or one's own manifest, into a folder that the other commands read."""
+    """Convert a corpus, or your own manifest, for other commands."""
     from bimodal.data.corpora import prepare_corpus
 
     manifest = prepare_corpus(corpus, source, out)
@@ -25,13 +25,18 @@ def prepare(
 def check(
     manifest: ManifestFile,
     vocabulary: Annotated[
-        str, typer.Option(help="Vocabulary or published grouping that the labels are mapped to, or a TOML map.")
+        str, typer.Option(help="Emotions to map the labels to: name of a vocabulary, or a TOML file.")
     ] = "ekman7",
-    official_split: Annotated[str, typer.Option(help="Accept the overlap of a published split of this name.")] = "",
-    audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Read the header of every recording.")] = True,
+    official_split: Annotated[str, typer.Option(help="Accept the overlap of this published split.")] = "",
+    audio: Annotated[
+        bool, typer.Option("--audio/--no-audio", help="Read the header of every recording, or none.")
+    ] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Say what a manifest holds, which rows would drop and why, what crosses its splits, what is wrong."""
+    """Check a manifest: contents, dropped rows, splits, problems.
+
+    Exits with 1 if there are problems.
+    """
     from bimodal.data.check import check_manifest, describe
     from bimodal.data.labels import find_map
 
@@ -49,20 +54,28 @@ def check(
 
 def transcribe(
     manifest: ManifestFile,
-    out: Annotated[Path, typer.Argument(help="Manifest to write: .csv or .jsonl, beside MANIFEST or above it.")],
-    model: Annotated[str, typer.Option(help="Folder of a Whisper model (CTranslate2), or a Hub id.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="Manifest to write (.csv, .jsonl), beside MANIFEST or above."),
+    ],
+    model: Annotated[str, typer.Option(help="Whisper model in CTranslate2 format: folder or Hub id.")],
     task: Annotated[
-        Literal["transcribe", "translate"], typer.Option(help="The words as spoken, or in English.")
+        Literal["transcribe", "translate"], typer.Option(help="Words in the spoken language, or translated to English.")
     ] = "transcribe",
-    language: Annotated[str, typer.Option(help="ISO 639-1. [default: each row's lang, else detected]")] = "",
-    replace: Annotated[bool, typer.Option("--replace", help="Also rows that have a transcript.")] = False,
-    vad: Annotated[bool, typer.Option("--vad", help="Leave out what holds no speech.")] = False,
-    download: Annotated[bool, typer.Option("--download", help="Fetch a Hub id that is not on this machine.")] = False,
+    language: Annotated[str, typer.Option(help="ISO 639-1 code. [default: lang of each row, else detected]")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Replace transcripts that are there already.")] = False,
+    vad: Annotated[bool, typer.Option("--vad", help="Skip parts without speech (voice activity detection).")] = False,
+    download: Annotated[
+        bool, typer.Option("--download", help="Download the model if it is not on this machine.")
+    ] = False,
     cache: CacheFolder = None,
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Write the words that are heard in a manifest's recordings, by speech recognition; what was heard is kept."""
+    """Add transcripts to a manifest by automatic speech recognition.
+
+    Transcripts are cached, so a second call continues an interrupted one.
+    """
     from bimodal.asr.transcribe import TranscribeOptions, transcribe_manifest
     from bimodal.asr.whisper import Transcriber
 
@@ -85,11 +98,11 @@ def transcribe(
 def extract(
     model: ModelFolder,
     manifest: ManifestFile,
-    out: Annotated[Path, typer.Argument(help="File to write: .safetensors or .npz, with one row per utterance.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors or .npz file; one row per utterance.")],
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Write the emotion embeddings and logits of every utterance, for use in other programs."""
+    """Write the emotion embeddings and logits of each utterance."""
     from bimodal.evaluation.protocols import extract_manifest
 
     names = extract_manifest(

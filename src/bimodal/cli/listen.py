@@ -1,4 +1,4 @@
-"""The command that listens."""
+"""The command `listen`: live speech."""
 
 import sys
 from collections import deque
@@ -15,16 +15,22 @@ from bimodal.cli.terminal import say
 def listen(
     model: ModelFolder,
     source: Annotated[
-        Path | None, typer.Option("--input", help="Hear this file, as slowly as it was spoken, not a microphone.")
+        Path | None, typer.Option("--input", help="Play this file in real time instead of a microphone.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Microphone: number or part of its name. [default: the system's]")] = "",
-    speaker: Annotated[str | None, typer.Option(help="Who speaks; named in the results.")] = None,
+    device: Annotated[
+        str, typer.Option(help="Microphone: number, or part of its name. [default: that of the system]")
+    ] = "",
+    speaker: Annotated[str | None, typer.Option(help="Who speaks; the results repeat it.")] = None,
     form: Annotated[
-        Literal["live", "jsonl"], typer.Option("--format", help="A view in the terminal, or JSON Lines of what ended.")
+        Literal["live", "jsonl"],
+        typer.Option("--format", help="Live view in the terminal, or JSON Lines of final results."),
     ] = "live",
     threads: Threads = 0,
 ) -> None:
-    """Recognise the emotion expressed in speech as it is spoken, until Ctrl-C."""
+    """Recognise emotion in live speech from a microphone.
+
+    Ctrl-C ends it.
+    """
     from rich.live import Live
 
     from bimodal.inference.microphone import listen as asr

@@ -1,4 +1,4 @@
-"""Commands about what lies on the disk: models, the cache."""
+"""Commands for models and caches on the disk: models, export, cache."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,26 +10,28 @@ from bimodal.cli.terminal import say
 
 
 def models(
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[MODEL]...", help="Folders to describe, too.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[MODEL]...", help="Model folders to describe as well.")
+    ] = None,
 ) -> None:
-    """List the installed models, and any model folders: licence, emotions, what each side gives, disk."""
+    """List the installed models; describe model folders."""
     from bimodal.inference.installed import DEFAULT, installed_models
     from bimodal.output.console import describe_model
 
     found = installed_models()
     for name, folder in found.items():
-        typer.echo(describe_model(f"{name} (the default)" if name == DEFAULT else name, folder))
+        typer.echo(describe_model(f"{name} (default)" if name == DEFAULT else name, folder))
     for folder in paths or []:
         typer.echo(describe_model(str(folder), folder))
     if not found:
-        say("no model is installed; 'pip install bimodal-models' brings one, 'bimodal train' makes one")
+        say("no model is installed: install one with 'pip install bimodal-models', or train one with 'bimodal train'")
 
 
 def export(
     model: Annotated[str, typer.Argument(help="Model folder, or name of an installed model.", metavar="MODEL")],
-    out: Annotated[Path, typer.Argument(help="New folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder.")],
 ) -> None:
-    """Write a model and its backbones as one folder, which another machine can use offline."""
+    """Copy a model and its backbones to one portable folder."""
     from bimodal.inference.export import export_model
     from bimodal.inference.installed import find_model
 
@@ -39,9 +41,9 @@ def export(
 
 
 def cache(
-    folder: CacheFolder = None, clear: Annotated[bool, typer.Option("--clear", help="Delete what it holds.")] = False
+    folder: CacheFolder = None, clear: Annotated[bool, typer.Option("--clear", help="Delete all entries.")] = False
 ) -> None:
-    """Show the feature cache's size, or empty it."""
+    """Show the size of the feature cache, or empty it."""
     from bimodal.features.cache import FeatureCache
 
     place = folder or default_cache()

@@ -2,19 +2,38 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-ManifestFile = Annotated[Path, typer.Argument(help="CSV or JSON Lines, one utterance a line.", metavar="MANIFEST")]
-ModelFolder = Annotated[Path, typer.Argument(help="Model folder, as 'bimodal train' writes it.", metavar="MODEL")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; what it leaves out keeps its default.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="One value, such as speech.epochs=5; repeatable.")]
-CacheFolder = Annotated[
-    Path | None, typer.Option("--cache", help="Feature cache. [default: $BIMODAL_CACHE or ~/.cache]")
+ManifestFile = Annotated[
+    Path, typer.Argument(help="CSV or JSON Lines file with one utterance per line.", metavar="MANIFEST")
 ]
-Threads = Annotated[int, typer.Option("--threads", min=0, help="Threads of one operator; 0: one per core.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+ModelFolder = Annotated[Path, typer.Argument(help="Model folder, as written by 'bimodal train'.", metavar="MODEL")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="TOML file with settings; missing settings keep their defaults.")
+]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting, such as speech.epochs=5. Repeatable.")]
+CacheFolder = Annotated[
+    Path | None, typer.Option("--cache", help="Folder of the feature cache. [default: $BIMODAL_CACHE or ~/.cache]")
+]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="Number of CPU threads; 0 uses one per core.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bars.")]
+
+
+def renamed(old: str, new: str) -> Any:
+    """A hidden option that is refused with its new name.
+
+    Args:
+        old: Option that earlier versions had.
+        new: Option that replaces it.
+    """
+
+    def refuse(value: str | bool | None) -> None:
+        if value not in (None, False):
+            raise typer.BadParameter(f"this option is now called {new}")
+
+    return typer.Option(old, hidden=True, callback=refuse)
 
 
 def default_cache() -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bimodal.cli.options import Quiet, Threads
+from bimodal.cli.options import Quiet, Threads, renamed
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
@@ -23,49 +23,55 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[MODEL] [PATH]...",
-        help="Recordings, folders of them, or - for standard input; none with --text alone. A model folder in front "
-        "stands for --model.",
+        help="Recordings, folders of recordings, or - for standard input; none for words alone (--transcript). A model "
+        "folder in first place is the same as --model.",
     ),
 ]
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Model folder, installed model, or Hub id. [default: permissive]")
 ]
-Text = Annotated[str | None, typer.Option(help="The words that are said in the one recording.")]
-Transcripts = Annotated[Path | None, typer.Option(help="Manifest with the words of the recordings.")]
-Transcribe = Annotated[bool, typer.Option("--transcribe", help="Hear the words by speech recognition.")]
-Asr = Annotated[str, typer.Option("--asr-model", help="Whisper model (CTranslate2): folder or Hub id.")]
-Language = Annotated[str, typer.Option(help="What is spoken, ISO 639-1. [default: detected]")]
-Translate = Annotated[bool, typer.Option("--translate", help="Hear the words, in English.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch a Hub id that is not on this machine.")]
+Transcript = Annotated[
+    str | None, typer.Option("--transcript", help="The words that are spoken; for one recording, or without any.")
+]
+Transcripts = Annotated[Path | None, typer.Option(help="Manifest with the transcripts of the recordings.")]
+Transcribe = Annotated[bool, typer.Option("--transcribe", help="Get the words by automatic speech recognition.")]
+Asr = Annotated[str, typer.Option("--asr-model", help="Whisper model in CTranslate2 format: folder or Hub id.")]
+Language = Annotated[str, typer.Option(help="Spoken language as ISO 639-1 code. [default: detected]")]
+Translate = Annotated[bool, typer.Option("--translate", help="Like --transcribe, but translate to English.")]
+Download = Annotated[bool, typer.Option("--download", help="Download a Hub id that is not on this machine.")]
 Timeline = Annotated[
     bool | None,
-    typer.Option("--timeline/--whole", help="Stretch by stretch, or as a whole. [default: by length, 30 s]"),
+    typer.Option(
+        "--timeline/--whole",
+        help="Results over time, or one result for the recording. [default: over time if longer than 30 s]",
+    ),
 ]
 Channels = Annotated[
-    Literal["mix", "speakers"], typer.Option(help="All channels mixed, or one speaker a channel (a timeline).")
+    Literal["mix", "speakers"],
+    typer.Option(help="Mix all channels, or take each channel as one speaker (results over time)."),
 ]
 Form = Annotated[
     Literal["table", "jsonl", "csv", "vtt", "srt", "textgrid", "rttm", "emotionml"],
-    typer.Option("--format", help="Table for people; the others for programs."),
+    typer.Option("--format", help="Output format: table to read, the others for programs."),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="Folder for one file of results a recording; a second call goes on where the first stopped."),
+    typer.Option(help="Folder for one result file per recording. A second call continues an interrupted one."),
 ]
-Plot = Annotated[Path | None, typer.Option(help="Picture of the one recording: .png, .svg or .pdf.")]
+Plot = Annotated[Path | None, typer.Option(help="Picture to write, .png, .svg or .pdf; for one recording.")]
 SpeakerStatsFile = Annotated[
-    Path | None, typer.Option(help="File with what speakers have sounded like so far; read if there, kept up to date.")
+    Path | None, typer.Option(help="File with speaker statistics. It is read if it exists, and updated.")
 ]
-Why = Annotated[
-    bool, typer.Option("--why", help="Say what the answer hangs on: stretches of the voice, words, conflicts.")
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Explain each result: which speech and which words led to it, conflicts.")
 ]
-Speaker = Annotated[str | None, typer.Option(help="Who speaks in the recordings; names a baseline.")]
+Speaker = Annotated[str | None, typer.Option(help="Who speaks in the recordings; the key of --speaker-stats.")]
 
 
 def recognize(
     paths: Paths = None,
     model: Model = None,
-    text: Text = None,
+    transcript: Transcript = None,
     transcripts: Transcripts = None,
     transcribe: Transcribe = False,
     asr: Asr = ASR_MODEL,
@@ -79,14 +85,17 @@ def recognize(
     plot: Plot = None,
     speaker_stats: SpeakerStatsFile = None,
     speaker: Speaker = None,
-    why: Why = False,
+    explain: Explain = False,
     threads: Threads = 0,
     quiet: Quiet = False,
+    old_transcript: Annotated[str | None, renamed("--text", "--transcript")] = None,
+    old_explain: Annotated[bool, renamed("--why", "--explain")] = False,
 ) -> None:
-    """Recognise the emotion expressed in recordings, in words, or in both."""
+    """Recognise emotion in recordings, in words, or in both."""
     model, paths = _model_in_front(model, paths or [])
     hears = transcribe or translate
-    _check_words(paths, {"--text": text is not None, "--transcripts": transcripts is not None, "--transcribe": hears})
+    told = transcript is not None
+    _check_words(paths, {"--transcript": told, "--transcripts": transcripts is not None, "--transcribe": hears})
     if speaker_stats is not None and speaker is None and channels == "mix":
         raise typer.BadParameter("--speaker-stats needs --speaker, or --channels speakers")
     from bimodal.inference.installed import find_model
@@ -97,28 +106,28 @@ def recognize(
     recognizer = Recognizer(open_model(folder, threads)) if paths else Recognizer(folder, threads=threads)
     say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
     if not paths:
-        _recognize_words(recognizer, text or "", form, why)
+        _recognize_words(recognizer, transcript or "", form, explain)
         return
     from bimodal.audio.recordings import find_recordings, header_seconds
     from bimodal.cli.write_results import OutputOptions, write_results
     from bimodal.inference.batch import WHOLE_SECONDS, RecognizeOptions, read_words
 
     recordings = find_recordings(paths)
-    _check_one(recordings, form if out is None else "", {"--text": text is not None, "--plot": plot is not None})
+    _check_one(recordings, form if out is None else "", {"--transcript": told, "--plot": plot is not None})
     options = RecognizeOptions(
         timeline=timeline,
         channels=channels,
-        transcript=text,
+        transcript=transcript,
         words=read_words(transcripts, recordings) if transcripts else None,
         speaker=speaker,
         speaker_stats=_known_speakers(speaker_stats),
-        explain=why,
+        explain=explain,
     )
     if hears:
         long = any(options.over_time(longer=header_seconds(one) > WHOLE_SECONDS) for one in recordings)
         options = replace(options, asr=_speech_recognition(asr, language, translate, download, threads, long))
     settings = {"asr": f"{asr} {language} {'translate' if translate else 'transcribe'}"} if hears else {}
-    settings |= {"text": text or "", "transcripts": str(transcripts or "")}
+    settings |= {"transcript": transcript or "", "transcripts": str(transcripts or "")}
     output = OutputOptions(form=form, out=out, plot=plot, speaker_stats=speaker_stats, quiet=quiet)
     if not write_results(recognizer, recordings, options, output, settings):
         sys.exit(1)
@@ -141,8 +150,8 @@ def _check_words(paths: Sequence[Path], ways: dict[str, bool]) -> None:
     given = [name for name, is_given in ways.items() if is_given]
     if len(given) > 1:
         raise typer.BadParameter(f"{' and '.join(given)}: give the words in one way")
-    if not paths and given != ["--text"]:
-        raise typer.BadParameter("give recordings, folders of them, - for standard input, or --text alone")
+    if not paths and given != ["--transcript"]:
+        raise typer.BadParameter("give recordings, folders of them, - for standard input, or --transcript alone")
 
 
 def _check_one(recordings: "Sequence[Recording]", form: str, options: dict[str, bool]) -> None:
@@ -156,13 +165,13 @@ def _check_one(recordings: "Sequence[Recording]", form: str, options: dict[str, 
         )
 
 
-def _recognize_words(recognizer: Any, text: str, form: str, why: bool) -> None:
+def _recognize_words(recognizer: Any, transcript: str, form: str, explain: bool) -> None:
     """Words alone."""
     from bimodal.output.console import format_result, json_line
     from bimodal.output.formats import write_recognitions
     from bimodal.records import Clip
 
-    result = recognizer.recognize_batch([Clip(transcript=text)], explain=why)[0]
+    result = recognizer.recognize_batch([Clip(transcript=transcript)], explain=explain)[0]
     if form in ("table", "jsonl"):
         typer.echo(json_line(result, None) if form == "jsonl" else format_result(result, None))
     else:

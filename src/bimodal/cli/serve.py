@@ -1,4 +1,4 @@
-"""The command that serves."""
+"""The command `serve`: HTTP, WebSocket and the page."""
 
 import os
 from typing import Annotated, Any
@@ -12,29 +12,28 @@ from bimodal.errors import BimodalError
 
 def serve(
     model: Annotated[
-        str | None, typer.Argument(help="Model folder, or name of a packaged model. [default: the packaged one]")
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Model folder, or name of an installed model. [default: permissive]"),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's need a token.")] = (
+    host: Annotated[str, typer.Option(help="Address to listen on. Addresses outside this machine need a token.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
     token: Annotated[
         str, typer.Option(envvar="BIMODAL_TOKEN", help="Token that requests must carry.", show_envvar=True)
     ] = "",
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="Name under which the server is addressed, beside its own; repeatable.")
-    ] = None,
+    allow_host: Annotated[list[str] | None, typer.Option(help="Further host name of the server. Repeatable.")] = None,
     asr: Annotated[
-        str, typer.Option(help="Whisper model in CTranslate2 format that hears the words. [extra asr]")
+        str, typer.Option(help="Whisper model in CTranslate2 format, for speech recognition. [extra asr]")
     ] = "",
     config: ConfigFile = None,
     settings: Settings = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Serve a model over HTTP and WebSocket, with a page to speak to; on this machine alone unless told otherwise.
+    """Serve a model over HTTP and WebSocket, with a web page.
 
-    Nothing of a request is stored, nothing of its content is logged. What is taken at most: --set clip_seconds=120, or
-    any other limit that /v1/about shows.
+    The server is open to this machine only, unless --host says otherwise. It stores nothing of a request and logs
+    nothing of its content. Change a limit with --set, for example --set clip_seconds=120; /v1/about lists all limits.
     """
     service = _service()
     from bimodal.asr.whisper import Transcriber

@@ -1,4 +1,4 @@
-"""Commands that make and measure models: train, tune, adapt, evaluate, demo."""
+"""Commands for training and evaluation: train, tune, adapt, evaluate, demo."""
 
 import sys
 from collections.abc import Iterable
@@ -25,14 +25,21 @@ from bimodal.errors import BimodalError
 
 def train(
     arguments: Annotated[
-        list[str], typer.Argument(metavar="[speech|text|fusion] MANIFEST OUT", help="One stage, or all; run folder.")
+        list[str],
+        typer.Argument(
+            metavar="[speech|text|fusion] MANIFEST OUT",
+            help="Stage to train (default: all three), manifest, run folder.",
+        ),
     ],
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model: the speech stage, the text stage, the fusion stage, or all of them; restartable."""
+    """Train a model: speech stage, text stage, fusion stage.
+
+    An interrupted run continues when the command is repeated.
+    """
     from bimodal.config import TrainConfig, read_config
 
     stages, manifest, out = _stages(arguments)
@@ -55,18 +62,19 @@ def train(
 
 
 def tune(
-    side: Annotated[Literal["speech", "text"], typer.Argument(help="Which encoder is tuned.")],
+    side: Annotated[Literal["speech", "text"], typer.Argument(metavar="speech|text", help="Encoder to fine-tune.")],
     manifest: ManifestFile,
-    out: Annotated[Path, typer.Argument(help="Backbone folder to write.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Backbone folder to write.")],
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
     quiet: Quiet = False,
 ) -> None:
-    """Tune a pretrained encoder and store it as a backbone, for 'bimodal train --set speech_backbone=OUT'; restartable.
+    """Fine-tune a pretrained encoder and save it as a backbone.
 
-    What an encoder finds in data that it was tuned on looks surer than it is: tune on other data than you train on, or
-    judge the result on speakers that neither has seen.
+    Use the backbone with 'bimodal train --set speech_backbone=OUT'. An interrupted run continues when the command is
+    repeated. Fine-tune on other data than you train on, or evaluate on speakers that are in neither: scores on data
+    that the encoder was tuned on are too good.
     """
     from bimodal.config import TuneSpeechConfig, TuneTextConfig, read_config
 
@@ -119,15 +127,18 @@ def _megabytes(folder: Path) -> str:
 def adapt(
     model: ModelFolder,
     manifest: ManifestFile,
-    out: Annotated[Path, typer.Argument(help="New model folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="New model folder.")],
     by: Annotated[
         Literal["corpus", "speaker"],
-        typer.Option(help="Adapt to all recordings together, or to each named speaker by their own."),
+        typer.Option(help="Adapt to all recordings together, or to each speaker alone."),
     ] = "corpus",
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Adapt a model to recordings of one's own, without labels; figures of the adapted one must be measured anew."""
+    """Adapt a model to your own recordings, without labels.
+
+    Evaluate the adapted model again; the figures of the original model do not apply to it.
+    """
     from bimodal.inference.adapt import adapt_model
 
     adapt_model(model, manifest, out, by=by, threads=threads, progress=lambda items, label: bar(items, label, quiet))
@@ -137,12 +148,14 @@ def adapt(
 def evaluate(
     manifest: ManifestFile,
     model: Annotated[Path | None, typer.Option(help="Model folder to evaluate.")] = None,
-    folds: Annotated[str, typer.Option(help="Or train and test per fold: 'loso', a number, or a column name.")] = "",
+    folds: Annotated[
+        str, typer.Option(help="Cross-validation instead of --model: 'loso', a number, or a column of folds.")
+    ] = "",
     split: Annotated[
-        str, typer.Option(help="Rows to test a model on. [default: test where there is one, else all]")
+        str, typer.Option(help="Split to evaluate on. [default: test if there is one, else all rows]")
     ] = "",
     cluster: Annotated[
-        str, typer.Option(help="What intervals are clustered by: speaker, dialogue or utterance.")
+        str, typer.Option(help="Unit of the confidence intervals: speaker, dialogue or utterance.")
     ] = "speaker",
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.json, report.md, report.png, predictions.csv.")
@@ -153,7 +166,10 @@ def evaluate(
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model, or a configuration over folds: speech alone, text alone, late fusion and fused side by side."""
+    """Evaluate a model, or a configuration by cross-validation.
+
+    Reports speech alone, text alone, late fusion and the trained fusion side by side.
+    """
     from bimodal.evaluation.describe import describe
     from bimodal.evaluation.protocols import evaluate_folds, evaluate_model
     from bimodal.evaluation.report import evaluate
@@ -185,14 +201,17 @@ def evaluate(
 
 
 def demo(
-    out: Annotated[Path, typer.Argument(help="Folder for corpus, model and report; a second call goes on.")] = Path(
-        "demo"
-    ),
-    size: Annotated[int, typer.Option(min=60, help="Utterances that are spoken.")] = 720,
+    out: Annotated[
+        Path, typer.Argument(metavar="[OUT]", help="Folder for corpus, model and report. A second call continues.")
+    ] = Path("demo"),
+    size: Annotated[int, typer.Option(min=60, help="Number of utterances to synthesise.")] = 720,
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Speak a small synthetic corpus, train all three stages on it, evaluate, recognise: the whole path in minutes."""
+    """Run everything on a small synthetic corpus, in minutes.
+
+    Synthesises speech, trains the three stages, evaluates the model and recognises a recording.
+    """
     _training("demo")
     from bimodal.demo.run import run_demo
 

@@ -83,7 +83,7 @@ def _quoted(result: Recognition) -> str:
 
 
 def describe_model(name: str, folder: Path) -> str:
-    """What a model is, as lines: version, licence, emotions, sides, disk.
+    """What a model is, as a block of lines of at most 80 characters: version, licence, emotions, backbones, size.
 
     Raises:
         ModelFolderError: No sound model folder.
@@ -93,25 +93,40 @@ def describe_model(name: str, folder: Path) -> str:
     facts = {
         "model": f"{config.name} {config.version}, revision {config.revision}",
         "licence": config.licence,
-        "trained on": config.trained_on or "not said",
-        "adapted to": config.adapted_to,
         "emotions": ", ".join(config.emotions),
-        "voice": _side(config.speech),
-        "words": _side(config.text),
-        "together": _together(config),
-        "disk": f"{size / 1e6:.1f} MB in {folder}",
+        "speech": _backbone(config.speech),
+        "text": _backbone(config.text),
+        "fusion": _fusion(config),
+        "trained on": config.trained_on or "unknown",
+        "adapted to": config.adapted_to,
+        "size": f"{size / 1e6:.1f} MB",
+        "folder": str(folder),
     }
-    return "\n".join([name, *(f"  {label:<11}{fact}" for label, fact in facts.items() if fact)])
+    return "\n".join([name, *(_fact(label, fact) for label, fact in facts.items() if fact)])
 
 
-def _side(side: ModalityConfig | None) -> str:
-    if side is None:
+def _fact(label: str, fact: str) -> str:
+    """A labelled fact, wrapped; paths stay whole."""
+    from textwrap import fill
+
+    return fill(
+        fact,
+        80,
+        initial_indent=f"  {label:<12}",
+        subsequent_indent=" " * 14,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _backbone(modality: ModalityConfig | None) -> str:
+    if modality is None:
         return "not used"
-    heard = f"columns {', '.join(side.columns)}" if side.columns else side.backbone
-    return f"{heard}, with {side.context} utterances before" if side.context else heard
+    read = f"columns {', '.join(modality.columns)}" if modality.columns else modality.backbone
+    return f"{read}, with {modality.context} previous utterances" if modality.context else read
 
 
-def _together(config: ModelConfig) -> str:
+def _fusion(config: ModelConfig) -> str:
     if config.speech is None or config.text is None:
         return ""
-    return "fused" if config.fusion_temperatures else "no fusion stage"
+    return "trained" if config.fusion_temperatures else "not trained"

@@ -25,8 +25,10 @@ EMOTIONML: Final = "http://www.w3.org/2009/10/emotionml"
 Named = tuple[str, Recognition]
 """Name of a recording, and one of its results."""
 
-_COLUMNS: Final = ("start", "end", "speaker", "emotion")
-_LAST_COLUMNS: Final = (
+FIRST_COLUMNS: Final = ("start", "end", "speaker", "emotion")
+"""Columns of a table of results; after them comes one column for each emotion's score."""
+
+LAST_COLUMNS: Final = (
     "gate",
     "abstained",
     "reason",
@@ -36,7 +38,10 @@ _LAST_COLUMNS: Final = (
     "transcript_language",
     "model",
     "revision",
+    "error",
 )
+"""Columns after the scores."""
+
 _CHANNEL: Final = re.compile("channel ([1-9][0-9]*)")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 
@@ -55,7 +60,7 @@ def write_recognitions(
     Raises:
         BimodalError: An unknown format, or results without times in a format that needs them.
     """
-    _writer(kind)(((recording, result) for result in recognitions), stream)
+    _write(((recording, result) for result in recognitions), stream, kind)
 
 
 def write_recordings(found: Iterable[Named], stream: TextIO, kind: str, *, header: bool = True) -> None:
@@ -75,13 +80,25 @@ def write_recordings(found: Iterable[Named], stream: TextIO, kind: str, *, heade
     elif kind == "csv":
         _write_csv(found, stream, named=True, header=header)
     else:
-        _writer(kind)(found, stream)
+        _write(found, stream, kind)
 
 
-def _writer(kind: str) -> Callable[[Iterable[Named], TextIO], None]:
+def _write(found: Iterable[Named], stream: TextIO, kind: str) -> None:
+    """Write by the table of formats; subtitles and annotations have no place for results with an error."""
     if kind not in FORMATS:
         raise BimodalError(f"unknown format '{kind}', expected one of {sorted(FORMATS)}")
-    return FORMATS[kind]
+    keeps_errors = kind in ("jsonl", "csv")
+    FORMATS[kind](((name, result) for name, result in found if keeps_errors or result.error is None), stream)
+
+
+def _emotions_first(found: Iterable[Named]) -> tuple[list[str], Iterator[Named]]:
+    """The emotions of the first result with scores, and all results; those with an error have no scores."""
+    results, held = iter(found), list[Named]()
+    for named in results:
+        held.append(named)
+        if named[1].scores:
+            break
+    return list(held[-1][1].scores) if held else [], chain(held, results)
 
 
 def _write_jsonl(found: Iterable[Named], stream: TextIO, named: bool = False) -> None:
@@ -94,17 +111,17 @@ def _write_jsonl(found: Iterable[Named], stream: TextIO, named: bool = False) ->
 
 def _write_csv(found: Iterable[Named], stream: TextIO, named: bool = False, header: bool = True) -> None:
     writer = csv.writer(stream)
-    for row, (recording, result) in enumerate(found):
-        emotions = list(result.scores)
+    emotions, results = _emotions_first(found)
+    for row, (recording, result) in enumerate(results):
         if header and row == 0:
-            writer.writerow([*(["path"] if named else []), *_COLUMNS, *emotions, *_LAST_COLUMNS])
+            writer.writerow([*(["path"] if named else []), *FIRST_COLUMNS, *emotions, *LAST_COLUMNS])
         plain = result.to_dict()
-        scores = [f"{result.scores[emotion]:.4f}" for emotion in emotions]
+        scores = [f"{result.scores[emotion]:.4f}" if result.scores else "" for emotion in emotions]
         writer.writerow(
             ([_cell(recording)] if named else [])
-            + [_cell(plain[name]) for name in _COLUMNS]
+            + [_cell(plain[name]) for name in FIRST_COLUMNS]
             + scores
-            + [_cell(plain[name]) for name in _LAST_COLUMNS]
+            + [_cell(plain[name]) for name in LAST_COLUMNS]
         )
 
 
