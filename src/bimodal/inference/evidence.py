@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from bimodal.arrays import Floats, softmax
-from bimodal.audio.decode import SAMPLING_RATE, Signal, check_signal, level_db, load_signal, resample
+from bimodal.audio.decode import SAMPLING_RATE, Signal, check_signal, load_signal, resample
+from bimodal.audio.level import level_db
 from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.data.text import dialogue_turns, normalise_transcript, same_speaker
 from bimodal.errors import BimodalError

@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bimodal.audio.segmentation import load_detector
+from bimodal.audio.voice_activity import load_detector
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.ood import OodStats, load_ood_stats

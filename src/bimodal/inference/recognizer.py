@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from bimodal.arrays import Floats
 from bimodal.audio.decode import SAMPLING_RATE, Signal
-from bimodal.audio.segmentation import NO_SPEECH, holds_segment, holds_speech
+from bimodal.audio.segmentation import NO_SPEECH, holds_segment
+from bimodal.audio.voice_activity import holds_speech
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.ood import ood_score, temperature_factor, tempered
