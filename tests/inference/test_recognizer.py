@@ -172,3 +172,41 @@ def test_words_that_a_speech_recogniser_was_unsure_of_count_less(recognizer, rec
 def test_a_confidence_beyond_1_is_refused(recognizer):
     with pytest.raises(BimodalError, match=r"transcript_confidence is 40, expected a number from 0 to 1"):
         recognizer.recognize_batch([Clip(transcript="words", transcript_confidence=40)])
+
+
+def test_audio_in_any_form_gives_the_same_answer(recognizer, recording):
+    samples, rate = read_audio(recording)
+    whole = np.round(samples * 32768).clip(-32768, 32767).astype(np.int16)
+    expected = recognizer.recognize(whole / 32768, sampling_rate=rate)
+    forms = [
+        (whole, rate),
+        (rate, whole),
+        {"array": whole.astype(np.float64) / 32768, "sampling_rate": rate},
+        (np.stack([whole, whole], axis=1), rate),
+        (np.stack([whole, whole]), rate),
+    ]
+    for result in recognizer.recognize_batch(forms):
+        assert result.scores == pytest.approx(expected.scores, abs=1e-6) and result.end == expected.end
+    by_path, content = recognizer.recognize(str(recording)), recording.read_bytes()
+    with recording.open("rb") as stream:
+        for result in recognizer.recognize_batch([content, stream]):
+            assert result.scores == pytest.approx(by_path.scores, abs=1e-6)
+
+
+def test_a_bad_file_of_a_batch_is_a_result_with_an_error_unless_it_is_strict(recognizer, recording, tmp_path):
+    missing = Clip(audio=tmp_path / "none.wav", speaker="ann")
+    first, bad, last = recognizer.recognize_batch([recording, missing, str(recording)], strict=False)
+    assert first == last == recognizer.recognize(recording) and first.error is None
+    assert bad.emotion is None and bad.abstained and bad.speaker == "ann" and bad.model == recognizer.name
+    assert bad.error == f"{tmp_path / 'none.wav'}: no such file"
+    with pytest.raises(AudioError, match="no such file"):
+        recognizer.recognize_batch([recording, missing])
+
+
+def test_a_recognizer_says_what_it_is(recognizer):
+    assert recognizer.name in repr(recognizer) and "anger" in repr(recognizer)
+    public = {name for name in dir(recognizer) if not name.startswith("_")}
+    assert public == {
+        "config", "emotions", "extract", "folder", "from_pretrained", "model", "name", "recognize", "recognize_batch",
+        "recognize_long", "stream", "warm_up",
+    }  # fmt: skip

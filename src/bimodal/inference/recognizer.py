@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
-
-from bimodal.audio.decode import Signal, check_signal, load_signal, to_model_rate
+from bimodal.audio.decode import Signal
+from bimodal.audio.inputs import load_audio
 from bimodal.errors import BimodalError
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import Encoded, Outputs
-from bimodal.records import Clip, Recognition
+from bimodal.records import Clip, Recognition, failed_recognition
 from bimodal.runtime import Device
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class Recognizer:
 
     def recognize(
         self,
-        audio: str | Path | npt.ArrayLike | None = None,
+        audio: Any = None,
         *,
         sampling_rate: int | None = None,
         transcript: str | None = None,
@@ -105,8 +104,9 @@ class Recognizer:
         """Recognise the emotion expressed in one clip, as a whole.
 
         Args:
-            audio: A file, or a signal (T,); None for words alone.
-            sampling_rate: Of the signal, in Hz.
+            audio: A path, bytes, a file object, or samples, as `bimodal.audio.inputs.as_audio` takes them; None for
+                words alone.
+            sampling_rate: Of samples, in Hz.
             transcript: The words, if known.
             explain: As in `recognize_batch`.
 
@@ -118,23 +118,44 @@ class Recognizer:
         return self.recognize_batch([clip], explain=explain)[0]
 
     def recognize_batch(
-        self, clips: Sequence[Clip], speaker_stats: "SpeakerStatsStore | None" = None, *, explain: bool = False
+        self,
+        clips: Iterable[Any],
+        speaker_stats: "SpeakerStatsStore | None" = None,
+        *,
+        explain: bool = False,
+        strict: bool = True,
     ) -> list[Recognition]:
         """Recognise several clips; each result equals that of a single call.
 
         Args:
-            clips: In the order in which they were spoken.
+            clips: `Clip`s, or audio as `recognize` takes it, in the order in which they were spoken.
             speaker_stats: Statistics of the speakers so far. A clip is scored by those of its speaker and joins them
                 afterwards, so that batches of any size give the same. None scores each clip by itself, or by what the
                 model was adapted to.
             explain: Say in each result's `explanation` why it is so. It costs about 12 forward passes of the small
                 networks.
+            strict: Raise the first error. False gives a result with `error` for a clip that cannot be recognised.
 
         Raises:
             AudioError: As in `recognize`.
             BimodalError: As in `recognize`.
         """
-        return recognize_signals(self.model, clips, map(clip_signal, clips), speaker_stats, explain=explain)
+        given = [one if isinstance(one, Clip) else Clip(audio=one) for one in clips]
+        if strict:
+            return recognize_signals(self.model, given, map(clip_signal, given), speaker_stats, explain=explain)
+        return [self._recognize_or_error(clip, speaker_stats, explain) for clip in given]
+
+    def _recognize_or_error(self, clip: Clip, speaker_stats: "SpeakerStatsStore | None", explain: bool) -> Recognition:
+        try:
+            return recognize_signals(self.model, [clip], [clip_signal(clip)], speaker_stats, explain=explain)[0]
+        except BimodalError as error:
+            return failed_recognition(
+                str(error),
+                speaker=clip.speaker,
+                transcript=clip.transcript,
+                model=self.name,
+                revision=self.config.revision,
+            )
 
     def recognize_long(
         self,
@@ -263,13 +284,8 @@ def clip_signal(clip: Clip) -> Signal | None:
     """A clip's speech at 16 kHz; None where there is none.
 
     Raises:
-        AudioError: A recording that cannot be used.
-        BimodalError: A signal without its sampling rate.
+        AudioError: A recording that cannot be used, or samples without their sampling rate.
     """
     if clip.audio is None:
         return None
-    if isinstance(clip.audio, str | Path):
-        return load_signal(clip.audio, start=clip.start, end=clip.end)
-    if clip.sampling_rate is None:
-        raise BimodalError("a signal needs its sampling_rate in Hz, for example sampling_rate=16000")
-    return to_model_rate(check_signal(clip.audio), clip.sampling_rate)
+    return load_audio(clip.audio, clip.sampling_rate, start=clip.start, end=clip.end)
