@@ -55,7 +55,7 @@ def test_segments_share_hearings_of_half_a_minute_and_get_their_own_words_back()
     assert [round(length / RATE) for length in heard] == [25, 25] and asked == [None, "ko"]
     for segment, (same, words) in zip(segments, found, strict=True):
         assert same is segment
-        assert [(word.text, word.language) for word in words] == [(f"{segment.start:.0f}", "ko")]
+        assert [(word.transcript, word.language) for word in words] == [(f"{segment.start:.0f}", "ko")]
         assert words[0].start == pytest.approx(segment.start, abs=0.01)
         assert words[0].end == pytest.approx(segment.start + 0.5, abs=0.01)
 
@@ -69,7 +69,7 @@ def test_speech_that_was_cut_because_it_lasted_is_heard_without_a_gap():
 
     found = list(SegmentTranscriber(Asr(words=asr)).listen(tones([1, 5, 9, 13.25], 4.0)))
     assert [length / RATE for length in heard] == [16.25]  # as much silence as there was, where it was short
-    assert [[word.text for word in words] for _, words in found] == [["1"], ["5"], ["9"], ["13"]]
+    assert [[word.transcript for word in words] for _, words in found] == [["1"], ["5"], ["9"], ["13"]]
     assert [words[0].start for _, words in found] == pytest.approx([1, 5, 9, 13.25], abs=0.01)
 
 
@@ -91,7 +91,7 @@ def test_several_hearings_at_once_give_the_same_in_the_same_order():
 def test_what_is_known_is_not_heard_again_unless_it_shares_a_hearing():
     segments = tones([1, 11, 30, 41, 55, 80], 8.0)
     found = list(SegmentTranscriber(Asr(words=hear_levels), "en", known_until=49.0).listen(segments))
-    assert [words[0].text if words else "" for _, words in found] == ["", "", "", "41", "55", "80"]
+    assert [words[0].transcript if words else "" for _, words in found] == ["", "", "", "41", "55", "80"]
     assert [segment for segment, _ in found] == segments
 
 
@@ -103,7 +103,7 @@ def test_what_was_whole_is_heard_before_a_late_damage_is_told():
     found = []
     with pytest.raises(AudioError, match="damaged"):
         for segment, words in SegmentTranscriber(Asr(words=hear_levels)).listen(damaged()):
-            found.append((segment.start, words[0].text))
+            found.append((segment.start, words[0].transcript))
     assert found == [(1, "1"), (11, "11")]
 
 
@@ -118,16 +118,20 @@ def test_words_of_a_loop_are_not_trusted():
 
 def test_a_conversation_keeps_the_last_turns_of_all_who_speak():
     talk = Conversation(2)
-    talk.add([TimedWords(start=0, end=1, text="one"), TimedWords(start=1, end=2, text="more")], "ann")
+    talk.add([TimedWords(start=0, end=1, transcript="one"), TimedWords(start=1, end=2, transcript="more")], "ann")
     talk.add(
-        [TimedWords(start=2, end=3, text="a", speaker="x"), TimedWords(start=3, end=4, text="b", speaker="y")], None
+        [
+            TimedWords(start=2, end=3, transcript="a", speaker="x"),
+            TimedWords(start=3, end=4, transcript="b", speaker="y"),
+        ],
+        None,
     )
-    assert talk.before([TimedWords(start=4, end=5, text="c")], "ann") == (
+    assert talk.before([TimedWords(start=4, end=5, transcript="c")], "ann") == (
         Turn(transcript="a", speaker="x"), Turn(transcript="b", speaker="y"), Turn(transcript="c", speaker="ann"),
     )  # fmt: skip
     silent = Conversation(0)
-    silent.add([TimedWords(start=0, end=1, text="one")], "ann")
-    assert silent.before([TimedWords(start=4, end=5, text="c")], "ann") == ()
+    silent.add([TimedWords(start=0, end=1, transcript="one")], "ann")
+    assert silent.before([TimedWords(start=4, end=5, transcript="c")], "ann") == ()
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +170,7 @@ def test_a_timeline_reads_what_both_speakers_said_before(reader, call):
     assert len(cut) == 4
     texts = ["Get out!", "What a lovely day!", "I feel so alone.", "We won!"]
     words = [
-        TimedWords(start=segment.start, end=segment.end, text=text, speaker=speaker)
+        TimedWords(start=segment.start, end=segment.end, transcript=text, speaker=speaker)
         for (segment, speaker), text in zip(cut, texts, strict=True)
     ]
     results = list(reader.recognize_long(call, words=words, config=config))
@@ -182,7 +186,7 @@ def test_a_timeline_reads_what_both_speakers_said_before(reader, call):
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_an_interrupted_timeline_goes_on_as_if_it_had_not_been(reader, call, cut):
     config = TimelineConfig(channels="speakers", hop=1.0, window=2.0)
-    words = [TimedWords(start=float(second), end=second + 1.0, text=f"word {second}") for second in range(12)]
+    words = [TimedWords(start=float(second), end=second + 1.0, transcript=f"word {second}") for second in range(12)]
     whole = list(reader.recognize_long(call, words=words, config=config))
     first, after = whole[: cut * len(whole) // 4], dict[str | None, float]()
     for result in first:

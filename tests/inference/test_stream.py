@@ -66,7 +66,10 @@ def test_single_samples_give_the_results_of_the_file(recognizer, speech, tmp_pat
 def test_settings_words_and_a_speaker_count_as_in_a_file(recognizer, speech, tmp_path):
     path = write(tmp_path / "speech.wav", speech, RATE)
     config = TimelineConfig(hop=0.5, window=1.0, smoothing=5.0, segments=SegmentConfig(max_seconds=2.0))
-    words = [TimedWords(start=0.4, end=3.0, text="Stop that!"), TimedWords(start=0.0, end=9.0, text="no", speaker="b")]
+    words = [
+        TimedWords(start=0.4, end=3.0, transcript="Stop that!"),
+        TimedWords(start=0.0, end=9.0, transcript="no", speaker="b"),
+    ]
     file = list(recognizer.recognize_long(path, words=words, speakers=["anna"], config=config))
     stream = recognizer.stream(RATE, speaker="anna", config=config)
     stream.add_words(words)
@@ -78,7 +81,7 @@ def test_settings_words_and_a_speaker_count_as_in_a_file(recognizer, speech, tmp
 def test_words_that_come_while_they_are_spoken_count(recognizer, speech, tmp_path):
     path = write(tmp_path / "speech.wav", speech, RATE)
     plain = list(recognizer.recognize_long(path))
-    words = [TimedWords(start=one.start, end=one.end, text=f"at {one.start:.1f}") for one in plain]
+    words = [TimedWords(start=one.start, end=one.end, transcript=f"at {one.start:.1f}") for one in plain]
     stream, found = recognizer.stream(RATE), []
     for start in range(0, len(speech), 1600):
         while words and words[0].start <= stream.duration:

@@ -80,7 +80,7 @@ def test_windows_score_as_their_frames_alone_and_tile_the_segment(recognizer, re
 def test_words_go_to_the_stretch_in_which_they_are_said(recognizer, recording):
     segments = list(segment_audio(recording))
     words = [
-        TimedWords(start=one.start, end=one.end, text=f"words {number}", speaker=None)
+        TimedWords(start=one.start, end=one.end, transcript=f"words {number}", speaker=None)
         for number, one in reversed(list(enumerate(segments)))
     ]
     config = TimelineConfig(hop=30.0, window=30.0)
@@ -92,7 +92,7 @@ def test_words_go_to_the_stretch_in_which_they_are_said(recognizer, recording):
 
 def test_each_channel_of_a_call_is_a_speaker(recognizer, call, clips):
     config = TimelineConfig(channels="speakers")
-    words = [TimedWords(start=0.0, end=20.0, text="mine", speaker="agent")]
+    words = [TimedWords(start=0.0, end=20.0, transcript="mine", speaker="agent")]
     results = list(recognizer.recognize_long(call, words=words, speakers=["agent", "caller"], config=config))
     border = len(clips[0]) / RATE
     assert {result.speaker for result in results} == {"agent", "caller"}

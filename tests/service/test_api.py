@@ -41,7 +41,9 @@ def long_recording(corpus_data: Path, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("text", [None, "Stop that at once!"])
 def test_a_clip_gets_the_answer_that_python_gives(http, recognizer, recording, text):
-    answer = http.post("/v1/recognize", files={"audio": recording.open("rb")}, data={"text": text} if text else {})
+    answer = http.post(
+        "/v1/recognize", files={"audio": recording.open("rb")}, data={"transcript": text} if text else {}
+    )
     expected = json.loads(json.dumps(recognizer.recognize(recording, transcript=text).to_dict()))
     got = answer.json()
     assert answer.status_code == 200 and set(got) == set(expected)
@@ -50,13 +52,13 @@ def test_a_clip_gets_the_answer_that_python_gives(http, recognizer, recording, t
 
 
 def test_words_alone_and_a_stretch_and_confidence(http, recognizer, recording):
-    words = http.post("/v1/recognize", files={"text": (None, "What a lovely day!")}).json()
+    words = http.post("/v1/recognize", files={"transcript": (None, "What a lovely day!")}).json()
     assert words["emotion"] == recognizer.recognize(transcript="What a lovely day!").emotion
     assert words["speech_scores"] is None and words["start"] is None
     stretch = http.post(
         "/v1/recognize",
         files={"audio": recording.open("rb")},
-        data={"start": "0.25", "end": "0.45", "text": "Stop!", "text_confidence": "0.5", "speaker": "ann"},
+        data={"start": "0.25", "end": "0.45", "transcript": "Stop!", "transcript_confidence": "0.5", "speaker": "ann"},
     ).json()
     assert (stretch["start"], stretch["end"], stretch["speaker"]) == (0.25, 0.45, "ann")
     assert (stretch["transcript_source"], stretch["transcript_confidence"]) == ("asr", 0.5)
@@ -85,7 +87,7 @@ def test_a_job_gives_the_timeline_that_python_gives(http, recognizer, long_recor
 
 
 def test_a_job_is_followed_by_events_and_written_in_formats_and_forgotten(http, long_recording):
-    words = json.dumps([{"start": 0.0, "end": 60.0, "text": "Get out of my house!"}])
+    words = json.dumps([{"start": 0.0, "end": 60.0, "transcript": "Get out of my house!"}])
     answer = http.post(
         "/v1/jobs",
         files={"audio": long_recording.open("rb")},
@@ -112,7 +114,7 @@ def test_results_are_exported_however_they_came_about(http, recording):
     result = http.post("/v1/recognize", files={"audio": recording.open("rb")}).json()
     written = http.post("/v1/export", json={"format": "srt", "results": [result], "recording": "mine.wav"})
     assert written.status_code == 200 and "-->" in written.text and result["emotion"] in written.text
-    words = http.post("/v1/recognize", files={"text": (None, "Hello")}).json()
+    words = http.post("/v1/recognize", files={"transcript": (None, "Hello")}).json()
     assert "needs" in problem(http.post("/v1/export", json={"format": "vtt", "results": [words]}), 422)["detail"]
     unsure = words | {"transcript_confidence": False}
     assert "results" in problem(http.post("/v1/export", json={"format": "csv", "results": [unsure]}), 422)["detail"]
@@ -142,20 +144,22 @@ def test_every_answer_carries_security_headers(http):
 @pytest.mark.parametrize(
     ("form", "status", "sentence"),
     [
-        ({"data": {"text": "hi"}}, 415, "multipart"),
-        ({"json": {"text": "hi"}}, 415, "multipart"),
-        ({"files": {"text": (None, "  ")}}, 422, "nothing to recognise"),
+        ({"data": {"transcript": "hi"}}, 415, "multipart"),
+        ({"json": {"transcript": "hi"}}, 415, "multipart"),
+        ({"files": {"transcript": (None, "  ")}}, 422, "nothing to recognise"),
         ({"files": {"audio": ("x.wav", b"")}}, 422, "empty"),
         ({"files": {"audio": ("x.wav", b"no audio at all")}}, 422, "cannot be decoded"),
         ({"files": {"audio": (None, "words")}}, 422, "expected a file"),
         ({"files": {"colour": (None, "red")}}, 422, "unknown"),
-        ({"files": [("text", (None, "a")), ("text", (None, "b"))]}, 422, "repeated"),
-        ({"files": {"text": (None, "hi"), "text_confidence": (None, "2")}}, 422, "from 0 to 1"),
-        ({"files": {"text": (None, "hi"), "start": (None, "nan")}}, 422, "start"),
-        ({"files": {"text": (None, "hi"), "transcribe": (None, "true")}}, 422, "--asr"),
-        ({"files": {"text": (None, "hi"), "transcribe": (None, "perhaps")}}, 422, "true or false"),
-        ({"files": {"text": (None, "x" * 10_001)}}, 413, "10000 characters"),
-        ({"files": {"text": (None, "x" * 1_000_000)}}, 413, "Part exceeded"),
+        ({"files": {"text": (None, "hi")}}, 422, "the field text is now called transcript"),
+        ({"files": {"transcript": (None, "hi"), "text_confidence": (None, "1")}}, 422, "called transcript_confidence"),
+        ({"files": [("transcript", (None, "a")), ("transcript", (None, "b"))]}, 422, "repeated"),
+        ({"files": {"transcript": (None, "hi"), "transcript_confidence": (None, "2")}}, 422, "from 0 to 1"),
+        ({"files": {"transcript": (None, "hi"), "start": (None, "nan")}}, 422, "start"),
+        ({"files": {"transcript": (None, "hi"), "transcribe": (None, "true")}}, 422, "--asr"),
+        ({"files": {"transcript": (None, "hi"), "transcribe": (None, "perhaps")}}, 422, "true or false"),
+        ({"files": {"transcript": (None, "x" * 10_001)}}, 413, "10000 characters"),
+        ({"files": {"transcript": (None, "x" * 1_000_000)}}, 413, "Part exceeded"),
         ({"files": [(f"p{n}", (None, "x")) for n in range(10_000)]}, 413, "Too many fields"),
         ({"files": [("audio", (f"{n}", b"x")) for n in range(50)]}, 413, "Too many files"),
         ({"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "boundary"),
@@ -172,6 +176,7 @@ def test_a_form_that_cannot_be_used_is_refused_in_one_sentence(http, form, statu
     [
         ({"words": "[[["}, "expected JSON"),
         ({"words": '[{"start": "a"}]'}, "words"),
+        ({"words": '[{"start": 0, "end": 1, "text": "a"}]'}, "words: the field text is now called transcript"),
         ({"words": "[" * 100_000}, "Part exceeded"),
         ({"channels": "left"}, "mix, speakers"),
         ({"hop": "5", "window": "1"}, "hop <= window"),
@@ -200,7 +205,9 @@ def test_unknown_paths_methods_and_values_are_problems(http):
 
 def test_other_hosts_and_other_sites_are_refused(http):
     problem(http.get("/v1/about", headers={"Host": "evil.example"}), 421)
-    problem(http.post("/v1/recognize", headers={"Origin": "http://evil.example"}, files={"text": (None, "hi")}), 403)
+    problem(
+        http.post("/v1/recognize", headers={"Origin": "http://evil.example"}, files={"transcript": (None, "hi")}), 403
+    )
     assert http.get("/v1/about", headers={"Origin": str(http.base_url).rstrip("/")}).status_code == 200
 
 
@@ -211,7 +218,7 @@ def test_limits_hold_and_are_told(tiny_model, serve, recording, tmp_path):
     }  # fmt: skip
     settings = [part for name, value in limits.items() for part in ("--set", f"{name}={value}")]
     with serve(tiny_model, *settings, "--token", "secret") as running, running.client() as http:
-        assert problem(http.post("/v1/recognize", files={"text": (None, "hi")}), 401)
+        assert problem(http.post("/v1/recognize", files={"transcript": (None, "hi")}), 401)
         http.headers["Authorization"] = "Bearer secret"
         for name, (samples, rate), sentence in (
             ("long.wav", (np.zeros(16_000 * 3), 16_000), "send long recordings to /v1/jobs"),
@@ -259,7 +266,7 @@ def test_a_stopping_server_finishes_what_runs_and_logs_no_content(tiny_model, se
     soundfile.write(tmp_path / "long.wav", np.random.default_rng(0).normal(0, 0.1, 16_000 * 50), 16_000)
     answers = []
     with serve(tiny_model) as running, running.client() as http:
-        form = {"audio": (tmp_path / "long.wav").open("rb"), "text": (None, "SECRET WORDS")}
+        form = {"audio": (tmp_path / "long.wav").open("rb"), "transcript": (None, "SECRET WORDS")}
         thread = threading.Thread(target=lambda: answers.append(http.post("/v1/recognize", files=form)))
         thread.start()
         for _ in range(100):

@@ -50,7 +50,7 @@ def test_files_signals_words_and_batches_give_what_the_recogniser_gives(client, 
 def test_a_long_recording_gives_the_same_timeline(client, recognizer, corpus_data, tmp_path):
     clips = [soundfile.read(file) for file in sorted((corpus_data / "ravdess" / "audio").glob("03-01-05-*.flac"))[:2]]
     soundfile.write(tmp_path / "long.wav", np.concatenate([samples for samples, _ in clips]), clips[0][1])
-    words = [TimedWords(start=0.0, end=30.0, text="Get out!")]
+    words = [TimedWords(start=0.0, end=30.0, transcript="Get out!")]
     got = list(client.recognize_long(tmp_path / "long.wav", words=words))
     expected = list(recognizer.recognize_long(tmp_path / "long.wav", words=words))
     assert len(got) == len(expected) > 1 and all(same(one, other) for one, other in zip(got, expected, strict=True))

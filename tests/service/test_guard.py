@@ -120,11 +120,11 @@ def test_slow_clients_do_not_take_the_place_of_others_for_ever(impatient):
         raw.sendall(FORM + b"Content-Length: 10000\r\n\r\n" + PART)
     time.sleep(0.3)
     with impatient.client() as client:
-        refused = client.post("/v1/recognize", files={"text": (None, "Hello")})
+        refused = client.post("/v1/recognize", files={"transcript": (None, "Hello")})
         assert refused.status_code == 503 and refused.headers["retry-after"]
         assert client.get("/v1/about").status_code == 200
         time.sleep(5)
-        assert client.post("/v1/recognize", files={"text": (None, "Hello")}).status_code == 200
+        assert client.post("/v1/recognize", files={"transcript": (None, "Hello")}).status_code == 200
     for raw in slow:
         raw.close()
 

@@ -73,7 +73,7 @@ def test_partial_results_come_while_one_speaks_and_not_unasked(served, speech):
 
 def test_words_join_the_voice(served, speech):
     signal, rate = speech
-    words = json.dumps({"type": "words", "start": 0.0, "end": 60.0, "text": "Get out of my house!"})
+    words = json.dumps({"type": "words", "start": 0.0, "end": 60.0, "transcript": "Get out of my house!"})
     told = converse(served, [words, signal.tobytes()[: 4 * (len(signal) // 2)]], {"sampling_rate": rate})
     final = [message["result"] for message in told if message["type"] == "final"]
     assert final and all(result["transcript"] == "Get out of my house!" and result["gate"] for result in final)
@@ -101,7 +101,8 @@ START = json.dumps({"type": "start", "sampling_rate": 16_000})
         (['{"type": "start", "sampling_rate": 16000, "hop": 9}'], "unusable", 1008),
         ([START, START], "unexpected_start", 1008),
         ([START, np.full(100, np.nan, np.float32).tobytes()], "unusable", 1008),
-        ([START, '{"type": "words", "start": 2, "end": 1, "text": "x"}'], "unusable", 1008),
+        ([START, '{"type": "words", "start": 1, "end": 2, "text": "x"}'], "unreadable", 1007),
+        ([START, '{"type": "words", "start": 2, "end": 1, "transcript": "x"}'], "unusable", 1008),
     ],
 )
 def test_errors_have_names(served, http, messages, name, code):
@@ -176,3 +177,11 @@ def test_limits_and_token_of_streams(tiny_model, serve):
             assert json.loads(silent.recv(timeout=10))["error"] == "silence"
         with pytest.raises(Exception, match="403"):
             open_socket(running, origin="http://evil.example")
+
+
+def test_an_old_field_is_told_its_new_name(served):
+    with open_socket(served) as socket:
+        socket.send(START)
+        socket.send('{"type": "words", "start": 1, "end": 2, "text": "x"}')
+        told = [json.loads(socket.recv(timeout=20)) for _ in range(2)][-1]
+    assert told["message"] == "the field text is now called transcript"

@@ -37,20 +37,20 @@ class Asr:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimedWords:
-    """Words that were spoken at a known time: one word, or a whole utterance.
+    """Words with their time in a recording: one word, or a whole utterance.
 
     Attributes:
         start: In seconds.
         end: In seconds.
-        text: The words.
-        speaker: Who says them; None for whoever is heard then.
-        confidence: How sure a speech recogniser was of them, 0 to 1; None where somebody gave them.
-        language: ISO 639-1 code; None where unknown.
+        transcript: The words.
+        speaker: Who says them; None for any speaker at that time.
+        confidence: Confidence of a speech recogniser in the words, 0 to 1; None if a person wrote them.
+        language: ISO 639-1 code; None if unknown.
     """
 
     start: float
     end: float
-    text: str
+    transcript: str
     speaker: str | None = None
     confidence: float | None = None
     language: str | None = None
@@ -70,7 +70,9 @@ class WordsByTime:
             ConfigError: Times that are none.
         """
         if not 0 <= item.start <= item.end < math.inf:
-            raise ConfigError(f"words {item.text!r}: from {item.start} s to {item.end} s, expected 0 <= start <= end")
+            raise ConfigError(
+                f"words {item.transcript!r}: from {item.start} s to {item.end} s, expected 0 <= start <= end"
+            )
         insort(self._words, item, key=_start)
         self._longest = max(self._longest, item.end - item.start)
 
@@ -97,13 +99,13 @@ def clip_words(words: Sequence[TimedWords]) -> dict[str, Any]:
     """Transcript, its confidence and its language, as the fields of a `Clip`.
 
     Example:
-        >>> heard = [TimedWords(start=0, end=1, text=text, confidence=sure) for text, sure in (("Oh", 0.25), ("no", 1))]
+        >>> heard = [TimedWords(start=0, end=1, transcript=text, confidence=sure) for text, sure in (("Oh", 0.25), ("no", 1))]
         >>> clip_words(heard)
         {'transcript': 'Oh no', 'transcript_confidence': 0.5, 'language': None}
     """
     sure = [item.confidence for item in words if item.confidence is not None]
     return {
-        "transcript": " ".join(item.text for item in words) or None,
+        "transcript": " ".join(item.transcript for item in words) or None,
         "transcript_confidence": _geometric_mean(sure) if sure else None,
         "language": next((item.language for item in words if item.language), None),
     }
@@ -139,7 +141,7 @@ def _turns(words: Sequence[TimedWords], speaker: str | None) -> Iterator[Turn]:
         if said and (item.speaker or speaker) != last:
             yield Turn(transcript=" ".join(said), speaker=last)
             said = []
-        said.append(item.text)
+        said.append(item.transcript)
         last = item.speaker or speaker
     if said:
         yield Turn(transcript=" ".join(said), speaker=last)
@@ -209,7 +211,7 @@ def _placed(words: Sequence[Any], found: Transcription, segment: Segment, shift:
         start = min(max(word.start + shift, segment.start), segment.end)
         end = min(max(word.end + shift, start), segment.end)
         confidence = min(1.0, max(0.0, word.probability)) if found.confidence else 0.0
-        yield TimedWords(start=start, end=end, text=word.text, confidence=confidence, language=found.language)
+        yield TimedWords(start=start, end=end, transcript=word.text, confidence=confidence, language=found.language)
 
 
 def _packs(segments: Iterable[Segment]) -> Iterator[list[Segment]]:

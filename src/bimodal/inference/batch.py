@@ -161,7 +161,7 @@ def _timed(row: Utterance, seconds: float) -> "TimedWords":
     return TimedWords(
         start=start,
         end=max(start, seconds) if row.end is None else row.end,
-        text=row.transcript or "",
+        transcript=row.transcript or "",
         speaker=row.speaker,
         confidence=transcript_confidence(row),
         language=row.lang,

@@ -58,18 +58,18 @@ def _client(request: Request) -> str:
     "/v1/recognize",
     tags=["recognition"],
     response_model=Recognition,
-    openapi_extra=form_body(RECOGNIZE_FORM, {"text": "I told you to stop that!"}),
+    openapi_extra=form_body(RECOGNIZE_FORM, {"transcript": "I told you to stop that!"}),
     responses={200: {"content": {"application/json": {"example": EXAMPLE}}}, **problems("bad-request", *_AUDIO)},
 )
 async def recognize(request: Request) -> Response:
     """Recognise the emotion expressed in one utterance: a recording, its words, or both."""
     engine = _engine(request)
-    known = ("text", "text_confidence", "start", "end", "speaker", "transcribe", "explain")
+    known = ("transcript", "transcript_confidence", "start", "end", "speaker", "transcribe", "explain")
     async with read_form(request, engine.limits, known) as form:
         transcribe = _transcribe(form, engine)
         clip = Clip(
-            transcript=form.text("text"),
-            transcript_confidence=form.number("text_confidence", 0.0, 1.0),
+            transcript=form.text("transcript"),
+            transcript_confidence=form.number("transcript_confidence", 0.0, 1.0),
             start=form.number("start"),
             end=form.number("end"),
             speaker=form.text("speaker"),

@@ -145,8 +145,8 @@ class Client:
         if clip.columns is not None or clip.before:
             raise BimodalError("a server takes a recording and words; feature columns and earlier turns need the model")
         fields = {
-            "text": clip.transcript,
-            "text_confidence": clip.transcript_confidence,
+            "transcript": clip.transcript,
+            "transcript_confidence": clip.transcript_confidence,
             "start": clip.start,
             "end": clip.end,
             "speaker": clip.speaker,
@@ -291,7 +291,7 @@ def _form(fields: dict[str, Any], audio: tuple[str, bytes] | None) -> dict[str, 
     form: dict[str, Any] = {name: (None, str(value)) for name, value in fields.items() if value is not None}
     if audio is not None:
         form["audio"] = audio
-    return form or {"text": (None, "")}  # httpx sends an empty form as no form
+    return form or {"transcript": (None, "")}  # httpx sends an empty form as no form
 
 
 def _sound(clip: Clip) -> tuple[str, bytes] | None:

@@ -1,7 +1,7 @@
 """Forms as clients send them: multipart, few parts, one recording."""
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Final, get_args
@@ -15,6 +15,21 @@ from bimodal.service.limits import Limits
 from bimodal.service.problems import Problem
 
 _TRUE: Final = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+RENAMED: Final = {"text": "transcript", "text_confidence": "transcript_confidence"}
+"""Fields that earlier versions had, and their new names."""
+
+
+def renamed_field(names: Iterable[str]) -> str | None:
+    """The sentence that names the new name of an old field; None where there is no old one.
+
+    Example:
+        >>> renamed_field(["audio", "text"])
+        'the field text is now called transcript'
+        >>> renamed_field(["audio", "transcript"])
+    """
+    old = next((name for name in names if name in RENAMED), None)
+    return None if old is None else f"the field {old} is now called {RENAMED[old]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +113,9 @@ async def read_form(request: Request, limits: Limits, known: tuple[str, ...]) ->
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        raise Problem("unsupported-media-type", "send a form as multipart/form-data with the fields audio and text")
+        raise Problem(
+            "unsupported-media-type", "send a form as multipart/form-data with the fields audio and transcript"
+        )
     longest = 4 * limits.text_characters + 1024
     try:
         form = await request.form(max_files=1, max_fields=limits.parts, max_part_size=longest)
@@ -114,6 +131,8 @@ async def read_form(request: Request, limits: Limits, known: tuple[str, ...]) ->
 def _checked(form: FormData, limits: Limits, known: tuple[str, ...]) -> Form:
     upload: UploadFile | None = None
     values: dict[str, str] = {}
+    if told := renamed_field(form):
+        raise Problem("unusable", told)
     for name, value in form.multi_items():
         if name not in (*known, "audio") or name in values:
             raise Problem("unusable", f"the form has an unknown or repeated field; expected audio, {', '.join(known)}")
@@ -125,8 +144,8 @@ def _checked(form: FormData, limits: Limits, known: tuple[str, ...]) -> Form:
             raise Problem("unusable", "audio: expected a file, with a file name in its part of the form")
         else:
             values[name] = value
-    if len(values.get("text", "")) > limits.text_characters:
-        raise Problem("too-large", f"text has more than {limits.text_characters} characters")
+    if len(values.get("transcript", "")) > limits.text_characters:
+        raise Problem("too-large", f"transcript has more than {limits.text_characters} characters")
     return Form(audio=_file(upload), name=(upload and upload.filename) or "recording", values=values)
 
 

@@ -16,6 +16,7 @@ from bimodal.inference.timeline import summarise
 from bimodal.records import Recognition
 from bimodal.service.decoding import LongRecording
 from bimodal.service.engine import Engine
+from bimodal.service.forms import renamed_field
 from bimodal.service.problems import Problem, log_mistake
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -222,6 +223,9 @@ def spoken_words(listed: Any) -> list[TimedWords]:
     Raises:
         Problem: They are not a list of words with times.
     """
+    for item in listed if isinstance(listed, list) else ():
+        if isinstance(item, dict) and (told := renamed_field(item)):
+            raise Problem("unusable", f"words: {told}")
     try:
         return msgspec.convert(listed, list[TimedWords])
     except (msgspec.ValidationError, BimodalError) as error:

@@ -2,13 +2,14 @@
 
 The client begins with a JSON message `{"type": "start", "sampling_rate": 48000, "encoding": "float32"}`, with the
 token where one is needed, then sends samples as binary messages, and at last `{"type": "end"}`. Between them it may
-send `{"type": "words", "start": 0.5, "end": 2.1, "text": "Stop that!"}`. The server answers `ready`, then `partial` and
-`final` results as they come, then `end`; or `error` with a name, after which it closes.
+send `{"type": "words", "start": 0.5, "end": 2.1, "transcript": "Stop that!"}`. The server answers `ready`, then
+`partial` and `final` results as they come, then `end`; or `error` with a name, after which it closes.
 """
 
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -23,6 +24,7 @@ from bimodal.inference.stream import Stream, TimelineConfig
 from bimodal.records import Recognition
 from bimodal.service.about import describe_model
 from bimodal.service.engine import Engine
+from bimodal.service.forms import renamed_field
 from bimodal.service.guard import Access
 from bimodal.service.problems import Problem, log_mistake
 
@@ -49,7 +51,7 @@ class Words(msgspec.Struct, tag_field="type", tag="words", forbid_unknown_fields
 
     start: float
     end: float
-    text: str
+    transcript: str
 
 
 class End(msgspec.Struct, tag_field="type", tag="end", forbid_unknown_fields=True):
@@ -137,7 +139,7 @@ async def _listen(socket: WebSocket, engine: Engine, start: Start) -> None:
         if isinstance(message, Start):
             raise StreamError("unexpected_start", "the stream was started before")
         if isinstance(message, Words):
-            words = TimedWords(start=message.start, end=message.end, text=message.text)
+            words = TimedWords(start=message.start, end=message.end, transcript=message.transcript)
             await engine.run(lambda words=words: live.stream.add_words([words]))  # type: ignore[misc]
             continue
         samples = _samples(live, message)
@@ -168,7 +170,15 @@ async def _next(socket: WebSocket, engine: Engine) -> Any:
     try:
         return msgspec.json.decode(text, type=Start | Words | End)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise StreamError("unreadable", f"a text message is none that is known ({error})", 1007) from error
+        raise StreamError("unreadable", _why_unreadable(text, error), 1007) from error
+
+
+def _why_unreadable(text: str, error: Exception) -> str:
+    with suppress(msgspec.MsgspecError, RecursionError):
+        message = msgspec.json.decode(text)
+        if isinstance(message, dict) and (told := renamed_field(message)):
+            return told
+    return f"the text message is unknown ({error})"
 
 
 def _samples(live: _Live, message: bytes) -> Signal:

@@ -203,7 +203,7 @@ const fits = (duration) => duration <= server.limits.clip_seconds && recording.f
 
 function chooseStretch(result) {
   stretch = fits(recording.duration) ? null : result;
-  asked = { audio: recording.file, start: result.start, end: result.end, text: result.transcript ?? "" };
+  asked = { audio: recording.file, start: result.start, end: result.end, transcript: result.transcript ?? "" };
   answer.show(result, TEXTS.stretch(clock(result.start), clock(result.end)));
   if (stretch) {
     at("words").value = result.transcript ?? "";
@@ -215,23 +215,24 @@ function chooseStretch(result) {
 
 /** Judge what is there: the recording, or the chosen stretch of it, with the words that are typed. */
 async function judgeWords(signal = anew(), transcribe = false) {
-  const text = at("words").value.trim();
-  if (!recording && !text) {
+  const transcript = at("words").value.trim();
+  if (!recording && !transcript) {
     answer.showNothing();
     showExport();
     return;
   }
-  const fields = { text };
+  const fields = { transcript };
   if (recording) {
     if (!fits(recording.duration) && !stretch) return;
     fields.audio = recording.file;
     if (stretch) Object.assign(fields, { start: stretch.start, end: stretch.end });
-    if (transcribe) Object.assign(fields, { text: "", transcribe: true });
+    if (transcribe) Object.assign(fields, { transcript: "", transcribe: true });
   }
   busy(true);
   try {
     judged = await api.recognize(fields, signal);
-    asked = { ...fields, transcribe: null, text: judged.transcript ?? "", text_confidence: judged.transcript_confidence };
+    const { transcript: used, transcript_confidence } = judged;
+    asked = { ...fields, transcribe: null, transcript: used ?? "", transcript_confidence };
     const name = stretch ? TEXTS.stretch(clock(stretch.start), clock(stretch.end)) : recording ? TEXTS.whole : TEXTS.wordsOnly;
     answer.show(judged, name);
     if (recording && matchMedia("(max-width: 820px)").matches && document.activeElement !== at("words")) at("answer").scrollIntoView({ block: "start" });
