@@ -198,8 +198,8 @@ def _figures(found: Sequence[Sequence[Timed]]) -> Iterator[Figure]:
 
 def _notes(found: Sequence[Sequence[Timed]], threads: int) -> tuple[str, ...]:
     told = [
-        f"seed {seed}: {one.name}: {one.cached:.0f} s for caching or reading, {one.trained:.0f} s for "
-        f"training ({one.passes} epochs), dev UAR {100 * one.score:.1f}{'' if one.reached else ' (target UAR not reached)'}"
+        f"seed {seed}: {one.name}: {one.cached:.0f} s for caching or reading, {one.trained:.0f} s for training "
+        f"({one.passes} epochs), dev UAR {100 * one.score:.1f}{'' if one.reached else ' (target UAR not reached)'}"
         for seed, regimes in enumerate(found)
         for one in regimes
     ]
