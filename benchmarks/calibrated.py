@@ -15,7 +15,7 @@ from bimodal.training.ood import measure_ood_stats
 from bimodal.training.pipeline import Prepared
 from bimodal.training.stages import RunContext, train_side
 
-ONE_TEMPERATURE = "one temperature, of held-out training speakers"
+ONE_TEMPERATURE = "one temperature, fitted on held-out training speakers"
 BY_DISTANCE = "temperature by distance from the training data"
 _DRAWS = 500
 _HELD = 5

@@ -31,24 +31,25 @@ def run(options: Options) -> Result:
         found = tune_folds(sides, folds, config, options, "emodb-tuned")
     frozen, tuned, once = (pooled(rows, folds, options.seeds, found, what) for what in ("frozen", "tuned", "once"))
     figures = (
-        measure(tuned, "speech", "layers 3-4 tuned, clips heard at three speeds", "UAR", UAR),
-        measure(once, "speech", "the same networks, clips heard once", "UAR", UAR),
-        measure(frozen, "speech", "the head they started from, encoder as pretrained", "UAR", UAR),
-        measure_change(tuned, frozen, "speech", "tuned - as pretrained", "UAR", UAR),
+        measure(tuned, "speech", "layers 3-4 tuned, test-time augmentation (three speeds)", "UAR", UAR),
+        measure(once, "speech", "same networks, without test-time augmentation", "UAR", UAR),
+        measure(frozen, "speech", "before tuning: pretrained encoder, trained head", "UAR", UAR),
+        measure_change(tuned, frozen, "speech", "tuned - before tuning", "UAR", UAR),
     )
     result = Result(
         name="emodb_tuned",
-        title="EmoDB: voice, 4 emotions, one speaker out, layers tuned",
-        protocol=f"{len(rows.utterances)} clips of anger, happiness, neutral, sadness. Per fold and seed: the head is "
-        "trained on nine speakers over the frozen encoder, then layers 3 and 4 and the head together, over cached "
-        "outputs of layer 2; what is tested lies half-way between the weights before and after. All ten pooled; "
-        "nothing selected.",
+        title="EmoDB: speech emotion recognition with tuned encoder layers, 4 emotions, leave one speaker out",
+        protocol=f"{len(rows.utterances)} clips of anger, happiness, neutral, sadness. For each fold and seed, "
+        "the head is first trained on nine speakers over the frozen encoder. Then layers 3 and 4 and "
+        "the head are tuned together, on cached outputs of layer 2. The tested weights lie half-way "
+        "between the weights before and after tuning. The predictions for all ten speakers are "
+        "pooled. There is no model selection.",
         licence="CC0",
         seeds=options.seeds,
         figures=figures,
         quoted=(),
-        notes=("The ten sentences are the same for all, and layers that carry words are tuned.",),
-        tried=("The configuration is that of RAVDESS with as many updates; nothing was chosen on EmoDB.",),
+        notes=("All speakers say the same ten sentences, and the tuned layers also encode words.",),
+        tried=("The configuration is that of RAVDESS, with the same number of updates. Nothing was chosen on EmoDB.",),
         target="UAR of at least 98, mean over seeds",
         config=config_digest(config),
         settings=msgspec.to_builtins(replace(config, source=CONFIG.source)),

@@ -1,10 +1,10 @@
 """How fast it is: a clip, a cold start, an hour, a stream, speech recognition in the loop, disk.
 
-Every peer is a public tool, run in turns with ours in the same run, with the same number of threads, the ratios taken
-within a run. wav2vec2-base has random weights, which are as fast as any. A figure is the median of several turns; with
-several seeds, the mean over as many runs. What the machine does meanwhile slows all alike, but not evenly: run it on a
-quiet one. Multiply-adds are those of matrix products and convolutions, counted from the shapes that really run. Long
-recordings and streams are clips of EmoDB one after the other, as good as without a pause, speakers and sentences drawn.
+Each result is compared with a public tool. Both run alternately in the same run, with the same number of threads.
+Ratios are taken within a run. wav2vec2-base has random weights; weights do not change the time. A result is the
+median of several repetitions; with several seeds, the mean of their medians. Other programs on the machine slow both
+tools, but not equally, so run it on an idle machine. Multiply-adds are counted for matrix products and convolutions,
+from the shapes that occur. Long recordings and streams are random EmoDB clips in a row, with almost no pauses.
 """
 
 import argparse
@@ -130,7 +130,7 @@ def run(options: Options, wanted: RecognizeOptions) -> Result:
     )
     result = Result(
         name="speed",
-        title="Speed, memory and disk",
+        title="Speed, memory and disk space",
         protocol=(__doc__ or "").partition("\n\n")[2].replace("\n", " ").strip(),
         licence="RAVDESS, CC BY-NC-SA 4.0, and EmoDB, CC0",
         seeds=options.seeds,
@@ -138,7 +138,7 @@ def run(options: Options, wanted: RecognizeOptions) -> Result:
         quoted=(),
         notes=tuple(_notes(runs[0], figures, options.threads)),
         tried=(),
-        target="the bars that the notes name",
+        target="the limits in the notes",
         config=f"{options.threads} and {LONG_THREADS} threads",
         settings={"hours": wanted.hours, "rounds": wanted.rounds},
         minutes=(time.monotonic() - begun) / 60,
@@ -146,22 +146,22 @@ def run(options: Options, wanted: RecognizeOptions) -> Result:
         + (" --asr WHISPER" if wanted.asr else ""),
     )
     kept = [item.bar.kept(figure.mean) for item, figure in zip(runs[0], figures, strict=True) if item.bar]
-    return save_result(result, options, f"{sum(kept)} of {len(kept)} bars of speed kept")
+    return save_result(result, options, f"{sum(kept)} of {len(kept)} speed limits met")
 
 
 def _notes(measured: Sequence[Measured], figures: Sequence[Figure], threads: int) -> Iterator[str]:
-    yield f"clips and cold starts with {threads} thread, long recordings, streams and speech recognition with two"
+    yield f"Clips and cold starts use {threads} thread. Long recordings, streams and speech recognition use two."
     for item, figure in zip(measured, figures, strict=True):
         if item.bar is not None:
             side = "at most" if item.bar.below else "at least"
-            verdict = "kept" if item.bar.kept(figure.mean) else "MISSED"
-            yield f"{item.system}: {figure.mean:.3g} {item.unit}, bar {side} {item.bar.value:.3g}: {verdict}"
+            verdict = "met" if item.bar.kept(figure.mean) else "MISSED"
+            yield f"{item.system}: {figure.mean:.3g} {item.unit}, limit {side} {item.bar.value:.3g}: {verdict}"
 
 
 def _measure(options: Options, wanted: RecognizeOptions) -> Iterator[Measured]:
     if wanted.install:
         megabytes = installed_megabytes(ROOT)
-        yield Measured(system="base install with the default model", unit="MB", value=megabytes, bar=_most(400))
+        yield Measured(system="base installation with the default model", unit="MB", value=megabytes, bar=_most(400))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         clips = sorted((options.data / "ravdess" / "audio").glob("*.flac"))
@@ -209,11 +209,11 @@ def _clip(options: Options, wanted: RecognizeOptions, peer: Path, signal: Any) -
     yield Measured(system="5-second clip, wav2vec2-base's multiply-adds", unit="billion", value=their_adds / 1e9)
     yield Measured(system="wav2vec2-base / ours, multiply-adds", unit="times", value=adds)
     yield Measured(system="wav2vec2-base / ours, time", unit="times", value=ratio)
-    system = "that of time as a share of that of multiply-adds"
-    yield Measured(system=system, unit="of 1", value=ratio / adds, bar=_least(0.8))
+    system = "time ratio / multiply-adds ratio"
+    yield Measured(system=system, unit="ratio", value=ratio / adds, bar=_least(0.8))
     speed = 2 * product_adds / seconds["product"] / 1e9
     yield Measured(system="matrix product of torch, 1024 x 1024", unit="GFLOP/s", value=speed)
-    system = "5-second clip / what its multiply-adds need at that speed"
+    system = "5-second clip, time / time of its multiply-adds at that speed"
     yield Measured(system=system, unit="times", value=seconds["ours"] / needed, bar=_most(1.5))
     if smile is not None:
         yield Measured(system="5-second clip, openSMILE eGeMAPS", unit="ms", value=1000 * seconds["smile"])
@@ -276,11 +276,11 @@ def _stream(wanted: RecognizeOptions, talk: Sequence[Said]) -> Iterator[Measured
     recognizer.recognize(signal[: 4 * RATE], sampling_rate=RATE)
     running, ended = zip(*(_streamed(recognizer, signal) for _ in range(5)), strict=True)
     final = np.median(ended, axis=0)
-    system = "stream: answer about the last 4 s while speech goes on"
+    system = "stream: partial result for the last 4 s"
     value = 1000 * median(np.median(running, axis=0))
     yield Measured(system=system, unit="ms after the last sample", value=value, bar=_most(150))
     for name, seconds in (("a segment", median(final)), ("the slowest segment", max(final))):
-        system = f"stream: results of {name}, after the sample that ends it"
+        system = f"stream: result of {name}, after its last sample"
         yield Measured(system=system, unit="ms", value=1000 * seconds, bar=_most(150))
 
 
@@ -345,9 +345,13 @@ def _heard(wanted: RecognizeOptions, talk: Sequence[Said], folder: Path) -> Iter
         heard = " ".join(word.text for _, said in SegmentTranscriber(asr).listen(segment_audio(path)) for word in said)
         name = f"three minutes with speech recognition, threads: {threads}"
         for system, text in (("bimodal", heard), ("faster-whisper", tasks["alone"]())):
-            yield Measured(system=f"{name}: word errors of {system}", unit="%", value=100 * word_errors(words, text))
+            yield Measured(
+                system=f"{name}: word error rate of {system}", unit="%", value=100 * word_errors(words, text)
+            )
         ratio = seconds["ours"] / seconds["alone"]
-        yield Measured(system=f"{name}: bimodal / faster-whisper alone", unit="times", value=ratio, bar=_most(1.15))
+        yield Measured(
+            system=f"{name}: time of bimodal / time of faster-whisper alone", unit="times", value=ratio, bar=_most(1.15)
+        )
 
 
 def _consume(recognizer: Recognizer, path: Path, asr: Any) -> None:

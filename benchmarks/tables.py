@@ -1,6 +1,6 @@
-"""docs/results.md from the results that the benchmarks wrote."""
+"""Write docs/results.md from the results of the benchmarks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.record import Figure, Result, read_result
@@ -18,28 +18,82 @@ ORDER = (
     "regimes",
     "speed",
 )
-STUDY = "study"  # has a page of its own
+STUDY = "study"  # has its own page, docs/study.md
 PREFACE = """\
-# Results
-
-Written by `python -m benchmarks.all` from docs/results/\\*.json; do not edit by hand. All figures are percent. A
-measured figure is the mean over seeds with its sample deviation; the brackets are 95 % intervals of a bootstrap that
-resamples whole speakers (MELD: dialogues), with the predictions of all seeds. Figures marked *quoted* are frozen:
-copied from publications, not run here, and their protocol may differ in detail. docs/ledger.csv holds every look at a
-test set, those of the research that led here too, so that you can judge how often these were seen. Another machine or
-another release of torch moves a figure by some tenths.
-
-The corpora are yours to fetch; their licences are named, none is part of this repository. The benchmarks read
-`--data FOLDER/ravdess`, `/emodb`, `/emotiontts_ko`, `/meld` as the publishers pack them (MELD with
-the prosodic columns `pros_*`, emotiontts_ko with a manifest).
+# Benchmark results: speech emotion recognition on RAVDESS, EmoDB, MELD and across corpora
 """
+READING = """\
+## How to read the tables
+
+- All values are percent unless a unit is given.
+- `mean` and `sd` are the mean and the sample standard deviation over seeds.
+- `95 % interval` is a bootstrap interval. It resamples whole speakers (MELD: whole dialogues), with the predictions of
+  all seeds.
+- `first - second` is a difference in percentage points, tested on the same utterances.
+- UAR (unweighted average recall, on RAVDESS called UA) is the mean recall over emotions. WA is accuracy. ECE is the
+  expected calibration error; lower is better.
+- *quoted* values are copied from publications and were not measured here. Their protocol may differ in detail.
+- `Test-time augmentation` means that slower and faster copies of a clip are encoded too.
+- Another machine or another release of torch changes a value by a few tenths.
+- docs/ledger.csv lists every evaluation on a test set, including earlier research. The more evaluations, the less
+  unseen a test set is.
+
+The corpora are not part of this repository; download them from their publishers. Each section names the licence. The
+benchmarks read `--data FOLDER/ravdess`, `/emodb`, `/emotiontts_ko`, `/meld` as the publishers pack them. MELD also
+needs the prosodic columns `pros_*`, emotiontts_ko a manifest.
+
+This page is written by `python -m benchmarks.all` from docs/results/\\*.json; do not edit it by hand.
+"""
+SUMMARY: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "ravdess",
+        "**RAVDESS** (voice, 8 emotions, unseen actors): UA {0.mean:.2f}.",
+        (("speech network, test-time augmentation (three speeds)", "UA"),),
+    ),
+    (
+        "emodb",
+        "**EmoDB** (voice, 4 emotions, unseen speakers): UAR {0.mean:.2f}.",
+        (("speech network, test-time augmentation (three speeds)", "UAR"),),
+    ),
+    (
+        "across",
+        "**A corpus that the model was not trained on** (voice, 4 emotions): mean UAR {0.mean:.2f}, after `bimodal adapt` {1.mean:.2f}.",
+        (
+            ("not adapted", "UAR, mean of three"),
+            ("same network, after `bimodal adapt` to the test corpus's unlabelled clips", "UAR, mean of three"),
+        ),
+    ),
+    (
+        "meld_tuned",
+        "**MELD** (text and prosody, 7 emotions): weighted F1 {0.mean:.2f} with text. Prosody changes it by "
+        "{1.mean:+.2f} points (95 % interval {1.low:+.1f} to {1.high:+.1f}).",
+        (("text without context", "weighted F1"), ("fused - text without context", "weighted F1")),
+    ),
+    (
+        "speed",
+        "**Speed** (one CPU thread): {0.mean:.2f} ms for a 5-second clip, wav2vec2-base takes {1.mean:.2f} times as long.",
+        (("5-second clip, voice", "ms"), ("wav2vec2-base / ours, time", "times")),
+    ),
+)
+"""One line each: result, sentence, and the figures (system, metric) that it quotes."""
 
 
 def write_results(results: Path, page: Path) -> None:
     """Write the page from all results in a folder."""
     found = {path.stem: read_result(path) for path in sorted(results.glob("*.json")) if path.stem != STUDY}
     order = [*(name for name in ORDER if name in found), *(name for name in found if name not in ORDER)]
-    page.write_text("\n".join([PREFACE, *(describe_result(found[name]) for name in order)]), encoding="utf-8")
+    sections = [describe_result(found[name]) for name in order]
+    page.write_text("\n".join([PREFACE, summarise(found), READING, *sections]), encoding="utf-8")
+
+
+def summarise(found: Mapping[str, Result]) -> str:
+    """The main results, one line each; a result that is not there has no line."""
+    lines = []
+    for name, sentence, wanted in SUMMARY:
+        figures = {(one.system, one.metric): one for one in found[name].figures} if name in found else {}
+        if all(key in figures for key in wanted):
+            lines.append("- " + sentence.format(*(figures[key] for key in wanted)))
+    return "\n".join([*lines, ""])
 
 
 def describe_result(result: Result) -> str:
@@ -47,12 +101,12 @@ def describe_result(result: Result) -> str:
     seeds = ", ".join(map(str, result.seeds))
     parts = [
         f"## {result.title}\n\n{result.protocol}",
-        f"Target: {result.target}. Data: {result.licence}. Seeds {seeds}; commit {result.commit}, configuration "
-        f"{result.config}, {result.date} UTC, {result.minutes:.0f} minutes on this machine.",
+        f"- Target: {result.target}.\n- Licence of the data: {result.licence}.\n- Run: seeds {seeds}; commit "
+        f"{result.commit}; configuration {result.config}; {result.date} UTC; {result.minutes:.0f} minutes.",
         figures_table(result),
         _listed("Notes", result.notes),
-        _listed("What was tried", result.tried),
-        f"Again: `{result.command}`",
+        _listed("What else was tried", result.tried),
+        f"Command: `{result.command}`",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

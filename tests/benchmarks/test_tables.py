@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import emodb, meld, meld_tuned, ravdess, tables
-from benchmarks.record import Options, Result, config_digest, measure, measure_gain, read_result, save_result
+from benchmarks.record import RESULTS, Options, Result, config_digest, measure, measure_gain, read_result, save_result
 from bimodal.data.corpora.ravdess import FOLDS
 from bimodal.evaluation import metrics
 from bimodal.evaluation.predictions import Predictions
@@ -101,3 +101,16 @@ def test_the_tuned_benchmark_names_every_difference_after_what_it_compares():
         first, second = gain.split(" - ")
         names = {"late": "late fusion"}
         assert means[gain] == pytest.approx(means[names.get(first, first)] - means[names.get(second, second)], abs=1e-6)
+
+
+def test_the_summary_quotes_the_figures_of_the_results_that_are_there(tmp_path: Path):
+    system, metric = tables.SUMMARY[0][2][0]
+    figure = replace(measure([predictions(0)], "text", system, metric, metrics.unweighted_average_recall), mean=12.345)
+    text = tables.summarise({"ravdess": result("ravdess", [figure]), "emodb": result("emodb", [figure])})
+    assert "UA 12.35." in text or "UA 12.34." in text
+    assert len(text.strip().splitlines()) == 1
+
+
+def test_every_line_of_the_summary_finds_its_figures_in_the_recorded_results():
+    found = {name: read_result(RESULTS / f"{name}.json") for name, _, _ in tables.SUMMARY}
+    assert len(tables.summarise(found).strip().splitlines()) == len(tables.SUMMARY)
