@@ -17,7 +17,8 @@ import torch
 
 from benchmarks.record import Figure, Options, Result, config_digest, make_figure, read_options, save_result
 from benchmarks.tuned import CONFIG, pretrained_source
-from bimodal.audio.decode import load_signal, normalise_level
+from bimodal.audio.decode import load_signal
+from bimodal.audio.level import normalise_level
 from bimodal.config import TuneSpeechConfig
 from bimodal.data.corpora.ravdess import FOLDS, prepare
 from bimodal.data.splits import inner_dev, named_folds

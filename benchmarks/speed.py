@@ -50,7 +50,8 @@ from benchmarks.speed_peers import (
     word_errors,
 )
 from bimodal import Recognizer
-from bimodal.audio.decode import load_signal, normalise_level
+from bimodal.audio.decode import load_signal
+from bimodal.audio.level import normalise_level
 from bimodal.audio.segmentation import segment_audio
 from bimodal.features.backbone import find_backbone
 from bimodal.features.logmel import log_mel

@@ -7,12 +7,9 @@ import pytest
 import soundfile as sf
 
 from bimodal.audio.decode import (
-    LEVEL_DB,
     check_signal,
     iterate_audio,
-    level_db,
     load_signal,
-    normalise_level,
     read_audio,
     resample,
 )
@@ -205,21 +202,6 @@ def test_blocks_put_together_are_the_whole_recording(tmp_path, name):
     blocks = [block for block, _ in iterate_audio(tmp_path / name, start=0.1, block_seconds=0.3)]
     assert [len(block) for block in blocks] == [4800] * 6 + [1600]
     assert np.array_equal(np.concatenate(blocks), read_audio(tmp_path / name, start=0.1)[0])
-
-
-@pytest.mark.parametrize("gain", [0.01, 0.25, 1.0, 4.0])
-@pytest.mark.parametrize("offset", [0.0, 0.3, -0.05])
-def test_neither_gain_nor_a_constant_changes_the_normalised_signal(gain, offset):
-    changed = normalise_level(gain * noise() + np.float32(offset))
-    assert changed == pytest.approx(normalise_level(noise()), abs=1e-5)
-    assert level_db(changed) == pytest.approx(LEVEL_DB, abs=1e-3)
-    assert changed.dtype == np.float32
-
-
-def test_silence_stays_silence_and_a_constant_becomes_silence():
-    for signal in (np.zeros(1000, np.float32), np.full(1000, 0.5, np.float32), np.full(1, 0.5, np.float32)):
-        assert not normalise_level(signal).any()
-    assert level_db(np.full(1000, 0.5, np.float32)) == -100
 
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 48_000])

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from bimodal.audio.decode import load_signal
-from bimodal.audio.segmentation import FRAME_SECONDS, PauseFinder, SegmentConfig, segment_audio
+from bimodal.audio.segmentation import PauseFinder, SegmentConfig, segment_audio
+from bimodal.audio.voice_activity import VAD_FRAME_SECONDS
 from bimodal.errors import AudioError, ConfigError
 
 RATE = 16_000
@@ -63,7 +64,7 @@ def test_how_the_file_is_read_has_no_influence(conversation, block_seconds):
 def test_long_speech_is_cut_without_losing_any(conversation):
     config = SegmentConfig(max_seconds=1.0, min_speech=0.03)
     short = list(segment_audio(conversation, config))
-    assert max(one.end - one.start for one in short) <= 1.0 + FRAME_SECONDS
+    assert max(one.end - one.start for one in short) <= 1.0 + VAD_FRAME_SECONDS
     covered = sum(one.end - one.start for one in short)
     assert covered > 0.9 * sum(one.end - one.start for one in segment_audio(conversation))
 
@@ -83,7 +84,7 @@ def test_stretches_never_overlap_and_stay_within_bounds():
     assert len(stretches) > 50
     for start, end in stretches:
         assert free <= start < end <= len(probabilities)
-        assert (end - start) * FRAME_SECONDS <= 2.0 + config.padding + FRAME_SECONDS
+        assert (end - start) * VAD_FRAME_SECONDS <= 2.0 + config.padding + VAD_FRAME_SECONDS
         free = end
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from bimodal.audio.decode import level_db
+from bimodal.audio.level import level_db
 from bimodal.demo import corpus as spoken
 from bimodal.demo.corpus import COLUMNS, EMOTIONS, VOICES, prepare, write_script
 from bimodal.errors import AudioError, BimodalError

@@ -13,7 +13,7 @@ from bimodal_backbones import FOLDERS
 from transformers import BertModel, PreTrainedTokenizerFast, WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from bimodal.audio.decode import normalise_level
+from bimodal.audio.level import normalise_level
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import (
     PARITY_BOUNDS,

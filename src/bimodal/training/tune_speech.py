@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from bimodal.audio.decode import SAMPLING_RATE, load_signal, normalise_level
+from bimodal.audio.decode import SAMPLING_RATE, load_signal
+from bimodal.audio.level import normalise_level
 from bimodal.config import TuneSpeechConfig
 from bimodal.data.batches import Examples, frame_examples
 from bimodal.data.manifest import read_manifest
