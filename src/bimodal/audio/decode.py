@@ -1,4 +1,4 @@
-"""Recordings as signals: decode, mix to one channel, resample, bring to one level.
+"""Recordings as signals: decode, mix to one channel, resample.
 
 A signal is a 1-D float32 array in [-1, 1]. Every function that reads raises `AudioError` with one sentence.
 """
