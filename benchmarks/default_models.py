@@ -37,7 +37,7 @@ from benchmarks.record import (
 )
 from bimodal import Clip, Recognizer
 from bimodal.config import FusionConfig, LossConfig, TextConfig, TrainConfig
-from bimodal.data.corpora import PREPARE, prepare_corpus
+from bimodal.data.corpora import CORPORA, prepare_corpus
 from bimodal.data.labels import find_map, join_labels, split_labels
 from bimodal.data.manifest import read_manifest, write_manifest
 from bimodal.evaluation import metrics
@@ -111,7 +111,7 @@ def gather(name: str, options: Options, work: Path) -> Path:
         prepare_corpus(corpus, source_of(corpus, options), work / corpus)
         rows += voice_rows(corpus, read_manifest(work / corpus / "manifest.csv").utterances)
     for corpus, grouping in TEXTS.items():
-        told = [row for row in PREPARE[corpus](source_of(corpus, options)) if row.split in ("train", "dev")]
+        told = [row for row in CORPORA[corpus].prepare(source_of(corpus, options)) if row.split in ("train", "dev")]
         rows += add_misheard(list(text_rows(corpus, told, grouping)))
     return write_manifest(work / f"{name}.csv", rows).path
 
@@ -203,11 +203,11 @@ def tests_of(name: str, options: Options, manifest: Path) -> list[Test]:
         )
     for corpus in ("ravdess", "emotiontts"):
         if corpus not in VOICES[name]:
-            named = in_ekman7(PREPARE[corpus](source_of(corpus, options)))
+            named = in_ekman7(CORPORA[corpus].prepare(source_of(corpus, options)))
             rows = [row for row in named if row.emotion in COMPLETE]
             tests.append(_voices(f"voice, {corpus}: unseen corpus, four emotions", rows, source_of(corpus, options)))
     for corpus, grouping in (*TEXTS.items(), ("tweeteval", "ekman7")):
-        told = [row for row in PREPARE[corpus](source_of(corpus, options)) if row.split == "test"]
+        told = [row for row in CORPORA[corpus].prepare(source_of(corpus, options)) if row.split == "test"]
         rows = [row for row in text_rows(corpus, told, grouping) if "|" not in (row.emotion or "")]
         seen = "unseen corpus" if corpus == "tweeteval" else "official test part"
         tests.append(
@@ -227,7 +227,7 @@ def translated_test(options: Options) -> Test | None:
     if not os.environ.get("BIMODAL_ASR_MODEL"):
         return None
     folder = source_of("emotiontts", options)
-    rows = heard_words(PREPARE["emotiontts"](folder), folder, "translate", options)
+    rows = heard_words(CORPORA["emotiontts"].prepare(folder), folder, "translate", options)
     clips = [
         Clip(
             audio=folder / str(row.path),

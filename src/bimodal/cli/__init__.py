@@ -41,6 +41,7 @@ def _options(
 for command in (
     recognize.recognize,
     listen.listen,
+    corpora.corpora,
     corpora.prepare,
     corpora.check,
     corpora.transcribe,

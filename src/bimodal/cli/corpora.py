@@ -1,4 +1,4 @@
-"""Commands for manifests: prepare, check, transcribe, extract."""
+"""Commands about corpora and manifests: list, prepare, check, transcribe, extract."""
 
 import sys
 from pathlib import Path
@@ -10,8 +10,28 @@ from bimodal.cli.options import CacheFolder, ManifestFile, ModelFolder, Quiet, T
 from bimodal.cli.terminal import bar, say
 
 
+def _corpus_names() -> list[str]:
+    from bimodal.data.corpora import CORPORA  # here, as it would slow every other command's start
+
+    return sorted(CORPORA)
+
+
+def corpora() -> None:
+    """List the corpora that 'bimodal prepare' can read."""
+    from bimodal.data.corpora import describe_corpora
+
+    typer.echo(describe_corpora())
+
+
 def prepare(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="ravdess, emodb, meld, ..., or manifest.")],
+    corpus: Annotated[
+        str,
+        typer.Argument(
+            metavar="CORPUS",
+            help="Name of a corpus ('bimodal corpora' lists them), or 'manifest' for your own recordings.",
+            autocompletion=_corpus_names,
+        ),
+    ],
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Downloaded corpus folder, or your manifest.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for manifest.csv and audio/.")],
 ) -> None:

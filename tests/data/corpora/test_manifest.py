@@ -119,6 +119,10 @@ def test_meld_is_prepared_from_text_and_features_alone(corpus_data, tmp_path):
     assert not (tmp_path / "out" / "audio").exists()
 
 
-def test_every_corpus_of_the_table_has_a_sentence_and_a_function():
-    for name, prepare in corpora.PREPARE.items():
-        assert prepare.__doc__, name
+def test_every_corpus_of_the_table_is_documented_and_described():
+    shown = corpora.describe_corpora()
+    for name, corpus in corpora.CORPORA.items():
+        assert corpus.prepare.__module__ == f"bimodal.data.corpora.{name}" and corpus.prepare.__doc__
+        assert f"\n{name} " in f"\n{shown}" and all(
+            part in shown for part in (corpus.title, corpus.licence, corpus.url)
+        )

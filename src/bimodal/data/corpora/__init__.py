@@ -1,12 +1,12 @@
-"""One module per corpus: `prepare(source)` reads the original files and gives utterances.
+"""One module per corpus: `prepare(source)` reads the original files and gives utterances. `CORPORA` lists them.
 
 `prepare_corpus` writes them as a folder of one shape: `manifest.csv`, and the recordings below `audio/`.
 """
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bimodal.data.corpora import emodb, emorynlp, emotiontts, goemotions, manifest, meld, ravdess, tweeteval
@@ -15,42 +15,147 @@ from bimodal.errors import ManifestError
 from bimodal.files import atomic_write
 from bimodal.records import Manifest, Problem, Utterance, describe_problems
 
-PREPARE: Mapping[str, Callable[[Path], tuple[Utterance, ...]]] = {
-    "emodb": emodb.prepare,
-    "emorynlp": emorynlp.prepare,
-    "emotiontts": emotiontts.prepare,
-    "goemotions": goemotions.prepare,
-    "manifest": manifest.prepare,
-    "meld": meld.prepare,
-    "ravdess": ravdess.prepare,
-    "tweeteval": tweeteval.prepare,
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusInfo:
+    """A corpus that `bimodal prepare` reads.
+
+    Attributes:
+        prepare: Reads the original files below a folder; raises `ManifestError`.
+        title: Name, and what it holds.
+        languages: ISO 639-1 codes of what is spoken or written; empty for any.
+        licence: Licence of the data, as its publishers give it.
+        citation: Authors, year and place of the paper.
+        url: Where its publishers offer it.
+        files: What to give as SOURCE.
+    """
+
+    prepare: Callable[[Path], tuple[Utterance, ...]]
+    title: str
+    languages: tuple[str, ...]
+    licence: str
+    citation: str
+    url: str
+    files: str
+
+
+CORPORA: dict[str, CorpusInfo] = {
+    "emodb": CorpusInfo(
+        prepare=emodb.prepare,
+        title="EmoDB: ten actors say ten sentences in seven emotions",
+        languages=("de",),
+        licence="CC0-1.0",
+        citation="Burkhardt et al. 2005, Interspeech",
+        url="http://emodb.bilderbar.info",
+        files="the unpacked archive (wav/03a01Fa.wav, ...)",
+    ),
+    "emorynlp": CorpusInfo(
+        prepare=emorynlp.prepare,
+        title="EmoryNLP: dialogues of Friends in seven emotions, text only",
+        languages=("en",),
+        licence="Apache-2.0",
+        citation="Zahiri and Choi 2018, AAAI workshops",
+        url="https://github.com/emorynlp/emotion-detection",
+        files="the repository (json/emotion-detection-trn.json, ...)",
+    ),
+    "emotiontts": CorpusInfo(
+        prepare=emotiontts.prepare,
+        title="emotiontts_open_db: 15 speakers in four emotions, with real words",
+        languages=("ko",),
+        licence="research only",
+        citation="Selvas AI 2020",
+        url="https://github.com/emotiontts/emotiontts_open_db",
+        files="the emotional part (nea/wav/nea00001.wav, nea/transcript, ...)",
+    ),
+    "goemotions": CorpusInfo(
+        prepare=goemotions.prepare,
+        title="GoEmotions: comments of Reddit in 27 emotions and neutral, text only",
+        languages=("en",),
+        licence="Apache-2.0",
+        citation="Demszky et al. 2020, ACL",
+        url="https://github.com/google-research/google-research/tree/master/goemotions",
+        files="the folder data (train.tsv, dev.tsv, test.tsv)",
+    ),
+    "manifest": CorpusInfo(
+        prepare=manifest.prepare,
+        title="your own recordings or texts, listed in a manifest",
+        languages=(),
+        licence="yours",
+        citation="none",
+        url="none",
+        files="a manifest (.csv or .jsonl), or the folder with manifest.csv, manifest.jsonl or metadata.csv",
+    ),
+    "meld": CorpusInfo(
+        prepare=meld.prepare,
+        title="MELD: dialogues of Friends in seven emotions, with an official split",
+        languages=("en",),
+        licence="GPL-3.0",
+        citation="Poria et al. 2019, ACL",
+        url="https://github.com/declare-lab/MELD",
+        files="MELD.Raw, unpacked (train_sent_emo.csv, ..., and the clips)",
+    ),
+    "ravdess": CorpusInfo(
+        prepare=ravdess.prepare,
+        title="RAVDESS: 24 actors say two sentences in eight emotions",
+        languages=("en",),
+        licence="CC BY-NC-SA 4.0",
+        citation="Livingstone and Russo 2018, PLOS ONE",
+        url="https://zenodo.org/records/1188976",
+        files="Audio_Speech_Actors_01-24.zip, unpacked",
+    ),
+    "tweeteval": CorpusInfo(
+        prepare=tweeteval.prepare,
+        title="TweetEval, task emotion: tweets in four emotions, text only",
+        languages=("en",),
+        licence="terms of Twitter and of SemEval-2018",
+        citation="Barbieri et al. 2020, Findings of EMNLP; Mohammad et al. 2018, SemEval",
+        url="https://github.com/cardiffnlp/tweeteval",
+        files="the folder datasets/emotion",
+    ),
 }
+"""The corpora by name: `bimodal prepare` and `bimodal corpora` know what stands here."""
+
+
+def describe_corpora() -> str:
+    """The table for people: a paragraph a corpus, in order of their names."""
+    return "\n\n".join(_describe(name, corpus) for name, corpus in sorted(CORPORA.items()))
+
+
+def _describe(name: str, corpus: CorpusInfo) -> str:
+    languages = ", ".join(corpus.languages) or "any"
+    lines = [
+        f"{name:<12}{corpus.title}",
+        f"language: {languages}; licence: {corpus.licence}; paper: {corpus.citation}",
+        f"from: {corpus.url}",
+        f"SOURCE: {corpus.files}",
+    ]
+    return f"\n{'':<12}".join(lines)
 
 
 def prepare_corpus(name: str, source: Path, out: Path) -> Manifest:
-    """Writes a corpus as `out/manifest.csv` with its recordings below `out/audio/`.
+    """Write a corpus as `out/manifest.csv` with its recordings below `out/audio/`.
 
     Recordings are hard-linked where the file system allows it (no space is used, and a link cannot lead out of the
-    folder), and copied elsewhere. What is already there is kept, so an interrupted call is taken up by calling again;
-    the manifest is written last.
+    folder), and copied elsewhere. Files that are already there are kept: to resume an interrupted call, call again. The
+    manifest is written last.
 
     Args:
-        name: A key of `PREPARE`; `manifest` is one's own.
+        name: A key of `CORPORA`; `manifest` stands for your own recordings.
         source: Where the original files are.
         out: Made if missing; may not lie within `source`.
 
     Raises:
         ManifestError: If the name or the source is wrong, recordings are missing, or a file cannot be written.
     """
-    if name not in PREPARE:
-        raise ManifestError(f"unknown corpus {name!r}, expected one of {sorted(PREPARE)}")
+    if name not in CORPORA:
+        raise ManifestError(f"unknown corpus {name!r}, expected one of {sorted(CORPORA)}; see 'bimodal corpora'")
     source, out = Path(source), Path(out)
     if not source.exists():
         raise ManifestError(f"{source}: no such file or folder; give the place of the original {name} files")
     base = source if source.is_dir() else source.parent
     if out.resolve().is_relative_to(base.resolve()):
         raise ManifestError(f"{out}: lies within the source {base}; choose a folder outside it")
-    utterances = PREPARE[name](source)
+    utterances = CORPORA[name].prepare(source)
     paths = _link_recordings(sorted({row.path for row in utterances if row.path is not None}), base, out)
     rows = [row if row.path is None else replace(row, path=paths[row.path]) for row in utterances]
     out.mkdir(parents=True, exist_ok=True)
@@ -58,7 +163,7 @@ def prepare_corpus(name: str, source: Path, out: Path) -> Manifest:
 
 
 def _link_recordings(paths: list[str], base: Path, out: Path) -> dict[str, str]:
-    """Puts every recording below `out/audio`; the new path of each, relative to `out`."""
+    """Put every recording below `out/audio`; return the new path of each, relative to `out`."""
     prefix = "" if all(path.startswith("audio/") for path in paths) else "audio/"
     problems = [
         Problem(where=str(base / path), message="no such recording") for path in paths if not (base / path).is_file()
