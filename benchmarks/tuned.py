@@ -15,7 +15,7 @@ from torch import nn
 from benchmarks.acted import progress
 from benchmarks.record import ROOT, Options, config_digest
 from bimodal.audio.decode import load_signal
-from bimodal.config import SpeechConfig, TuneSpeechConfig
+from bimodal.config import SpeechHeadConfig, TuneSpeechConfig
 from bimodal.data.batches import Examples, array_examples, frame_examples
 from bimodal.data.splits import Fold
 from bimodal.evaluation.metrics import softmax
@@ -42,7 +42,7 @@ FOUND = "found.safetensors"
 CONFIG = TuneSpeechConfig(
     epochs=4,
     crop_seconds=2.0,
-    head=SpeechConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5),
+    head=SpeechHeadConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5),
 )
 """Four passes of layers 3 and 4, then half of the way back."""
 

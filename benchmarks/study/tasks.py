@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks import meld
 from benchmarks.acted import CONFIG, prepare_corpus
 from benchmarks.record import Options, config_digest
-from bimodal.config import StageConfig, TrainConfig
+from bimodal.config import HeadConfig, TrainConfig
 from bimodal.data.corpora import emodb, ravdess
 from bimodal.data.splits import Fold, named_folds, speaker_folds
 from bimodal.evaluation.predictions import ClusterName
@@ -50,7 +50,7 @@ class Task:
     cluster_name: ClusterName
     folds: tuple[Fold, ...]
     inner: Callable[[Fold], tuple[Fold, ...]]
-    config: StageConfig
+    config: HeadConfig
     choose: bool
     pairs: int
     configuration: str

@@ -1,7 +1,7 @@
 """Configuration: frozen dataclasses, strict TOML over their instances, `--set speech.epochs=5`."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -54,7 +54,7 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """How one stage is trained.
+    """What the training loop reads: the settings that all stages have.
 
     Attributes:
         epochs: Passes over the training data.
@@ -63,13 +63,6 @@ class StageConfig:
         batch_size: Utterances in a step.
         learning_rate: Peak of AdamW's rate; warmed up over a tenth of the steps, then a cosine to zero.
         weight_decay: AdamW's decay.
-        input_dropout: Share of input features that are dropped in training.
-        dropout: Share of hidden units that are dropped in training.
-        ensemble_size: Small heads that differ in start and noise and whose answers are averaged.
-        embedding_norm: Length of the embedding that the classifier sees; 0 for its own length.
-        hidden_width: Units of the hidden layer.
-        embedding_width: Width of the emotion embedding in front of the classifier.
-        input_noise_std: Deviation of the Gaussian noise on the standardised inputs in training.
         ema_decay: Decay of the running average of the weights that is kept; 0 for the last weights.
         max_grad_norm: Length that the gradient is cut to; 0 for no limit.
         precision: Of the large products in training; what is kept is float32.
@@ -82,13 +75,6 @@ class StageConfig:
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 1e-2
-    input_dropout: Share = 0.1
-    dropout: Share = 0.4
-    ensemble_size: Count = 1
-    embedding_norm: NotNegative = 4.0
-    hidden_width: Natural = 256
-    embedding_width: Count = 128
-    input_noise_std: NotNegative = 0.0
     ema_decay: Share = 0.0
     max_grad_norm: NotNegative = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -96,18 +82,60 @@ class StageConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechConfig(StageConfig):
-    """How the speech stage is trained.
+class HeadConfig(StageConfig):
+    """How an emotion head is shaped and trained: a stage whose network ends in one.
 
     Attributes:
-        statistics: What is taken over time of each unit of the backbone: mean, std, p10, p50, p90.
-        speech_only: Whether pauses (35 dB below the loud frames) are left out of them.
+        input_dropout: Share of input features that are dropped in training.
+        dropout: Share of hidden units that are dropped in training.
+        ensemble_size: Small heads that differ in start and noise and whose answers are averaged.
+        embedding_norm: Length of the embedding that the classifier sees; 0 for its own length.
+        hidden_width: Units of the hidden layer; 0 for none.
+        embedding_width: Width of the emotion embedding in front of the classifier.
+        input_noise_std: Deviation of the Gaussian noise on the standardised inputs in training.
+    """
+
+    input_dropout: Share = 0.1
+    dropout: Share = 0.4
+    ensemble_size: Count = 1
+    embedding_norm: NotNegative = 4.0
+    hidden_width: Natural = 256
+    embedding_width: Count = 128
+    input_noise_std: NotNegative = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechHeadConfig(HeadConfig):
+    """How a head on pooled speech is trained: in the speech stage, and before the tuning of a speech encoder.
+
+    Attributes:
         pca_components: Principal components of the statistics that are kept; 0 for all.
         speaker_shrinkage: How hard the directions in which training speakers differ are shrunk before the components
             are taken; 0 not at all. For recordings unlike those trained on; needs components.
         augmentations: Augmented copies of the recordings to train on as well, such as speed0.9, telephone,
             noise10:rain.wav; cached, see `apply_augmentation`.
         augmentation_prob: Share of the training utterances that stand as one of their views in an epoch.
+    """
+
+    batch_size: Count = 64
+    input_noise_std: NotNegative = 1.0
+    input_dropout: Share = 0.4
+    ensemble_size: Count = 4
+    hidden_width: Natural = 0
+    embedding_width: Count = 64
+    pca_components: Natural = 400
+    speaker_shrinkage: NotNegative = 0.0
+    augmentations: tuple[str, ...] = ()
+    augmentation_prob: Share = 0.67
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechConfig(SpeechHeadConfig):
+    """How the speech stage is trained.
+
+    Attributes:
+        statistics: What is taken over time of each unit of the backbone: mean, std, p10, p50, p90.
+        speech_only: Whether pauses (35 dB below the loud frames) are left out of them.
         tta: Views that are heard beside the plain recording in recognition too, all frames pooled together;
             each costs as much again as the plain one. Whole clips alone: a timeline hears the plain recording.
         columns: Numeric manifest columns (glob patterns) that stand for speech; empty for audio.
@@ -117,18 +145,8 @@ class SpeechConfig(StageConfig):
         speaker_stats_strength: How many times more earlier clips it takes than a normal model says.
     """
 
-    batch_size: Count = 64
-    input_noise_std: NotNegative = 1.0
-    input_dropout: Share = 0.4
-    ensemble_size: Count = 4
-    hidden_width: Natural = 0
-    embedding_width: Count = 64
     statistics: tuple[Statistic, ...] = ("mean", "std")
     speech_only: bool = False
-    pca_components: Natural = 400
-    speaker_shrinkage: NotNegative = 0.0
-    augmentations: tuple[str, ...] = ()
-    augmentation_prob: Share = 0.67
     tta: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     speaker_stats: tuple[Natural, ...] = ()
@@ -137,7 +155,7 @@ class SpeechConfig(StageConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextConfig(StageConfig):
+class TextConfig(HeadConfig):
     """How the text stage is trained.
 
     Attributes:
@@ -204,7 +222,7 @@ class TuneConfig(StageConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneTextConfig(TuneConfig):
+class TuneTextConfig(TuneConfig, HeadConfig):
     """How a language model is tuned.
 
     Attributes:
@@ -249,8 +267,8 @@ class TuneSpeechConfig(TuneConfig):
     batch_size: Count = 32
     max_grad_norm: NotNegative = 1.0
     precision: Literal["float32", "bfloat16"] = "bfloat16"
-    head: SpeechConfig = field(
-        default_factory=lambda: SpeechConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5)
+    head: SpeechHeadConfig = field(
+        default_factory=lambda: SpeechHeadConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5)
     )
 
 
@@ -259,6 +277,9 @@ class FusionConfig(StageConfig):
     """How the fusion stage is trained: briefly, since it starts at late fusion and small corpora tempt it away.
 
     Attributes:
+        dropout: Share of the gate's and the embedding's units that are dropped in training.
+        hidden_width: Units of the gate.
+        embedding_width: Width of the fused embedding.
         kind: What fuses: a gate between both sides, their concatenation, a product of calibrated experts, or late
             fusion (the mean of the log scores), which is not trained.
         cross_fit: Whether it learns from what networks found in utterances that they did not train on; else, to compare
@@ -280,6 +301,7 @@ class FusionConfig(StageConfig):
     epochs: Natural = 6
     min_steps: Natural = 60
     batch_size: Count = 256
+    dropout: Share = 0.4
     hidden_width: Natural = 32
     embedding_width: Count = 64
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
@@ -301,7 +323,8 @@ class TrainConfig:
     Attributes:
         name: Name of the model.
         vocabulary: Name of a built-in vocabulary or of a published grouping (`goemotions-ekman7`), a TOML map of one's
-            own, or `native` for the manifest's own labels as they are.
+            own, or `native` for the manifest's own labels as they are. A file is looked for beside the settings file
+            that names it; in the working folder where `--set` or Python code names it.
         multiple_labels: What rows of several emotions are to training: soft targets, or left out. They are always left
             out of evaluations.
         speech_backbone: Packaged name or folder of the frozen speech encoder.
@@ -337,8 +360,22 @@ class TrainConfig:
     fusion: FusionConfig = field(default_factory=FusionConfig)
 
 
+STAGES: Final[Mapping[str, type[StageConfig]]] = {
+    "speech": SpeechConfig,
+    "text": TextConfig,
+    "fusion": FusionConfig,
+    "tune speech": TuneSpeechConfig,
+    "tune speech, head": SpeechHeadConfig,
+    "tune text": TuneTextConfig,
+}
+"""What each stage reads: a setting that is not in its record is refused."""
+
+
 def read_config(default: Config, path: str | Path | None = None, settings: Sequence[str] = ()) -> Config:
     """A configuration: defaults, overlaid by a TOML file, overlaid by `key.key=value` settings.
+
+    A `vocabulary` that is a TOML file is looked for beside the settings file that names it, or in the working folder
+    where `--set` or Python code names it. It becomes an absolute path here, once, so that nobody looks elsewhere.
 
     Args:
         default: Instance whose values hold where nothing else is said.
@@ -354,7 +391,8 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
     """
     values: dict[str, Any] = msgspec.to_builtins(default)
     if path is not None:
-        _overlay(values, _read_toml(Path(path)), type(default), str(path))
+        changes = _with_vocabulary_path(_read_toml(Path(path)), Path(path).parent)
+        _overlay(values, changes, type(default), str(path))
         convert(values, type(default), str(path))
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -363,7 +401,7 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
         nested: Any = _parse(text)
         for part in reversed(key.strip().split(".")):
             nested = {part: nested}
-        _overlay(values, nested, type(default), f"--set {setting}")
+        _overlay(values, _with_vocabulary_path(nested, Path()), type(default), f"--set {setting}")
         convert(values, type(default), f"--set {setting}")
     return convert(values, type(default), "defaults")
 
@@ -396,6 +434,14 @@ def _parse(text: str) -> Any:
         return text.strip()
 
 
+def _with_vocabulary_path(changes: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same settings, with an absolute path where the vocabulary is a file in a folder."""
+    name = changes.get("vocabulary")
+    if not isinstance(name, str) or not name.endswith(".toml"):
+        return changes
+    return changes | {"vocabulary": str((folder / name).absolute())}
+
+
 def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, where: str) -> None:
     """Write changes into nested values, refusing keys that the record does not have."""
     types = {item.name: item.type for item in fields(kind)}
@@ -403,12 +449,20 @@ def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, wher
         if key not in types:
             if RENAMED.get(key) in types:
                 raise ConfigError(f"{where}: the setting '{key}' is now called '{RENAMED[key]}'; rename it")
-            close = get_close_matches(key, types, n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
-            raise ConfigError(f"{where}: unknown key '{key}', expected one of {sorted(types)}{hint}")
+            raise ConfigError(f"{where}: unknown key '{key}'{_hint(key, types)}")
         if is_dataclass(types[key]):
             if not isinstance(change, Mapping):
                 raise ConfigError(f"{where}: '{key}' is a table, found {change!r}")
             _overlay(values[key], change, types[key], where)
         else:
             values[key] = change
+
+
+def _hint(key: str, expected: Collection[str]) -> str:
+    """What to do about a key that a record does not have: who has it, what there is, what comes nearest to it."""
+    name = RENAMED.get(key, key)
+    users = [stage for stage, kind in STAGES.items() if name in {item.name for item in fields(kind)}]
+    elsewhere = f" here, which nothing would read; it is a setting of {', '.join(users)}" if users else ""
+    close = get_close_matches(key, expected, n=1)
+    nearest = f"; did you mean '{close[0]}'?" if close else ""
+    return f"{elsewhere}, expected one of {sorted(expected)}{nearest}"

@@ -23,7 +23,7 @@ from benchmarks.study.findings import (
     pair_confusions,
 )
 from benchmarks.study.tasks import Task, inner_folds, rarest
-from bimodal.config import FusionConfig, StageConfig, TrainConfig
+from bimodal.config import FusionConfig, HeadConfig, TrainConfig
 from bimodal.data.splits import speaker_folds
 from bimodal.records import Utterance
 from bimodal.training.pipeline import Prepared
@@ -33,7 +33,7 @@ from bimodal.training.sides import columns_side
 EMOTIONS = ("anger", "happiness", "neutral", "sadness")
 SPEAKERS = [f"s{row // 16}" for row in range(128)]
 TARGETS = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3] * 8)
-FAST = StageConfig(epochs=2, min_steps=8, batch_size=32, learning_rate=1e-2, hidden_width=0, embedding_width=5)
+FAST = HeadConfig(epochs=2, min_steps=8, batch_size=32, learning_rate=1e-2, hidden_width=0, embedding_width=5)
 
 
 def columns(seed: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimodal.config import FusionConfig, LossConfig, StageConfig
+from bimodal.config import FusionConfig, HeadConfig, LossConfig
 from bimodal.data.splits import Fold
 from bimodal.errors import TrainingError
 from bimodal.training.loop import RECORD, Run, fit, predict
@@ -31,7 +31,7 @@ from bimodal.training.stages import (
 )
 
 SIZE, EMOTIONS = 36, 3
-CONFIG = StageConfig(
+CONFIG = HeadConfig(
     epochs=15,
     min_steps=0,
     batch_size=12,
@@ -58,7 +58,7 @@ def noise(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(SIZE, 60)).astype(np.float32), np.arange(SIZE) // 3 % EMOTIONS
 
 
-def side(columns: np.ndarray, targets: np.ndarray, config: StageConfig = CONFIG) -> Side:
+def side(columns: np.ndarray, targets: np.ndarray, config: HeadConfig = CONFIG) -> Side:
     return columns_side(columns, targets, [f"c{i}" for i in range(columns.shape[1])], config, EMOTIONS)
 
 
@@ -151,6 +151,7 @@ def test_a_head_trained_on_what_it_sees_is_the_one_that_the_whole_network_would_
         dev=whole.examples.subset(dev) if patience else None,
         config=config,
         emotions=EMOTIONS,
+        embedding_width=6,
         seed=5,
         score=uar_score,
     )

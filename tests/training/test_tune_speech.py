@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bimodal.config import SpeechConfig, TrainConfig, TuneSpeechConfig, read_config
+from bimodal.config import SpeechHeadConfig, TrainConfig, TuneSpeechConfig, read_config
 from bimodal.data.manifest import read_manifest
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, MODEL, load_backbone, read_description
@@ -24,7 +24,7 @@ from bimodal.training.tune_speech import load_speech_model, train_tuned, tune_sp
 
 
 def config(source: Path, **changes) -> TuneSpeechConfig:
-    head = SpeechConfig(augmentations=("speed0.9",), pca_components=16, ensemble_size=2, epochs=2, min_steps=0)
+    head = SpeechHeadConfig(augmentations=("speed0.9",), pca_components=16, ensemble_size=2, epochs=2, min_steps=0)
     options = {"source": str(source), "epochs": 2, "batch_size": 8, "layers": (1, 2), "frozen": 1, "threads": 1}
     options |= {"crop_seconds": 0.3, "head": head, "precision": "float32"}
     return TuneSpeechConfig(trained_on="the tiny corpus", licence="CC0-1.0", **(options | changes))

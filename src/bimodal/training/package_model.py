@@ -130,9 +130,9 @@ def package_model(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
         }
         save_file(weights, folder / WEIGHTS)
         _save_ood_stats(trained, prepared, parts, folder / OOD_STATS)
-        write_json(folder / CONFIG_USED, config)
         if config.vocabulary.endswith(".toml"):
             shutil.copyfile(config.vocabulary, folder / LABELS)
+        write_json(folder / CONFIG_USED, replace(config, vocabulary=_vocabulary_of(config)))
         report = _report(trained, prepared, parts)
         write_json(folder / REPORT, report)
         model = save_model_config(folder, _model_config(trained, prepared, parts, config))
@@ -140,6 +140,11 @@ def package_model(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
     except OSError as error:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}); free some space") from error
     return folder
+
+
+def _vocabulary_of(config: TrainConfig) -> str:
+    """How the model folder names its vocabulary: a file of one's own travels with it."""
+    return LABELS if config.vocabulary.endswith(".toml") else config.vocabulary
 
 
 def _save_ood_stats(trained: Trained, prepared: Prepared, parts: Parts, file: Path) -> None:
@@ -166,7 +171,7 @@ def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
     return ModelConfig(
         name=config.name,
         emotions=rows.emotions,
-        vocabulary=LABELS if config.vocabulary.endswith(".toml") else config.vocabulary,
+        vocabulary=_vocabulary_of(config),
         priors=tuple((counts / counts.sum()).tolist()),
         speech=_side_config("speech", trained, prepared),
         text=_side_config("text", trained, prepared),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from bimodal.config import SpeechConfig, StageConfig, TextConfig
+from bimodal.config import HeadConfig, SpeechConfig, TextConfig
 from bimodal.data.batches import Examples, Inputs, Window, array_examples, main_emotion, window_examples
 from bimodal.data.text import preceding_rows, same_speaker
 from bimodal.features.backbone import BackboneDescription
@@ -324,7 +324,7 @@ def columns_side(
     columns: npt.NDArray[np.float32],
     targets: npt.NDArray[Any],
     names: Sequence[str],
-    config: StageConfig,
+    config: HeadConfig,
     emotions: int,
 ) -> Side:
     """Numeric feature columns (N, F) in place of speech; a row of NaN is absent."""
@@ -433,7 +433,7 @@ def context_side(
     )
 
 
-def head_shape(config: StageConfig) -> HeadShape:
+def head_shape(config: HeadConfig) -> HeadShape:
     """Shape of the head that a stage's configuration asks for."""
     return HeadShape(
         ensemble_size=config.ensemble_size,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,36 +13,32 @@ import torch
 from torch import nn
 
 from bimodal.audio.decode import SAMPLING_RATE, load_signal, normalise_level
-from bimodal.config import TuneSpeechConfig
+from bimodal.config import SpeechConfig, SpeechHeadConfig, TuneSpeechConfig
 from bimodal.data.batches import Examples, frame_examples
-from bimodal.data.manifest import read_manifest
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.augmentation import PLAIN, apply_augmentation, check_augmentation, view_key
 from bimodal.features.backbone import BackboneDescription, cut_evenly
-from bimodal.features.build_backbone import build_speech_backbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import recording, recording_digest
 from bimodal.features.logmel import log_mel
-from bimodal.features.pooling import Pooling, SpeechFrames, frame_levels, pool_all
+from bimodal.features.pooling import SpeechFrames, frame_levels, pool_all
 from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
-from bimodal.files import atomic_write
 from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork
 from bimodal.training.loop import StageRecord
 from bimodal.training.pipeline import Progress
-from bimodal.training.rows import LabelledRows, label_rows, split_rows
-from bimodal.training.sides import FittedPreprocessing, Side, audio_side, head_shape, pooling_of
+from bimodal.training.rows import LabelledRows
+from bimodal.training.sides import FittedPreprocessing, Side, audio_side, head_shape
 from bimodal.training.stages import OnEpoch, RunContext, train_side, weights_digest
 from bimodal.training.tune import (
-    ENCODER,
     RUN,
     add_lora,
     describe_tuned,
     encoder_source,
-    install,
-    is_built,
     layer_lr_multipliers,
     merge_lora,
+    read_tuning_data,
     silent,
+    store_backbone,
 )
 
 _PREPROCESSING: Final = "level -20 dB, Whisper log-mel, unpadded"
@@ -110,19 +106,14 @@ def tune_speech(
     Raises:
         BimodalError: What is wrong with the manifest, a recording, the configuration, the encoder or the folder.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    out, read = Path(out), read_manifest(Path(manifest))
-    rows = label_rows(read.utterances, config.vocabulary)
-    parts = split_rows(rows, config)
+    out, data = Path(out), read_tuning_data(manifest, config)
     pretrained = load_speech_model(config)
+    where = RunContext(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
     with FeatureCache(cache) as features:
-        sides = tuned_speech_side(rows, read.folder, pretrained, config, features, progress)
-        where = RunContext(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
-        network, record = train_tuned(sides, parts.train, parts.dev, config, where)
+        sides = tuned_speech_side(data.rows, data.folder, pretrained, config, features, progress)
+        network, record = train_tuned(sides, data.parts.train, data.parts.dev, config, where)
     description = describe_tuned(config, _described(pretrained, config, record.identity))
-    if not is_built(out, description):
-        _build(network, pretrained, out, description)
+    store_backbone(out, description, [_whole_encoder(network, pretrained)])
     return out
 
 
@@ -163,7 +154,7 @@ def train_tuned(
     Raises:
         TrainingError: As `train_side`.
     """
-    head, _ = train_side(sides.first, train, [], config.head, where.below("head"))
+    head, _ = train_side(sides.first, train, dev, config.head, where.below("head"))
     begin = partial(_started, sides.tuned.build, head)
     side = replace(sides.tuned, fit_preprocessing=_front_of(head), build=begin)
     network, record = train_side(side, train, dev, config, where.below("tuned"))
@@ -221,8 +212,6 @@ def tuned_speech_side(
     """
     for view in config.head.augmentations:
         check_augmentation(view)
-    if pooling_of(config.head) != Pooling():
-        raise TrainingError("tuning goes through mean and deviation: leave head.statistics and head.speech_only alone")
     if not any(utterance.path for utterance in rows.utterances):
         raise TrainingError("no utterance has a recording; the speech side cannot be tuned on words alone")
     lower = LowerLayers(pretrained, config.device, precision)
@@ -231,7 +220,7 @@ def tuned_speech_side(
     described, emotions = _described(pretrained, config, ""), len(rows.emotions)
     pooled = {view: [None if key is None else key[0] for key in chosen] for view, chosen in keys.items()}
     frames = {view: [None if key is None else key[1] for key in chosen] for view, chosen in keys.items()}
-    first = audio_side(pooled, pooled[PLAIN], cache, rows, described, config.head)
+    first = audio_side(pooled, pooled[PLAIN], cache, rows, described, _as_stage(config.head))
     lengths = [np.array([0 if key is None else len(_frames(cache, key)) for key in of]) for of in frames.values()]
     crop = round(config.crop_seconds * (100 if pretrained.frozen == 0 else 50))
     readers = [partial(_read, cache, chosen) for chosen in frames.values()]
@@ -245,6 +234,11 @@ def tuned_speech_side(
         rates=_rates(pretrained, config),
     )
     return TunedSide(first=first, tuned=tuned, heard=heard)
+
+
+def _as_stage(head: SpeechHeadConfig) -> SpeechConfig:
+    """The speech stage that a head's settings amount to: on mean and deviation of each recording by itself."""
+    return SpeechConfig(**{item.name: getattr(head, item.name) for item in fields(SpeechHeadConfig)})
 
 
 def _rates(pretrained: SpeechModel, config: TuneSpeechConfig) -> Mapping[str, float]:
@@ -383,18 +377,11 @@ def _described(pretrained: SpeechModel, config: TuneSpeechConfig, identity: str)
     )
 
 
-def _build(network: TunedSpeechNetwork, pretrained: SpeechModel, out: Path, description: BackboneDescription) -> None:
-    """Save the tuned encoder, and build the backbone from it."""
+def _whole_encoder(network: TunedSpeechNetwork, pretrained: SpeechModel) -> Any:
+    """The pretrained encoder with the tuned upper part in its place."""
     encoder, upper = deepcopy(pretrained.encoder), network.encoder.cpu()
     for number, block in enumerate(upper.blocks):  # type: ignore[arg-type]
         encoder.layers[pretrained.frozen + number].load_state_dict(block.state_dict())
     for name, convolution in zip(("conv1", "conv2"), upper.convolutions, strict=False):  # type: ignore[arg-type]
         getattr(encoder, name).load_state_dict(convolution.state_dict())
-    try:
-        with silent(), atomic_write(out / ENCODER) as unfinished:
-            encoder.save_pretrained(unfinished)
-    except OSError as error:
-        raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
-    with silent():
-        build_speech_backbone(str(out / ENCODER), out / "built", description, description.weights)
-    install(out / "built", out)
+    return encoder
