@@ -360,7 +360,7 @@ class TrainConfig:
     fusion: FusionConfig = field(default_factory=FusionConfig)
 
 
-STAGES: Final[Mapping[str, type[StageConfig]]] = {
+STAGE_CONFIGS: Final[Mapping[str, type[StageConfig]]] = {
     "speech": SpeechConfig,
     "text": TextConfig,
     "fusion": FusionConfig,
@@ -461,7 +461,7 @@ def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, wher
 def _hint(key: str, expected: Collection[str]) -> str:
     """What to do about a key that a record does not have: who has it, what there is, what comes nearest to it."""
     name = RENAMED.get(key, key)
-    users = [stage for stage, kind in STAGES.items() if name in {item.name for item in fields(kind)}]
+    users = [stage for stage, kind in STAGE_CONFIGS.items() if name in {item.name for item in fields(kind)}]
     elsewhere = f" here, which nothing would read; it is a setting of {', '.join(users)}" if users else ""
     close = get_close_matches(key, expected, n=1)
     nearest = f"; did you mean '{close[0]}'?" if close else ""

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bimodal import config as settings
-from bimodal.config import STAGES, LossConfig, TrainConfig, read_config
-from bimodal.training.package_model import train
+from bimodal.config import STAGE_CONFIGS, LossConfig, TrainConfig, read_config
+from bimodal.training.train import train
 from bimodal.training.tune import read_tuning_data
 from bimodal.training.tune_speech import tune_speech
 from bimodal.training.tune_text import tune_text
@@ -20,7 +20,7 @@ from bimodal.training.tune_text import tune_text
 SOURCE = str(Path(settings.__file__).parent)
 WRITERS = {"_identity", "write_json"}
 """Functions that write all settings down, whatever they are: no use of any."""
-CHECKED = {**STAGES, "train": TrainConfig, "loss": LossConfig}
+CHECKED = {**STAGE_CONFIGS, "train": TrainConfig, "loss": LossConfig}
 
 
 def watched(record: Any, seen: set[tuple[str, str]]) -> Any:

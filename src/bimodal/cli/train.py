@@ -98,7 +98,7 @@ def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:
     return ("speech", "text", "fusion") if named == "all" else (named,), rest[0], rest[1]
 
 
-def _training(extra: str = "train", module: str = "package_model") -> Any:
+def _training(extra: str = "train", module: str = "train") -> Any:
     """A module that trains, or a sentence that says how to get what it needs."""
     try:
         return import_module(f"bimodal.training.{module}")

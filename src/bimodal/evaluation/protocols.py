@@ -256,7 +256,7 @@ def evaluate_folds(
         BimodalError: What is wrong with the manifest, a recording, or the folds.
     """
     from bimodal.features.cache import FeatureCache
-    from bimodal.training.pipeline import prepare_sides
+    from bimodal.training.prepare import prepare_modalities
 
     read = read_manifest(Path(manifest))
     left_out: list[str] = [NO_EVIDENCE] if config.fusion.pairing == LABEL_MATCHED else []
@@ -264,7 +264,7 @@ def evaluate_folds(
     rows = label_rows(utterances, config.vocabulary, multiple_labels=config.multiple_labels)
     chosen = make_folds(rows, folds, config.seed)
     with FeatureCache(cache) as features:
-        prepared = prepare_sides(rows, read.folder, config, features, progress)
+        prepared = prepare_modalities(rows, read.folder, config, features, progress)
         pooled = cross_validate(prepared, chosen, config, cluster=cluster, progress=progress)
     notes = [f"{len(chosen)} folds ({folds}), seed {config.seed}; each fold's dev speakers come from its training part"]
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
@@ -286,10 +286,10 @@ def cross_validate(
     """Train on each fold's training rows, predict its test rows, pool.
 
     Args:
-        prepared: From `prepare_sides`, of all rows: the frozen backbones run once for all folds. What is fitted to
+        prepared: From `prepare_modalities`, of all rows: the frozen backbones run once for all folds. What is fitted to
             data (standardisation, components, networks, temperatures) is fitted to a fold's training rows.
         folds: Row numbers; no row is tested twice.
-        config: How to train; the sides that are prepared are trained.
+        config: How to train; the modalities that are prepared are trained.
         cluster: As in `evaluate_model`.
         progress: Wraps iterables with a bar.
 
@@ -318,8 +318,8 @@ def train_fold(prepared: Any, fold: Fold, config: TrainConfig) -> tuple[Any, Par
     Raises:
         SplitError: As `cross_validate_fold`.
     """
-    from bimodal.training.pipeline import train_stages
-    from bimodal.training.stages import RunContext
+    from bimodal.training.stage import RunContext
+    from bimodal.training.train import train_stages
 
     rows: LabelledRows = prepared.rows
     speakers = [utterance.speaker for utterance in rows.utterances]
@@ -383,7 +383,7 @@ def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
 def fold_scores(trained: Any, prepared: Any, rows: Sequence[int]) -> dict[str, npt.NDArray[np.float64]]:
     """Calibrated scores (n, C) of some rows by system, NaN where a side is absent."""
     chosen = list(rows)
-    present = {name: side.present[chosen] for name, side in prepared.sides.items()}
+    present = {name: modality.present[chosen] for name, modality in prepared.modalities.items()}
     systems = {}
     for name, here in present.items():
         scores = softmax(trained.logits[name][chosen], trained.temperatures[name][0])

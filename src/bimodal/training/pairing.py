@@ -18,7 +18,9 @@ from bimodal.config import FusionConfig
 from bimodal.data.batches import TARGETS, Examples, Inputs, array_examples, main_emotion, single_emotion
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
-from bimodal.training.stages import Evidence, RunContext, evidence_digest, fit_fusion, fusion_examples
+from bimodal.training.evidence import Evidence
+from bimodal.training.fusion import evidence_digest, fit_fusion, fusion_examples
+from bimodal.training.stage import RunContext
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +16,10 @@ from bimodal.errors import BackboneError
 from bimodal.features.backbone import BackboneDescription
 from bimodal.features.cache import cache_key
 from bimodal.models.text import TunedTextNetwork
+from bimodal.training.evidence import weights_digest
+from bimodal.training.modality import Modality, head_shape
 from bimodal.training.rows import LabelledRows
-from bimodal.training.sides import FittedPreprocessing, Side, head_shape
-from bimodal.training.stages import OnEpoch, RunContext, train_side, weights_digest
+from bimodal.training.stage import OnEpoch, RunContext, train_modality
 from bimodal.training.tune import (
     RUN,
     add_lora,
@@ -55,10 +55,10 @@ def tune_text(
     """
     out, data = Path(out), read_tuning_data(manifest, config)
     pretrained = load_language_model(config.source)
-    side = tuned_text_side(data.rows, pretrained, config)
+    modality = tuned_text_modality(data.rows, pretrained, config)
     where = RunContext(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
     network: Any
-    network, record = train_side(side, data.parts.train, data.parts.dev, config, where)
+    network, record = train_modality(modality, data.parts.train, data.parts.dev, config, where)
     merge_lora(network.encoder)
     description = describe_tuned(config, _described(pretrained, config, record.identity))
     store_backbone(out, description, [network.encoder.cpu(), pretrained.tokenizer])
@@ -105,8 +105,8 @@ def load_language_model(source: str) -> LanguageModel:
     return LanguageModel(source=source, encoder=encoder, tokenizer=tokenizer, digest=weights_digest(encoder))
 
 
-def tuned_text_side(rows: LabelledRows, pretrained: LanguageModel, config: TuneTextConfig) -> Side:
-    """The text side whose network is the language model itself, for any of the stages' functions.
+def tuned_text_modality(rows: LabelledRows, pretrained: LanguageModel, config: TuneTextConfig) -> Modality:
+    """The text modality whose network is the language model itself, for any of the stages' functions.
 
     Args:
         rows: Labelled utterances; absent where they have no words.
@@ -118,17 +118,17 @@ def tuned_text_side(rows: LabelledRows, pretrained: LanguageModel, config: TuneT
     examples = token_examples(tokens, rows.targets)
     emotions = len(rows.emotions)
     blocks = len(pretrained.encoder.encoder.layer)
-    return Side(
-        modality="text",
+    return Modality(
+        name="text",
+        network=_network,
+        options={"pretrained": pretrained, "emotions": emotions, "config": config},
         examples=examples,
         augmented=examples,
-        augmentation_prob=0.0,
         present=np.array([text is not None for text in texts]),
-        build=partial(_network, pretrained, emotions, config),
-        fit_preprocessing=lambda rows: FittedPreprocessing(buffers={}, features=None),
+        preprocessing=None,
         identity=cache_key("tuned", pretrained.digest, config.max_tokens, *texts),
         emotions=emotions,
-        rates=layer_lr_multipliers(
+        lr_multipliers=layer_lr_multipliers(
             ["encoder.embeddings."], [f"encoder.encoder.layer.{number}." for number in range(blocks)], config
         ),
     )
