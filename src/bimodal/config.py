@@ -280,20 +280,20 @@ class FusionConfig(StageConfig):
         dropout: Share of the gate's and the embedding's units that are dropped in training.
         hidden_width: Units of the gate.
         embedding_width: Width of the fused embedding.
-        kind: What fuses: a gate between both sides, their concatenation, a product of calibrated experts, or late
+        kind: What fuses: a gate between both modalities, their concatenation, a product of calibrated experts, or late
             fusion (the mean of the log scores), which is not trained.
         cross_fit: Whether it learns from what networks found in utterances that they did not train on; else, to compare
             with, from what the shipped ones found in those that they did.
-        modality_dropout: Share of utterances whose one side is taken away in training.
+        modality_dropout: Share of utterances whose one modality is taken away in training.
         n_folds: Parts of the cross-fitting: networks trained on all but one give the embeddings of that one.
-        pairing: What the stage learns from: utterances that have both sides as `given`, or, where rows have speech or
-            words only, clips and texts of one emotion drawn together anew each epoch (`label_matched`). The latter
-            gains by construction and is no evidence; the card says so.
-        mismatched: With `label_matched`: share of pairs whose sides are of two emotions.
+        pairing: What the stage learns from: utterances that have both modalities as `given`, or, where rows have
+            speech or words only, clips and texts of one emotion drawn together anew each epoch (`label_matched`). The
+            latter gains by construction and is no evidence; the card says so.
+        mismatched: With `label_matched`: share of pairs whose modalities are of two emotions.
         hold_out_texts: Column that names each row's text, `transcript` for the words themselves: the parts then share
             no text either, so that the words are as new in training as in use. Empty: parts share no speaker alone.
-        init: Where a gate's training starts: at both sides' experts as they are, or at the shares of them that fit the
-            cross-fitted rows best, so that a side that knows nothing new hardly counts.
+        init: Where a gate's training starts: at both modalities' experts as they are, or at the shares of them that
+            fit the cross-fitted rows best, so that a modality that knows nothing new hardly counts.
         shuffled_words_prob: Share of the training utterances whose words are another utterance's, so that the voice is
             trusted where both contradict each other.
     """

@@ -55,7 +55,7 @@ def train(
 
 
 def tune(
-    side: Annotated[Literal["speech", "text"], typer.Argument(help="Which encoder is tuned.")],
+    modality: Annotated[Literal["speech", "text"], typer.Argument(help="Which encoder is tuned.")],
     manifest: ManifestFile,
     out: Annotated[Path, typer.Argument(help="Backbone folder to write.")],
     config: ConfigFile = None,
@@ -70,9 +70,9 @@ def tune(
     """
     from bimodal.config import TuneSpeechConfig, TuneTextConfig, read_config
 
-    module = _training("finetune", f"tune_{side}")
+    module = _training("finetune", f"tune_{modality}")
     with epochs(quiet) as on_epoch:
-        if side == "speech":
+        if modality == "speech":
             heard = read_config(TuneSpeechConfig(), config, settings or ())
             folder, licence = cache or default_cache(), heard.licence
             folder = module.tune_speech(
@@ -86,7 +86,7 @@ def tune(
         else:
             said = read_config(TuneTextConfig(), config, settings or ())
             folder, licence = module.tune_text(manifest, out, said, on_epoch), said.licence
-    say(f"backbone in {folder} (licence: {licence}); next: bimodal train ... --set {side}_backbone={folder}")
+    say(f"backbone in {folder} (licence: {licence}); next: bimodal train ... --set {modality}_backbone={folder}")
 
 
 def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:

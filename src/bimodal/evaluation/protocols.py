@@ -169,7 +169,7 @@ def _predictions(
 ) -> Predictions:
     """Predictions with late fusion beside the others; a system without any row is left out.
 
-    With `paired_only`, late fusion and fused are told of utterances with both sides alone.
+    With `paired_only`, late fusion and fused are told of utterances with both modalities alone.
     """
     known = {name: scores for name, scores in systems.items() if not np.isnan(scores).all()}
     if "speech" in known and "text" in known:
@@ -194,7 +194,7 @@ def _predictions(
 
 
 def _with_both(systems: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """The systems with nothing said of fusion where a side is absent."""
+    """The systems with nothing said of fusion where a modality is absent."""
     both = ~np.isnan(systems["speech"] + systems["text"]).any(axis=1)
     fusions = [name for name in ("late", "fused") if name in systems]
     cut = {name: np.where(both[:, None], systems[name], np.nan) for name in fusions if both.any()}
@@ -294,7 +294,7 @@ def cross_validate(
         progress: Wraps iterables with a bar.
 
     Raises:
-        SplitError: A speaker stands on both sides, or no dev speakers can be held out.
+        SplitError: A speaker is in train and test, or no dev speakers can be held out.
     """
     return concatenate(*(cross_validate_fold(prepared, fold, config, cluster) for fold in progress(folds, "folds")))
 
@@ -303,7 +303,7 @@ def cross_validate_fold(prepared: Any, fold: Fold, config: TrainConfig, cluster:
     """Train on one fold's training rows alone and predict its test rows.
 
     Raises:
-        SplitError: A speaker stands on both sides, or no dev speakers can be held out.
+        SplitError: A speaker is in train and test, or no dev speakers can be held out.
     """
     trained, parts = train_fold(prepared, fold, config)
     return predict_rows(trained, prepared, parts, fold.test, cluster)
@@ -381,7 +381,7 @@ def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
 
 
 def fold_scores(trained: Any, prepared: Any, rows: Sequence[int]) -> dict[str, npt.NDArray[np.float64]]:
-    """Calibrated scores (n, C) of some rows by system, NaN where a side is absent."""
+    """Calibrated scores (n, C) of some rows by system, NaN where a modality is absent."""
     chosen = list(rows)
     present = {name: modality.present[chosen] for name, modality in prepared.modalities.items()}
     systems = {}
@@ -399,7 +399,7 @@ def fold_scores(trained: Any, prepared: Any, rows: Sequence[int]) -> dict[str, n
 def extract_manifest(
     model: str | Path, manifest: str | Path, out: str | Path, *, threads: int = 0, progress: Progress = plain
 ) -> tuple[str, ...]:
-    """Write embeddings and logits of every utterance of a manifest; rows in its order, NaN where a side is absent.
+    """Write embeddings and logits of every utterance of a manifest; rows in its order, NaN where a modality is absent.
 
     Args:
         model: Model folder.

@@ -139,7 +139,7 @@ def inner_folds(rows: LabelledRows, parts: Parts, config: TrainConfig) -> tuple[
         raise SplitError(
             f"the fusion stage learns from speakers (dialogues) that the other stages did not train on, but only "
             f"{groups[train[0]]!r} is left to train on; give recordings of more speakers, train speech and text alone, "
-            "or let speakers stand on both sides with --set split_by=utterance"
+            "or let speakers be in train and dev with --set split_by=utterance"
         )
     if column:
         texts = [_text_name(utterance, column) for utterance in rows.utterances]

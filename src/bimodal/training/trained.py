@@ -33,7 +33,7 @@ class Trained:
 
     Attributes:
         networks: By stage; those that were trained.
-        temperatures: Of speech and text alone, and of fusion with both sides, speech alone, text alone.
+        temperatures: Of speech and text alone, and of fusion with both modalities, speech alone, text alone.
         evidence: What each modality's final network found in every utterance.
         logits: Of every utterance by stage, (N, C).
         gate: Share of speech in every utterance, (N,); None without a fusion stage.

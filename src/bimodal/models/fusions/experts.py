@@ -15,8 +15,8 @@ def fit_experts(
     """Weights (speech, text) of a product of experts, `l + a (log p_s - l) + b (log p_t - l)`, that fit best.
 
     Least negative log-likelihood over a grid from 0 to 1.5 each, so that no expert is sharpened much; then the weaker
-    one gets the smallest weight that is within one standard error of it (Breiman et al. 1984, 3.4.3), so that a side
-    that told nothing of these rows gets 0. Unsure words count less, as in `FusionNetwork`.
+    one gets the smallest weight that is within one standard error of it (Breiman et al. 1984, 3.4.3), so that a
+    modality that told nothing of these rows gets 0. Unsure words count less, as in `FusionNetwork`.
 
     Args:
         inputs: Of a fusion network, of N utterances that have both modalities; their evidence cross-fitted.
@@ -50,9 +50,9 @@ def fit_experts(
 
 
 def _within_error(losses: Floats) -> tuple[int, int]:
-    """Place in a grid of losses (A, B, N) of two weights where the weaker side's is least, within an error of the best.
+    """Place in a grid of losses (A, B, N) where the weaker modality's weight is least, within an error of the best.
 
-    The weaker side is the one whose best loss without the other (weight 0) is worse.
+    The weaker modality is the one whose best loss without the other (weight 0) is worse.
     """
     means = losses.mean(axis=2)
     turned = means[:, 0].min() > means[0].min()  # speech is the weaker one
