@@ -35,9 +35,9 @@ from bimodal.features.build_backbone import build_speech_backbone
 from bimodal.features.cache import FeatureCache
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
-from bimodal.training.pipeline import Prepared, prepare_sides
+from bimodal.training.prepare import Prepared, prepare_modalities
 from bimodal.training.rows import LabelledRows, label_rows
-from bimodal.training.stages import RunContext, train_side
+from bimodal.training.stage import RunContext, train_modality
 
 UAR = metrics.unweighted_average_recall
 CORPORA = ("ravdess", "emodb", "emotiontts_ko")
@@ -189,12 +189,12 @@ ByCorpus = dict[str, list[Found]]
 def _run_config(config: TrainConfig, name: str, options: Options, cache: FeatureCache) -> ByCorpus:
     """Predictions of one configuration by test corpus, one per seed."""
     rows = label_rows(read_corpora(options.data), config.vocabulary)
-    prepared = prepare_sides(rows, options.data, config, cache, progress, ("speech",))
+    prepared = prepare_modalities(rows, options.data, config, cache, progress, ("speech",))
     found: ByCorpus = {}
     for corpus in CORPORA:
         train, test = _apart(rows, corpus)
         for seed in progress(options.seeds, f"{name}, without {corpus}"):
-            network, _ = train_side(prepared.sides["speech"], train, [], config.speech, RunContext(seed=seed))
+            network, _ = train_modality(prepared.modalities["speech"], train, [], config.speech, RunContext(seed=seed))
             scores = _scores(network, prepared, test, name)
             found.setdefault(corpus, []).append(predictions_of(rows, test, scores))
     return found
@@ -210,7 +210,7 @@ def _run_calibration(options: Options, cache: FeatureCache) -> ByCorpus:
     """Predictions of the unadapted configuration with two kinds of temperature, by test corpus, one per seed."""
     config = _configs(options)["plain"]
     rows = label_rows(read_corpora(options.data), config.vocabulary)
-    prepared = prepare_sides(rows, options.data, config, cache, progress, ("speech",))
+    prepared = prepare_modalities(rows, options.data, config, cache, progress, ("speech",))
     return {
         corpus: [
             calibrated_predictions(prepared, *_apart(rows, corpus), config, seed)
@@ -225,7 +225,7 @@ def _scores(network: Any, prepared: Prepared, test: Sequence[int], name: str) ->
     before, after = adapted_scores(network, prepared, test, by_speaker=name == "speaker")
     if name in ("corpus", "speaker"):
         return {name: before, f"{name} adapted": after}
-    alone = softmax(predict(network, prepared.sides["speech"].examples.subset(test))[1])
+    alone = softmax(predict(network, prepared.modalities["speech"].examples.subset(test))[1])
     return {"unadapted": alone, "adapted": after} if name == "plain" else {name: alone, f"{name} adapted": after}
 
 

@@ -22,9 +22,10 @@ from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import hear, speech_key
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
-from bimodal.training.pipeline import Prepared, prepare_sides
+from bimodal.training.modality import Modality
+from bimodal.training.prepare import Prepared, prepare_modalities
 from bimodal.training.rows import LabelledRows, label_rows
-from bimodal.training.sides import Side, audio_side
+from bimodal.training.speech import SpeechKeys, recordings_modality
 
 GAIN_DB = 12.0
 CONFIG = TrainConfig(dev_share=0.0, speech=SpeechConfig(augmentations=("speed0.9", "speed1.1")))
@@ -52,7 +53,7 @@ class FoldsRun:
 def prepare_corpus(utterances: Sequence[Utterance], folder: Path, config: TrainConfig, cache: FeatureCache) -> Prepared:
     """Features of all clips and their views."""
     rows = label_rows(utterances, config.vocabulary)
-    return prepare_sides(rows, folder, config, cache, progress, ("speech",))
+    return prepare_modalities(rows, folder, config, cache, progress, ("speech",))
 
 
 def progress(items: Iterable[Any], label: str) -> Iterator[Any]:
@@ -60,10 +61,10 @@ def progress(items: Iterable[Any], label: str) -> Iterator[Any]:
     return iter(tqdm(items, desc=label, mininterval=5))
 
 
-def heard_once(prepared: Prepared, config: TrainConfig, cache: FeatureCache) -> Side:
+def heard_once(prepared: Prepared, config: TrainConfig, cache: FeatureCache) -> Modality:
     """The speech side of the same clips without the views."""
     plain = replace(config, speech=replace(config.speech, tta=()))
-    return prepare_corpus(prepared.rows.utterances, prepared.folder, plain, cache).sides["speech"]
+    return prepare_corpus(prepared.rows.utterances, prepared.folder, plain, cache).modalities["speech"]
 
 
 def run_folds(
@@ -71,7 +72,7 @@ def run_folds(
     folds: Sequence[Fold],
     config: TrainConfig,
     options: Options,
-    others: Mapping[str, Side] = MappingProxyType({}),
+    others: Mapping[str, Modality] = MappingProxyType({}),
 ) -> FoldsRun:
     """Train the speech stage per fold and seed; test it on the fold's unseen speakers.
 
@@ -119,7 +120,9 @@ def shifted_side(rows: LabelledRows, folder: Path, config: TrainConfig, cache: F
                 signal = load_signal(folder / str(utterance.path)) * np.float32(10 ** (gain / 20))
                 cache.write(key, hear(signal, backbone, views))
             keys.append(key)
-    return audio_side({PLAIN: keys}, keys, cache, rows, backbone.description, config.speech)
+    return recordings_modality(
+        SpeechKeys(views={PLAIN: keys}, encoded=keys), cache, rows, backbone.description, config.speech
+    )
 
 
 def _linear(prepared: Prepared, folds: Sequence[Fold]) -> Predictions:
@@ -151,5 +154,5 @@ def _linear(prepared: Prepared, folds: Sequence[Fold]) -> Predictions:
 
 def pooled_statistics(prepared: Prepared) -> Any:
     """Statistics over time that the speech stage is shown, (N, P L D)."""
-    examples = prepared.sides["speech"].examples
+    examples = prepared.modalities["speech"].examples
     return examples.read(range(examples.size))["statistics"].reshape(examples.size, -1)

@@ -15,7 +15,7 @@ from bimodal.inference.adapt import EncodedClips, fit_adaptation
 from bimodal.inference.speaker_normalization import score_statistics
 from bimodal.models.speech import SpeakerNormalizedNetwork
 from bimodal.training.loop import predict
-from bimodal.training.pipeline import Prepared
+from bimodal.training.prepare import Prepared
 from bimodal.training.rows import LabelledRows
 
 
@@ -31,7 +31,7 @@ def as_session(network: Any) -> Any:
 
 def statistics_of(prepared: Prepared, rows: Sequence[int]) -> Any:
     """Statistics (n, P, L, D) of some utterances."""
-    return prepared.sides["speech"].examples.read(list(rows))["statistics"]
+    return prepared.modalities["speech"].examples.read(list(rows))["statistics"]
 
 
 def adapted_scores(network: Any, prepared: Prepared, rows: Sequence[int], by_speaker: bool) -> tuple[Any, Any]:

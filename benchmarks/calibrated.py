@@ -12,8 +12,8 @@ from bimodal.evaluation.predictions import Predictions
 from bimodal.features.ood import ood_score, temperature_factor
 from bimodal.training.loop import predict
 from bimodal.training.ood import measure_ood_stats
-from bimodal.training.pipeline import Prepared
-from bimodal.training.stages import RunContext, train_side
+from bimodal.training.prepare import Prepared
+from bimodal.training.stage import RunContext, train_modality
 
 ONE_TEMPERATURE = "one temperature, fitted on held-out training speakers"
 BY_DISTANCE = "temperature by distance from the training data"
@@ -25,11 +25,11 @@ def calibrated_predictions(
     prepared: Prepared, train: Sequence[int], test: Sequence[int], config: TrainConfig, seed: int
 ) -> Found:
     """What a network trained on four of five training speakers says of the test rows, by two ways to be sure of it."""
-    side, rows = prepared.sides["speech"], prepared.rows
+    side, rows = prepared.modalities["speech"], prepared.rows
     speakers = [utterance.speaker for utterance in rows.utterances]
     held_out = set(sorted({str(speakers[row]) for row in train})[_HELD - 1 :: _HELD])
     kept, held = ([row for row in train if (speakers[row] in held_out) == out] for out in (False, True))
-    network, _ = train_side(side, kept, [], config.speech, RunContext(seed=seed))
+    network, _ = train_modality(side, kept, [], config.speech, RunContext(seed=seed))
     logits = {name: predict(network, side.examples.subset(part))[1] for name, part in (("held", held), ("test", test))}
     known = measure_ood_stats(side, kept, speakers)
     assert known is not None  # noqa: S101 - there is speech

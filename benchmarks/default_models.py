@@ -44,7 +44,7 @@ from bimodal.evaluation import metrics
 from bimodal.evaluation.predictions import Predictions
 from bimodal.inference.model_folder import CARD, load_model_config, save_model_config
 from bimodal.records import Utterance
-from bimodal.training.package_model import train
+from bimodal.training.train import train
 
 VERSION = "1.0.0"
 PACKAGES = {

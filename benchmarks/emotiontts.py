@@ -39,19 +39,15 @@ from bimodal.evaluation.predictions import Predictions, concatenate
 from bimodal.evaluation.protocols import predict_rows
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.records import Utterance
+from bimodal.training.calibration import text_weights
+from bimodal.training.evidence import cross_fit, find_evidence, inner_folds
+from bimodal.training.fusion import fusion_examples
 from bimodal.training.loop import predict
-from bimodal.training.pipeline import (
-    FittedModality,
-    Prepared,
-    Trained,
-    fit_side,
-    fuse_sides,
-    inner_folds,
-    prepare_sides,
-    text_weights,
-)
+from bimodal.training.prepare import Prepared, prepare_modalities
 from bimodal.training.rows import Parts, label_rows
-from bimodal.training.stages import RunContext, cross_fit, find_evidence, fusion_examples, train_side
+from bimodal.training.stage import RunContext, train_modality
+from bimodal.training.train import fit_fused, fit_modality
+from bimodal.training.trained import FittedModality, Trained
 
 SENTENCE = "sentence"
 PARTS = 4
@@ -120,11 +116,12 @@ def with_text(
     prepared: Prepared, utterances: Sequence[Utterance], cache: FeatureCache, config: TrainConfig
 ) -> Prepared:
     """The same speech with other words."""
-    text = prepare_sides(label_rows(utterances, config.vocabulary), prepared.folder, config, cache, stages=("text",))
+    text = prepare_modalities(
+        label_rows(utterances, config.vocabulary), prepared.folder, config, cache, stages=("text",)
+    )
     return replace(
         text,
-        sides={"speech": prepared.sides["speech"], **text.sides},
-        configs={"speech": prepared.configs["speech"], **text.configs},
+        modalities={"speech": prepared.modalities["speech"], **text.modalities},
     )
 
 
@@ -150,7 +147,7 @@ def run_fold(words: Sequence[Words], fold: Fold, config: TrainConfig, where: Run
         text = known_text(kind, parts, inner) or fit_crossed(kind.prepared, "text", parts, config, where, inner)
         for name, fusion in FUSIONS.items():
             sides = speech[fusion.hold_out_texts], text[fusion.hold_out_texts]
-            trained = fuse_sides(*sides, kind.prepared.rows, parts, replace(config, fusion=fusion), where)
+            trained = fit_fused(*sides, kind.prepared.rows, parts, replace(config, fusion=fusion), where)
             for suffix, one in (("", trained), (RUBBISH, shuffled(trained, kind.prepared, where.seed))):
                 found = predict_rows(one, kind.prepared, parts, fold.test, "speaker").scores
                 scores |= {f"{kind.name}{suffix}/{_system(key, name)}": value for key, value in found.items()}
@@ -170,8 +167,8 @@ def fit_crossed(
     inner: dict[str, tuple[Fold, ...]],
 ) -> dict[str, FittedModality]:
     """One side's stage, cross-fitted on each of the inner folds."""
-    side, stage = prepared.sides[name], config.speech if name == "speech" else config.text
-    first = fit_side(prepared, name, parts, config, where, inner[SENTENCE])
+    side, stage = prepared.modalities[name], config.speech if name == "speech" else config.text
+    first = fit_modality(prepared, name, parts, config, where, inner[SENTENCE])
     return {
         column: first
         if column == SENTENCE
@@ -184,7 +181,7 @@ def known_text(kind: Words, parts: Parts, inner: dict[str, tuple[Fold, ...]]) ->
     """The side of a text network from elsewhere, to which all rows are new; empty where it is to be trained here."""
     if kind.zero_shot is None:
         return {}
-    evidence = find_evidence(kind.zero_shot, kind.prepared.sides["text"])
+    evidence = find_evidence(kind.zero_shot, kind.prepared.modalities["text"])
     temperature = float(metrics.fit_temperature(evidence.logits[parts.train], kind.prepared.rows.targets[parts.train]))
     side = FittedModality(network=kind.zero_shot, evidence=evidence, cross_fitted=evidence, temperature=temperature)
     return dict.fromkeys(inner, side)
@@ -209,8 +206,8 @@ def zero_shot_text(options: Options, config: TrainConfig, cache: FeatureCache) -
     order = np.random.default_rng(0).permutation(len(rows.utterances))
     chosen = [row for emotion in range(len(rows.emotions)) for row in order[rows.targets[order] == emotion][:COMMENTS]]
     some = rows.subset(chosen)
-    side = prepare_sides(some, folder, config, cache, progress, ("text",)).sides["text"]
-    return train_side(side, range(len(chosen)), [], TextConfig(), RunContext())[0]
+    side = prepare_modalities(some, folder, config, cache, progress, ("text",)).modalities["text"]
+    return train_modality(side, range(len(chosen)), [], TextConfig(), RunContext())[0]
 
 
 def prepare_words(options: Options, config: TrainConfig) -> list[Words]:
@@ -218,7 +215,7 @@ def prepare_words(options: Options, config: TrainConfig) -> list[Words]:
     folder = options.data / "emotiontts_ko"
     given = prepare(folder)
     with FeatureCache(options.cache) as cache:
-        prepared = prepare_sides(label_rows(given, config.vocabulary), folder, config, cache, progress)
+        prepared = prepare_modalities(label_rows(given, config.vocabulary), folder, config, cache, progress)
         found = [Words(name=GIVEN, prepared=prepared)]
         for name, task in HEARD.items():
             heard = heard_words(given, folder, task, options)
@@ -246,7 +243,7 @@ def run_seed(words: Sequence[Words], config: TrainConfig, options: Options) -> d
 
 def run_digest(words: Sequence[Words], config: TrainConfig) -> str:
     """A name for all that decides the scores, beside seed and fold."""
-    sides = [kind.prepared.sides[name].identity for kind in words for name in ("speech", "text")]
+    sides = [kind.prepared.modalities[name].identity for kind in words for name in ("speech", "text")]
     return cache_key(config_digest(config), repr(FUSIONS), *sides, *(kind.name for kind in words))[:12]
 
 

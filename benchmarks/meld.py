@@ -31,9 +31,10 @@ from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.protocols import predict_rows
 from bimodal.features.cache import FeatureCache
 from bimodal.records import Utterance
-from bimodal.training.pipeline import Prepared, prepare_sides, train_stages
+from bimodal.training.prepare import Prepared, prepare_modalities
 from bimodal.training.rows import Parts, label_rows, split_rows
-from bimodal.training.stages import RunContext
+from bimodal.training.stage import RunContext
+from bimodal.training.train import train_stages
 
 CONFIG = TrainConfig(
     official_split="MELD",
@@ -127,7 +128,7 @@ def prepare_meld(
         )
     rows = label_rows(changed(utterances), config.vocabulary)
     with FeatureCache(options.cache) as cache:
-        return prepare_sides(rows, folder, config, cache, progress), split_rows(rows, config)
+        return prepare_modalities(rows, folder, config, cache, progress), split_rows(rows, config)
 
 
 def run_seed(prepared: Prepared, parts: Parts, test: list[int], config: TrainConfig, options: Options) -> Predictions:

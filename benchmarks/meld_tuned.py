@@ -38,11 +38,14 @@ from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.protocols import predict_rows
 from bimodal.features.backbone import DESCRIPTION, find_backbone, read_description
 from bimodal.records import Utterance
-from bimodal.training.pipeline import FittedModality, Prepared, Trained, fit_side, fuse_sides, inner_folds
+from bimodal.training.evidence import cross_fit, find_evidence, inner_folds
+from bimodal.training.prepare import Prepared
 from bimodal.training.rows import Parts
-from bimodal.training.stages import RunContext, cross_fit, find_evidence, train_side
+from bimodal.training.stage import RunContext, train_modality
+from bimodal.training.train import fit_fused, fit_modality
+from bimodal.training.trained import FittedModality, Trained
 from bimodal.training.tune import RUN
-from bimodal.training.tune_text import load_language_model, tune_text, tuned_text_side
+from bimodal.training.tune_text import load_language_model, tune_text, tuned_text_modality
 
 GOEMOTIONS = TuneTextConfig(
     name="minilm-goemotions",
@@ -247,12 +250,12 @@ def find(options: Options, start: str, seed: int, config: TrainConfig) -> Found:
     config = replace(config, seed=seed, threads=options.threads, text_backbone=str(folder))
     where = RunContext(seed=seed, folder=folder / f"stages-{config_digest(config)}")
     prepared, parts = prepare(options, config)
-    context = fit_side(prepared, "text", parts, config, where.below("context"))
-    prepared.sides["text"] = tuned_text_side(prepared.rows, load_language_model(tuning.source), tuning)
+    context = fit_modality(prepared, "text", parts, config, where.below("context"))
+    prepared.modalities["text"] = tuned_text_modality(prepared.rows, load_language_model(tuning.source), tuning)
     folds = inner_folds(prepared.rows, parts, config)
-    speech = fit_side(prepared, "speech", parts, config, where, folds)
+    speech = fit_modality(prepared, "speech", parts, config, where, folds)
     text = fit_tuned(prepared, folds, parts, tuning, folder)
-    trained = fuse_sides(speech, text, prepared.rows, parts, config, where)
+    trained = fit_fused(speech, text, prepared.rows, parts, config, where)
     return Found(prepared=prepared, parts=parts, trained=trained, context=context)
 
 
@@ -270,8 +273,8 @@ def fit_tuned(
     prepared: Prepared, folds: Sequence[Fold], parts: Parts, tuning: TuneTextConfig, folder: Path
 ) -> FittedModality:
     """The tuned language model as a side: its evidence of a train row is that of one tuned without the row's part."""
-    side, where = prepared.sides["text"], RunContext(seed=tuning.seed, folder=folder / RUN)
-    network, _ = train_side(side, parts.train, parts.dev, tuning, where)
+    side, where = prepared.modalities["text"], RunContext(seed=tuning.seed, folder=folder / RUN)
+    network, _ = train_modality(side, parts.train, parts.dev, tuning, where)
     evidence = find_evidence(network, side)
     crossed = cross_fit(side, network, folds, tuning, replace(where, folder=folder / "crossed"))
     temperature = metrics.fit_temperature(evidence.logits[parts.dev], prepared.rows.targets[parts.dev])

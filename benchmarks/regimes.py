@@ -27,10 +27,10 @@ from bimodal.data.splits import inner_dev, named_folds
 from bimodal.features.cache import FeatureCache
 from bimodal.features.logmel import log_mel
 from bimodal.training.loop import predict
+from bimodal.training.modality import Modality
 from bimodal.training.rows import LabelledRows, label_rows
-from bimodal.training.sides import Side
-from bimodal.training.stages import RunContext, train_side, uar_score
-from bimodal.training.tune_speech import TunedSide, load_speech_model, train_tuned, tuned_speech_side
+from bimodal.training.stage import RunContext, train_modality, uar_score
+from bimodal.training.tune_speech import TunedSpeech, load_speech_model, train_tuned, tuned_speech
 
 PASSES = 8
 FOLDS_AMORTISED, SEEDS_AMORTISED = 6, 3
@@ -121,12 +121,12 @@ def _reading(rows: LabelledRows, folder: Path) -> float:
     return time.monotonic() - begun
 
 
-def _cached(rows: LabelledRows, folder: Path, config: TuneSpeechConfig, where: str) -> tuple[TunedSide, float]:
+def _cached(rows: LabelledRows, folder: Path, config: TuneSpeechConfig, where: str) -> tuple[TunedSpeech, float]:
     """What is trained on, and the seconds that it took to read the recordings and make it."""
     pretrained = load_speech_model(config)
     begun = time.monotonic()
     with FeatureCache(where) as cache:
-        sides = tuned_speech_side(rows, folder, pretrained, config, cache, precision=config.precision)
+        sides = tuned_speech(rows, folder, pretrained, config, cache, precision=config.precision)
     return sides, time.monotonic() - begun
 
 
@@ -142,7 +142,7 @@ def _frozen(rows: LabelledRows, folder: Path, config: TuneSpeechConfig) -> Timed
         sides, cached = _cached(rows, folder, config, scratch)
         train, dev = _parts(rows)
         begun = time.monotonic()
-        network, record = train_side(sides.first, train, [], config.head, RunContext(seed=config.seed))
+        network, record = train_modality(sides.first, train, [], config.head, RunContext(seed=config.seed))
         trained = time.monotonic() - begun
         score = _score(network, sides.first, dev)
     passes = len(record.history)
@@ -168,7 +168,7 @@ def _tuned(name: str, rows: LabelledRows, folder: Path, config: TuneSpeechConfig
         sides, cached = _cached(rows, folder, config, scratch)
         train, dev = _parts(rows)
         begun = time.monotonic()
-        train_side(sides.first, train, [], config.head, RunContext(seed=config.seed))
+        train_modality(sides.first, train, [], config.head, RunContext(seed=config.seed))
         head = time.monotonic() - begun
         try:
             patient = replace(config, patience=config.epochs)
@@ -180,7 +180,7 @@ def _tuned(name: str, rows: LabelledRows, folder: Path, config: TuneSpeechConfig
     return Timed(name=name, cached=cached, trained=trained, score=scores[-1], passes=passes, reached=reached)
 
 
-def _score(network: Any, side: Side, dev: Sequence[int]) -> float:
+def _score(network: Any, side: Modality, dev: Sequence[int]) -> float:
     _, logits = predict(network, side.examples.subset(dev))
     return uar_score(logits, side.examples.targets[dev])
 

@@ -19,9 +19,9 @@ from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import concatenate
 from bimodal.features.cache import FeatureCache
 from bimodal.training.loop import predict
-from bimodal.training.pipeline import Prepared
+from bimodal.training.prepare import Prepared
 from bimodal.training.speaker_stats import draw_earlier, order_earlier, with_speaker_stats
-from bimodal.training.stages import RunContext, train_side
+from bimodal.training.stage import RunContext, train_modality
 
 UAR = metrics.unweighted_average_recall
 EVERY = 1000
@@ -114,10 +114,10 @@ def _run_seed(prepared: Prepared, config: TrainConfig, histories: Histories, cor
 
 
 def _run_fold(prepared: Prepared, fold: Fold, config: TrainConfig, told: dict[str, Any], corrected: str) -> Found:
-    speakers, side = _speakers(prepared), prepared.sides["speech"]
+    speakers, side = _speakers(prepared), prepared.modalities["speech"]
     train, test = ([speakers[row] for row in part] for part in (fold.train, fold.test))
     check_disjoint(train, test, f"speakers in train and test of fold {fold.name}")
-    network, _ = train_side(side, fold.train, [], config.speech, RunContext(seed=config.seed))
+    network, _ = train_modality(side, fold.train, [], config.speech, RunContext(seed=config.seed))
     scores = {
         name: softmax(predict(network, with_speaker_stats(side.examples, earlier).subset(fold.test))[1])
         for name, earlier in told.items()

@@ -15,7 +15,7 @@ from torch import nn
 from benchmarks.acted import progress
 from benchmarks.record import ROOT, Options, config_digest
 from bimodal.audio.decode import load_signal
-from bimodal.config import SpeechConfig, TuneSpeechConfig
+from bimodal.config import SpeechHeadConfig, TuneSpeechConfig
 from bimodal.data.batches import Examples, array_examples, frame_examples
 from bimodal.data.splits import Fold
 from bimodal.evaluation.metrics import softmax
@@ -27,14 +27,14 @@ from bimodal.models.speech import TunedSpeechNetwork, pool_frames
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
 from bimodal.training.rows import LabelledRows, label_rows
-from bimodal.training.stages import RunContext, train_side
+from bimodal.training.stage import RunContext, train_modality
 from bimodal.training.tune_speech import (
     LowerLayers,
     SpeechModel,
-    TunedSide,
+    TunedSpeech,
     load_speech_model,
     train_tuned,
-    tuned_speech_side,
+    tuned_speech,
 )
 
 FOUND = "found.safetensors"
@@ -42,7 +42,7 @@ FOUND = "found.safetensors"
 CONFIG = TuneSpeechConfig(
     epochs=4,
     crop_seconds=2.0,
-    head=SpeechConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5),
+    head=SpeechHeadConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5),
 )
 """Four passes of layers 3 and 4, then half of the way back."""
 
@@ -74,15 +74,15 @@ def pretrained_source(name: str, hub: str) -> str:
 
 def prepare_tuning(
     utterances: Sequence[Utterance], folder: Path, config: TuneSpeechConfig, cache: FeatureCache
-) -> tuple[LabelledRows, SpeechModel, TunedSide]:
+) -> tuple[LabelledRows, SpeechModel, TunedSpeech]:
     """Labelled rows, the pretrained encoder, and what it is tuned on: cached lower layers of all clips and views."""
     rows = label_rows(utterances, config.vocabulary)
     pretrained = load_speech_model(config)
-    return rows, pretrained, tuned_speech_side(rows, folder, pretrained, config, cache, progress)
+    return rows, pretrained, tuned_speech(rows, folder, pretrained, config, cache, progress)
 
 
 def tune_folds(
-    sides: TunedSide,
+    sides: TunedSpeech,
     folds: Sequence[Fold],
     config: TuneSpeechConfig,
     options: Options,
@@ -108,18 +108,17 @@ def tune_folds(
 
 
 def tune_fold(
-    sides: TunedSide, fold: Fold, config: TuneSpeechConfig, home: Path, shifted: Sequence[Examples] = ()
+    sides: TunedSpeech, fold: Fold, config: TuneSpeechConfig, home: Path, shifted: Sequence[Examples] = ()
 ) -> FoldResult:
     """Tune on one fold's training rows alone; nobody is held out, as nothing is chosen."""
     file = home / FOUND
     if not file.is_file():
         where = RunContext(seed=config.seed, device=config.device, folder=home)
         network, _ = train_tuned(sides, list(fold.train), [], config, where)
-        head, _ = train_side(sides.first, list(fold.train), [], config.head, where.below("head"))
-        untuned: Any = sides.tuned.build()
-        untuned.network.load_state_dict(head.state_dict())
+        head, _ = train_modality(sides.first, list(fold.train), [], config.head, where.below("head"))
+        untuned: Any = sides.tuned.network(**sides.tuned.options, head=head)
         test = list(fold.test)
-        heard, louder = ([view.subset(test) for view in views] for views in (sides.heard, shifted))
+        heard, louder = ([view.subset(test) for view in views] for views in (sides.encoded, shifted))
         found = {
             "frozen": judge(untuned.eval(), heard),
             "tuned": judge(network, heard),

@@ -109,7 +109,7 @@ def fast_settings() -> list[str]:
 def tiny_model(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Model folder trained on the tiny corpus; read only, copy it to damage it."""
     from bimodal.config import TrainConfig, read_config
-    from bimodal.training.package_model import train
+    from bimodal.training.train import train
 
     run = tmp_path_factory.mktemp("run")
     config = read_config(TrainConfig(), settings=[*FAST, "fusion.n_folds=2", "threads=1", "name=tiny"])

@@ -1,10 +1,20 @@
 """Configuration is strict: what is not understood is refused with what would have been."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 
 import pytest
 
-from bimodal.config import FusionConfig, LossConfig, SpeechConfig, StageConfig, TrainConfig, read_config
+from bimodal.config import (
+    RENAMED,
+    FusionConfig,
+    LossConfig,
+    SpeechConfig,
+    StageConfig,
+    TrainConfig,
+    TuneSpeechConfig,
+    TuneTextConfig,
+    read_config,
+)
 from bimodal.errors import ConfigError
 
 
@@ -95,8 +105,8 @@ class Two:
 def test_what_is_overlaid_is_the_instance_not_its_class():
     config = read_config(Two(), settings=["one.loss.gamma=0", "other.epochs=2"])
     assert config == Two(one=StageConfig(epochs=7, loss=LossConfig(gamma=0.0, beta=3.0)), other=StageConfig(epochs=2))
-    given = Two(other=StageConfig(epochs=9, dropout=0.7))
-    assert read_config(given, settings=["other.epochs=2"]) == Two(other=StageConfig(epochs=2, dropout=0.7))
+    given = Two(other=StageConfig(epochs=9, patience=7))
+    assert read_config(given, settings=["other.epochs=2"]) == Two(other=StageConfig(epochs=2, patience=7))
 
 
 @pytest.mark.parametrize(
@@ -153,6 +163,48 @@ def test_a_number_out_of_its_range_is_refused(setting):
     assert setting.partition("=")[0].split(".")[-1] in refusal([setting]).partition(": ")[2]
 
 
-def test_an_old_key_is_refused_with_the_new_one_named():
-    assert refusal(["speech.heads=2"]).endswith("the setting 'heads' is now called 'ensemble_size'; rename it")
-    assert refusal(["fusion.parts=3"]).endswith("the setting 'parts' is now called 'n_folds'; rename it")
+def names_of(record, prefix: str = "") -> list[str]:
+    """Dotted names of all settings of a record."""
+    found = []
+    for item in fields(record):
+        value = getattr(record, item.name)
+        found += names_of(value, f"{prefix}{item.name}.") if is_dataclass(value) else [prefix + item.name]
+    return found
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_an_old_key_is_refused_with_the_new_one_named(old, new):
+    places = [
+        (default, name)
+        for default in (TrainConfig(), TuneTextConfig(), TuneSpeechConfig())
+        for name in names_of(default)
+        if name.split(".")[-1] == new
+    ]
+    assert places, f"no setting is called {new}"
+    for default, name in places:
+        setting = ".".join([*name.split(".")[:-1], old]) + "=1"
+        expected = f"--set {setting}: the setting '{old}' is now called '{new}'; rename it"
+        assert refusal([setting], default=default) == expected
+
+
+@pytest.mark.parametrize("key", ["ensemble_size", "embedding_norm", "input_noise_std", "input_dropout", "heads"])
+def test_a_setting_that_nothing_would_read_is_refused_with_the_stages_that_have_it(key):
+    sentence = refusal([f"fusion.{key}=2"])
+    assert f"unknown key '{key}' here, which nothing would read; it is a setting of speech, text, tune" in sentence
+    assert f"unknown key '{key}'" in refusal([f"{key}=2"], default=TuneSpeechConfig())
+
+
+@pytest.mark.parametrize("key", ["columns", "tta", "statistics", "speech_only", "speaker_stats"])
+def test_a_head_that_is_trained_before_a_tuning_has_no_settings_that_the_tuning_ignores(key):
+    assert "it is a setting of speech, expected" in refusal([f"head.{key}=[]"], default=TuneSpeechConfig())
+
+
+def test_a_vocabulary_file_is_looked_for_beside_the_settings_that_name_it(tmp_path, monkeypatch):
+    (tmp_path / "settings").mkdir()
+    path = toml(tmp_path / "settings", "vocabulary = 'own.toml'")
+    monkeypatch.chdir(tmp_path)
+    for default in (TrainConfig(), TuneTextConfig(), TuneSpeechConfig()):
+        assert read_config(default, path).vocabulary == str(tmp_path / "settings" / "own.toml")
+        assert read_config(default, path, ["vocabulary=own.toml"]).vocabulary == str(tmp_path / "own.toml")
+        assert read_config(default, "settings/train.toml").vocabulary == str(tmp_path / "settings" / "own.toml")
+        assert read_config(default, path, ["vocabulary=native"]).vocabulary == "native"

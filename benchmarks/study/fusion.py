@@ -12,19 +12,12 @@ from benchmarks.record import Options, config_digest
 from benchmarks.study.cells import Cells
 from bimodal.config import FusionConfig, TrainConfig
 from bimodal.evaluation.predictions import ClusterName
+from bimodal.training.evidence import Evidence, cross_fit, cross_fitting_folds, find_evidence
+from bimodal.training.fusion import fusion_examples, train_fusion
 from bimodal.training.loop import predict
-from bimodal.training.pipeline import Prepared
+from bimodal.training.prepare import Prepared
 from bimodal.training.rows import Parts
-from bimodal.training.stages import (
-    Evidence,
-    RunContext,
-    cross_fit,
-    cross_fitting_folds,
-    find_evidence,
-    fusion_examples,
-    train_fusion,
-    train_side,
-)
+from bimodal.training.stage import RunContext, train_modality
 
 KINDS = ("gate", "concatenation", "experts", "late")
 CONDITIONS = ("both", "voice missing", "words missing", "words of another", "voice of another")
@@ -63,7 +56,7 @@ def meld_pairs(options: Options) -> Paired:
     config = replace(meld.CONFIG, threads=options.threads)
     prepared, parts = meld.prepare_meld(options, config)
     dialogues = tuple(str(utterance.dialogue) for utterance in prepared.rows.utterances)
-    both = prepared.sides["speech"].present & prepared.sides["text"].present
+    both = prepared.modalities["speech"].present & prepared.modalities["text"].present
     return Paired(
         name="meld",
         title="MELD, words and eight prosodic features, 7 emotions, official split",
@@ -97,7 +90,7 @@ def run_fusion(task: Paired, seeds: tuple[int, ...], cells: Cells) -> dict[tuple
     """Guesses of the test rows by system and condition, one array (n,) a seed; -1 where a system has no input."""
     key = {
         "configuration": config_digest(task.config),
-        "data": {name: side.identity for name, side in task.prepared.sides.items()},
+        "data": {name: side.identity for name, side in task.prepared.modalities.items()},
         "systems": list(SYSTEMS),
     }
     found: dict[tuple[str, str], list[Any]] = {}
@@ -135,8 +128,8 @@ def find_sides(task: Paired, seed: int) -> tuple[Sides, Sides]:
     by_heart, crossed, where = [], [], RunContext(seed=seed)
     folds = cross_fitting_folds(task.groups, None, task.parts.train, task.config.fusion.n_folds, seed)
     for name, config in (("speech", task.config.speech), ("text", task.config.text)):
-        side = task.prepared.sides[name]
-        network, _ = train_side(side, task.parts.train, [], config, where)
+        side = task.prepared.modalities[name]
+        network, _ = train_modality(side, task.parts.train, [], config, where)
         by_heart.append(find_evidence(network, side))
         crossed.append(cross_fit(side, network, folds, config, where))
     return (by_heart[0], by_heart[1]), (crossed[0], crossed[1])

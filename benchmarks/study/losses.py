@@ -14,7 +14,7 @@ from bimodal.config import LossConfig
 from bimodal.data.splits import Fold
 from bimodal.evaluation import metrics
 from bimodal.training.loop import predict
-from bimodal.training.stages import RunContext, train_side
+from bimodal.training.stage import RunContext, train_modality
 
 CE = "cross-entropy"
 FOCAL = LossConfig(affinity="none")
@@ -63,7 +63,7 @@ def settled(name: str, choice: Choice) -> LossConfig:
 
 def score_rows(task: Task, fold: Fold, loss: LossConfig, seed: int) -> Any:
     """Scores (n, C) of a fold's test rows by a network that was trained on its training rows."""
-    network, _ = train_side(task.side, fold.train, [], replace(task.config, loss=loss), RunContext(seed=seed))
+    network, _ = train_modality(task.side, fold.train, [], replace(task.config, loss=loss), RunContext(seed=seed))
     return metrics.softmax(predict(network, task.side.examples.subset(fold.test))[1])
 
 

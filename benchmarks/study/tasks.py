@@ -9,13 +9,13 @@ import numpy as np
 from benchmarks import meld
 from benchmarks.acted import CONFIG, prepare_corpus
 from benchmarks.record import Options, config_digest
-from bimodal.config import StageConfig, TrainConfig
+from bimodal.config import HeadConfig, TrainConfig
 from bimodal.data.corpora import emodb, ravdess
 from bimodal.data.splits import Fold, named_folds, speaker_folds
 from bimodal.evaluation.predictions import ClusterName
 from bimodal.features.cache import FeatureCache
-from bimodal.training.pipeline import Prepared
-from bimodal.training.sides import Side
+from bimodal.training.modality import Modality
+from bimodal.training.prepare import Prepared
 
 INNER_FOLDS, INNER_USED = 4, 2
 """Inner folds of a fold's training speakers, and how many of them are trained."""
@@ -43,14 +43,14 @@ class Task:
 
     name: str
     title: str
-    side: Side
+    side: Modality
     targets: Any
     emotions: tuple[str, ...]
     clusters: tuple[str, ...]
     cluster_name: ClusterName
     folds: tuple[Fold, ...]
     inner: Callable[[Fold], tuple[Fold, ...]]
-    config: StageConfig
+    config: HeadConfig
     choose: bool
     pairs: int
     configuration: str
@@ -107,7 +107,7 @@ def speech_task(name: str, title: str, prepared: Prepared, folds: tuple[Fold, ..
     return Task(
         name=name,
         title=title,
-        side=prepared.sides["speech"],
+        side=prepared.modalities["speech"],
         targets=prepared.rows.targets,
         emotions=prepared.rows.emotions,
         clusters=tuple(speakers),
@@ -142,7 +142,7 @@ def meld_task(options: Options) -> Task:
     return Task(
         name="meld",
         title="MELD, words (frozen MiniLM), 7 emotions, official split",
-        side=prepared.sides["text"],
+        side=prepared.modalities["text"],
         targets=prepared.rows.targets,
         emotions=prepared.rows.emotions,
         clusters=tuple(str(utterance.dialogue) for utterance in prepared.rows.utterances),

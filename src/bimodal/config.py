@@ -1,7 +1,7 @@
 """Settings: frozen dataclasses. A TOML file and `--set speech.epochs=5` override the defaults."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,7 +20,7 @@ RENAMED: Final = {
     "shuffled_share": "shuffled_words_prob", "start": "init", "steps": "min_steps",
     "view_share": "augmentation_prob", "views": "augmentations",
 }  # fmt: skip
-"""Old names of settings and their new names. An old name is refused, and the error names the new one."""
+"""Old names of settings, and the new ones; an old one is refused with the new one named."""
 
 Config = TypeVar("Config")
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -37,16 +37,15 @@ class LossConfig:
     """The joint loss of a stage: classification loss + beta x affinity loss.
 
     Attributes:
-        classification: Loss of the logits. `focal`: focal loss. `logit_adjusted`: cross-entropy adjusted by the
-            class priors; use it for imbalanced data.
+        classification: Loss of the logits. `focal`: focal loss. `logit_adjusted`: cross-entropy adjusted by the class
+            priors; use it for imbalanced data.
         gamma: Focusing exponent of the focal loss, at least 0; 0 is plain cross-entropy.
-        affinity: Additional loss of the embeddings. `pairwise` and `gaussian` are the two variants of the
-            affinity loss. `centre` (centre loss) and `contrastive` (supervised contrastive loss) are references
-            for comparison. `none` adds no loss. All heads of an ensemble share prototypes and centres.
+        affinity: Additional loss of the embeddings. `pairwise` and `gaussian` are the two variants of the affinity
+            loss. `centre` (centre loss) and `contrastive` (supervised contrastive loss) are references for comparison.
+            `none` adds no loss. All heads of an ensemble share prototypes and centres.
         beta: Weight of the affinity loss, at least 0.
-        class_weights: Weights of the emotions in the loss. `none`: equal. `balanced`: by inverse frequency.
-            `sqrt`: by the square root of inverse frequency. Raise the weight of rare emotions to raise their
-            recall.
+        class_weights: Weights of the emotions in the loss. `none`: equal. `balanced`: by inverse frequency. `sqrt`: by
+            the square root of inverse frequency. Raise the weight of rare emotions to raise their recall.
     """
 
     classification: Literal["focal", "logit_adjusted"] = "focal"
@@ -65,20 +64,11 @@ class StageConfig:
         min_steps: Minimum optimizer steps; epochs are added until reached. Raise it for small corpora.
         patience: Early stopping: epochs without a better dev score before training stops; 0 disables it.
         batch_size: Utterances per optimizer step.
-        learning_rate: Peak learning rate of AdamW. Linear warm-up over the first tenth of the steps, then
-            cosine decay to zero.
+        learning_rate: Peak learning rate of AdamW. Linear warm-up over the first tenth of the steps, then cosine decay
+            to zero.
         weight_decay: Weight decay of AdamW.
-        input_dropout: Dropout probability of the input features, 0 to 1.
-        dropout: Dropout probability of the hidden units, 0 to 1.
-        ensemble_size: Number of small heads whose predictions are averaged. They differ in initialisation and
-            noise. Training time grows with it.
-        embedding_norm: Length to which the embedding is scaled before the classifier; 0 keeps its own length.
-        hidden_width: Units of the hidden layer; 0 for no hidden layer.
-        embedding_width: Dimensions of the emotion embedding, the input of the classifier.
-        input_noise_std: Standard deviation of the Gaussian noise added to the standardised inputs in training;
-            0 disables it.
-        ema_decay: Decay of the exponential moving average of the weights, 0 to 1. The average is what is kept;
-            0 keeps the last weights.
+        ema_decay: Decay of the exponential moving average of the weights, 0 to 1. The average is what is kept; 0 keeps
+            the last weights.
         max_grad_norm: Gradient clipping norm; 0 disables it.
         precision: Number format of large matrix products in training. `bfloat16` is faster where the processor
             supports it. Stored weights are float32.
@@ -91,13 +81,6 @@ class StageConfig:
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 1e-2
-    input_dropout: Share = 0.1
-    dropout: Share = 0.4
-    ensemble_size: Count = 1
-    embedding_norm: NotNegative = 4.0
-    hidden_width: Natural = 256
-    embedding_width: Count = 128
-    input_noise_std: NotNegative = 0.0
     ema_decay: Share = 0.0
     max_grad_norm: NotNegative = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -105,34 +88,42 @@ class StageConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechConfig(StageConfig):
-    """Settings of the speech stage.
+class HeadConfig(StageConfig):
+    """How an emotion head is shaped and trained: a stage whose network ends in one.
 
     Attributes:
-        statistics: Statistics over time of each backbone feature: `mean`, `std`, `p10`, `p50`, `p90`
-            (percentiles).
-        speech_only: Leave pauses out of the statistics: frames 35 dB below the loud ones.
+        input_dropout: Dropout probability of the input features, 0 to 1.
+        dropout: Dropout probability of the hidden units, 0 to 1.
+        ensemble_size: Number of small heads whose predictions are averaged. They differ in initialisation and noise.
+            Training time grows with it.
+        embedding_norm: Length to which the embedding is scaled before the classifier; 0 keeps its own length.
+        hidden_width: Units of the hidden layer; 0 for no hidden layer.
+        embedding_width: Dimensions of the emotion embedding, the input of the classifier.
+        input_noise_std: Standard deviation of the Gaussian noise added to the standardised inputs in training; 0
+            disables it.
+    """
+
+    input_dropout: Share = 0.1
+    dropout: Share = 0.4
+    ensemble_size: Count = 1
+    embedding_norm: NotNegative = 4.0
+    hidden_width: Natural = 256
+    embedding_width: Count = 128
+    input_noise_std: NotNegative = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechHeadConfig(HeadConfig):
+    """How a head on pooled speech is trained: in the speech stage, and before the tuning of a speech encoder.
+
+    Attributes:
         pca_components: Number of principal components of the statistics; 0 disables PCA.
-        speaker_shrinkage: How much to shrink the directions in which training speakers differ, before PCA; 0
-            disables it. Set it when recordings in use differ from the training recordings. Needs
-            `pca_components`.
+        speaker_shrinkage: How much to shrink the directions in which training speakers differ, before PCA; 0 disables
+            it. Set it when recordings in use differ from the training recordings. Needs `pca_components`.
         augmentations: Augmented copies of the recordings to train on, such as `speed0.9`, `telephone` or
             `noise10:rain.wav`. They are cached; `apply_augmentation` lists all kinds.
-        augmentation_prob: Probability, 0 to 1, that a training utterance is replaced by one of its augmented
-            copies in an epoch.
-        tta: Test-time augmentations: augmented copies that are encoded in recognition too and pooled with the
-            original. Each adds the cost of one encoding. Used for whole clips; a timeline uses the original
-            alone.
-        columns: Numeric manifest columns (glob patterns) to use as speech features instead of audio; empty for
-            audio.
-        speaker_stats: Numbers of earlier clips of the same speaker that the network is trained to use, such as
-            [0, 1, 3, 10, 1000]; a number above the available clips means all of them. Empty: speaker statistics
-            are not used.
-        speaker_stats_by: Manifest column that groups clips for the speaker statistics: `speaker`, or another,
-            such as `corpus`.
-        speaker_stats_strength: Factor on the number of clips needed before speaker statistics count fully. 1 is
-            the value of a normal model (empirical Bayes). Raise it if the early clips of a speaker share one
-            emotion.
+        augmentation_prob: Probability, 0 to 1, that a training utterance is replaced by one of its augmented copies in
+            an epoch.
     """
 
     batch_size: Count = 64
@@ -141,12 +132,32 @@ class SpeechConfig(StageConfig):
     ensemble_size: Count = 4
     hidden_width: Natural = 0
     embedding_width: Count = 64
-    statistics: tuple[Statistic, ...] = ("mean", "std")
-    speech_only: bool = False
     pca_components: Natural = 400
     speaker_shrinkage: NotNegative = 0.0
     augmentations: tuple[str, ...] = ()
     augmentation_prob: Share = 0.67
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechConfig(SpeechHeadConfig):
+    """Settings of the speech stage.
+
+    Attributes:
+        statistics: Statistics over time of each backbone feature: `mean`, `std`, `p10`, `p50`, `p90` (percentiles).
+        speech_only: Leave pauses out of the statistics: frames 35 dB below the loud ones.
+        tta: Test-time augmentations: augmented copies that are encoded in recognition too and pooled with the
+            original. Each adds the cost of one encoding. Used for whole clips; a timeline uses the original alone.
+        columns: Numeric manifest columns (glob patterns) to use as speech features instead of audio; empty for audio.
+        speaker_stats: Numbers of earlier clips of the same speaker that the network is trained to use, such as [0, 1,
+            3, 10, 1000]; a number above the available clips means all of them. Empty: speaker statistics are not used.
+        speaker_stats_by: Manifest column that groups clips for the speaker statistics: `speaker`, or another, such as
+            `corpus`.
+        speaker_stats_strength: Factor on the number of clips needed before speaker statistics count fully. 1 is the
+            value of a normal model (empirical Bayes). Raise it if the early clips of a speaker share one emotion.
+    """
+
+    statistics: tuple[Statistic, ...] = ("mean", "std")
+    speech_only: bool = False
     tta: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     speaker_stats: tuple[Natural, ...] = ()
@@ -155,7 +166,7 @@ class SpeechConfig(StageConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextConfig(StageConfig):
+class TextConfig(HeadConfig):
     """Settings of the text stage.
 
     Attributes:
@@ -191,9 +202,9 @@ class TuneConfig(StageConfig):
         frozen: Number of lowest transformer blocks to freeze. Above 0, the embeddings are frozen too.
         encoder_lr_multiplier: Learning rate of the encoder's last block, as a multiple of the head's.
         layer_decay: Layer-wise learning rate decay: factor from each block to the one below, 0 to 1.
-        lora_rank: Rank of LoRA updates (Hu et al. 2021, arXiv 2106.09685); 0 trains the full blocks. LoRA needs
-            less memory: use it for large encoders, with a larger `encoder_lr_multiplier`, such as 1. The
-            updates are merged into the weights at the end.
+        lora_rank: Rank of LoRA updates (Hu et al. 2021, arXiv 2106.09685); 0 trains the full blocks. LoRA needs less
+            memory: use it for large encoders, with a larger `encoder_lr_multiplier`, such as 1. The updates are merged
+            into the weights at the end.
         weights: Number format of the backbone's stored weights.
         dev_share: Share of the training speakers held out as dev split, as in `TrainConfig`.
         split_by: What the splits must not share, as in `TrainConfig`.
@@ -224,7 +235,7 @@ class TuneConfig(StageConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneTextConfig(TuneConfig):
+class TuneTextConfig(TuneConfig, HeadConfig):
     """Settings of `bimodal tune text`: tuning a language model.
 
     Attributes:
@@ -251,12 +262,11 @@ class TuneSpeechConfig(TuneConfig):
     """Settings of `bimodal tune speech`: tuning a speech encoder.
 
     Attributes:
-        crop_seconds: Length in seconds of the random crop of each utterance in training; 0 for the whole
-            utterance.
-        interpolation: Interpolation between the weights before tuning (0) and after it (1) (Wortsman et al.
-            2022, arXiv 2109.01903). Lower it if recordings in use differ from the training recordings.
-        head: Settings of the emotion head. It is trained first, on the untuned encoder. Its shape and
-            augmentations hold for the tuning too.
+        crop_seconds: Length in seconds of the random crop of each utterance in training; 0 for the whole utterance.
+        interpolation: Interpolation between the weights before tuning (0) and after it (1) (Wortsman et al. 2022,
+            arXiv 2109.01903). Lower it if recordings in use differ from the training recordings.
+        head: Settings of the emotion head. It is trained first, on the untuned encoder. Its shape and augmentations
+            hold for the tuning too.
     """
 
     name: str = "speech-tuned"
@@ -270,8 +280,8 @@ class TuneSpeechConfig(TuneConfig):
     batch_size: Count = 32
     max_grad_norm: NotNegative = 1.0
     precision: Literal["float32", "bfloat16"] = "bfloat16"
-    head: SpeechConfig = field(
-        default_factory=lambda: SpeechConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5)
+    head: SpeechHeadConfig = field(
+        default_factory=lambda: SpeechHeadConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5)
     )
 
 
@@ -280,29 +290,33 @@ class FusionConfig(StageConfig):
     """Settings of the fusion stage. Training is short: the stage starts at late fusion, and small corpora overfit.
 
     Attributes:
+        dropout: Dropout probability of the hidden units, 0 to 1.
+        hidden_width: Units of the hidden layer; 0 for no hidden layer.
+        embedding_width: Dimensions of the emotion embedding, the input of the classifier.
         kind: Fusion method. `gate`: a learned gate between speech and text. `concatenation`: a network on both
             embeddings. `experts`: a product of calibrated experts. `late`: the mean of the log scores, without
             training.
-        cross_fit: Train the fusion on predictions for utterances that the speech and text networks did not
-            train on. False uses predictions for their own training utterances; it is there for comparison.
+        cross_fit: Train the fusion on predictions for utterances that the speech and text networks did not train on.
+            False uses predictions for their own training utterances; it is there for comparison.
         modality_dropout: Probability, 0 to 1, that one modality of a training utterance is dropped.
         n_folds: Number of folds for cross-fitting, at least 2. Training time grows with it.
-        pairing: Training pairs. `given`: utterances that have both speech and text. `label_matched`: clips and
-            texts of the same emotion, paired at random each epoch; for data with one modality per row. Such a
-            fusion gains by construction, so its gain is no evidence; the model card says so.
+        pairing: Training pairs. `given`: utterances that have both speech and text. `label_matched`: clips and texts
+            of the same emotion, paired at random each epoch; for data with one modality per row. Such a fusion gains
+            by construction, so its gain is no evidence; the model card says so.
         mismatched: With `label_matched`: share of pairs whose speech and text have different emotions.
-        hold_out_texts: Manifest column that names each row's text; `transcript` for the words themselves. The
-            folds of cross-fitting then share no text. Set it if sentences repeat in the corpus. Empty: the
-            folds share no speaker, but may share texts.
+        hold_out_texts: Manifest column that names each row's text; `transcript` for the words themselves. The folds of
+            cross-fitting then share no text. Set it if sentences repeat in the corpus. Empty: the folds share no
+            speaker, but may share texts.
         init: Initial weights of the gate. `equal`: 1 for speech and text. `fitted`: the weights that fit the
             cross-fitted rows best, so that an uninformative modality counts little.
-        shuffled_words_prob: Probability, 0 to 1, that a training utterance gets the words of another one. Raise
-            it to trust the voice where voice and words contradict each other.
+        shuffled_words_prob: Probability, 0 to 1, that a training utterance gets the words of another one. Raise it to
+            trust the voice where voice and words contradict each other.
     """
 
     epochs: Natural = 6
     min_steps: Natural = 60
     batch_size: Count = 256
+    dropout: Share = 0.4
     hidden_width: Natural = 32
     embedding_width: Count = 64
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
@@ -333,8 +347,8 @@ class TrainConfig:
         split_by: What the inner splits must not share. `speaker`: no speaker. `utterance`: no restriction.
         licence: Licence of the trained weights. Weights carry the licence of their training data.
         trained_on: Names of the training data, for the model card.
-        official_split: Name of a published split. Shared speakers or texts between its parts are then reported,
-            not refused.
+        official_split: Name of a published split. Shared speakers or texts between its parts are then reported, not
+            refused.
         seed: Random seed of initialisation, shuffling and inner splits.
         device: Torch device for training, such as `cpu` or `cuda`.
         threads: Threads of torch and onnxruntime; 0 for one per core.
@@ -361,8 +375,22 @@ class TrainConfig:
     fusion: FusionConfig = field(default_factory=FusionConfig)
 
 
+STAGE_CONFIGS: Final[Mapping[str, type[StageConfig]]] = {
+    "speech": SpeechConfig,
+    "text": TextConfig,
+    "fusion": FusionConfig,
+    "tune speech": TuneSpeechConfig,
+    "tune speech, head": SpeechHeadConfig,
+    "tune text": TuneTextConfig,
+}
+"""What each stage reads: a setting that is not in its record is refused."""
+
+
 def read_config(default: Config, path: str | Path | None = None, settings: Sequence[str] = ()) -> Config:
     """Settings from defaults, then a TOML file, then `key.key=value` settings; the last one wins.
+
+    A `vocabulary` that is a TOML file is looked for beside the settings file that names it, or in the working folder
+    where `--set` or Python code names it. It becomes an absolute path here, once, so that nobody looks elsewhere.
 
     Args:
         default: Settings to start from.
@@ -378,7 +406,8 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
     """
     values: dict[str, Any] = msgspec.to_builtins(default)
     if path is not None:
-        _overlay(values, _read_toml(Path(path)), type(default), str(path))
+        changes = _with_vocabulary_path(_read_toml(Path(path)), Path(path).parent)
+        _overlay(values, changes, type(default), str(path))
         convert(values, type(default), str(path))
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -387,7 +416,7 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
         nested: Any = _parse(text)
         for part in reversed(key.strip().split(".")):
             nested = {part: nested}
-        _overlay(values, nested, type(default), f"--set {setting}")
+        _overlay(values, _with_vocabulary_path(nested, Path()), type(default), f"--set {setting}")
         convert(values, type(default), f"--set {setting}")
     return convert(values, type(default), "defaults")
 
@@ -420,6 +449,14 @@ def _parse(text: str) -> Any:
         return text.strip()
 
 
+def _with_vocabulary_path(changes: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same settings, with an absolute path where the vocabulary is a file in a folder."""
+    name = changes.get("vocabulary")
+    if not isinstance(name, str) or not name.endswith(".toml"):
+        return changes
+    return changes | {"vocabulary": str((folder / name).absolute())}
+
+
 def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, where: str) -> None:
     """Write changes into nested values; refuse keys that the record does not have."""
     types = {item.name: item.type for item in fields(kind)}
@@ -427,12 +464,20 @@ def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, wher
         if key not in types:
             if RENAMED.get(key) in types:
                 raise ConfigError(f"{where}: the setting '{key}' is now called '{RENAMED[key]}'; rename it")
-            close = get_close_matches(key, types, n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
-            raise ConfigError(f"{where}: unknown key '{key}', expected one of {sorted(types)}{hint}")
+            raise ConfigError(f"{where}: unknown key '{key}'{_hint(key, types)}")
         if is_dataclass(types[key]):
             if not isinstance(change, Mapping):
                 raise ConfigError(f"{where}: '{key}' is a table, found {change!r}")
             _overlay(values[key], change, types[key], where)
         else:
             values[key] = change
+
+
+def _hint(key: str, expected: Collection[str]) -> str:
+    """What to do about a key that a record does not have: who has it, what there is, what comes nearest to it."""
+    name = RENAMED.get(key, key)
+    users = [stage for stage, kind in STAGE_CONFIGS.items() if name in {item.name for item in fields(kind)}]
+    elsewhere = f" here, which nothing would read; it is a setting of {', '.join(users)}" if users else ""
+    close = get_close_matches(key, expected, n=1)
+    nearest = f"; did you mean '{close[0]}'?" if close else ""
+    return f"{elsewhere}, expected one of {sorted(expected)}{nearest}"

@@ -138,7 +138,7 @@ def test_a_conversation_keeps_the_last_turns_of_all_who_speak():
 def reader(tiny_manifest, tmp_path_factory) -> Recognizer:
     """The tiny model, but its text side reads three utterances before each one."""
     from bimodal.config import TrainConfig, read_config
-    from bimodal.training.package_model import train
+    from bimodal.training.train import train
     from tests.conftest import FAST
 
     config = read_config(TrainConfig(), settings=[*FAST, "fusion.n_folds=2", "threads=1", "text.context=3"])

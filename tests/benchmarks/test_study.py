@@ -23,17 +23,17 @@ from benchmarks.study.findings import (
     pair_confusions,
 )
 from benchmarks.study.tasks import Task, inner_folds, rarest
-from bimodal.config import FusionConfig, StageConfig, TrainConfig
+from bimodal.config import FusionConfig, HeadConfig, TrainConfig
 from bimodal.data.splits import speaker_folds
 from bimodal.records import Utterance
-from bimodal.training.pipeline import Prepared
+from bimodal.training.prepare import Prepared
 from bimodal.training.rows import LabelledRows, Parts
-from bimodal.training.sides import columns_side
+from bimodal.training.speech import columns_modality
 
 EMOTIONS = ("anger", "happiness", "neutral", "sadness")
 SPEAKERS = [f"s{row // 16}" for row in range(128)]
 TARGETS = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3] * 8)
-FAST = StageConfig(epochs=2, min_steps=8, batch_size=32, learning_rate=1e-2, hidden_width=0, embedding_width=5)
+FAST = HeadConfig(epochs=2, min_steps=8, batch_size=32, learning_rate=1e-2, hidden_width=0, embedding_width=5)
 
 
 def columns(seed: int) -> np.ndarray:
@@ -42,7 +42,7 @@ def columns(seed: int) -> np.ndarray:
 
 
 def side(seed: int):
-    return columns_side(columns(seed), TARGETS, [f"c{seed}{i}" for i in range(6)], FAST, len(EMOTIONS))
+    return columns_modality(columns(seed), TARGETS, [f"c{seed}{i}" for i in range(6)], FAST, len(EMOTIONS))
 
 
 def make_task(name: str = "ravdess") -> Task:
@@ -70,7 +70,7 @@ def make_pairs() -> fusion.Paired:
     return fusion.Paired(
         name="meld",
         title="Made-up pairs",
-        prepared=Prepared(rows=rows, folder=Path(), sides={"speech": side(0), "text": side(1)}, configs={}),
+        prepared=Prepared(rows=rows, folder=Path(), modalities={"speech": side(0), "text": side(1)}),
         parts=Parts(train=list(range(96)), dev=[], overlaps=()),
         test=tuple(range(96, 128)),
         clusters=tuple(SPEAKERS),

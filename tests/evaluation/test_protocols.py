@@ -12,9 +12,9 @@ from bimodal.errors import SplitError
 from bimodal.evaluation.protocols import cross_validate, make_folds, predict_model, predict_rows, train_fold
 from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Utterance
-from bimodal.training.pipeline import Prepared
+from bimodal.training.prepare import Prepared
 from bimodal.training.rows import LabelledRows, Parts
-from bimodal.training.sides import columns_side
+from bimodal.training.speech import columns_modality
 
 EMOTIONS = ("anger", "joy", "neutral")
 SPEAKERS, EACH = 4, 9
@@ -40,8 +40,8 @@ def prepared(columns: np.ndarray, targets: np.ndarray) -> Prepared:
         for row, target in enumerate(targets)
     )
     rows = LabelledRows(utterances=utterances, targets=targets, emotions=EMOTIONS, dropped={})
-    side = columns_side(columns, targets, [f"c{i}" for i in range(5)], CONFIG.speech, len(EMOTIONS))
-    return Prepared(rows=rows, folder=Path(), sides={"speech": side}, configs={})
+    side = columns_modality(columns, targets, [f"c{i}" for i in range(5)], CONFIG.speech, len(EMOTIONS))
+    return Prepared(rows=rows, folder=Path(), modalities={"speech": side})
 
 
 def folds() -> tuple[Fold, ...]:

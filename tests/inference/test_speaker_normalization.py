@@ -16,7 +16,7 @@ from tests.conftest import FAST
 def recognizer(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
     """A model that was trained to stand on 0 to all earlier clips of a speaker."""
     from bimodal.config import TrainConfig, read_config
-    from bimodal.training.package_model import train
+    from bimodal.training.train import train
 
     settings = [*FAST, "threads=1", "speech.speaker_stats=[0, 1, 1000]"]
     config = read_config(TrainConfig(), settings=settings)

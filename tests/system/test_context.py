@@ -11,7 +11,7 @@ from bimodal.config import TrainConfig, read_config
 from bimodal.data.text import preceding_rows
 from bimodal.evaluation.protocols import evaluate_model
 from bimodal.records import Utterance
-from bimodal.training.package_model import train
+from bimodal.training.train import train
 
 OPENINGS = {"anger": ["Stop that at once!", "Get out of my house!"], "happiness": ["We won!", "What a lovely day!"]}
 

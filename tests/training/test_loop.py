@@ -21,7 +21,6 @@ CONFIG = StageConfig(
     learning_rate=1e-2,
     ema_decay=0.9,
     loss=LossConfig(affinity="gaussian", class_weights="balanced"),
-    embedding_width=6,
 )
 
 
@@ -53,7 +52,7 @@ def accuracy(logits: np.ndarray, targets: np.ndarray) -> float:
 
 def run(folder=None, **changes) -> Run:
     options = {"train": examples(), "dev": examples(40, seed=1), "config": CONFIG, "score": accuracy} | changes
-    return Run(emotions=3, seed=3, folder=folder, **options)
+    return Run(emotions=3, embedding_width=6, seed=3, folder=folder, **options)
 
 
 def without_seconds(history: list[dict[str, float]]) -> list[dict[str, float]]:

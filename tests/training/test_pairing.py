@@ -6,9 +6,11 @@ import torch
 
 from bimodal.config import FusionConfig, LossConfig
 from bimodal.errors import TrainingError
+from bimodal.training.evidence import Evidence
+from bimodal.training.fusion import fusion_examples
 from bimodal.training.loop import RECORD, predict
 from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
-from bimodal.training.stages import Evidence, RunContext, fusion_examples
+from bimodal.training.stage import RunContext
 
 EMOTIONS, COUNT = 3, 240
 CONFIG = FusionConfig(epochs=60, learning_rate=1e-2, mismatched=0.0, loss=LossConfig(affinity="none"))

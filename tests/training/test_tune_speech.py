@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bimodal.config import SpeechConfig, TrainConfig, TuneSpeechConfig, read_config
+from bimodal.config import SpeechHeadConfig, TrainConfig, TuneSpeechConfig, read_config
 from bimodal.data.manifest import read_manifest
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, MODEL, load_backbone, read_description
@@ -17,14 +17,14 @@ from bimodal.features.cache import FeatureCache
 from bimodal.inference.recognizer import Recognizer
 from bimodal.training import loop
 from bimodal.training.loop import predict
-from bimodal.training.package_model import train
 from bimodal.training.rows import label_rows
-from bimodal.training.stages import RunContext
-from bimodal.training.tune_speech import load_speech_model, train_tuned, tune_speech, tuned_speech_side
+from bimodal.training.stage import RunContext
+from bimodal.training.train import train
+from bimodal.training.tune_speech import load_speech_model, train_tuned, tune_speech, tuned_speech
 
 
 def config(source: Path, **changes) -> TuneSpeechConfig:
-    head = SpeechConfig(augmentations=("speed0.9",), pca_components=16, ensemble_size=2, epochs=2, min_steps=0)
+    head = SpeechHeadConfig(augmentations=("speed0.9",), pca_components=16, ensemble_size=2, epochs=2, min_steps=0)
     options = {"source": str(source), "epochs": 2, "batch_size": 8, "layers": (1, 2), "frozen": 1, "threads": 1}
     options |= {"crop_seconds": 0.3, "head": head, "precision": "float32"}
     return TuneSpeechConfig(trained_on="the tiny corpus", licence="CC0-1.0", **(options | changes))
@@ -74,7 +74,7 @@ def test_the_network_says_the_same_as_its_backbone_and_head_apart(tiny_manifest,
     rows = label_rows(read.utterances, chosen.vocabulary)
     pretrained = load_speech_model(chosen)
     with FeatureCache(tmp_path) as features:
-        sides = tuned_speech_side(rows, read.folder, pretrained, chosen, features)
+        sides = tuned_speech(rows, read.folder, pretrained, chosen, features)
         train_rows = list(range(9, len(rows.utterances)))
         network, _ = train_tuned(sides, train_rows, [], chosen, RunContext(seed=0))
         whole = predict(network, sides.tuned.examples.subset([0, 1, 5]))[1]
@@ -87,7 +87,7 @@ def test_a_tuned_network_lies_between_its_start_and_its_end(tiny_manifest, tiny_
     read, chosen = read_manifest(tiny_manifest), config(tiny_whisper)
     rows, pretrained = label_rows(read.utterances, chosen.vocabulary), load_speech_model(chosen)
     with FeatureCache(cache) as features:
-        sides = tuned_speech_side(rows, read.folder, pretrained, chosen, features)
+        sides = tuned_speech(rows, read.folder, pretrained, chosen, features)
         first, between, last = (
             train_tuned(sides, range(30), [], replace(chosen, interpolation=share), RunContext(seed=0))[0].state_dict()
             for share in (0.0, 0.25, 1.0)
@@ -168,7 +168,7 @@ def test_words_alone_cannot_tune_the_speech_side(tiny_manifest, tiny_whisper, tm
     silent = replace(rows, utterances=tuple(replace(row, path=None) for row in rows.utterances))
     pretrained = load_speech_model(config(tiny_whisper))
     with FeatureCache(tmp_path) as features, pytest.raises(TrainingError, match="no utterance has a recording"):
-        tuned_speech_side(silent, tmp_path, pretrained, config(tiny_whisper), features)
+        tuned_speech(silent, tmp_path, pretrained, config(tiny_whisper), features)
 
 
 def test_a_microphones_gain_changes_nothing_that_is_tuned_on(tiny_whisper):

@@ -19,7 +19,7 @@ from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, MODEL, PROBE, load_backbone, read_description
 from bimodal.inference.recognizer import Recognizer
 from bimodal.training import loop
-from bimodal.training.package_model import train
+from bimodal.training.train import train
 from bimodal.training.tune import layer_lr_multipliers
 from bimodal.training.tune_text import load_language_model, tune_text
 

@@ -62,7 +62,7 @@ def train(
 
 
 def tune(
-    side: Annotated[Literal["speech", "text"], typer.Argument(metavar="speech|text", help="Encoder to fine-tune.")],
+    modality: Annotated[Literal["speech", "text"], typer.Argument(metavar="speech|text", help="Encoder to fine-tune.")],
     manifest: ManifestFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Backbone folder to write.")],
     config: ConfigFile = None,
@@ -78,9 +78,9 @@ def tune(
     """
     from bimodal.config import TuneSpeechConfig, TuneTextConfig, read_config
 
-    module = _training("finetune", f"tune_{side}")
+    module = _training("finetune", f"tune_{modality}")
     with epochs(quiet) as on_epoch:
-        if side == "speech":
+        if modality == "speech":
             heard = read_config(TuneSpeechConfig(), config, settings or ())
             folder, licence = cache or default_cache(), heard.licence
             folder = module.tune_speech(
@@ -94,7 +94,7 @@ def tune(
         else:
             said = read_config(TuneTextConfig(), config, settings or ())
             folder, licence = module.tune_text(manifest, out, said, on_epoch), said.licence
-    say(f"backbone in {folder} (licence: {licence}); next: bimodal train ... --set {side}_backbone={folder}")
+    say(f"backbone in {folder} (licence: {licence}); next: bimodal train ... --set {modality}_backbone={folder}")
 
 
 def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:
@@ -106,7 +106,7 @@ def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:
     return ("speech", "text", "fusion") if named == "all" else (named,), rest[0], rest[1]
 
 
-def _training(extra: str = "train", module: str = "package_model") -> Any:
+def _training(extra: str = "train", module: str = "train") -> Any:
     """A module that trains, or a sentence that says how to get what it needs."""
     try:
         return import_module(f"bimodal.training.{module}")

@@ -14,7 +14,7 @@ from bimodal.evaluation.protocols import evaluate_model
 from bimodal.evaluation.report import evaluate
 from bimodal.evaluation.writing import write_report
 from bimodal.inference.recognizer import Recognizer
-from bimodal.training.package_model import train
+from bimodal.training.train import train
 
 SYNTHETIC: Final = (
     "This corpus is synthetic: a synthesiser speaks sentences of ours by published rules of emotional prosody.\n"

@@ -169,7 +169,7 @@ def _predictions(
 ) -> Predictions:
     """Predictions with late fusion beside the others; a system without any row is left out.
 
-    With `paired_only`, late fusion and fused are told of utterances with both sides alone.
+    With `paired_only`, late fusion and fused are told of utterances with both modalities alone.
     """
     known = {name: scores for name, scores in systems.items() if not np.isnan(scores).all()}
     if "speech" in known and "text" in known:
@@ -194,7 +194,7 @@ def _predictions(
 
 
 def _with_both(systems: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """The systems with nothing said of fusion where a side is absent."""
+    """The systems with nothing said of fusion where a modality is absent."""
     both = ~np.isnan(systems["speech"] + systems["text"]).any(axis=1)
     fusions = [name for name in ("late", "fused") if name in systems]
     cut = {name: np.where(both[:, None], systems[name], np.nan) for name in fusions if both.any()}
@@ -256,7 +256,7 @@ def evaluate_folds(
         BimodalError: What is wrong with the manifest, a recording, or the folds.
     """
     from bimodal.features.cache import FeatureCache
-    from bimodal.training.pipeline import prepare_sides
+    from bimodal.training.prepare import prepare_modalities
 
     read = read_manifest(Path(manifest))
     left_out: list[str] = [NO_EVIDENCE] if config.fusion.pairing == LABEL_MATCHED else []
@@ -264,7 +264,7 @@ def evaluate_folds(
     rows = label_rows(utterances, config.vocabulary, multiple_labels=config.multiple_labels)
     chosen = make_folds(rows, folds, config.seed)
     with FeatureCache(cache) as features:
-        prepared = prepare_sides(rows, read.folder, config, features, progress)
+        prepared = prepare_modalities(rows, read.folder, config, features, progress)
         pooled = cross_validate(prepared, chosen, config, cluster=cluster, progress=progress)
     notes = [f"{len(chosen)} folds ({folds}), seed {config.seed}; each fold's dev speakers come from its training part"]
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
@@ -286,15 +286,15 @@ def cross_validate(
     """Train on each fold's training rows, predict its test rows, pool.
 
     Args:
-        prepared: From `prepare_sides`, of all rows: the frozen backbones run once for all folds. What is fitted to
+        prepared: From `prepare_modalities`, of all rows: the frozen backbones run once for all folds. What is fitted to
             data (standardisation, components, networks, temperatures) is fitted to a fold's training rows.
         folds: Row numbers; no row is tested twice.
-        config: How to train; the sides that are prepared are trained.
+        config: How to train; the modalities that are prepared are trained.
         cluster: As in `evaluate_model`.
         progress: Wraps iterables with a bar.
 
     Raises:
-        SplitError: A speaker stands on both sides, or no dev speakers can be held out.
+        SplitError: A speaker is in train and test, or no dev speakers can be held out.
     """
     return concatenate(*(cross_validate_fold(prepared, fold, config, cluster) for fold in progress(folds, "folds")))
 
@@ -303,7 +303,7 @@ def cross_validate_fold(prepared: Any, fold: Fold, config: TrainConfig, cluster:
     """Train on one fold's training rows alone and predict its test rows.
 
     Raises:
-        SplitError: A speaker stands on both sides, or no dev speakers can be held out.
+        SplitError: A speaker is in train and test, or no dev speakers can be held out.
     """
     trained, parts = train_fold(prepared, fold, config)
     return predict_rows(trained, prepared, parts, fold.test, cluster)
@@ -318,8 +318,8 @@ def train_fold(prepared: Any, fold: Fold, config: TrainConfig) -> tuple[Any, Par
     Raises:
         SplitError: As `cross_validate_fold`.
     """
-    from bimodal.training.pipeline import train_stages
-    from bimodal.training.stages import RunContext
+    from bimodal.training.stage import RunContext
+    from bimodal.training.train import train_stages
 
     rows: LabelledRows = prepared.rows
     speakers = [utterance.speaker for utterance in rows.utterances]
@@ -381,9 +381,9 @@ def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
 
 
 def fold_scores(trained: Any, prepared: Any, rows: Sequence[int]) -> dict[str, npt.NDArray[np.float64]]:
-    """Calibrated scores (n, C) of some rows by system, NaN where a side is absent."""
+    """Calibrated scores (n, C) of some rows by system, NaN where a modality is absent."""
     chosen = list(rows)
-    present = {name: side.present[chosen] for name, side in prepared.sides.items()}
+    present = {name: modality.present[chosen] for name, modality in prepared.modalities.items()}
     systems = {}
     for name, here in present.items():
         scores = softmax(trained.logits[name][chosen], trained.temperatures[name][0])
@@ -399,7 +399,7 @@ def fold_scores(trained: Any, prepared: Any, rows: Sequence[int]) -> dict[str, n
 def extract_manifest(
     model: str | Path, manifest: str | Path, out: str | Path, *, threads: int = 0, progress: Progress = plain
 ) -> tuple[str, ...]:
-    """Write embeddings and logits of every utterance of a manifest; rows in its order, NaN where a side is absent.
+    """Write embeddings and logits of every utterance of a manifest; rows in its order, NaN where a modality is absent.
 
     Args:
         model: Model folder.

@@ -270,14 +270,14 @@ class EmotionHead(nn.Module):
 
 
 def with_unknown(log_scores: Tensor, log_prior: Tensor, other: Tensor) -> Tensor:
-    """Log scores of one side where it does not know some emotions, and the other side may speak for them.
+    """Log scores of one modality where it does not know some emotions, and the other modality may speak for them.
 
-    They get their share of the prior, as far as the other side is there, and the known ones share the rest.
+    They get their share of the prior, as far as the other modality is there, and the known ones share the rest.
 
     Args:
         log_scores: (B, C), those of unknown emotions near `UNKNOWN`.
         log_prior: (C,).
-        other: How far the other side is there, (B, 1), 0 to 1.
+        other: How far the other modality is there, (B, 1), 0 to 1.
 
     Example:
         >>> told = torch.log_softmax(torch.tensor([[0.0, 0.0, UNKNOWN]]), dim=1)

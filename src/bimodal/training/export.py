@@ -61,7 +61,7 @@ def _compare(file: Path, example: Mapping[str, np.ndarray], expected: tuple[Tens
 
 
 def fusion_example(network: Any, emotions: int) -> dict[str, Any]:
-    """Inputs for `export_network` of a fusion network: three utterances, one with both sides, two with one."""
+    """Inputs for `export_network` of a fusion network: three utterances, one with both modalities, two with one."""
     rng = np.random.default_rng(0)
     widths = {"speech": network.speech_width, "speech_logits": emotions}
     widths |= {"text": network.text_width, "text_logits": emotions}

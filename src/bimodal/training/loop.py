@@ -66,6 +66,7 @@ class Run:
         dev: Examples whose score decides which epoch is kept; None keeps the last.
         config: How to train.
         emotions: C.
+        embedding_width: Width of the embeddings that the affinity loss sees in training.
         seed: Decides the start, the order, the dropout.
         device: A torch device.
         folder: Run folder; None trains without leaving a trace.
@@ -79,6 +80,7 @@ class Run:
     dev: Examples | None
     config: StageConfig
     emotions: int
+    embedding_width: int
     seed: int
     device: str = "cpu"
     folder: Path | None = None
@@ -301,10 +303,10 @@ def _losses(run: Run, counts: list[float], network: nn.Module, device: str) -> t
     if config.affinity == "contrastive":
         return classification, supervised_contrastive_loss
     if config.affinity == "centre":
-        return classification, CenterLoss(run.emotions, run.config.embedding_width).to(device)
+        return classification, CenterLoss(run.emotions, run.embedding_width).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        return classification, GaussianAffinity(run.emotions, run.config.embedding_width).to(device)
+        return classification, GaussianAffinity(run.emotions, run.embedding_width).to(device)
 
 
 def _groups(named: list[tuple[str, nn.Parameter]], run: Run) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ import numpy as np
 from bimodal.arrays import Floats
 from bimodal.data.batches import Inputs
 from bimodal.features.ood import OodStats, fit_ood_stats, ood_score, temperature_factor
-from bimodal.training.sides import Side
+from bimodal.records import Utterance
+from bimodal.training.modality import Modality
 
 MOST_CLIPS: Final = 4000
 """Of more, evenly spread ones are measured."""
@@ -17,40 +18,45 @@ _PARTS: Final = 5
 _AT_ONCE: Final = 64
 
 
-def measure_ood_stats(side: Side, rows: Sequence[int], groups: Sequence[str | None]) -> OodStats | None:
-    """Familiarity with a side's training rows; None where fewer than two of them have that side.
+def owners(utterances: Sequence[Utterance]) -> list[str | None]:
+    """Whose each utterance is."""
+    return [utterance.speaker or utterance.dialogue for utterance in utterances]
+
+
+def measure_ood_stats(modality: Modality, rows: Sequence[int], groups: Sequence[str | None]) -> OodStats | None:
+    """Familiarity with a modality's training rows; None where fewer than two of them have it.
 
     Args:
-        side: Its inputs.
+        modality: Its inputs.
         rows: Training rows.
-        groups: Whose each utterance of the side is, so that nobody is compared with themselves; None for rows that
+        groups: Whose each utterance is, so that nobody is compared with themselves; None for rows that
             stand alone.
     """
-    present = [row for row in rows if side.present[row]]
+    present = modality.present_rows(rows)
     step = -(-len(present) // MOST_CLIPS) if present else 1
     chosen = present[::step]
     if len(chosen) < 2:
         return None
     batches = [chosen[first : first + _AT_ONCE] for first in range(0, len(chosen), _AT_ONCE)]
-    values = np.concatenate([_pooled(side.examples.read(batch)) for batch in batches])
+    values = np.concatenate([_pooled(modality.examples.read(batch)) for batch in batches])
     owners = [groups[row] or f"row {row}" for row in chosen]
     number = {owner: place for place, owner in enumerate(dict.fromkeys(owners))}
     return fit_ood_stats(values, np.array([number[owner] % _PARTS for owner in owners]))
 
 
-def measure_temperature_factors(side: Side, rows: Sequence[int], groups: Sequence[str | None]) -> Floats:
-    """`temperature_factor` of all N utterances of a side, (N,), as recognition takes it; 1 where the side is absent.
+def measure_temperature_factors(modality: Modality, rows: Sequence[int], groups: Sequence[str | None]) -> Floats:
+    """`temperature_factor` of all N utterances, (N,), as recognition takes it; 1 where the modality is absent.
 
     Args:
-        side: Its inputs.
+        modality: Its inputs.
         rows: As in `measure_ood_stats`.
         groups: As in `measure_ood_stats`.
     """
-    factors, present = np.ones(len(side.present), np.float32), np.flatnonzero(side.present)
-    known = measure_ood_stats(side, rows, groups)
+    factors, present = np.ones(len(modality.present), np.float32), np.flatnonzero(modality.present)
+    known = measure_ood_stats(modality, rows, groups)
     if known is not None:
         for batch in np.array_split(present, -(-len(present) // _AT_ONCE)):
-            distance = ood_score(_pooled(side.examples.read(batch.tolist())), known)
+            distance = ood_score(_pooled(modality.examples.read(batch.tolist())), known)
             factors[batch] = temperature_factor(distance, known)
     return factors
 

@@ -1,7 +1,6 @@
-"""From trained stages to a model folder, and the one call that does everything."""
+"""From trained stages to a model folder: ONNX graphs, weights, configuration, report, card."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +13,8 @@ from safetensors.torch import save_file
 
 from bimodal.config import TrainConfig
 from bimodal.data.batches import main_emotion
-from bimodal.data.manifest import read_manifest
 from bimodal.errors import ModelFolderError
 from bimodal.evaluation.metrics import count_confusions, unweighted_average_recall
-from bimodal.features.cache import FeatureCache
 from bimodal.features.ood import save_ood_stats
 from bimodal.files import write_json
 from bimodal.inference.model_folder import (
@@ -35,10 +32,10 @@ from bimodal.inference.model_folder import (
 )
 from bimodal.records import LAW
 from bimodal.training.export import export_network, fusion_example
-from bimodal.training.ood import measure_ood_stats
-from bimodal.training.pipeline import STAGES, Prepared, Progress, Trained, owners, prepare_sides, train_stages
-from bimodal.training.rows import Parts, label_rows, split_rows
-from bimodal.training.stages import OnEpoch, RunContext
+from bimodal.training.ood import measure_ood_stats, owners
+from bimodal.training.prepare import Prepared
+from bimodal.training.rows import Parts
+from bimodal.training.trained import Trained
 
 CONFIG_USED: Final = "training.json"
 _EXAMPLES: Final = 3
@@ -73,46 +70,6 @@ class TrainReport:
     versions: dict[str, str]
 
 
-def train(
-    manifest: str | Path,
-    out: str | Path,
-    config: TrainConfig,
-    cache: str | Path,
-    *,
-    stages: Sequence[str] = STAGES,
-    progress: Progress = lambda items, label: items,
-    on_epoch: OnEpoch = lambda entry: None,
-) -> Path:
-    """Train the named stages on a manifest and write a model folder.
-
-    Args:
-        manifest: CSV or JSON Lines; `bimodal check` tells what is wrong with one.
-        out: Run folder: `speech/`, `text/`, `fusion/` hold the stages, `model/` the result. Called again, finished
-            stages are loaded, an interrupted one goes on.
-        config: How to train.
-        cache: Folder of the feature cache; shared between runs.
-        stages: `speech`, `text`, `fusion`; the model has the sides of those named.
-        progress: Wraps iterables with a bar.
-        on_epoch: Called after each epoch of any stage.
-
-    Returns:
-        The model folder.
-
-    Raises:
-        BimodalError: What is wrong with the manifest, the recordings, the configuration or the run folder.
-    """
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    read = read_manifest(Path(manifest))
-    rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
-    parts = split_rows(rows, config)
-    with FeatureCache(cache) as features:
-        prepared = prepare_sides(rows, read.folder, config, features, progress, stages)
-        where = RunContext(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch)
-        trained = train_stages(prepared, parts, config, where, stages)
-    return package_model(trained, prepared, parts, config, Path(out) / "model")
-
-
 def package_model(trained: Trained, prepared: Prepared, parts: Parts, config: TrainConfig, folder: Path) -> Path:
     """Write the model folder: ONNX graphs, weights, configuration, report, card.
 
@@ -130,9 +87,9 @@ def package_model(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
         }
         save_file(weights, folder / WEIGHTS)
         _save_ood_stats(trained, prepared, parts, folder / OOD_STATS)
-        write_json(folder / CONFIG_USED, config)
         if config.vocabulary.endswith(".toml"):
             shutil.copyfile(config.vocabulary, folder / LABELS)
+        write_json(folder / CONFIG_USED, replace(config, vocabulary=_vocabulary_of(config)))
         report = _report(trained, prepared, parts)
         write_json(folder / REPORT, report)
         model = save_model_config(folder, _model_config(trained, prepared, parts, config))
@@ -142,10 +99,14 @@ def package_model(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
     return folder
 
 
+def _vocabulary_of(config: TrainConfig) -> str:
+    """How the model folder names its vocabulary: a file of one's own travels with it."""
+    return LABELS if config.vocabulary.endswith(".toml") else config.vocabulary
+
+
 def _save_ood_stats(trained: Trained, prepared: Prepared, parts: Parts, file: Path) -> None:
     groups = owners(prepared.rows.utterances)
-    sides = {stage: prepared.sides[stage] for stage in trained.networks if stage in prepared.sides}
-    known = {stage: measure_ood_stats(side, parts.train, groups) for stage, side in sides.items()}
+    known = {name: measure_ood_stats(one, parts.train, groups) for name, one in prepared.modalities.items()}
     save_ood_stats(file, {stage: found for stage, found in known.items() if found is not None})
 
 
@@ -155,9 +116,9 @@ def _export_all(trained: Trained, prepared: Prepared, folder: Path) -> None:
         if stage == "fusion":
             export_network(network, stage, fusion_example(network, len(prepared.rows.emotions)), file)
             continue
-        side = prepared.sides[stage]
-        rows = np.flatnonzero(side.present)[:_EXAMPLES].tolist()
-        export_network(network, stage, side.examples.read(rows), file)
+        modality = prepared.modalities[stage]
+        rows = np.flatnonzero(modality.present)[:_EXAMPLES].tolist()
+        export_network(network, stage, modality.examples.read(rows), file)
 
 
 def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: TrainConfig) -> ModelConfig:
@@ -166,10 +127,10 @@ def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
     return ModelConfig(
         name=config.name,
         emotions=rows.emotions,
-        vocabulary=LABELS if config.vocabulary.endswith(".toml") else config.vocabulary,
+        vocabulary=_vocabulary_of(config),
         priors=tuple((counts / counts.sum()).tolist()),
-        speech=_side_config("speech", trained, prepared),
-        text=_side_config("text", trained, prepared),
+        speech=_modality_config("speech", trained, prepared),
+        text=_modality_config("text", trained, prepared),
         fusion_temperatures=trained.temperatures.get("fusion", ()),
         pairing=trained.pairing,
         licence=config.licence,
@@ -177,11 +138,13 @@ def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
     )
 
 
-def _side_config(stage: str, trained: Trained, prepared: Prepared) -> ModalityConfig | None:
+def _modality_config(stage: str, trained: Trained, prepared: Prepared) -> ModalityConfig | None:
     if stage not in trained.networks:
         return None
     width = trained.evidence[stage].embedding.shape[1]
-    return replace(prepared.configs[stage], temperature=trained.temperatures[stage][0], embedding_width=width)
+    return replace(
+        prepared.modalities[stage].described, temperature=trained.temperatures[stage][0], embedding_width=width
+    )
 
 
 def _report(trained: Trained, prepared: Prepared, parts: Parts) -> TrainReport:
@@ -210,8 +173,8 @@ def _report(trained: Trained, prepared: Prepared, parts: Parts) -> TrainReport:
 
 def _dev_uar(stage: str, trained: Trained, prepared: Prepared, parts: Parts) -> float:
     dev: Any = prepared.rows.single(parts.dev)
-    if stage in prepared.sides:
-        dev = [row for row in dev if prepared.sides[stage].present[row]]
+    if stage in prepared.modalities:
+        dev = [row for row in dev if prepared.modalities[stage].present[row]]
     predicted = trained.logits[stage][dev].argmax(axis=1)
     matrix = count_confusions(main_emotion(prepared.rows.targets[dev]), predicted, len(prepared.rows.emotions))
     return round(float(unweighted_average_recall(matrix)), 4) if len(dev) else 0.0

@@ -1,7 +1,8 @@
-"""Pairs for the fusion stage where no utterance has both sides: speech and words of one emotion, of different rows.
+"""Pairs for the fusion stage where no utterance has both modalities: speech and words of one emotion, of two rows.
 
-Such pairs let the fusion learn how far to trust each side when the two are independent given the emotion. They are made
-from the labels, so whatever a network gains on them it gains by construction: they are no evidence for anything.
+Such pairs let the fusion learn how far to trust each modality when the two are independent given the emotion. They
+are made from the labels, so whatever a network gains on them it gains by construction: they are no evidence for
+anything.
 """
 
 import logging
@@ -18,7 +19,9 @@ from bimodal.config import FusionConfig
 from bimodal.data.batches import TARGETS, Examples, Inputs, array_examples, main_emotion, single_emotion
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
-from bimodal.training.stages import Evidence, RunContext, evidence_digest, fit_fusion, fusion_examples
+from bimodal.training.evidence import Evidence
+from bimodal.training.fusion import evidence_digest, fit_fusion, fusion_examples
+from bimodal.training.stage import RunContext
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +31,14 @@ Pool = dict[int, npt.NDArray[np.int64]]  # rows by emotion
 
 @dataclass(frozen=True, kw_only=True)
 class _Anchor:
-    """A side of an utterance that keeps its place; the other side is drawn.
+    """A modality of an utterance that keeps its place; the other modality is drawn.
 
     Attributes:
         row: The utterance.
-        hears: Whether its own side is speech, not words.
+        hears: Whether its own modality is speech, not words.
         emotion: Of the utterance.
-        partners: Rows of its emotion that have the other side, itself left out; may be empty.
-        others: Rows of each other emotion that have the other side.
+        partners: Rows of its emotion that have the other modality, itself left out; may be empty.
+        others: Rows of each other emotion that have the other modality.
     """
 
     row: int
@@ -48,21 +51,22 @@ class _Anchor:
 def pair_by_label(
     speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int], *, mismatched: float
 ) -> Examples:
-    """Examples of the fusion stage: each side of each row beside the other side of another row of the same emotion.
+    """Examples of the fusion stage: each modality of a row beside the other modality of another row of its emotion.
 
-    The pairs are drawn anew at each reading, by torch's generator. The sides of a mismatched pair are of two emotions,
-    and its target is half of each; so a reading hands over its own targets, and those of the examples are the
-    expected ones. An utterance whose emotion the other side lacks stays alone. Rows of several emotions are left out.
+    The pairs are drawn anew at each reading, by torch's generator. The modalities of a mismatched pair are of two
+    emotions, and its target is half of each; so a reading hands over its own targets, and those of the examples are
+    the expected ones. An utterance whose emotion the other modality lacks stays alone. Rows of several emotions are
+    left out.
 
     Args:
         speech: What the speech network found in all N utterances; cross-fitted for training rows.
         text: Likewise of the words.
         targets: (N,) or (N, C).
         rows: Utterances to pair.
-        mismatched: Share of the pairs whose sides contradict each other, 0 to 1.
+        mismatched: Share of the pairs whose modalities contradict each other, 0 to 1.
 
     Returns:
-        One example for each side of each row.
+        One example for each modality of each row.
 
     Raises:
         TrainingError: No emotion is there in speech and in words.
@@ -96,7 +100,7 @@ def _shares(count: int) -> list[tuple[float, float, float]]:
 
 
 def _draw(anchor: _Anchor, mismatched: float, shares: tuple[float, float, float]) -> tuple[int, int]:
-    """The row that the other side is taken from, and its emotion; -1 and the anchor's own where there is none."""
+    """The row that the other modality is taken from, and its emotion; -1 and the anchor's own where there is none."""
     emotion, rows = anchor.emotion, anchor.partners
     if anchor.others and shares[0] < mismatched:
         emotion = _pick(sorted(anchor.others), shares[1])
@@ -127,8 +131,8 @@ def pairable(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: 
 def _pools(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> tuple[Pool, Pool]:
     """Rows of one emotion that have speech, and that have words."""
     alone, names = single_emotion(targets), main_emotion(targets)
-    chosen = [np.array([row for row in rows if side.present[row] and alone[row]], np.int64) for side in (speech, text)]
-    heard, said = ({int(name): side[names[side] == name] for name in np.unique(names[side])} for side in chosen)
+    chosen = [np.array([row for row in rows if one.present[row] and alone[row]], np.int64) for one in (speech, text)]
+    heard, said = ({int(name): some[names[some] == name] for name in np.unique(names[some])} for some in chosen)
     return heard, said
 
 
@@ -137,7 +141,7 @@ def _anchors(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: 
     if not set(heard) & set(said):
         raise TrainingError(
             "speech and words share no emotion among the training rows, so nothing can be paired by label; give "
-            "both sides of at least two emotions"
+            "both modalities of at least two emotions"
         )
     _warn_of_lonely((heard, said))
     anchors = []
@@ -145,7 +149,7 @@ def _anchors(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: 
         for emotion, members in own.items():
             others = {name: partners for name, partners in pool.items() if name != emotion}
             partners = pool.get(emotion, np.zeros(0, np.int64))
-            both = set(members.tolist()) & set(partners.tolist())  # rows with both sides must not meet themselves
+            both = set(members.tolist()) & set(partners.tolist())  # rows with both modalities must not meet themselves
             for row in members.tolist():
                 mine = partners[partners != row] if row in both else partners
                 anchors.append(_Anchor(row=row, hears=hears, emotion=emotion, partners=mine, others=others))
@@ -156,7 +160,9 @@ def _warn_of_lonely(pools: tuple[Pool, Pool]) -> None:
     lonely = set(pools[0]) ^ set(pools[1])
     rows = sum(len(pool[emotion]) for pool in pools for emotion in lonely & set(pool))
     if rows:
-        log.warning("pairing by label: %d rows of %d emotions have no partner and stay one-sided", rows, len(lonely))
+        log.warning(
+            "pairing by label: %d rows of %d emotions have no partner and stay of one modality", rows, len(lonely)
+        )
 
 
 def draw_once(examples: Examples, seed: int) -> Examples:
@@ -175,7 +181,7 @@ def train_fusion_by_label(
     config: FusionConfig,
     where: RunContext,
 ) -> nn.Module:
-    """Train the third network on pairs by label, in place of utterances with both sides.
+    """Train the third network on pairs by label, in place of utterances with both modalities.
 
     Args:
         speech: As in `pair_by_label`.

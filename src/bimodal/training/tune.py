@@ -1,17 +1,22 @@
-"""What the tuning of any pretrained encoder shares: learning rates by depth, its description, where it goes."""
+"""What any tuning of a pretrained encoder shares: data, learning rates by depth, description, the backbone."""
 
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch import nn
 
 from bimodal.config import TuneConfig
+from bimodal.data.manifest import read_manifest
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, BackboneDescription, load_backbone, read_description
+from bimodal.features.build_backbone import build_speech_backbone, build_text_backbone
+from bimodal.files import atomic_write
+from bimodal.training.rows import LabelledRows, Parts, label_rows, split_rows
 
 ENCODER: Final = "encoder"
 """Folder below a tuned backbone that holds the encoder as `transformers` saves it, to tune it further."""
@@ -20,6 +25,34 @@ RUN: Final = "run"
 """Folder below a tuned backbone that holds the tuning itself; it may be deleted."""
 
 _LORA_SCALE: Final = 2  # of a low-rank update when it is added: alpha / rank
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningData:
+    """What an encoder is tuned on.
+
+    Attributes:
+        rows: Labelled utterances.
+        parts: Those that are trained on, and those that are held out.
+        folder: Folder that their paths are relative to.
+    """
+
+    rows: LabelledRows
+    parts: Parts
+    folder: Path
+
+
+def read_tuning_data(manifest: str | Path, config: TuneConfig) -> TuningData:
+    """Read, label and split a manifest as a configuration says; torch gets the threads that it names.
+
+    Raises:
+        BimodalError: What is wrong with the manifest or its split.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    read = read_manifest(Path(manifest))
+    rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
+    return TuningData(rows=rows, parts=split_rows(rows, config), folder=read.folder)
 
 
 def layer_lr_multipliers(embeddings: Sequence[str], blocks: Sequence[str], config: TuneConfig) -> dict[str, float]:
@@ -88,6 +121,31 @@ def describe_tuned(config: TuneConfig, described: BackboneDescription) -> Backbo
     earlier = read_description(Path(config.source))
     history = [earlier.tuned_on, config.trained_on or "not described"]
     return replace(described, source=earlier.source, tuned_on="; then ".join(part for part in history if part))
+
+
+def store_backbone(out: Path, description: BackboneDescription, saved: Sequence[Any]) -> None:
+    """Save a tuned encoder, to tune it further, and build the backbone from it; one that is there already is left.
+
+    Args:
+        out: Folder of the backbone.
+        description: Of it.
+        saved: What `transformers` saves: the encoder, and its tokeniser where it has one.
+
+    Raises:
+        BackboneError: The folder cannot be written.
+    """
+    if is_built(out, description):
+        return
+    try:
+        with silent(), atomic_write(out / ENCODER) as unfinished:
+            for part in saved:
+                part.save_pretrained(unfinished)
+    except OSError as error:
+        raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
+    build = build_speech_backbone if description.kind == "speech" else build_text_backbone
+    with silent():
+        build(str(out / ENCODER), out / "built", description, description.weights)
+    install(out / "built", out)
 
 
 def is_built(out: Path, description: BackboneDescription) -> bool:

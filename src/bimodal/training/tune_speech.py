@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,36 +14,34 @@ from torch import nn
 
 from bimodal.audio.decode import SAMPLING_RATE, load_signal
 from bimodal.audio.level import normalise_level
-from bimodal.config import TuneSpeechConfig
+from bimodal.config import SpeechConfig, SpeechHeadConfig, TuneSpeechConfig
 from bimodal.data.batches import Examples, frame_examples
-from bimodal.data.manifest import read_manifest
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.augmentation import PLAIN, apply_augmentation, check_augmentation, view_key
 from bimodal.features.backbone import BackboneDescription, cut_evenly
-from bimodal.features.build_backbone import build_speech_backbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import recording, recording_digest
 from bimodal.features.logmel import log_mel
-from bimodal.features.pooling import Pooling, SpeechFrames, frame_levels, pool_all
+from bimodal.features.pooling import SpeechFrames, frame_levels, pool_all
 from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
-from bimodal.files import atomic_write
 from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork
+from bimodal.training.evidence import weights_digest
 from bimodal.training.loop import StageRecord
-from bimodal.training.pipeline import Progress
-from bimodal.training.rows import LabelledRows, label_rows, split_rows
-from bimodal.training.sides import FittedPreprocessing, Side, audio_side, head_shape, pooling_of
-from bimodal.training.stages import OnEpoch, RunContext, train_side, weights_digest
+from bimodal.training.modality import Modality, head_shape
+from bimodal.training.prepare import Progress
+from bimodal.training.rows import LabelledRows
+from bimodal.training.speech import SpeechKeys, recordings_modality
+from bimodal.training.stage import OnEpoch, RunContext, train_modality
 from bimodal.training.tune import (
-    ENCODER,
     RUN,
     add_lora,
     describe_tuned,
     encoder_source,
-    install,
-    is_built,
     layer_lr_multipliers,
     merge_lora,
+    read_tuning_data,
     silent,
+    store_backbone,
 )
 
 _PREPROCESSING: Final = "level -20 dB, Whisper log-mel, unpadded"
@@ -71,18 +69,18 @@ class SpeechModel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TunedSide:
+class TunedSpeech:
     """What a speech encoder is tuned on.
 
     Attributes:
-        first: The side of the untuned encoder: its head is trained first, and the tuning starts from it.
-        tuned: The side whose network is the encoder's upper part with that head.
-        heard: What that network hears of all utterances in each view, the plain one first.
+        first: Speech by the untuned encoder: its head is trained first, and the tuning starts from it.
+        tuned: Speech whose network is the encoder's upper part with that head.
+        encoded: What that network is given of all utterances in each view, the plain one first.
     """
 
-    first: Side
-    tuned: Side
-    heard: Sequence[Examples]
+    first: Modality
+    tuned: Modality
+    encoded: Sequence[Examples]
 
 
 def tune_speech(
@@ -111,19 +109,14 @@ def tune_speech(
     Raises:
         BimodalError: What is wrong with the manifest, a recording, the configuration, the encoder or the folder.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    out, read = Path(out), read_manifest(Path(manifest))
-    rows = label_rows(read.utterances, config.vocabulary)
-    parts = split_rows(rows, config)
+    out, data = Path(out), read_tuning_data(manifest, config)
     pretrained = load_speech_model(config)
+    where = RunContext(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
     with FeatureCache(cache) as features:
-        sides = tuned_speech_side(rows, read.folder, pretrained, config, features, progress)
-        where = RunContext(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
-        network, record = train_tuned(sides, parts.train, parts.dev, config, where)
+        speech = tuned_speech(data.rows, data.folder, pretrained, config, features, progress)
+        network, record = train_tuned(speech, data.parts.train, data.parts.dev, config, where)
     description = describe_tuned(config, _described(pretrained, config, record.identity))
-    if not is_built(out, description):
-        _build(network, pretrained, out, description)
+    store_backbone(out, description, [_whole_encoder(network, pretrained)])
     return out
 
 
@@ -147,7 +140,7 @@ def load_speech_model(config: TuneSpeechConfig) -> SpeechModel:
 
 
 def train_tuned(
-    sides: TunedSide, train: Sequence[int], dev: Sequence[int], config: TuneSpeechConfig, where: RunContext
+    speech: TunedSpeech, train: Sequence[int], dev: Sequence[int], config: TuneSpeechConfig, where: RunContext
 ) -> tuple[TunedSpeechNetwork, StageRecord]:
     """Train the head on the untuned encoder, then encoder and head together.
 
@@ -155,21 +148,20 @@ def train_tuned(
     returned lies between where the tuning began and where it ended, as `interpolation` says.
 
     Args:
-        sides: From `tuned_speech_side`.
+        speech: From `tuned_speech`.
         train: Rows to train on.
         dev: Rows whose UAR decides which epoch is kept, if the configuration's patience is above 0.
         config: How to tune; its `head` says how the head is trained first.
         where: Where it runs.
 
     Raises:
-        TrainingError: As `train_side`.
+        TrainingError: As `train_modality`.
     """
-    head, _ = train_side(sides.first, train, [], config.head, where.below("head"))
-    begin = partial(_started, sides.tuned.build, head)
-    side = replace(sides.tuned, fit_preprocessing=_front_of(head), build=begin)
-    network, record = train_side(side, train, dev, config, where.below("tuned"))
+    head, _ = train_modality(speech.first, train, dev, config.head, where.below("head"))
+    tuned = replace(speech.tuned, options={**speech.tuned.options, "head": head})
+    network, record = train_modality(tuned, train, dev, config, where.below("tuned"))
     assert isinstance(network, TunedSpeechNetwork)  # noqa: S101
-    first: Any = begin().to(where.device)
+    first: Any = tuned.network(**tuned.options).to(where.device)
     for one in (network, first):
         merge_lora(one.encoder)
     _interpolate(network, first, config.interpolation)
@@ -183,20 +175,7 @@ def _interpolate(network: nn.Module, first: nn.Module, share: float) -> None:
             value.copy_(start.lerp(value, share))
 
 
-def _started(build: Callable[[], Any], head: nn.Module) -> nn.Module:
-    network: nn.Module = build()
-    network.get_submodule("network").load_state_dict(head.state_dict())
-    return network
-
-
-def _front_of(head: nn.Module) -> Callable[[tuple[int, ...]], FittedPreprocessing]:
-    """The statistics that the first training fitted, by their names in the tuned network."""
-    return lambda rows: FittedPreprocessing(
-        buffers={f"network.{name}": value.clone() for name, value in head.named_buffers()}, features=None
-    )
-
-
-def tuned_speech_side(
+def tuned_speech(
     rows: LabelledRows,
     folder: Path,
     pretrained: SpeechModel,
@@ -204,8 +183,8 @@ def tuned_speech_side(
     cache: FeatureCache,
     progress: Progress = lambda items, label: items,
     precision: Literal["float32", "bfloat16"] = "float32",
-) -> TunedSide:
-    """The speech side whose network is the encoder's upper part, for any of the stages' functions.
+) -> TunedSpeech:
+    """Speech whose network is the encoder's upper part, for any of the stages' functions.
 
     Args:
         rows: Labelled utterances; absent where they have no recording.
@@ -222,48 +201,64 @@ def tuned_speech_side(
     """
     for view in config.head.augmentations:
         check_augmentation(view)
-    if pooling_of(config.head) != Pooling():
-        raise TrainingError("tuning goes through mean and deviation: leave head.statistics and head.speech_only alone")
     if not any(utterance.path for utterance in rows.utterances):
-        raise TrainingError("no utterance has a recording; the speech side cannot be tuned on words alone")
+        raise TrainingError("no utterance has a recording; a speech encoder cannot be tuned on words alone")
     lower = LowerLayers(pretrained, config.device, precision)
     views = (PLAIN, *config.head.augmentations)
     keys = {view: _cache_lower(rows, folder, lower, cache, view, progress) for view in views}
     described, emotions = _described(pretrained, config, ""), len(rows.emotions)
     pooled = {view: [None if key is None else key[0] for key in chosen] for view, chosen in keys.items()}
     frames = {view: [None if key is None else key[1] for key in chosen] for view, chosen in keys.items()}
-    first = audio_side(pooled, pooled[PLAIN], cache, rows, described, config.head)
+    stage = _as_stage(config.head)
+    first = recordings_modality(SpeechKeys(views=pooled, encoded=pooled[PLAIN]), cache, rows, described, stage)
     lengths = [np.array([0 if key is None else len(_frames(cache, key)) for key in of]) for of in frames.values()]
     crop = round(config.crop_seconds * (100 if pretrained.frozen == 0 else 50))
     readers = [partial(_read, cache, chosen) for chosen in frames.values()]
-    heard = [frame_examples(read, length, rows.targets) for read, length in zip(readers, lengths, strict=True)]
+    encoded = [frame_examples(read, length, rows.targets) for read, length in zip(readers, lengths, strict=True)]
     tuned = replace(
         first,
-        examples=heard[0],
+        examples=encoded[0],
         augmented=_augmented(readers, crop, config.head.augmentation_prob, lengths[0], rows.targets),
-        build=partial(_network, pretrained, config, emotions),
+        network=tuned_network,
+        options={"pretrained": pretrained, "config": config, "emotions": emotions},
+        preprocessing=None,
         identity=cache_key(first.identity, "tuned", pretrained.digest, pretrained.frozen, config.crop_seconds),
-        rates=_rates(pretrained, config),
+        lr_multipliers=_lr_multipliers(pretrained, config),
     )
-    return TunedSide(first=first, tuned=tuned, heard=heard)
+    return TunedSpeech(first=first, tuned=tuned, encoded=encoded)
 
 
-def _rates(pretrained: SpeechModel, config: TuneSpeechConfig) -> Mapping[str, float]:
+def _as_stage(head: SpeechHeadConfig) -> SpeechConfig:
+    """The speech stage that a head's settings amount to: on mean and deviation of each recording by itself."""
+    return SpeechConfig(**{item.name: getattr(head, item.name) for item in fields(SpeechHeadConfig)})
+
+
+def _lr_multipliers(pretrained: SpeechModel, config: TuneSpeechConfig) -> Mapping[str, float]:
     blocks = [f"encoder.blocks.{number}." for number in range(max(pretrained.layers) - pretrained.frozen)]
     return layer_lr_multipliers(["encoder.convolutions."], blocks, replace(config, frozen=0))
 
 
-def _network(pretrained: SpeechModel, config: TuneSpeechConfig, emotions: int) -> TunedSpeechNetwork:
-    """A network with a copy of the encoder's upper part, so that the pretrained one stays as it is."""
-    head = config.head
+def tuned_network(
+    pretrained: SpeechModel, config: TuneSpeechConfig, emotions: int, head: nn.Module | None = None
+) -> TunedSpeechNetwork:
+    """A network with a copy of the encoder's upper part, so that the pretrained one stays as it is.
+
+    Args:
+        pretrained: The encoder.
+        config: How to tune.
+        emotions: C.
+        head: A trained `SpeechNetwork` that it starts with; None for a fresh one.
+    """
     network = SpeechNetwork(
         layers=len(pretrained.layers),
         width=pretrained.encoder.config.d_model,
         emotions=emotions,
         statistics=2,
-        pca_components=head.pca_components,
-        shape=head_shape(head),
+        pca_components=config.head.pca_components,
+        shape=head_shape(config.head),
     )
+    if head is not None:
+        network.load_state_dict(head.state_dict())
     upper = deepcopy(TunableWhisper(pretrained.encoder, pretrained.layers, pretrained.frozen))
     add_lora(upper, config.lora_rank)
     return TunedSpeechNetwork(encoder=upper, network=network)
@@ -384,18 +379,11 @@ def _described(pretrained: SpeechModel, config: TuneSpeechConfig, identity: str)
     )
 
 
-def _build(network: TunedSpeechNetwork, pretrained: SpeechModel, out: Path, description: BackboneDescription) -> None:
-    """Save the tuned encoder, and build the backbone from it."""
+def _whole_encoder(network: TunedSpeechNetwork, pretrained: SpeechModel) -> Any:
+    """The pretrained encoder with the tuned upper part in its place."""
     encoder, upper = deepcopy(pretrained.encoder), network.encoder.cpu()
     for number, block in enumerate(upper.blocks):  # type: ignore[arg-type]
         encoder.layers[pretrained.frozen + number].load_state_dict(block.state_dict())
     for name, convolution in zip(("conv1", "conv2"), upper.convolutions, strict=False):  # type: ignore[arg-type]
         getattr(encoder, name).load_state_dict(convolution.state_dict())
-    try:
-        with silent(), atomic_write(out / ENCODER) as unfinished:
-            encoder.save_pretrained(unfinished)
-    except OSError as error:
-        raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
-    with silent():
-        build_speech_backbone(str(out / ENCODER), out / "built", description, description.weights)
-    install(out / "built", out)
+    return encoder

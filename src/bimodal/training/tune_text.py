@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,28 +11,25 @@ import torch
 
 from bimodal.config import TuneTextConfig
 from bimodal.data.batches import token_examples
-from bimodal.data.manifest import read_manifest
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import BackboneDescription
-from bimodal.features.build_backbone import build_text_backbone
 from bimodal.features.cache import cache_key
-from bimodal.files import atomic_write
 from bimodal.models.text import TunedTextNetwork
-from bimodal.training.rows import LabelledRows, label_rows, split_rows
-from bimodal.training.sides import FittedPreprocessing, Side, head_shape
-from bimodal.training.stages import OnEpoch, RunContext, train_side, weights_digest
+from bimodal.training.evidence import weights_digest
+from bimodal.training.modality import Modality, head_shape
+from bimodal.training.rows import LabelledRows
+from bimodal.training.stage import OnEpoch, RunContext, train_modality
 from bimodal.training.tune import (
-    ENCODER,
     RUN,
     add_lora,
     describe_tuned,
     encoder_source,
-    install,
-    is_built,
     layer_lr_multipliers,
     merge_lora,
+    read_tuning_data,
     silent,
+    store_backbone,
 )
 
 _EXPOSED: Final = 3  # layers of an encoder that a backbone exposes where none are named
@@ -57,19 +53,15 @@ def tune_text(
     Raises:
         BimodalError: What is wrong with the manifest, the configuration, the encoder or the folder.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    out = Path(out)
-    read = read_manifest(Path(manifest))
-    rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels, folder=read.folder)
-    parts = split_rows(rows, config)
+    out, data = Path(out), read_tuning_data(manifest, config)
     pretrained = load_language_model(config.source)
-    side = tuned_text_side(rows, pretrained, config)
+    modality = tuned_text_modality(data.rows, pretrained, config)
     where = RunContext(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
-    network, record = train_side(side, parts.train, parts.dev, config, where)
+    network: Any
+    network, record = train_modality(modality, data.parts.train, data.parts.dev, config, where)
+    merge_lora(network.encoder)
     description = describe_tuned(config, _described(pretrained, config, record.identity))
-    if not is_built(out, description):
-        _build(network, pretrained, out, description)
+    store_backbone(out, description, [network.encoder.cpu(), pretrained.tokenizer])
     return out
 
 
@@ -113,8 +105,8 @@ def load_language_model(source: str) -> LanguageModel:
     return LanguageModel(source=source, encoder=encoder, tokenizer=tokenizer, digest=weights_digest(encoder))
 
 
-def tuned_text_side(rows: LabelledRows, pretrained: LanguageModel, config: TuneTextConfig) -> Side:
-    """The text side whose network is the language model itself, for any of the stages' functions.
+def tuned_text_modality(rows: LabelledRows, pretrained: LanguageModel, config: TuneTextConfig) -> Modality:
+    """The text modality whose network is the language model itself, for any of the stages' functions.
 
     Args:
         rows: Labelled utterances; absent where they have no words.
@@ -126,17 +118,17 @@ def tuned_text_side(rows: LabelledRows, pretrained: LanguageModel, config: TuneT
     examples = token_examples(tokens, rows.targets)
     emotions = len(rows.emotions)
     blocks = len(pretrained.encoder.encoder.layer)
-    return Side(
-        modality="text",
+    return Modality(
+        name="text",
+        network=_network,
+        options={"pretrained": pretrained, "emotions": emotions, "config": config},
         examples=examples,
         augmented=examples,
-        augmentation_prob=0.0,
         present=np.array([text is not None for text in texts]),
-        build=partial(_network, pretrained, emotions, config),
-        fit_preprocessing=lambda rows: FittedPreprocessing(buffers={}, features=None),
+        preprocessing=None,
         identity=cache_key("tuned", pretrained.digest, config.max_tokens, *texts),
         emotions=emotions,
-        rates=layer_lr_multipliers(
+        lr_multipliers=layer_lr_multipliers(
             ["encoder.embeddings."], [f"encoder.encoder.layer.{number}." for number in range(blocks)], config
         ),
     )
@@ -168,17 +160,3 @@ def _described(pretrained: LanguageModel, config: TuneTextConfig, identity: str)
         preprocessing="NFKC, mean over tokens",
         max_tokens=config.max_tokens,
     )
-
-
-def _build(network: Any, pretrained: LanguageModel, out: Path, description: BackboneDescription) -> None:
-    """Save the tuned encoder, and build the backbone from it."""
-    merge_lora(network.encoder)
-    try:
-        with silent(), atomic_write(out / ENCODER) as unfinished:
-            network.encoder.cpu().save_pretrained(unfinished)
-            pretrained.tokenizer.save_pretrained(unfinished)
-    except OSError as error:
-        raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
-    with silent():
-        build_text_backbone(str(out / ENCODER), out / "built", description, description.weights)
-    install(out / "built", out)

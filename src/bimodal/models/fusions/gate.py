@@ -1,4 +1,4 @@
-"""The third network: what both sides found, weighed against each other (step 204 of the method)."""
+"""The third network: what both modalities found, weighed against each other (step 204 of the method)."""
 
 import math
 from typing import Final
@@ -12,15 +12,16 @@ _LEAST_SHARE: Final = 0.02
 
 
 class FusionNetwork(nn.Module):
-    """A gate between two experts, with learned vectors for an absent side.
+    """A gate between two experts, with learned vectors for an absent modality.
 
-    With l the log of the emotions' prior in training and p_s, p_t what the sides find, the logits are a product of
+    With l the log of the emotions' prior in training and p_s, p_t what the modalities find, the logits are a product of
     experts, `l + 2 b g a_s (log p_s - l) + 2 b (1 - g) a_t (log p_t - l)`, plus a correction from the gated embedding
     that starts at zero. So training begins at plain late fusion (or where `start_at` puts it) and departs from it only
-    where that pays; a side that knows no more than the prior adds nothing. A single side's logits pass through as they
-    are: what the loss weighs for pairs (a gate, rare emotions) is no news to it. Of an emotion that one side was never
-    shown it says what the prior says, so that the other side alone decides. Words that are there by halves, since
-    a speech recogniser was unsure of them, lie between: at confidence 0 the voice answers as if it were alone.
+    where that pays; a modality that knows no more than the prior adds nothing. A single modality's logits pass
+    through as they are: what the loss weighs for pairs (a gate, rare emotions) is no news to it. Of an emotion that
+    one modality was never shown it says what the prior says, so that the other modality alone decides. Words that are
+    there by halves, since a speech recogniser was unsure of them, lie between: at confidence 0 the voice answers as
+    if it were alone.
 
     Args:
         speech_width: Width of the speech embedding.
@@ -29,7 +30,7 @@ class FusionNetwork(nn.Module):
         hidden_width: Units of the gate.
         embedding_width: Width E of the fused embedding.
         dropout: Share of embedding features that are dropped in training.
-        modality_dropout: Share of utterances whose one side (either, evenly) is taken away in training.
+        modality_dropout: Share of utterances whose one modality (either, evenly) is taken away in training.
     """
 
     log_prior: Tensor
@@ -68,7 +69,7 @@ class FusionNetwork(nn.Module):
         self.log_prior.copy_(torch.log(known / known.sum()))
 
     def start_at(self, speech: float, text: float) -> None:
-        """Begin at these weights of both sides' experts where both are there; (1, 1) is late fusion."""
+        """Begin at these weights of both modalities' experts where both are there; (1, 1) is late fusion."""
         share = min(max(speech / max(speech + text, 1e-6), _LEAST_SHARE), 1 - _LEAST_SHARE)
         nn.init.constant_(self.gate.bias, math.log(share / (1 - share)))
         nn.init.constant_(self.together, math.log(max(speech + text, _LEAST_SHARE) / 2))
@@ -76,7 +77,7 @@ class FusionNetwork(nn.Module):
     def forward(
         self, speech: Tensor, speech_logits: Tensor, text: Tensor, text_logits: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Fuse two sides.
+        """Fuse two modalities.
 
         Args:
             speech: Speech embeddings (B, Ds) of unit length; anything finite where absent.
@@ -94,12 +95,12 @@ class FusionNetwork(nn.Module):
         has_speech, has_text = present[:, :1], present[:, 1:]
         log_speech = with_unknown(torch.log_softmax(speech_logits, dim=1), self.log_prior, has_text)
         log_text = with_unknown(torch.log_softmax(text_logits, dim=1), self.log_prior, has_speech)
-        speech_side = self.project_speech(torch.cat([speech, log_speech.exp()], dim=1))
-        text_side = self.project_text(torch.cat([text, log_text.exp()], dim=1))
-        speech_side = has_speech * speech_side + (1 - has_speech) * self.absent_speech
-        text_side = has_text * text_side + (1 - has_text) * self.absent_text
-        balance = torch.sigmoid(self.gate(self.compare(torch.cat([speech_side, text_side], dim=1))))
-        embedding = nn.functional.normalize(balance * speech_side + (1 - balance) * text_side, dim=1)
+        from_speech = self.project_speech(torch.cat([speech, log_speech.exp()], dim=1))
+        from_text = self.project_text(torch.cat([text, log_text.exp()], dim=1))
+        from_speech = has_speech * from_speech + (1 - has_speech) * self.absent_speech
+        from_text = has_text * from_text + (1 - has_text) * self.absent_text
+        balance = torch.sigmoid(self.gate(self.compare(torch.cat([from_speech, from_text], dim=1))))
+        embedding = nn.functional.normalize(balance * from_speech + (1 - balance) * from_text, dim=1)
         balance = has_speech * (has_text * balance + (1 - has_text))
         both = has_speech * has_text
         weight = (has_speech + has_text) * torch.exp(both * (self.sharpness + self.together))
@@ -110,16 +111,16 @@ class FusionNetwork(nn.Module):
 
 
 def drop_modalities(present: Tensor, share: float) -> Tensor:
-    """Take one side away from a share of the utterances that have both.
+    """Take one modality away from a share of the utterances that have both.
 
     Args:
         present: (B, 2) float.
         share: 0 to 1.
 
     Returns:
-        (B, 2); every row keeps at least one side.
+        (B, 2); every row keeps at least one modality.
     """
     both = present.prod(dim=1) > 0
     chosen = (torch.rand(len(present), device=present.device) < share) & both
-    side = torch.randint(2, (len(present),), device=present.device)
-    return present * (1 - chosen[:, None].to(present.dtype) * nn.functional.one_hot(side, 2))
+    modality = torch.randint(2, (len(present),), device=present.device)
+    return present * (1 - chosen[:, None].to(present.dtype) * nn.functional.one_hot(modality, 2))

@@ -13,9 +13,9 @@ from bimodal.models.layers import with_unknown
 
 
 class ConcatenationNetwork(nn.Module):
-    """Both sides' embeddings and probabilities side by side, a hidden layer, a classifier.
+    """The embeddings and probabilities of both modalities side by side, a hidden layer, a classifier.
 
-    An absent side has a learned vector. Nothing ties it to what the sides found: it can be worse than either.
+    An absent modality has a learned vector. Nothing ties it to what the modalities found: it can be worse than either.
 
     Args:
         speech_width: Width of the speech embedding.
@@ -23,7 +23,7 @@ class ConcatenationNetwork(nn.Module):
         emotions: C.
         embedding_width: Width E of the fused embedding.
         dropout: Share of embedding features that are dropped in training.
-        modality_dropout: Share of utterances whose one side (either, evenly) is taken away in training.
+        modality_dropout: Share of utterances whose one modality (either, evenly) is taken away in training.
     """
 
     def __init__(
@@ -50,23 +50,24 @@ class ConcatenationNetwork(nn.Module):
     def forward(
         self, speech: Tensor, speech_logits: Tensor, text: Tensor, text_logits: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Embedding, logits and gate of two sides, as `FusionNetwork`; the gate tells only which sides are there."""
+        """Embedding, logits and gate of two modalities, as `FusionNetwork`; the gate tells only which are there."""
         if self.training and self.modality_dropout > 0:
             present = drop_modalities(present, self.modality_dropout)
         has_speech, has_text = present[:, :1], present[:, 1:]
-        speech_side = torch.cat([speech, torch.softmax(speech_logits, dim=1)], dim=1)
-        text_side = torch.cat([text, torch.softmax(text_logits, dim=1)], dim=1)
-        speech_side = has_speech * speech_side + (1 - has_speech) * self.absent_speech
-        text_side = has_text * text_side + (1 - has_text) * self.absent_text
-        hidden = torch.relu(self.embed(torch.cat([speech_side, text_side], dim=1)))
+        from_speech = torch.cat([speech, torch.softmax(speech_logits, dim=1)], dim=1)
+        from_text = torch.cat([text, torch.softmax(text_logits, dim=1)], dim=1)
+        from_speech = has_speech * from_speech + (1 - has_speech) * self.absent_speech
+        from_text = has_text * from_text + (1 - has_text) * self.absent_text
+        hidden = torch.relu(self.embed(torch.cat([from_speech, from_text], dim=1)))
         return nn.functional.normalize(hidden, dim=1), self.classify(self.dropout(hidden)), share_of_speech(present)
 
 
 class ExpertsNetwork(nn.Module):
-    """Both sides as experts whose scores are multiplied: with a calibration of each that is learned, or late fusion.
+    """Both modalities as experts whose scores are multiplied: with a learned calibration of each, or late fusion.
 
-    With l the log prior and p_s, p_t the sides' probabilities: `l + a_s (log p_s - l) + a_t (log p_t - l)`, a the two
-    learned sharpnesses, 1 at first. Late fusion learns nothing: the mean of log p over the sides that are there.
+    With l the log prior and p_s, p_t the modalities' probabilities: `l + a_s (log p_s - l) + a_t (log p_t - l)`, a
+    the two learned sharpnesses, 1 at first. Late fusion learns nothing: the mean of log p over the modalities that
+    are there.
 
     Args:
         speech_width: Width of the speech embedding.
@@ -91,10 +92,10 @@ class ExpertsNetwork(nn.Module):
     def forward(
         self, speech: Tensor, speech_logits: Tensor, text: Tensor, text_logits: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Embedding (both side by side), logits and gate of two sides, as `FusionNetwork`."""
+        """Embedding (both side by side), logits and gate of two modalities, as `FusionNetwork`."""
         has_speech, has_text = present[:, :1], present[:, 1:]
-        sides = ((speech_logits, has_text), (text_logits, has_speech))
-        told = [with_unknown(torch.log_softmax(logits, dim=1), self.log_prior, other) for logits, other in sides]
+        modalities = ((speech_logits, has_text), (text_logits, has_speech))
+        told = [with_unknown(torch.log_softmax(logits, dim=1), self.log_prior, other) for logits, other in modalities]
         both = torch.stack(told, dim=1)
         if self.late:
             logits = (present[:, :, None] * both).sum(1) / present.sum(1, keepdim=True)
@@ -106,5 +107,5 @@ class ExpertsNetwork(nn.Module):
 
 
 def share_of_speech(present: Tensor) -> Tensor:
-    """Speech's share among the sides that are there, (B,), of (B, 2): 1, 0, or a half."""
+    """Speech's share among the modalities that are there, (B,), of (B, 2): 1, 0, or a half."""
     return present[:, 0] / present.sum(1)

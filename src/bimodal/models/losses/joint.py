@@ -145,7 +145,7 @@ def affinity_gradient_ratio(loss: JointLoss, *shared: Tensor) -> float:
     Args:
         loss: Of this batch.
         shared: f, the embeddings that logits and affinity were computed from, or the parameters in front of them;
-            those that the affinity does not reach count on neither side.
+            those that the affinity does not reach count in neither norm.
 
     Returns:
         The ratio; `inf` where only the classification has no gradient left, 0 where the affinity has none.

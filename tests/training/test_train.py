@@ -15,7 +15,8 @@ from bimodal.errors import AudioError, BimodalError, ManifestError, SplitError, 
 from bimodal.evaluation.protocols import predict_model
 from bimodal.inference.model_folder import load_model_config, read_json
 from bimodal.inference.recognizer import Recognizer
-from bimodal.training.package_model import TrainReport, train
+from bimodal.training.package_model import TrainReport
+from bimodal.training.train import train
 
 FAST = [
     "speech.epochs=2", "speech.min_steps=10", "speech.pca_components=0", "speech.ensemble_size=1",

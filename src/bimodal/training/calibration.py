@@ -1,0 +1,98 @@
+"""Calibration: temperatures that divide logits, fitted on rows that did not train the networks."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from bimodal.arrays import Floats
+from bimodal.asr.transcribe import transcript_confidence
+from bimodal.config import FusionConfig
+from bimodal.data.batches import Examples
+from bimodal.evaluation.metrics import fit_temperature
+from bimodal.features.cache import cache_key
+from bimodal.features.ood import tempered
+from bimodal.inference.model_folder import LABEL_MATCHED
+from bimodal.records import Utterance
+from bimodal.training.evidence import Evidence
+from bimodal.training.fusion import fusion_examples
+from bimodal.training.loop import predict
+from bimodal.training.pairing import draw_once, pair_by_label, pairable
+from bimodal.training.rows import LabelledRows
+from bimodal.training.stage import RunContext
+
+CASES: Final = ((True, True), (True, False), (False, True))
+"""Whether speech and text are there: a fused model has a temperature for each case."""
+
+
+def calibrate_modality(evidence: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> float:
+    """Temperature of one modality's logits, fitted on some rows; 1 where none of them has it."""
+    held = [row for row in rows if evidence.present[row]]
+    return _temperature(evidence.logits[held], targets[held])
+
+
+def tempered_evidence(evidence: Evidence, factors: Floats) -> Evidence:
+    """Evidence whose logits are divided by a factor of each utterance, (N,); see `measure_temperature_factors`."""
+    identity = cache_key(evidence.identity, factors.tobytes())
+    return replace(evidence, logits=tempered(evidence.logits, factors), identity=identity)
+
+
+def calibrate_fusion(
+    network: nn.Module,
+    evidence: tuple[Evidence, Evidence],
+    rows: LabelledRows,
+    held: Sequence[int],
+    config: FusionConfig,
+    where: RunContext,
+) -> tuple[float, ...]:
+    """Temperatures of a fusion network's logits, one for each of `CASES`; 1 where no row has a case.
+
+    Args:
+        network: The fusion network.
+        evidence: Of speech and of text.
+        rows: All N utterances.
+        held: Rows to fit on.
+        config: Of the fusion stage.
+        where: Where it runs; its seed draws pairs where they are made by label.
+    """
+    found = []
+    for has in CASES:
+        shown = _held_examples(evidence, rows, held, has, config, where.seed)
+        logits = predict(network, shown, where.device)[1] if shown.size else np.zeros((0, 1), np.float32)
+        found.append(_temperature(logits, shown.targets))
+    return tuple(found)
+
+
+def _held_examples(
+    evidence: tuple[Evidence, Evidence],
+    rows: LabelledRows,
+    held: Sequence[int],
+    has: tuple[bool, bool],
+    config: FusionConfig,
+    seed: int,
+) -> Examples:
+    """Held-out rows that have the wanted modalities, shown with these alone; pairs by label where none has both."""
+    speech, text = (replace(one, present=one.present & wanted) for one, wanted in zip(evidence, has, strict=True))
+    chosen = [row for row in held if speech.present[row] >= has[0] and text.present[row] >= has[1]]
+    matched = all(has) and not chosen and config.pairing == LABEL_MATCHED
+    if matched and pairable(speech, text, rows.targets, held):
+        return draw_once(pair_by_label(speech, text, rows.targets, held, mismatched=config.mismatched), seed)
+    return fusion_examples(speech, text, rows.targets, text_weights(rows.utterances)).subset(chosen)
+
+
+def text_weights(utterances: Sequence[Utterance]) -> npt.NDArray[np.float32]:
+    """How far the words of each row are to be trusted, (N,) from 0 to 1: 1 where somebody gave them.
+
+    Raises:
+        BimodalError: A cell of the column `asr_confidence` is no number from 0 to 1.
+    """
+    known = [transcript_confidence(utterance) for utterance in utterances]
+    return np.array([1.0 if confidence is None else confidence for confidence in known], np.float32)
+
+
+def _temperature(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> float:
+    """Temperature fitted on held-out rows; 1 where there are none."""
+    return float(fit_temperature(logits, targets)) if len(targets) else 1.0

@@ -1,0 +1,200 @@
+"""A modality of a list of utterances, as data: its inputs, where it is present, and the network that reads it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from bimodal.arrays import Floats
+from bimodal.config import HeadConfig
+from bimodal.data.batches import Examples, Inputs, array_examples, main_emotion
+from bimodal.inference.model_folder import ModalityConfig
+from bimodal.models.layers import HeadShape, speaker_directions
+from bimodal.training.loop import lr_multiplier_of
+
+_FITTED_AT_ONCE: Final = 256
+_FITTED_KEPT: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What precedes a network's head is fitted to training rows of these inputs, before the head is trained.
+
+    Attributes:
+        standardised: Plain inputs of all N, one array each: the network standardises by their statistics.
+        groups: Whose each of the N is, where the network standardises by speaker; empty where it does not.
+        views: Inputs of all N that the head is trained on, one for each view, the plain one first. Principal
+            components are fitted to all views. Empty where parameters precede the head.
+        has_components: Whether the network takes principal components.
+        speakers: Who speaks in each of the N.
+        shrinkage: How hard the directions in which speakers differ are shrunk before the components; 0 not at all.
+    """
+
+    standardised: Examples
+    groups: tuple[str, ...] = ()
+    views: tuple[Examples, ...] = ()
+    has_components: bool = False
+    speakers: tuple[str | None, ...] = ()
+    shrinkage: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Modality:
+    """One modality of N utterances.
+
+    Attributes:
+        name: `speech` or `text`.
+        network: What makes a fresh network: its class, or a function.
+        options: Its arguments.
+        examples: Inputs of all N; only rows that are present may be read.
+        augmented: The same for training, where views of an utterance may stand for it, drawn by torch's generator.
+        augmentation_prob: Probability that one does.
+        present: Where the modality is there, (N,) bool.
+        preprocessing: What precedes the head is fitted to; None where a fresh network brings it along.
+        identity: Digest of the inputs of all N and of what they are made with; other recordings are another run.
+        emotions: C.
+        lr_multipliers: Factors of the learning rate of parts of the network, as `Run` takes them; 0 keeps a part.
+        described: How a model folder describes the modality.
+    """
+
+    name: Literal["speech", "text"]
+    network: Callable[..., nn.Module]
+    options: Mapping[str, Any]
+    examples: Examples
+    augmented: Examples
+    augmentation_prob: float = 0.0
+    present: npt.NDArray[np.bool_]
+    preprocessing: Preprocessing | None
+    identity: str
+    emotions: int
+    lr_multipliers: Mapping[str, float] = field(default_factory=dict)
+    described: ModalityConfig = field(default_factory=ModalityConfig)
+
+    def present_rows(self, rows: Sequence[int]) -> list[int]:
+        """Those of some rows where the modality is there."""
+        return [row for row in rows if self.present[row]]
+
+
+def fresh_network(modality: Modality, rows: Sequence[int], seed: int) -> nn.Module:
+    """A network whose start depends on the seed alone and whose statistics fit the rows."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = modality.network(**modality.options)
+    fitted = {} if modality.preprocessing is None else fit_preprocessing(modality, tuple(rows)).buffers
+    for name, buffer in network.named_buffers():
+        if name in fitted:
+            buffer.copy_(fitted[name])
+    for name, value in network.named_parameters():
+        value.requires_grad_(value.requires_grad and lr_multiplier_of(name, modality.lr_multipliers) > 0)
+    return network
+
+
+def head_examples(modality: Modality, rows: Sequence[int]) -> Examples | None:
+    """What the head of `fresh_network(modality, rows)` is trained on; None where what precedes it is trained too."""
+    if modality.preprocessing is None or not modality.preprocessing.views:
+        return None
+    features = fit_preprocessing(modality, tuple(rows)).features
+    return view_examples(features, modality.examples.targets[list(rows)], modality.augmentation_prob)
+
+
+def head_inputs(modality: Modality, network: Any, rows: Sequence[int]) -> Examples:
+    """What a network's head sees of any rows, plain."""
+    with torch.inference_mode():
+        features = _features(network, modality.examples, rows)
+    return array_examples({"features": features}, modality.examples.targets[list(rows)])
+
+
+def view_examples(views: Sequence[Floats], targets: npt.NDArray[Any], share: float) -> Examples:
+    """Features (n, P) by view, the plain one first; with probability `share` another one stands for it."""
+    if len(views) == 1:
+        return array_examples({"features": views[0]}, targets)
+    held = np.stack(views)
+
+    def read(indices: Sequence[int]) -> Inputs:
+        shape = (len(indices),)
+        view = torch.randint(1, len(held), shape) * (torch.rand(shape) < share)
+        return {"features": held[view.numpy(), list(indices)]}
+
+    return Examples(size=len(targets), read=read, targets=targets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedPreprocessing:
+    """What precedes a network's head, fitted to chosen training rows; the same for any seed and loss.
+
+    Attributes:
+        buffers: Of the network, by name: statistics, components.
+        features: What the head sees of the rows, one array (n, P) a view; empty where parameters precede the head.
+    """
+
+    buffers: Mapping[str, Tensor]
+    features: Sequence[Floats]
+
+
+@lru_cache(maxsize=_FITTED_KEPT)
+def fit_preprocessing(modality: Modality, rows: tuple[int, ...]) -> FittedPreprocessing:
+    """Fit what precedes the head to some rows: standardisation to the plain utterances, components to all views.
+
+    The last ones are remembered, as folds x seeds x losses ask for the same rows again.
+
+    Args:
+        modality: With a `preprocessing`.
+        rows: Training rows.
+    """
+    given: Any = modality.preprocessing
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        network: Any = modality.network(**modality.options)
+        plain = torch.cat([next(iter(batch.values())).flatten(1) for batch in _batches(given.standardised, rows)])
+        network.standardise.fit(plain, *([[given.groups[row] for row in rows]] if given.groups else []))
+        if given.has_components:
+            standard = [_concatenated(network.standard, view, rows) for view in given.views]
+            shrunk = _speaker_directions(given, standard[0], modality.examples.targets, rows)
+            network.project.fit(torch.cat(standard), shrunk)
+        features = [_features(network, view, rows) for view in given.views]
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    return FittedPreprocessing(buffers=buffers, features=features)
+
+
+def _speaker_directions(
+    given: Preprocessing, values: Tensor, targets: npt.NDArray[Any], rows: Sequence[int]
+) -> Tensor | None:
+    """In what the speakers of some rows differ, as `Project.fit` takes it; None where nothing is to be shrunk."""
+    if not given.shrinkage:
+        return None
+    speakers = [given.speakers[row] or f"row {row}" for row in rows]
+    return speaker_directions(values, speakers, main_emotion(targets[list(rows)]).tolist(), given.shrinkage)
+
+
+def _features(network: Any, examples: Examples, rows: Sequence[int]) -> Floats:
+    """What the network's head sees of rows, (n, P)."""
+    features: Floats = _concatenated(network.features, examples, rows).numpy()
+    return features
+
+
+def _concatenated(function: Callable[..., Tensor], examples: Examples, rows: Sequence[int]) -> Tensor:
+    """What a function gives of some rows' inputs, (n, ...), taken a batch at a time."""
+    return torch.cat([function(**batch) for batch in _batches(examples, rows)])
+
+
+def _batches(examples: Examples, rows: Sequence[int]) -> Iterator[dict[str, Tensor]]:
+    for first in range(0, len(rows), _FITTED_AT_ONCE):
+        batch = examples.read(rows[first : first + _FITTED_AT_ONCE])
+        yield {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
+
+
+def head_shape(config: HeadConfig) -> HeadShape:
+    """Shape of the head that a stage's configuration asks for."""
+    return HeadShape(
+        ensemble_size=config.ensemble_size,
+        hidden_width=config.hidden_width,
+        embedding_width=config.embedding_width,
+        input_dropout=config.input_dropout,
+        dropout=config.dropout,
+        input_noise_std=config.input_noise_std,
+        embedding_norm=config.embedding_norm,
+    )

@@ -1,0 +1,175 @@
+"""Train a model: the whole way from a manifest to a model folder, stage after stage.
+
+1. Label the rows and split them.
+2. Run the frozen backbones over everything once, through the feature cache (`prepare`).
+3. Speech stage (step 201) and text stage (202): train a network each (`stage`), find its evidence of every utterance
+   (203, `evidence`), fit its temperature (`calibration`).
+4. Fusion stage (204): train on both modalities' cross-fitted evidence (`fusion`, `pairing`), fit its temperatures.
+5. Package: export to ONNX, write the model folder (`package_model`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bimodal.config import TrainConfig
+from bimodal.data.manifest import read_manifest
+from bimodal.data.splits import Fold
+from bimodal.errors import TrainingError
+from bimodal.features.cache import FeatureCache, cache_key
+from bimodal.inference.model_folder import GIVEN, LABEL_MATCHED, PAIRING
+from bimodal.training.calibration import calibrate_fusion, calibrate_modality, tempered_evidence, text_weights
+from bimodal.training.evidence import cross_fit, find_evidence, inner_folds
+from bimodal.training.fusion import check_paired, fusion_examples, train_fusion
+from bimodal.training.loop import predict
+from bimodal.training.ood import measure_temperature_factors, owners
+from bimodal.training.package_model import package_model
+from bimodal.training.pairing import train_fusion_by_label
+from bimodal.training.prepare import STAGES, Prepared, Progress, prepare_modalities
+from bimodal.training.rows import LabelledRows, Parts, label_rows, split_rows
+from bimodal.training.stage import OnEpoch, RunContext, train_modality
+from bimodal.training.trained import FittedModality, Trained
+
+
+def train(
+    manifest: str | Path,
+    out: str | Path,
+    config: TrainConfig,
+    cache: str | Path,
+    *,
+    stages: Sequence[str] = STAGES,
+    progress: Progress = lambda items, label: items,
+    on_epoch: OnEpoch = lambda entry: None,
+) -> Path:
+    """Train the named stages on a manifest and write a model folder.
+
+    Args:
+        manifest: CSV or JSON Lines; `bimodal check` tells what is wrong with one.
+        out: Run folder: `speech/`, `text/`, `fusion/` hold the stages, `model/` the result. Called again, finished
+            stages are loaded, an interrupted one goes on.
+        config: How to train.
+        cache: Folder of the feature cache; shared between runs.
+        stages: `speech`, `text`, `fusion`; the model has the modalities of those named.
+        progress: Wraps iterables with a bar.
+        on_epoch: Called after each epoch of any stage.
+
+    Returns:
+        The model folder.
+
+    Raises:
+        BimodalError: What is wrong with the manifest, the recordings, the configuration or the run folder.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    read = read_manifest(Path(manifest))
+    rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
+    parts = split_rows(rows, config)
+    with FeatureCache(cache) as features:
+        prepared = prepare_modalities(rows, read.folder, config, features, progress, stages)
+        where = RunContext(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch)
+        trained = train_stages(prepared, parts, config, where, stages)
+    return package_model(trained, prepared, parts, config, Path(out) / "model")
+
+
+def train_stages(
+    prepared: Prepared, parts: Parts, config: TrainConfig, where: RunContext, stages: Sequence[str] = STAGES
+) -> Trained:
+    """Train the named stages one after the other, each in a folder of its own below `where.folder`.
+
+    A stage that is finished there is loaded. The fusion stage needs both modalities and trains them if they are not
+    there.
+
+    Raises:
+        TrainingError: The data do not allow a stage, or a folder holds another run.
+    """
+    fusing = "fusion" in stages and len(prepared.modalities) == 2
+    folds = {name: _folds_of(prepared, name, parts, config) if fusing else () for name in prepared.modalities}
+    fitted = {name: fit_modality(prepared, name, parts, config, where, folds[name]) for name in prepared.modalities}
+    if fusing:
+        return fit_fused(fitted["speech"], fitted["text"], prepared.rows, parts, config, where)
+    return Trained(
+        networks={name: one.network for name, one in fitted.items()},
+        temperatures={name: (one.temperature,) for name, one in fitted.items()},
+        evidence={name: one.evidence for name, one in fitted.items()},
+        logits={name: one.evidence.logits for name, one in fitted.items()},
+    )
+
+
+def _folds_of(prepared: Prepared, name: str, parts: Parts, config: TrainConfig) -> tuple[Fold, ...]:
+    """Folds of a modality's training rows for the cross-fitting.
+
+    With pairs as given, some training row must have both modalities. With pairs by label, the folds are of the rows
+    that have the modality.
+    """
+    if config.fusion.pairing == GIVEN:
+        both = np.logical_and.reduce([modality.present for modality in prepared.modalities.values()])
+        check_paired([row for row in parts.train if both[row]])
+    else:
+        parts = replace(parts, train=prepared.modalities[name].present_rows(parts.train))
+    return inner_folds(prepared.rows, parts, config)
+
+
+def fit_modality(
+    prepared: Prepared, name: str, parts: Parts, config: TrainConfig, where: RunContext, folds: Sequence[Fold] = ()
+) -> FittedModality:
+    """One modality's stage, its evidence and its temperature; cross-fitted evidence for the fusion with folds.
+
+    Raises:
+        TrainingError: As `train_stages`.
+    """
+    modality, stage = prepared.modalities[name], config.speech if name == "speech" else config.text
+    network, _ = train_modality(modality, parts.train, parts.dev, stage, where.below(name))
+    evidence = find_evidence(network, modality, where.device)
+    crossed = evidence
+    if folds and config.fusion.cross_fit:
+        crossed = cross_fit(modality, network, folds, stage, where.below(f"fusion/{name}"))
+    if name == "speech" and modality.described.backbone:  # recognition divides by the same factors
+        factors = measure_temperature_factors(modality, parts.train, owners(prepared.rows.utterances))
+        evidence, crossed = tempered_evidence(evidence, factors), tempered_evidence(crossed, factors)
+    held = (crossed, parts.train) if folds and not parts.dev else (evidence, parts.dev)
+    return FittedModality(
+        network=network,
+        evidence=evidence,
+        cross_fitted=crossed if folds else None,
+        temperature=calibrate_modality(held[0], prepared.rows.targets, held[1]),
+    )
+
+
+def fit_fused(
+    speech: FittedModality,
+    text: FittedModality,
+    rows: LabelledRows,
+    parts: Parts,
+    config: TrainConfig,
+    where: RunContext,
+) -> Trained:
+    """The fusion stage on both modalities' cross-fitted evidence, and its temperatures.
+
+    Raises:
+        TrainingError: As `train_stages`, or a modality was not cross-fitted.
+    """
+    if speech.cross_fitted is None or text.cross_fitted is None:
+        raise TrainingError("the fusion stage needs both modalities' cross-fitted evidence; fit them with folds")
+    evidence, crossed = (speech.evidence, text.evidence), (speech.cross_fitted, text.cross_fitted)
+    weights, there = text_weights(rows.utterances), where.below("fusion")
+    if config.fusion.pairing == LABEL_MATCHED:
+        network = train_fusion_by_label(*crossed, rows.targets, (parts.train, parts.dev), config.fusion, there)
+    else:
+        identity = cache_key(*(one.identity for one in crossed), *weights.tolist())
+        examples = fusion_examples(*crossed, rows.targets, weights)
+        network, _ = train_fusion(examples, parts.train, parts.dev, config.fusion, there, identity)
+    judged, held = (evidence, parts.dev) if parts.dev else (crossed, parts.train)
+    temperatures = calibrate_fusion(network, judged, rows, held, config.fusion, where)
+    logits, gate = predict(network, fusion_examples(*evidence, rows.targets, weights), where.device)[1:]
+    matched = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
+    return Trained(
+        networks={"speech": speech.network, "text": text.network, "fusion": network},
+        temperatures={"speech": (speech.temperature,), "text": (text.temperature,), "fusion": temperatures},
+        evidence={"speech": speech.evidence, "text": text.evidence},
+        logits={"speech": speech.evidence.logits, "text": text.evidence.logits, "fusion": logits},
+        gate=gate,
+        pairing=LABEL_MATCHED if matched else config.fusion.pairing,
+    )
