@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as arrays
 from scipy.io import wavfile
 
 from bimodal.audio.decode import load_signal, read_audio
-from bimodal.audio.inputs import LARGEST_FLOAT, as_audio, as_signal, load_audio
+from bimodal.audio.inputs import LARGEST_FLOAT, as_audio, as_clip, as_signal, load_audio
 from bimodal.errors import AudioError
+from bimodal.records import Clip
 
 RATE = 16_000
 FULL_SCALE = {"int8": 2**7, "int16": 2**15, "int32": 2**31, "uint8": 2**7}
@@ -147,6 +148,11 @@ def test_an_unclear_form_is_one_sentence(audio, rate, told):
 def test_a_tuple_of_samples_is_a_signal():
     signal, _ = as_audio((0.5, 0.25), RATE)
     assert signal.tolist() == [0.5, 0.25]
+
+
+def test_a_clip_is_kept_and_other_audio_becomes_one():
+    clip = Clip(transcript="hi")
+    assert as_clip(clip) is clip and as_clip((RATE, [0.0])) == Clip(audio=(RATE, [0.0]))
 
 
 def test_half_precision_of_torch_is_taken():

@@ -47,6 +47,25 @@ def test_files_signals_words_and_batches_give_what_the_recogniser_gives(client, 
     assert client.emotions == recognizer.emotions and client.model()["revision"] == recognizer.config.revision
 
 
+def test_audio_in_any_form_is_sent(client, recording):
+    samples, rate = soundfile.read(recording)
+    signal = np.round(32768 * samples).astype(np.int16)
+    expected = client.recognize(recording)
+    forms = [recording.read_bytes(), (rate, signal), {"array": signal / 32768, "sampling_rate": rate}]
+    with recording.open("rb") as stream:
+        results = client.recognize_batch([str(recording), stream, *forms])
+    assert len(results) == 5 and all(result.scores == pytest.approx(expected.scores, abs=1e-3) for result in results)
+
+
+def test_one_bad_clip_of_a_batch_is_a_result_with_an_error(client, recording):
+    batch = [recording, "none.wav", Clip(audio=b"rubbish", speaker="ann")]
+    good, missing, rubbish = client.recognize_batch(batch, strict=False)
+    assert good.error is None and "none.wav: cannot be read" in missing.error
+    assert "cannot be decoded" in rubbish.error and rubbish.speaker == "ann" and rubbish.abstained
+    with pytest.raises(BimodalError, match=r"none\.wav"):
+        client.recognize_batch(batch)
+
+
 def test_a_long_recording_gives_the_same_timeline(client, recognizer, corpus_data, tmp_path):
     clips = [soundfile.read(file) for file in sorted((corpus_data / "ravdess" / "audio").glob("03-01-05-*.flac"))[:2]]
     soundfile.write(tmp_path / "long.wav", np.concatenate([samples for samples, _ in clips]), clips[0][1])

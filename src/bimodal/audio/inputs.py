@@ -14,6 +14,7 @@ import numpy.typing as npt
 from bimodal.audio.decode import MAX_CHANNELS, Signal, check_signal, read_audio, to_model_rate
 from bimodal.audio.source import Encoded, is_encoded
 from bimodal.errors import AudioError
+from bimodal.records import Clip
 
 Samples = tuple[Signal, int]
 """A signal (T,) and its sampling rate in Hz."""
@@ -107,6 +108,19 @@ def load_audio(
     found = as_audio(audio, sampling_rate)
     signal, rate = found if isinstance(found, tuple) else read_audio(found, start=start, end=end)
     return to_model_rate(signal, rate, "audio")
+
+
+def as_clip(item: Any) -> Clip:
+    """A clip as it is; audio in any other form as a clip without words.
+
+    Args:
+        item: A `Clip`, or audio as in `as_audio` that holds its sampling rate.
+
+    Example:
+        >>> as_clip("clip.wav").audio, as_clip(Clip(transcript="Hello")).transcript
+        ('clip.wav', 'Hello')
+    """
+    return item if isinstance(item, Clip) else Clip(audio=item)
 
 
 def _unwrap(audio: Mapping[str, Any], sampling_rate: int | None) -> tuple[Any, int | None]:

@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from bimodal.asr.timed_words import TimedWords
 from bimodal.audio.decode import check_signal
+from bimodal.audio.inputs import as_audio, as_clip
+from bimodal.audio.source import Encoded, as_source, opened, source_name
 from bimodal.errors import BimodalError
-from bimodal.records import Clip, Recognition
+from bimodal.records import Clip, Recognition, failed_recognition
 
 _PATIENCE: Final = 8  # how often a busy server is asked again
 _LONGEST_WAIT: Final = 30.0  # seconds
@@ -78,13 +80,13 @@ class Client:
 
     def recognize(
         self,
-        audio: str | Path | npt.ArrayLike | None = None,
+        audio: Any = None,
         *,
         sampling_rate: int | None = None,
         transcript: str | None = None,
         explain: bool = False,
     ) -> Recognition:
-        """As `Recognizer.recognize`; a file is sent, wherever it lies.
+        """As `Recognizer.recognize`; the audio is sent to the server.
 
         Raises:
             BimodalError: The server cannot be reached, or refuses: its sentence says why.
@@ -92,17 +94,24 @@ class Client:
         clip = Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)
         return self.recognize_batch([clip], explain=explain)[0]
 
-    def recognize_batch(self, clips: Sequence[Clip], *, explain: bool = False) -> list[Recognition]:
+    def recognize_batch(
+        self, clips: Sequence[Clip | Any], *, explain: bool = False, strict: bool = True
+    ) -> list[Recognition]:
         """As `Recognizer.recognize_batch`; clips are sent one after the other.
+
+        Args:
+            clips: Clips, or audio in any form.
+            explain: Explain each result.
+            strict: Raise at the first clip that cannot be recognised. False gives a result with `error` and goes on.
 
         Raises:
             BimodalError: As in `recognize`; for feature columns and earlier turns, which a server does not take.
         """
-        return [self._recognize(clip, explain) for clip in clips]
+        return [self._recognize_one(as_clip(item), explain, strict) for item in clips]
 
     def recognize_long(
         self,
-        path: str | Path,
+        path: Encoded,
         *,
         words: Sequence[TimedWords] = (),
         channels: Literal["mix", "speakers"] = "mix",
@@ -140,6 +149,14 @@ class Client:
             "hop": hop, "window": max(4.0, hop), "token": self._token,
         }  # fmt: skip
         return RemoteStream(f"{str(self._http.base_url).rstrip('/')}/v1/stream".replace("http", "ws", 1), start)
+
+    def _recognize_one(self, clip: Clip, explain: bool, strict: bool) -> Recognition:
+        try:
+            return self._recognize(clip, explain)
+        except BimodalError as error:
+            if strict:
+                raise
+            return failed_recognition(str(error), speaker=clip.speaker, transcript=clip.transcript)
 
     def _recognize(self, clip: Clip, explain: bool) -> Recognition:
         if clip.columns is not None or clip.before:
@@ -295,24 +312,25 @@ def _form(fields: dict[str, Any], audio: tuple[str, bytes] | None) -> dict[str, 
 
 
 def _sound(clip: Clip) -> tuple[str, bytes] | None:
-    """The clip's recording as a file: as it is, or 32-bit WAV of a signal."""
+    """The clip's recording as a file: encoded audio as it is, samples as 32-bit WAV."""
     if clip.audio is None:
         return None
-    if isinstance(clip.audio, str | Path):
-        return _read(clip.audio)
-    if clip.sampling_rate is None:
-        raise BimodalError("a signal needs its sampling_rate in Hz, for example sampling_rate=16000")
+    audio = as_audio(clip.audio, clip.sampling_rate)
+    if not isinstance(audio, tuple):
+        return _read(audio)
     import soundfile
 
     stream = io.BytesIO()
-    signal: Any = np.asarray(check_signal(clip.audio))
-    soundfile.write(stream, signal, clip.sampling_rate, subtype="FLOAT", format="WAV")
+    soundfile.write(stream, *audio, subtype="FLOAT", format="WAV")
     return "signal.wav", stream.getvalue()
 
 
-def _read(path: str | Path) -> tuple[str, bytes]:
-    """Name and bytes of a file."""
+def _read(audio: Encoded) -> tuple[str, bytes]:
+    """Name and bytes of encoded audio."""
+    source = as_source(audio)
+    name = source_name(source)
     try:
-        return Path(path).name, Path(path).read_bytes()
+        with opened(source) as stream:
+            return Path(name).name, stream.read()
     except OSError as error:
-        raise BimodalError(f"{path}: cannot be read ({error.strerror})") from error
+        raise BimodalError(f"{name}: cannot be read ({error.strerror})") from error

@@ -129,7 +129,7 @@ RECOGNIZE_FORM: Final[dict[str, Any]] = {
         "speaker": {"type": "string", "description": "Who speaks; the result repeats it."},
         "explain": {
             "type": "boolean",
-            "description": "Explain the result: influence of each word and stretch of speech. Costs about 12 forward passes.",
+            "description": "Explain the result by words and stretches of speech. Costs about 12 forward passes.",
         },
         "transcribe": {
             "type": "boolean",
