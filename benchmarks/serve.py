@@ -85,7 +85,7 @@ def http_throughput(url: str, clips: list[Path]) -> float:
     with httpx.Client(base_url=url, timeout=120, trust_env=False) as http, ThreadPoolExecutor(4) as threads:
 
         def ask(body: bytes) -> int:
-            form = {"audio": ("clip.wav", body), "text": (None, "I told you to stop that!")}
+            form = {"audio": ("clip.wav", body), "transcript": (None, "I told you to stop that!")}
             return http.post("/v1/recognize", files=form).status_code
 
         list(threads.map(ask, bodies[:4]))
