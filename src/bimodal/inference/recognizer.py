@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bimodal.audio.decode import Signal
-from bimodal.audio.inputs import load_audio
+from bimodal.audio.inputs import as_clip, load_audio
 from bimodal.errors import BimodalError
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
@@ -140,7 +140,7 @@ class Recognizer:
             AudioError: As in `recognize`.
             BimodalError: As in `recognize`.
         """
-        given = [one if isinstance(one, Clip) else Clip(audio=one) for one in clips]
+        given = [as_clip(one) for one in clips]
         if strict:
             return recognize_signals(self.model, given, map(clip_signal, given), speaker_stats, explain=explain)
         return [self._recognize_or_error(clip, speaker_stats, explain) for clip in given]
