@@ -99,8 +99,9 @@ def clip_words(words: Sequence[TimedWords]) -> dict[str, Any]:
     """Transcript, its confidence and its language, as the fields of a `Clip`.
 
     Example:
-        >>> heard = [TimedWords(start=0, end=1, transcript=text, confidence=sure) for text, sure in (("Oh", 0.25), ("no", 1))]
-        >>> clip_words(heard)
+        >>> first = TimedWords(start=0, end=1, transcript="Oh", confidence=0.25)
+        >>> second = TimedWords(start=0, end=1, transcript="no", confidence=1)
+        >>> clip_words([first, second])
         {'transcript': 'Oh no', 'transcript_confidence': 0.5, 'language': None}
     """
     sure = [item.confidence for item in words if item.confidence is not None]

@@ -96,7 +96,9 @@ class Export(BaseModel):
     """Results to convert to another format."""
 
     format: Format
-    recording: str = Field("recording", max_length=200, description="Name of the recording, for formats that contain it.")
+    recording: str = Field(
+        "recording", max_length=200, description="Name of the recording, for formats that contain it."
+    )
     results: list[Recognition] = Field(max_length=100_000)
 
     @field_validator("results", mode="before")
@@ -129,11 +131,11 @@ RECOGNIZE_FORM: Final[dict[str, Any]] = {
         "speaker": {"type": "string", "description": "Who speaks; the result repeats it."},
         "explain": {
             "type": "boolean",
-            "description": "Explain the result: influence of each word and stretch of speech. Costs about 12 forward passes.",
+            "description": "Add the effect of each word and each segment. Costs about 12 forward passes.",
         },
         "transcribe": {
             "type": "boolean",
-            "description": "Get the words by speech recognition, if no transcript is given and the server has it.",
+            "description": "Recognise the words if no transcript is given. Needs a server with --asr.",
         },
     },
     "additionalProperties": False,
