@@ -57,7 +57,8 @@ SUMMARY: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ),
     (
         "across",
-        "**A corpus that the model was not trained on** (voice, 4 emotions): mean UAR {0.mean:.2f}, after `bimodal adapt` {1.mean:.2f}.",
+        "**A corpus that the model was not trained on** (voice, 4 emotions): mean UAR {0.mean:.2f}, "
+        "after `bimodal adapt` {1.mean:.2f}.",
         (
             ("not adapted", "UAR, mean of three"),
             ("same network, after `bimodal adapt` to the test corpus's unlabelled clips", "UAR, mean of three"),
@@ -71,7 +72,8 @@ SUMMARY: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ),
     (
         "speed",
-        "**Speed** (one CPU thread): {0.mean:.2f} ms for a 5-second clip, wav2vec2-base takes {1.mean:.2f} times as long.",
+        "**Speed** (one CPU thread): {0.mean:.2f} ms for a 5-second clip; wav2vec2-base takes {1.mean:.2f} times as "
+        "long.",
         (("5-second clip, voice", "ms"), ("wav2vec2-base / ours, time", "times")),
     ),
 )

@@ -26,9 +26,9 @@ class Row:
         system: A loss or a kind of fusion.
         condition: What it was tested or trained under; empty where there is one only.
         figure: In percent.
-        gain: Against the reference, in points; None for the reference itself and for what has no interval.
+        gain: Difference to the reference, in points; None for the reference and for metrics without interval.
         holm: p of the gain over clusters, corrected for all gains of the section in this metric (Holm 1979).
-        seeds_p: p of a paired t-test over the seeds, uncorrected: how far the luck of a seed explains the gain.
+        seeds_p: p of a paired t-test over the seeds, not corrected.
     """
 
     system: str
@@ -46,8 +46,8 @@ class Section:
     Attributes:
         name: Such as `losses/ravdess`.
         title: For the page.
-        reference: What the gains are against.
-        notes: Sentences on what was chosen, and where.
+        reference: System that the gains are compared with.
+        notes: Sentences on the choices made.
         rows: By metric, condition, system.
         commit: Of this repository, when it was run.
     """
@@ -206,18 +206,18 @@ def loss_section(task: Task, chosen: Sequence[Choice], scores: dict[str, list[An
 
 
 def loss_notes(task: Task, chosen: Sequence[Choice]) -> tuple[str, ...]:
-    """What was chosen on inner folds, and what the words of the table mean here."""
+    """Notes of a table: values chosen on inner folds, rare emotions, confused pairs."""
     rare = ", ".join(task.emotions[position] for position in rarest(task))
     betas = [
         f"{name} {', '.join(f'{value:g}' for value in sorted({choice.beta[name] for choice in chosen}))}"
         for name in chosen[0].beta
     ]
     gammas = ", ".join(f"{value:g}" for value in sorted({choice.gamma for choice in chosen}))
-    where = "inner folds of its training part" if task.choose else "the inner folds of RAVDESS; nothing on this corpus"
+    where = "inner folds of the training part" if task.choose else "the inner folds of RAVDESS, not on this corpus"
     pairs = sorted({" and ".join(task.emotions[one] for one in pair) for choice in chosen for pair in choice.pairs})
     return (
-        f"Chosen on {where}: gamma {gammas}; beta of {'; '.join(betas)}.",
-        f"Rare: {rare}. Confused pairs, from cross-entropy on inner folds: {'; '.join(pairs)}.",
+        f"Values chosen on {where}: gamma {gammas}; beta of {'; '.join(betas)}.",
+        f"Rare emotions: {rare}. Confused pairs of cross-entropy on inner folds: {'; '.join(pairs)}.",
     )
 
 
@@ -245,15 +245,18 @@ def imbalance_section(task: Task, scores: dict[tuple[str, float], list[Any]]) ->
     ]
     return Section(
         name=f"imbalance/{task.name}",
-        title=f"{task.title}: a share of {CUT} in training",
+        title=f"{task.title}, reduced share of {CUT} in training",
         reference=CE,
-        notes=(f"{CUT} was named beforehand; its training rows are drawn anew for each seed, alike for all losses.",),
+        notes=(
+            f"{CUT} was chosen before the study. Each seed draws its training rows at random; "
+            "all losses get the same rows.",
+        ),
         rows=corrected(found),
     )
 
 
 def fusion_section(task: Any, guesses: dict[tuple[str, str], list[Any]]) -> Section:
-    """Kinds of fusion, each against the side that can be right."""
+    """Fusion methods, each compared with the informative modality alone."""
     rows, targets = list(task.test), task.prepared.rows.targets
     matrices = {}
     for key, seeds in guesses.items():
@@ -268,17 +271,17 @@ def fusion_section(task: Any, guesses: dict[tuple[str, str], list[Any]]) -> Sect
     return Section(
         name=f"fusion/{task.name}",
         title=task.title,
-        reference="the side alone that can be right",
+        reference="the informative modality alone",
         notes=(
-            "All kinds stand on the same two networks. The reference is the voice alone where the words are missing or "
-            "another's, else the words alone.",
+            "All fusion methods use the same two networks. The reference is voice alone if the words are missing or "
+            "from another utterance, otherwise words alone.",
         ),
         rows=corrected(sorted(found, key=lambda row: _place(row.condition))),
     )
 
 
 def trusted(condition: str) -> str:
-    """The side that fusion is held against in a condition."""
+    """The modality that fusion is compared with in a condition."""
     return "voice alone" if condition.startswith("words") else "words alone"
 
 

@@ -1,11 +1,11 @@
-"""Plots of the study: differences with their intervals, and what becomes of a rare emotion."""
+"""Plots of the study: differences with their intervals, and the recall of a rare emotion."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.study.findings import CUT_RECALL, UAR, Row, Section
-from benchmarks.study.page import certain, plot_name
+from benchmarks.study.page import certain, condition_title, plot_name
 
 
 def draw(section: Section, folder: Path) -> Path:
@@ -34,10 +34,12 @@ def draw_forest(section: Section) -> Any:
     figure, axes = pyplot.subplots(1, max(1, len(panels)), figsize=(3.2 * max(1, len(panels)) + 1, 3.2), squeeze=False)
     systems = list(dict.fromkeys(row.system for row in rows))[::-1]
     for axis, (title, chosen) in zip(axes[0], panels.items(), strict=False):
-        _forest(axis, title, chosen, systems)
+        _forest(axis, condition_title(section, title), chosen, systems)
         if axis is not axes[0][0]:
             axis.set_yticklabels([])
-    figure.suptitle(f"{section.title}\ndifference to {section.reference}, points; filled: p < 0.05 after Holm", y=1.08)
+    figure.suptitle(
+        f"{section.title}\ndifference to {section.reference}, percentage points; filled: p < 0.05 after Holm", y=1.08
+    )
     return figure
 
 
@@ -54,7 +56,7 @@ def _forest(axis: Any, title: str, rows: Sequence[Row], systems: Sequence[str]) 
 
 
 def draw_curves(section: Section) -> Any:
-    """Recall of the rare emotion and UAR over what is left of it."""
+    """Recall of the rare emotion and UAR, by the share of its training rows."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6))
@@ -64,7 +66,7 @@ def draw_curves(section: Section) -> Any:
             own = [row for row in rows if row.system == system]
             axis.plot([row.condition for row in own], [row.figure.mean for row in own], marker="o", label=system)
         axis.set_title(metric, fontsize=10)
-        axis.set_xlabel("left of its training rows")
+        axis.set_xlabel("share of its training rows")
     axes[0].legend(fontsize=8)
     figure.suptitle(section.title)
     return figure

@@ -20,7 +20,7 @@ RENAMED: Final = {
     "shuffled_share": "shuffled_words_prob", "start": "init", "steps": "min_steps",
     "view_share": "augmentation_prob", "views": "augmentations",
 }  # fmt: skip
-"""Old names of settings, and the new ones; an old one is refused with the new one named."""
+"""Old names of settings and their new names. An old name is refused, and the error names the new one."""
 
 Config = TypeVar("Config")
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -70,8 +70,8 @@ class StageConfig:
         ema_decay: Decay of the exponential moving average of the weights, 0 to 1. The average is what is kept; 0 keeps
             the last weights.
         max_grad_norm: Gradient clipping norm; 0 disables it.
-        precision: Number format of large matrix products in training. `bfloat16` is faster where the processor
-            supports it. Stored weights are float32.
+        precision: Number format of large matrix products in training. `bfloat16` is faster where the processor supports
+            it. Stored weights are float32.
         loss: The joint loss.
     """
 
@@ -89,7 +89,7 @@ class StageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class HeadConfig(StageConfig):
-    """How an emotion head is shaped and trained: a stage whose network ends in one.
+    """Shape and regularisation of an emotion head, and how it is trained.
 
     Attributes:
         input_dropout: Dropout probability of the input features, 0 to 1.
@@ -114,7 +114,7 @@ class HeadConfig(StageConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechHeadConfig(HeadConfig):
-    """How a head on pooled speech is trained: in the speech stage, and before the tuning of a speech encoder.
+    """Settings of an emotion head on pooled speech features.
 
     Attributes:
         pca_components: Number of principal components of the statistics; 0 disables PCA.
@@ -145,8 +145,8 @@ class SpeechConfig(SpeechHeadConfig):
     Attributes:
         statistics: Statistics over time of each backbone feature: `mean`, `std`, `p10`, `p50`, `p90` (percentiles).
         speech_only: Leave pauses out of the statistics: frames 35 dB below the loud ones.
-        tta: Test-time augmentations: augmented copies that are encoded in recognition too and pooled with the
-            original. Each adds the cost of one encoding. Used for whole clips; a timeline uses the original alone.
+        tta: Test-time augmentations: augmented copies that are encoded in recognition too and pooled with the original.
+            Each adds the cost of one encoding. Used for whole clips; a timeline uses the original alone.
         columns: Numeric manifest columns (glob patterns) to use as speech features instead of audio; empty for audio.
         speaker_stats: Numbers of earlier clips of the same speaker that the network is trained to use, such as [0, 1,
             3, 10, 1000]; a number above the available clips means all of them. Empty: speaker statistics are not used.
@@ -263,8 +263,8 @@ class TuneSpeechConfig(TuneConfig):
 
     Attributes:
         crop_seconds: Length in seconds of the random crop of each utterance in training; 0 for the whole utterance.
-        interpolation: Interpolation between the weights before tuning (0) and after it (1) (Wortsman et al. 2022,
-            arXiv 2109.01903). Lower it if recordings in use differ from the training recordings.
+        interpolation: Interpolation between the weights before tuning (0) and after it (1) (Wortsman et al. 2022, arXiv
+            2109.01903). Lower it if recordings in use differ from the training recordings.
         head: Settings of the emotion head. It is trained first, on the untuned encoder. Its shape and augmentations
             hold for the tuning too.
     """
@@ -290,9 +290,9 @@ class FusionConfig(StageConfig):
     """Settings of the fusion stage. Training is short: the stage starts at late fusion, and small corpora overfit.
 
     Attributes:
-        dropout: Dropout probability of the hidden units, 0 to 1.
-        hidden_width: Units of the hidden layer; 0 for no hidden layer.
-        embedding_width: Dimensions of the emotion embedding, the input of the classifier.
+        dropout: Dropout probability of the gate's hidden units and of the embedding, 0 to 1.
+        hidden_width: Hidden units of the gate.
+        embedding_width: Dimensions of the fused embedding.
         kind: Fusion method. `gate`: a learned gate between speech and text. `concatenation`: a network on both
             embeddings. `experts`: a product of calibrated experts. `late`: the mean of the log scores, without
             training.
@@ -300,9 +300,9 @@ class FusionConfig(StageConfig):
             False uses predictions for their own training utterances; it is there for comparison.
         modality_dropout: Probability, 0 to 1, that one modality of a training utterance is dropped.
         n_folds: Number of folds for cross-fitting, at least 2. Training time grows with it.
-        pairing: Training pairs. `given`: utterances that have both speech and text. `label_matched`: clips and texts
-            of the same emotion, paired at random each epoch; for data with one modality per row. Such a fusion gains
-            by construction, so its gain is no evidence; the model card says so.
+        pairing: Training pairs. `given`: utterances that have both speech and text. `label_matched`: clips and texts of
+            the same emotion, paired at random each epoch; for data with one modality per row. Such a fusion gains by
+            construction, so its gain is no evidence; the model card says so.
         mismatched: With `label_matched`: share of pairs whose speech and text have different emotions.
         hold_out_texts: Manifest column that names each row's text; `transcript` for the words themselves. The folds of
             cross-fitting then share no text. Set it if sentences repeat in the corpus. Empty: the folds share no
@@ -338,7 +338,8 @@ class TrainConfig:
     Attributes:
         name: Name of the model.
         vocabulary: Emotion vocabulary: the name of a built-in one, the name of a published grouping
-            (`goemotions-ekman7`), a TOML map of your own, or `native` for the manifest's own labels.
+            (`goemotions-ekman7`), a TOML map of your own, or `native` for the manifest's own labels. A file is looked
+            up beside the settings file that names it, or in the working folder if `--set` or Python code names it.
         multiple_labels: Training rows with several labels: `soft` makes soft targets, `drop` leaves them out.
             Evaluation always leaves them out.
         speech_backbone: Frozen speech encoder: name of an installed backbone, or its folder.

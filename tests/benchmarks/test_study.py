@@ -151,7 +151,7 @@ def test_the_page_holds_every_figure_and_says_what_the_tables_say(folder, sectio
         assert (folder / "results" / page.plot_name(section)).stat().st_size > 1000
         for row in section.rows:
             assert page.cell(row) in text
-    losses_said = text.partition("What it says")[2]
+    losses_said = text.partition("## Conclusions")[2]
     for metric in (UAR, MASS):
         for system in page.JOINT:
             row = next(row for row in sections[0].rows if (row.system, row.figure.metric) == (system, metric))
@@ -169,10 +169,19 @@ def row(mean: float, p: float, metric: str = UAR, system: str = "pairwise + foca
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([row(2, 0.001), row(1, 0.5)], "**pairwise + focal is better than CE** in UAR: +2.0, +1.0 to +3.0."),
-        ([row(-2, 0.001)], "**pairwise + focal is worse than CE** in UAR: -2.0, -3.0 to -1.0."),
-        ([row(2, 0.001, MASS)], "**pairwise + focal is worse than CE** in confusion mass: +2.0, +1.0 to +3.0."),
-        ([row(0.2, 0.04), row(1, 0.5)], "pairwise + focal does not differ from CE in UAR: +0.2, -0.8 to +1.2."),
+        (
+            [row(2, 0.001), row(1, 0.5)],
+            "**pairwise + focal is significantly better than CE** in UAR: +2.0, +1.0 to +3.0.",
+        ),
+        ([row(-2, 0.001)], "**pairwise + focal is significantly worse than CE** in UAR: -2.0, -3.0 to -1.0."),
+        (
+            [row(2, 0.001, MASS)],
+            "**pairwise + focal is significantly worse than CE** in confusion mass: +2.0, +1.0 to +3.0.",
+        ),
+        (
+            [row(0.2, 0.04), row(1, 0.5)],
+            "pairwise + focal is not significantly different from CE in UAR: +0.2, -0.8 to +1.2.",
+        ),
     ],
 )
 def test_a_verdict_follows_the_corrected_p_and_the_direction_of_the_metric(rows, said):

@@ -105,9 +105,9 @@ def test_the_tuned_benchmark_names_every_difference_after_what_it_compares():
 
 def test_the_summary_quotes_the_figures_of_the_results_that_are_there(tmp_path: Path):
     system, metric = tables.SUMMARY[0][2][0]
-    figure = replace(measure([predictions(0)], "text", system, metric, metrics.unweighted_average_recall), mean=12.345)
+    figure = replace(measure([predictions(0)], "text", system, metric, metrics.unweighted_average_recall), mean=12.25)
     text = tables.summarise({"ravdess": result("ravdess", [figure]), "emodb": result("emodb", [figure])})
-    assert "UA 12.35." in text or "UA 12.34." in text
+    assert "UA 12.25." in text
     assert len(text.strip().splitlines()) == 1
 
 

@@ -224,7 +224,7 @@ def test_limits_hold_and_are_told(tiny_model, serve, recording, tmp_path):
             ("long.wav", (np.zeros(16_000 * 3), 16_000), "send long recordings to /v1/jobs"),
             ("wide.wav", (np.zeros((100, 3)), 16_000), "3 channels"),
             ("fine.wav", (np.zeros(100), 96_000), "96000 Hz"),
-            ("large.wav", (np.zeros(200_000), 16_000), "larger than 200000 bytes"),
+            ("large.wav", (np.zeros(200_000), 16_000), "at most 200000 bytes"),
         ):
             soundfile.write(tmp_path / name, samples, rate)
             answer = http.post("/v1/recognize", files={"audio": (tmp_path / name).open("rb")})

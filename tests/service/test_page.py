@@ -92,7 +92,7 @@ def drop(page: Page, sample: str) -> None:
 
 def test_speaking_shows_level_emotions_and_an_answer_that_stays(page):
     def until():
-        expect(page.locator("#answer-of")).to_have_text("just now")
+        expect(page.locator("#answer-of")).to_have_text("live")
         assert page.locator("#live").bounding_box()["height"] > 80
         assert (
             float(page.locator("#level").get_attribute("value") or page.locator("#level").evaluate("e => e.value")) >= 0
@@ -145,14 +145,14 @@ def test_playing_moves_on(page):
 def test_words_change_the_answer_at_once_and_conflict_is_explained(page, recording):
     page.locator("#words").fill("I miss him every day. I feel so alone.")
     expect(page.locator("#headline")).to_contain_text("sadness")
-    expect(page.locator("#explain")).to_contain_text("From the words alone")
+    expect(page.locator("#explain")).to_contain_text("From the words only")
     page.locator("#words").fill("What a lovely day! I am so glad you came.")
     expect(page.locator("#headline")).to_contain_text("happiness")
     page.locator("#file").set_input_files(recording)
     expect(page.locator("#gate")).to_be_visible()
     shown = page.locator("#explain")
-    expect(shown).to_contain_text("Conflict: the voice sounds like anger")
-    expect(shown).to_contain_text("the words read as happiness")
+    expect(shown).to_contain_text("Conflict: the voice expresses anger")
+    expect(shown).to_contain_text("the words express happiness")
     share = page.locator("#gate-voice").evaluate("e => e.getBoundingClientRect().width / e.parentElement.clientWidth")
     told = int(re.search(r"(\d+) %", page.locator("#gate-voice-text").inner_text())[1]) / 100
     assert share == pytest.approx(told, abs=0.02)
@@ -175,7 +175,7 @@ def test_why_this_answer_is_told_when_somebody_asks(page, recording):
 def test_abstention_is_shown_as_such(page, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(32_000), 16_000)
     page.locator("#file").set_input_files(tmp_path / "silence.wav")
-    expect(page.locator("#headline")).to_have_text("No answer")
+    expect(page.locator("#headline")).to_have_text("No result")
     expect(page.locator("#explain")).to_have_text("The recording is silent.")
     expect(page.locator("#timeline-summary")).to_have_text("no speech was found")
 
@@ -218,11 +218,11 @@ def test_a_lost_connection_keeps_what_was_judged(context, tiny_model, serve):
         page.goto(running.url)
         expect(page.locator("#samples button")).to_have_count(3)
         page.get_by_role("button", name="Start speaking").click()
-        expect(page.locator("#answer-of")).to_have_text("just now")
+        expect(page.locator("#answer-of")).to_have_text("live")
         page.wait_for_timeout(3000)
         running.process.kill()
         expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
-        expect(page.get_by_role("button", name="Judge the recording again")).to_be_visible()
+        expect(page.get_by_role("button", name="Analyse the recording again")).to_be_visible()
         expect(page.get_by_role("button", name="Start speaking")).to_be_enabled()
         expect(page.locator("#timeline")).to_be_visible()
         page.locator("#words").fill("Hello")
@@ -234,13 +234,13 @@ def test_a_token_is_taken_from_the_address_or_asked_for(context, tiny_model, ser
         page = context.new_page()
         page.goto(running.url)
         page.locator("#token").fill("secret")
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         expect(page.locator("#samples button")).to_have_count(3)
         other = context.new_page()
         other.goto(f"{running.url}#token=secret")
         expect(other.locator("#samples button")).to_have_count(3)
         assert "secret" not in other.url
-        speak(other, lambda: expect(other.locator("#answer-of")).to_have_text("just now"))
+        speak(other, lambda: expect(other.locator("#answer-of")).to_have_text("live"))
         expect(other.locator("#answer-of")).to_have_text("whole recording")
 
 
@@ -259,7 +259,7 @@ def test_words_are_heard_shown_with_confidence_and_corrected(context, tiny_model
             expect(page.locator("#words-hint")).to_contain_text("% confidence")
             expect(page.locator("#transcribe")).to_be_visible()
             page.locator("#words").fill("What a lovely day!")
-            expect(page.locator("#words-hint")).to_contain_text("The answer follows")
+            expect(page.locator("#words-hint")).to_contain_text("The result updates")
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])

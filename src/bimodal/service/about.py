@@ -1,4 +1,4 @@
-"""What the server says of itself: model, limits, licences, and what it must not be used for."""
+"""Description of the server: model, limits, licences and forbidden uses."""
 
 from dataclasses import asdict
 from typing import Any, Final
@@ -9,9 +9,9 @@ from bimodal.service.engine import Engine
 
 FORBIDDEN: Final = (
     "Inferring emotions at work, in hiring or in education, except for medical or safety reasons.",
-    "Recording or judging people who have not been told.",
-    "Decisions about a person that rest on its answers.",
-    "Detecting lies, diagnosing, or judging character.",
+    "Recording or analysing people who have not been told.",
+    "Decisions about a person that are based on its results.",
+    "Detecting lies, making diagnoses or assessing character.",
 )
 
 LICENCES: Final = {
@@ -24,7 +24,7 @@ LICENCES: Final = {
 
 
 def describe_model(engine: Engine) -> dict[str, Any]:
-    """The model that answers."""
+    """Description of the model."""
     config = engine.recognizer.config
     return {
         "name": config.name,
@@ -40,16 +40,16 @@ def describe_model(engine: Engine) -> dict[str, Any]:
 
 
 def describe_server(engine: Engine) -> dict[str, Any]:
-    """The server as a whole."""
+    """Description of the server."""
     return {
         "name": "bimodal",
         "version": bimodal.__version__,
-        "purpose": "Recognises the emotion expressed in speech, as perceived, from what is heard and what is said. It "
-        "does not tell what somebody feels.",
+        "purpose": "Recognises the emotion that speech expresses, from voice and words. It does not know what a person "
+        "feels.",
         "law": LAW,
         "forbidden_uses": FORBIDDEN,
-        "privacy": "Nothing of a request is stored, and nothing of its content is logged. Results of jobs are kept in "
-        f"memory for {engine.limits.kept_seconds:g} s.",
+        "privacy": "Requests are not stored, and their content is not logged. Results of jobs are kept in memory for "
+        f"{engine.limits.kept_seconds:g} s.",
         "licences": LICENCES,
         "limits": asdict(engine.limits),
     }

@@ -1,4 +1,4 @@
-"""The HTTP interface: each route is a typed function that hands over to the engine."""
+"""HTTP routes: typed functions that call the engine."""
 
 import io
 import math
@@ -62,7 +62,7 @@ def _client(request: Request) -> str:
     responses={200: {"content": {"application/json": {"example": EXAMPLE}}}, **problems("bad-request", *_AUDIO)},
 )
 async def recognize(request: Request) -> Response:
-    """Recognise the emotion expressed in one utterance: a recording, its words, or both."""
+    """Recognise the emotion that one utterance expresses, from a recording, its words, or both."""
     engine = _engine(request)
     known = ("transcript", "transcript_confidence", "start", "end", "speaker", "transcribe", "explain")
     async with read_form(request, engine.limits, known) as form:
@@ -79,10 +79,10 @@ async def recognize(request: Request) -> Response:
 
 
 def _transcribe(form: Form, engine: Engine) -> bool:
-    """True where the words are to be heard.
+    """True if the words are to be recognised.
 
     Raises:
-        Problem: The server cannot.
+        Problem: The server has no speech recogniser.
     """
     wanted = form.flag("transcribe")
     if wanted and engine.transcriber is None:
@@ -99,7 +99,7 @@ def _transcribe(form: Form, engine: Engine) -> bool:
     responses=problems("bad-request", *_AUDIO, "too-many"),
 )
 async def start_job(request: Request) -> Response:
-    """Follow the emotions through a long recording, in the background; `Location` names the job."""
+    """Recognise a long recording in the background. The header `Location` names the job."""
     engine, jobs = _engine(request), _jobs(request)
     jobs.check_room(_client(request))
     async with read_form(request, engine.limits, _JOB_FIELDS) as form:
@@ -127,7 +127,7 @@ async def start_job(request: Request) -> Response:
 
 
 def _own(upload: Any) -> Any:
-    """The same file under a descriptor of its own, which outlives the request."""
+    """The same file under its own descriptor, which stays open after the request."""
     return os.fdopen(os.dup(upload.fileno()), "rb")
 
 
@@ -138,7 +138,7 @@ def _own(upload: Any) -> Any:
     responses=problems("unauthorised", "not-found", "unusable"),
 )
 async def read_job(request: Request, name: str) -> Response:
-    """A job and all its results so far."""
+    """A job and its results so far."""
     return _json(_jobs(request).find(name).to_dict())
 
 
@@ -149,13 +149,13 @@ async def read_job(request: Request, name: str) -> Response:
     responses=problems("unauthorised", "not-found", "unusable"),
 )
 async def drop_job(request: Request, name: str) -> Response:
-    """Stop a job, and forget its results."""
+    """Stop a job and delete its results."""
     _jobs(request).drop(name)
     return Response(status_code=204)
 
 
 async def _found(request: Request, name: str) -> Job:
-    """Looked for before the answer begins, so that a job that is not there is a 404."""
+    """Find the job before the response begins, so that an unknown job gets status 404."""
     return _jobs(request).find(name)
 
 
@@ -167,9 +167,9 @@ async def _found(request: Request, name: str) -> Job:
 )
 async def follow_job(
     job: Annotated[Job, Depends(_found)],
-    last_event_id: Annotated[str | None, Header(description="Goes on after so many results.")] = None,
+    last_event_id: Annotated[str | None, Header(description="Number of results to skip.")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """A job as it goes, as server-sent events: `result`, `progress`, and at the end `done`, `failed` or `cancelled`."""
+    """Server-sent events of a job: `result`, `progress`, and at the end `done`, `failed` or `cancelled`."""
     seen = int(last_event_id) if last_event_id and last_event_id.isdigit() else 0
     async for event, number, data in job.follow(seen):
         yield ServerSentEvent(event=event, id=str(number), raw_data=msgspec.json.encode(data).decode())
@@ -193,23 +193,23 @@ def read_results(request: Request, name: str, form: Annotated[Format, Query(alia
     responses=problems("bad-request", "unauthorised", "too-large", "unusable"),
 )
 def export(wanted: Export) -> Response:
-    """Write results, however they came about, in one of seven formats."""
+    """Convert results to one of seven formats."""
     for result in wanted.results:
         claimed = result.emotion is None or result.emotion in result.scores
         if not claimed or not all(math.isfinite(time or 0.0) for time in (result.start, result.end)):
-            raise Problem("unusable", "results: an emotion has no score, or a time is not finite")
+            raise Problem("unusable", "results: expected a score for each emotion and finite times")
     return _written(wanted.results, wanted.format, wanted.recording)
 
 
 @router.get("/v1/models", tags=["server"], response_model=Models, responses=problems("unauthorised"))
 async def list_models(request: Request) -> Response:
-    """The model that answers: its emotions, what it hears and reads, its licence."""
+    """The model of this server: emotions, modalities, licence."""
     return _json({"models": [describe_model(_engine(request))]})
 
 
 @router.get("/v1/about", tags=["server"], response_model=About, responses=problems("unauthorised"))
 async def about(request: Request) -> Response:
-    """What this server is for, what is forbidden, its licences and its limits."""
+    """Purpose, forbidden uses, licences and limits of this server."""
     return _json(describe_server(_engine(request)))
 
 
@@ -221,10 +221,14 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", tags=["server"], responses=problems("busy"))
 async def readyz(request: Request) -> dict[str, str]:
-    """The model is loaded, and the server takes requests."""
+    """The model is loaded and the server accepts requests."""
     engine = _engine(request)
     if not engine.ready or engine.stopping:
-        raise Problem("busy", "the server stops" if engine.stopping else "the model is being loaded", retry_after=2)
+        raise Problem(
+            "busy",
+            "the server is stopping" if engine.stopping else "the model is loading; try again later",
+            retry_after=2,
+        )
     return {"status": "ready"}
 
 
@@ -235,7 +239,7 @@ async def metrics(request: Request) -> Response:
 
 
 def _json(record: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A record as JSON, by the encoder that the command line uses too."""
+    """A record as JSON, written as on the command line."""
     return Response(msgspec.json.encode(record), status, headers, "application/json")
 
 

@@ -1,4 +1,4 @@
-"""The application: routes, socket and page behind one guard."""
+"""The ASGI application: routes, socket and page behind one guard."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,10 +34,10 @@ def create_app(
     """The server as an ASGI application.
 
     Args:
-        recognizer: The model, best with `threads=1`.
-        limits: What is taken at most.
-        access: Who may ask.
-        transcriber: Hears the words where a client asks for it.
+        recognizer: The model. Use `threads=1`, since several clips run at the same time.
+        limits: Limits of the server.
+        access: Host names and token.
+        transcriber: Speech recogniser for clients that ask for it.
     """
     limits, access, measures = limits or Limits(), access or Access(), Measures()
 
@@ -56,8 +56,8 @@ def create_app(
     app = FastAPI(
         title="bimodal",
         version=bimodal.__version__,
-        summary="Recognises the emotion expressed in speech, as perceived, from what is heard and what is said.",
-        description=f"{LAW}\n\nNothing of a request is stored, and nothing of its content is logged.",
+        summary="Recognises the emotion that speech expresses, from voice and words.",
+        description=f"{LAW}\n\nRequests are not stored, and their content is not logged.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         docs_url=None,
@@ -76,7 +76,7 @@ def create_app(
 
 
 def _name_problems(app: FastAPI) -> None:
-    """Describe problems and the token in the OpenAPI document, which knows no model that no route answers with."""
+    """Add problems and the token to the OpenAPI document; no route names them."""
     document = app.openapi()
     schemas = document["components"]["schemas"]
     schemas["ProblemDetails"] = ProblemDetails.model_json_schema()

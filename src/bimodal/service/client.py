@@ -1,4 +1,4 @@
-"""A server's recogniser from another machine: the methods of `Recognizer`, asked over HTTP (extra `client`)."""
+"""Client of a server: the methods of `Recognizer` over HTTP (extra `client`)."""
 
 import io
 import json
@@ -19,17 +19,17 @@ from bimodal.audio.source import Encoded, as_source, opened, source_name
 from bimodal.errors import BimodalError
 from bimodal.records import Clip, Recognition, failed_recognition
 
-_PATIENCE: Final = 8  # how often a busy server is asked again
+_PATIENCE: Final = 8  # number of attempts at a busy server
 _LONGEST_WAIT: Final = 30.0  # seconds
 
 
 class Client:
-    """A server started by `bimodal serve`; safe to call from several threads.
+    """A server started by `bimodal serve`. Safe to call from several threads.
 
     Args:
-        url: Its address, such as `http://127.0.0.1:8000`.
-        token: The token that it was started with; empty for none.
-        timeout: Seconds to wait for an answer.
+        url: Address of the server, such as `http://127.0.0.1:8000`.
+        token: Token of the server; empty for none.
+        timeout: Seconds to wait for a response.
 
     Raises:
         BimodalError: httpx is not installed.
@@ -57,20 +57,20 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._http.close()
 
     @property
     def emotions(self) -> tuple[str, ...]:
-        """The emotions that the server's model knows.
+        """Emotions of the server's model.
 
         Raises:
-            BimodalError: The server cannot be reached, or refuses.
+            BimodalError: The server cannot be reached or refuses the request.
         """
         return tuple(self.model()["emotions"])
 
     def model(self) -> dict[str, Any]:
-        """What the server says of its model: name, revision, emotions, licence, what it hears and reads.
+        """Description of the server's model: name, revision, emotions, licence, modalities.
 
         Raises:
             BimodalError: As in `emotions`.
@@ -89,7 +89,7 @@ class Client:
         """As `Recognizer.recognize`; the audio is sent to the server.
 
         Raises:
-            BimodalError: The server cannot be reached, or refuses: its sentence says why.
+            BimodalError: The server cannot be reached, or refuses; the message gives the reason.
         """
         clip = Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)
         return self.recognize_batch([clip], explain=explain)[0]
@@ -105,7 +105,7 @@ class Client:
             strict: Raise at the first clip that cannot be recognised. False gives a result with `error` and goes on.
 
         Raises:
-            BimodalError: As in `recognize`; for feature columns and earlier turns, which a server does not take.
+            BimodalError: As in `recognize`; also for feature columns and earlier turns, which a server does not accept.
         """
         return [self._recognize_one(as_clip(item), explain, strict) for item in clips]
 
@@ -116,7 +116,7 @@ class Client:
         words: Sequence[TimedWords] = (),
         channels: Literal["mix", "speakers"] = "mix",
     ) -> Iterator[Recognition]:
-        """As `bimodal.inference.timeline.recognize_long`: results as they come.
+        """As `bimodal.inference.timeline.recognize_long`: results one by one.
 
         Raises:
             BimodalError: As in `recognize`.
@@ -133,16 +133,16 @@ class Client:
     def stream(
         self, sampling_rate: int, *, speaker: str | None = None, partial: bool = True, hop: float = 2.0
     ) -> "RemoteStream":
-        """As `Recognizer.stream`; results come as the server has made them, at the latest with `finish`.
+        """As `Recognizer.stream`. Results arrive when the server has them, at the latest with `finish`.
 
         Args:
-            sampling_rate: Of the samples, in Hz.
-            speaker: Who speaks.
-            partial: Whether `partial` is to know something.
-            hop: About how long a stretch one result speaks of, in seconds.
+            sampling_rate: Sampling rate in Hz.
+            speaker: Name of the speaker.
+            partial: Whether the server sends partial results.
+            hop: Approximate time between results, in seconds.
 
         Raises:
-            BimodalError: The server cannot be reached, or refuses.
+            BimodalError: The server cannot be reached or refuses the request.
         """
         start = {
             "type": "start", "sampling_rate": sampling_rate, "speaker": speaker, "partial": partial,
@@ -160,7 +160,9 @@ class Client:
 
     def _recognize(self, clip: Clip, explain: bool) -> Recognition:
         if clip.columns is not None or clip.before:
-            raise BimodalError("a server takes a recording and words; feature columns and earlier turns need the model")
+            raise BimodalError(
+                "a server accepts recordings and words only; for feature columns or earlier turns use Recognizer"
+            )
         fields = {
             "transcript": clip.transcript,
             "transcript_confidence": clip.transcript_confidence,
@@ -192,7 +194,7 @@ class Client:
         raise BimodalError(f"{self._http.base_url}: the connection was lost")
 
     def _ask(self, method: str, path: str, form: dict[str, Any] | None = None) -> Any:
-        """An answer; a busy server is asked again when it says so."""
+        """Send a request; repeat it if the server is busy."""
         for attempt in range(_PATIENCE):
             try:
                 answer = self._http.request(method, path, files=form)
@@ -206,19 +208,19 @@ class Client:
         try:
             told = answer.json()["detail"]
         except (ValueError, KeyError, TypeError):
-            told = f"answered {answer.status_code}; is that a server of bimodal?"
+            told = f"status {answer.status_code}; check that the address is that of a bimodal server"
         raise BimodalError(f"{self._http.base_url}: {told}")
 
 
 class RemoteStream:
-    """Live speech that a server judges; `Client.stream` opens one. Not for several threads at once.
+    """A live stream on a server, opened by `Client.stream`. Not safe for several threads.
 
     Args:
-        url: Address of the socket.
+        url: Address of the WebSocket.
         start: Its first message.
 
     Raises:
-        BimodalError: The server cannot be reached, or refuses.
+        BimodalError: The server cannot be reached or refuses the request.
     """
 
     def __init__(self, url: str, start: dict[str, Any]) -> None:
@@ -243,22 +245,22 @@ class RemoteStream:
         self.close()
 
     def push(self, samples: npt.ArrayLike) -> list[Recognition]:
-        """Send the next samples (T,) in [-1, 1]; gives the results that have come meanwhile.
+        """Send the next samples (T,) in [-1, 1]; return the results that have arrived.
 
         Raises:
-            AudioError: Samples that are not finite, or of another shape or kind.
-            BimodalError: The server ended the stream: its sentence says why.
+            AudioError: Samples that are not finite or have another shape or type.
+            BimodalError: The server ended the stream; the message gives the reason.
         """
         if np.size(samples):
             self._send(check_signal(samples).astype("<f4").tobytes())
         return self._take(wait=False)
 
     def partial(self) -> Recognition | None:
-        """The last provisional result of the segment that has not ended yet; None where there is none."""
+        """The last partial result of the current segment, or None."""
         return self._partial
 
     def finish(self) -> list[Recognition]:
-        """The results that the end makes known; closes the stream.
+        """End the stream and return the remaining results.
 
         Raises:
             BimodalError: As in `push`.
@@ -271,7 +273,7 @@ class RemoteStream:
         return results
 
     def close(self) -> None:
-        """Leave, whatever the server still has to say."""
+        """Close the connection at once."""
         self._over = True
         self._socket.close()
 
@@ -279,11 +281,11 @@ class RemoteStream:
         try:
             self._socket.send(message)
         except self._failures:
-            self._take(wait=True)  # says why
+            self._take(wait=True)  # raises with the server's reason
             raise BimodalError(f"{self._url}: the connection was lost") from None
 
     def _take(self, *, wait: bool) -> list[Recognition]:
-        """Results that have come; with `wait`, at least one message."""
+        """Results that have arrived; with `wait`, at least one message."""
         results: list[Recognition] = []
         try:
             while not self._over:

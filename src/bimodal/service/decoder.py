@@ -1,4 +1,4 @@
-"""Decodes what strangers send: a process of its own with little memory and time, no files and no secrets.
+"""Decode uploads in a separate process with little memory and time, no files and no secrets.
 
 libsndfile and its codecs have had memory bugs, so the server never opens an upload itself. This process gets requests
 on a Unix socket (its standard input): a line of JSON with two open files, the upload and where to write. It answers
@@ -21,18 +21,18 @@ from bimodal.audio.segmentation import Resampler
 from bimodal.errors import AudioError
 
 PEAKS: Final = 4000
-"""At most so many peaks are told of a recording."""
+"""Most peaks of a recording."""
 
 _BLOCK_SECONDS: Final = 10.0
 _LONGEST_LINE: Final = 1 << 16
 
 
 class TooMuch(Exception):  # noqa: N818
-    """A recording beyond the limits."""
+    """The recording exceeds a limit."""
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests until the other side closes."""
+    """Answer requests until the server closes the connection."""
     while True:
         line, files, _, _ = socket.recv_fds(connection, _LONGEST_LINE, 2)
         if not line:
@@ -60,11 +60,11 @@ def _answer(wanted: dict[str, Any], upload: int, out: int) -> dict[str, Any]:
     except TooMuch as error:
         return {"error": str(error), "kind": "too-large"}
     except MemoryError:
-        return {"error": "the recording needs more memory than decoding may take", "kind": "too-large"}
+        return {"error": "the recording needs too much memory to decode", "kind": "too-large"}
 
 
 def _limit_time(seconds: float) -> None:
-    """The kernel ends this process when it has used so many more seconds of processor time."""
+    """Let the kernel end this process after so many more seconds of processor time."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
@@ -95,7 +95,7 @@ def _write(out: int, signal: Signal) -> None:
 
 
 def _decode_long(path: str, header: AudioHeader, out: int, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Write 16 kHz WAV, one channel or each by itself, as it is decoded; tell its length and outline."""
+    """Write 16 kHz WAV block by block, one channel or all; return duration and peaks."""
     import soundfile as sf
 
     channels: list[int | None] = [None] if wanted["mix"] else list(range(header.channels))
@@ -119,13 +119,13 @@ def _resampled(path: str, channel: int | None, rate: int) -> Iterator[Signal]:
 
 
 def _side_by_side(signals: list[Iterator[Signal]]) -> Iterator[np.ndarray[Any, Any]]:
-    """Blocks (T, channels) of signals that come in blocks of equal length."""
+    """Blocks (T, channels) from signals in blocks of equal length."""
     for blocks in zip(*signals, strict=True):
         yield np.stack(blocks, axis=1)
 
 
 class _Outline:
-    """Largest absolute sample of each stretch of equal length."""
+    """Largest absolute sample of each interval of equal length."""
 
     def __init__(self, length: int) -> None:
         self.samples = 0
@@ -134,7 +134,7 @@ class _Outline:
         self._rest = np.zeros(0, np.float32)
 
     def add(self, block: np.ndarray[Any, Any]) -> None:
-        """Take the next block (T, channels)."""
+        """Add the next block (T, channels)."""
         self.samples += len(block)
         loud = np.concatenate([self._rest, np.abs(block).max(axis=1)])
         whole = len(loud) // self._length * self._length
@@ -142,14 +142,14 @@ class _Outline:
         self._rest = loud[whole:]
 
     def finish(self) -> list[float]:
-        """All peaks, the last one of what is left."""
+        """All peaks, including the last, shorter interval."""
         last = [float(self._rest.max())] if len(self._rest) else []
         return [round(peak, 4) for peak in chain(self._peaks, last)]
 
 
 def main() -> None:
-    """Load the codecs, give up what is not needed, serve."""
-    import soundfile  # noqa: F401  # before the limits
+    """Load the codecs, set the limits, serve."""
+    import soundfile  # noqa: F401  # import before the limits are set
     import soxr  # noqa: F401
 
     memory, file_size = int(os.environ["BIMODAL_DECODER_BYTES"]), int(os.environ["BIMODAL_DECODER_FILE_BYTES"])

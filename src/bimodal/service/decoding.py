@@ -1,4 +1,4 @@
-"""Uploads decoded by processes with little memory and time, so that a hostile recording costs only itself."""
+"""Decode uploads in processes with little memory and time, so that a harmful recording affects nothing else."""
 
 import json
 import os
@@ -22,13 +22,13 @@ _LARGEST_ANSWER: Final = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class RecognizeOptions:
-    """What to decode, and how much of it at most.
+    """What to decode, and its limits.
 
     Attributes:
-        whole: True for one signal at 16 kHz, False for a WAV of 16 kHz, written as it is decoded.
-        mix: True for one channel, False for each channel by itself.
-        start: Where to begin, in seconds.
-        end: Where to stop, in seconds.
+        whole: True for one signal at 16 kHz, False for a 16 kHz WAV file, written block by block.
+        mix: True to average the channels, False to keep them.
+        start: Start, in seconds.
+        end: End, in seconds.
         max_seconds: Longest recording.
         max_channels: Most channels.
         max_rate: Highest sampling rate, in Hz.
@@ -47,12 +47,12 @@ class RecognizeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LongRecording:
-    """A long upload, decoded.
+    """A decoded long recording.
 
     Attributes:
-        file: WAV of 16 kHz; it has no name and is gone when it is closed.
+        file: 16 kHz WAV without a name; closing deletes it.
         duration: In seconds.
-        peaks: Outline of the recording: the largest sample of each stretch of equal length.
+        peaks: Largest absolute sample of each interval of equal length.
     """
 
     file: IO[bytes]
@@ -66,11 +66,11 @@ class LongRecording:
 
 
 class Decoders:
-    """Processes that decode; safe to call from several threads.
+    """Decoding processes. Safe to call from several threads.
 
     Args:
-        limits: What is decoded at most.
-        count: How many recordings at once.
+        limits: Limits of the server.
+        count: Number of recordings decoded at the same time.
     """
 
     def __init__(self, limits: Limits, count: int) -> None:
@@ -81,10 +81,10 @@ class Decoders:
             self._idle.put(None)
 
     def decode_clip(self, upload: IO[bytes], start: float | None, end: float | None) -> Signal:
-        """An upload, or a stretch of it, as a signal (T,) at 16 kHz.
+        """An upload, or a part of it, as a signal (T,) at 16 kHz.
 
         Raises:
-            Problem: It cannot be decoded, or is too much.
+            Problem: The upload cannot be decoded or exceeds a limit.
         """
         limits = self._limits
         wanted = RecognizeOptions(
@@ -102,7 +102,7 @@ class Decoders:
             return np.frombuffer(out.read(), np.float32)
 
     def decode_long(self, upload: IO[bytes], mix: bool) -> LongRecording:
-        """A long upload as a WAV of 16 kHz.
+        """A long upload as 16 kHz WAV.
 
         Raises:
             Problem: As in `decode_clip`.
@@ -125,7 +125,7 @@ class Decoders:
         return LongRecording(file=out, duration=answer["duration"], peaks=answer["peaks"])
 
     def close(self) -> None:
-        """End all processes; what they decode is refused."""
+        """End all processes; running requests are refused."""
         for process in list(self._all):
             process.end()
 
@@ -150,7 +150,7 @@ class Decoders:
 
 
 class _Process:
-    """One process that decodes one recording after the other."""
+    """A process that decodes one recording after the other."""
 
     def __init__(self, limits: Limits) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX)
@@ -176,10 +176,10 @@ class _Process:
         self._connection = ours
 
     def ask(self, wanted: RecognizeOptions, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
-        """Its answer.
+        """Send a request and return the answer.
 
         Raises:
-            OSError: It died, or took too long.
+            OSError: The process died or took too long.
         """
         self._connection.settimeout(10 + 3 * wanted.cpu_seconds)
         request = json.dumps(asdict(wanted)).encode()
@@ -194,7 +194,7 @@ class _Process:
         return decoded
 
     def end(self) -> None:
-        """Kill and reap it."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
         self._connection.close()

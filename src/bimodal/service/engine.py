@@ -1,4 +1,4 @@
-"""The model behind the server: clips take turns, live streams have threads of their own."""
+"""The model behind the server: clips share a queue, live streams have their own threads."""
 
 import asyncio
 import math
@@ -23,13 +23,13 @@ _PARTIAL_SECONDS: Final = 0.5
 
 
 class Engine:
-    """A model and the threads that use it.
+    """The model and its threads.
 
     Args:
-        recognizer: The model, with one thread an operator: several clips at once use the cores better.
-        limits: What is taken at most.
-        measures: What is counted.
-        transcriber: Hears the words where a client asks for it; None where the server offers that not.
+        recognizer: The model, with one thread per operator: several clips at once use the cores better.
+        limits: Limits of the server.
+        measures: Counters.
+        transcriber: Speech recogniser for clients that ask for it, or None.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Engine:
         self._usual_seconds = 0.5
 
     def warm_up(self) -> None:
-        """Load every network, so that the first request is not slower than the others."""
+        """Load all networks, so that the first request is as fast as the others."""
         for clip in (Clip(audio=_tone(), sampling_rate=16_000, transcript="hello"), Clip(transcript="hello")):
             try:
                 self.recognizer.recognize_batch([clip])
@@ -55,10 +55,10 @@ class Engine:
         self.ready = True
 
     async def recognize(self, clip: Clip, upload: IO[bytes] | None, *, transcribe: bool, explain: bool) -> Recognition:
-        """One clip in its turn.
+        """Recognise one clip when a thread is free.
 
         Raises:
-            Problem: It cannot be used, or the server is busy.
+            Problem: The clip cannot be used, or the server is busy.
         """
         async with self._turn():
             return await self.run(lambda: self._recognize(clip, upload, transcribe, explain), self._clips)
@@ -82,10 +82,10 @@ class Engine:
         return result
 
     async def run(self, work: Callable[[], Answer], threads: ThreadPoolExecutor | None = None) -> Answer:
-        """Do work in a thread.
+        """Run work in a thread.
 
         Raises:
-            Problem: The work refuses what it was given.
+            Problem: The input cannot be used.
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(threads or self._others, work)
@@ -94,11 +94,11 @@ class Engine:
 
     @property
     def partial_seconds(self) -> float:
-        """Partial results come at most so often, by the clock and by the audio: rarer with more streams than cores."""
+        """Least time between partial results, in seconds of clock and of audio; longer if streams outnumber cores."""
         return _PARTIAL_SECONDS * max(1.0, self._streams / self.limits.workers)
 
     def open_stream(self) -> bool:
-        """Take a place for a live stream; False where there is none."""
+        """Reserve a place for a live stream; False if all are taken."""
         if self._streams >= self.limits.streams or self.stopping:
             return False
         self._streams += 1
@@ -106,23 +106,29 @@ class Engine:
         return True
 
     def close_stream(self) -> None:
-        """Give the place back."""
+        """Free the place of a live stream."""
         self._streams -= 1
         self.measures.streams.set(self._streams)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Wait for a free thread; not when many wait already, and not for ever."""
+        """Wait for a free thread. Refuse if the queue is full or the wait is too long."""
         limits = self.limits
         if self._turns.locked() and self._waiting >= limits.waiting:
-            raise Problem("busy", f"{self._waiting} requests wait already; try again later", retry_after=self._wait())
+            raise Problem(
+                "busy", f"{self._waiting} requests are already waiting; try again later", retry_after=self._wait()
+            )
         self._waiting += 1
         self.measures.waiting.set(self._waiting)
         try:
             async with asyncio.timeout(limits.deadline):
                 await self._turns.acquire()
         except TimeoutError as error:
-            raise Problem("busy", f"no turn came within {limits.deadline:g} s", retry_after=self._wait()) from error
+            raise Problem(
+                "busy",
+                f"the request waited for {limits.deadline:g} s without a free thread; try again later",
+                retry_after=self._wait(),
+            ) from error
         finally:
             self._waiting -= 1
             self.measures.waiting.set(self._waiting)
@@ -136,11 +142,11 @@ class Engine:
             self._usual_seconds = 0.9 * self._usual_seconds + 0.1 * (time.perf_counter() - began)
 
     def _wait(self) -> float:
-        """Seconds until about half of those who wait have had their turn."""
+        """Seconds until about half of the waiting clips are done."""
         return min(60.0, math.ceil(self._usual_seconds * self._waiting / self.limits.workers / 2))
 
     def close(self) -> None:
-        """Let go of threads and processes."""
+        """Stop threads and processes."""
         self.stopping = True
         self.decoders.close()
         self._clips.shutdown(wait=True, cancel_futures=True)

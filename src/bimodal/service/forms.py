@@ -1,4 +1,4 @@
-"""Forms as clients send them: multipart, few parts, one recording."""
+"""Forms that clients send: multipart, few parts, one recording."""
 
 import math
 from collections.abc import AsyncIterator, Iterable
@@ -34,11 +34,11 @@ def renamed_field(names: Iterable[str]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What a form holds.
+    """Content of a form.
 
     Attributes:
-        audio: The recording; None where there is none.
-        name: What the client calls it.
+        audio: The recording, or None.
+        name: File name of the recording.
         values: The other fields.
     """
 
@@ -47,14 +47,14 @@ class Form:
     values: dict[str, str]
 
     def text(self, name: str) -> str | None:
-        """A field; None where it is absent or empty."""
+        """A field; None if it is missing or empty."""
         return self.values.get(name) or None
 
     def number(self, name: str, low: float = 0.0, high: float = math.inf) -> float | None:
-        """A number; None where it is absent.
+        """A number; None if it is missing.
 
         Raises:
-            Problem: It is none, or out of range.
+            Problem: The field is not a number, or out of range.
         """
         given = self.text(name)
         if given is None:
@@ -69,10 +69,10 @@ class Form:
         return value
 
     def flag(self, name: str) -> bool:
-        """True or false; false where it is absent.
+        """True or false; false if it is missing.
 
         Raises:
-            Problem: It is neither.
+            Problem: The field is neither.
         """
         given = (self.text(name) or "false").lower()
         if given not in _TRUE:
@@ -80,10 +80,10 @@ class Form:
         return _TRUE[given]
 
     def choice(self, name: str, kind: Any) -> Any:
-        """One of the values of a `Literal`; the first where it is absent.
+        """One of the values of a `Literal`; the first if the field is missing.
 
         Raises:
-            Problem: It is none of them.
+            Problem: The field has another value.
         """
         allowed = get_args(kind)
         given = self.text(name) or allowed[0]
@@ -92,10 +92,10 @@ class Form:
         return given
 
     def json(self, name: str, empty: Any) -> Any:
-        """A field that holds JSON; `empty` where it is absent.
+        """A field that holds JSON; `empty` if it is missing.
 
         Raises:
-            Problem: It is no JSON.
+            Problem: The field is not valid JSON.
         """
         given = self.text(name)
         try:
@@ -109,7 +109,7 @@ async def read_form(request: Request, limits: Limits, known: tuple[str, ...]) ->
     """The form of a request; the recording is closed afterwards.
 
     Raises:
-        Problem: No multipart form, too many parts, fields that are not known.
+        Problem: Not a multipart form, too many parts, or unknown fields.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
@@ -138,10 +138,13 @@ def _checked(form: FormData, limits: Limits, known: tuple[str, ...]) -> Form:
             raise Problem("unusable", f"the form has an unknown or repeated field; expected audio, {', '.join(known)}")
         if isinstance(value, UploadFile):
             if name != "audio" or upload is not None:
-                raise Problem("unusable", "the form has a file that is not the field audio, or several of them")
+                raise Problem(
+                    "unusable",
+                    "the form has a file in another field than audio, or several files; send one file as audio",
+                )
             upload = value
         elif name == "audio":
-            raise Problem("unusable", "audio: expected a file, with a file name in its part of the form")
+            raise Problem("unusable", "audio: expected a file; give its part of the form a file name")
         else:
             values[name] = value
     if len(values.get("transcript", "")) > limits.text_characters:
@@ -150,7 +153,7 @@ def _checked(form: FormData, limits: Limits, known: tuple[str, ...]) -> Form:
 
 
 def _file(upload: UploadFile | None) -> IO[bytes] | None:
-    """The uploaded file with a descriptor of its own; in memory until then."""
+    """The uploaded file with its own descriptor."""
     if upload is None:
         return None
     if not upload.size:

@@ -1,4 +1,4 @@
-"""What stands in front of every request: host, origin, token, bytes, time, headers; pure ASGI, so that streams flow."""
+"""Checks in front of every request: host, origin, token, size, time, headers. Pure ASGI, so that streaming works."""
 
 import asyncio
 import hmac
@@ -35,23 +35,23 @@ _LINGER_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """Who may ask.
+    """Access to the server.
 
     Attributes:
-        hosts: Names under which the server may be addressed; empty for any.
-        token: What requests to the interface must carry; empty for none.
+        hosts: Host names that requests may use; empty for any.
+        token: Token that requests to the API must send; empty for none.
     """
 
     hosts: tuple[str, ...] = LOOPBACK
     token: str = field(default="", repr=False)
 
     def knows(self, token: str) -> bool:
-        """True for the right token, or where none is needed."""
+        """True if the token is right or none is needed."""
         return not self.token or hmac.compare_digest(self.token.encode(), token.encode("utf-8", "replace"))
 
 
 class Guard:
-    """Lets through what is within the limits, and dresses every answer."""
+    """Refuses requests beyond the limits and adds headers to every response."""
 
     def __init__(self, app: ASGIApp, limits: Limits, access: Access, measures: Measures) -> None:
         self._app, self._limits, self._access, self._measures = app, limits, access, measures
@@ -90,21 +90,21 @@ class Guard:
             refusal = exchange.too_large()
         try:
             await (refusal.response() if refusal else self._app)(scope, exchange.receive, exchange.send)
-        except Exception as error:  # the last line of defence: whatever it is, the client gets a problem
+        except Exception as error:  # the client gets a problem whatever fails
             log_mistake(error)
             if exchange.status is None:
-                await Problem("internal", "the server made a mistake; its log says where").response()(
+                await Problem("internal", "internal server error; see the server's log").response()(
                     scope, exchange.receive, exchange.send
                 )
 
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
-        """Why a request is not let through; None where it is."""
+        """The reason to refuse a request, or None."""
         host = urlsplit(f"//{headers.get('host', '')}")
         if self._access.hosts and _name(host) not in self._access.hosts:
-            return Problem("wrong-host", "this server is not known under that name; start it with --allow-host")
+            return Problem("wrong-host", "unknown host name; start the server with --allow-host NAME")
         origin = headers.get("origin")
         if origin and (urlsplit(origin).netloc.lower() != headers.get("host", "").lower()):
-            return Problem("forbidden", "pages of other sites may not use this server")
+            return Problem("forbidden", "requests from pages of other sites are not allowed")
         path: str = scope["path"]
         if scope["type"] == "http" and path.startswith(("/v1", "/metrics")) and not self._access.knows(bearer(headers)):
             return Problem("unauthorised", "send the server's token: 'Authorization: Bearer TOKEN'")
@@ -118,7 +118,7 @@ class Guard:
 
 
 def _costly(scope: Scope) -> str:
-    """Kind of what may stay long or send much, which is counted; empty for the rest."""
+    """Kind of a long or large request, which is counted; empty for others."""
     if scope["type"] == "websocket":
         return "socket"
     if scope["method"] in ("POST", "PUT", "PATCH"):
@@ -127,7 +127,7 @@ def _costly(scope: Scope) -> str:
 
 
 def bearer(headers: Headers) -> str:
-    """The token of a request; empty where there is none."""
+    """The token of a request; empty if there is none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
@@ -140,7 +140,7 @@ def _name(host: Any) -> str:
 
 
 class _Exchange:
-    """One request and its answer: bytes and time of the one are counted, the other is dressed."""
+    """One request and its response: counts size and time of the request, adds headers to the response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, most_bytes: int, most_seconds: float) -> None:
         self.status: int | None = None
@@ -152,19 +152,19 @@ class _Exchange:
         self._page = not scope["path"].startswith("/v1")
 
     def too_long(self, headers: Headers) -> bool:
-        """True where the client says itself that it sends too much."""
+        """True if the declared length is too large."""
         length = headers.get("content-length", "0")
         return length.isdigit() and int(length) > self._most_bytes
 
     def too_large(self) -> Problem:
-        """The refusal of a body that is too large."""
-        return Problem("too-large", f"the request is larger than {self._most_bytes} bytes")
+        """Refusal of a request body that is too large."""
+        return Problem("too-large", f"the request is too large; expected at most {self._most_bytes} bytes")
 
     async def receive(self) -> Message:
         """The next part of the body.
 
         Raises:
-            Problem: Too many bytes, or too slow.
+            Problem: The request is too large or too slow.
         """
         if self._whole:
             return await self._receive()
@@ -180,7 +180,7 @@ class _Exchange:
         return message
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
-        """The next part of the answer; one that comes before the whole request waits for the client to notice."""
+        """Send the next part of the response. If the request is not complete, wait until the client has read it."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message = {**message, "headers": [*message.get("headers", []), *_dress(message, self._page, self._whole)]}
@@ -192,7 +192,7 @@ class _Exchange:
 
 
 def _dress(start: MutableMapping[str, Any], page: bool, whole: bool) -> list[tuple[bytes, bytes]]:
-    """Headers to add to an answer."""
+    """Headers to add to a response."""
     present = {name.lower() for name, _ in start.get("headers", [])}
     wanted = dict(SECURITY_HEADERS)
     if b"content-security-policy" not in present:
@@ -205,7 +205,7 @@ def _dress(start: MutableMapping[str, Any], page: bool, whole: bool) -> list[tup
 
 
 async def _linger(receive: Callable[[], Awaitable[Message]]) -> None:
-    """Take what the client still sends, and drop it: closing at once would take the answer away from it."""
+    """Read and drop the rest of the request. Closing at once would lose the response."""
     try:
         async with asyncio.timeout(_LINGER_SECONDS):
             while (message := await receive())["type"] == "http.request" and message.get("more_body"):

@@ -1,4 +1,4 @@
-"""Long recordings: judged one after the other in the background, followed as they go, kept a while in memory."""
+"""Long recordings: recognised one after the other in the background; results stay in memory for a while."""
 
 import asyncio
 import secrets
@@ -24,14 +24,14 @@ _HEARTBEAT_SECONDS: Final = 10.0
 
 
 class Job:
-    """One long recording and what was found in it so far.
+    """One long recording and its results so far.
 
     Args:
         upload: The recording; closed when the job ends.
-        config: How to judge.
-        words: What is said when.
-        hear: Speech recognition, for the words instead.
-        client: Address that sent it.
+        config: Timeline settings.
+        words: Words with times.
+        asr: Speech recognition, used if there are no words.
+        client: Address of the client.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Job:
 
     @property
     def progress(self) -> float:
-        """Share of the recording that was judged, 0 to 1."""
+        """Share of the recording that is done, 0 to 1."""
         heard = (self.results[-1].end or 0.0) if self.results else 0.0
         return 1.0 if self.state == "done" else min(1.0, heard / (self.duration or 1.0))
 
     def to_dict(self) -> dict[str, Any]:
-        """The job as the interface shows it."""
+        """The job as the API returns it."""
         return {
             "id": self.id,
             "state": self.state,
@@ -79,16 +79,16 @@ class Job:
         }
 
     def stop(self) -> None:
-        """End it within a block: a recording that was cut to nothing cannot be read further."""
+        """End the job within one block: it empties the file, so reading ends."""
         if self.recording is not None:
             self.recording.file.truncate(0)
 
     def tell(self) -> None:
-        """Wake those who follow."""
+        """Wake all followers."""
         self._news.set()
 
     async def follow(self, seen: int = 0) -> AsyncIterator[tuple[str, int, Any]]:
-        """Events as they come: name, number of results told, data; `progress` at least every ten seconds."""
+        """Events as they occur: name, number of results sent, data. `progress` comes at least every ten seconds."""
         while True:
             self._news.clear()
             for result in self.results[seen:]:
@@ -106,7 +106,7 @@ class Job:
 
 
 class Jobs:
-    """All jobs of a server; one runs at a time, so that clips and streams keep a core."""
+    """All jobs of a server. One runs at a time, so that clips and streams keep a core."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -115,20 +115,24 @@ class Jobs:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def check_room(self, client: str) -> None:
-        """Refuse what would be one job too many.
+        """Refuse a job if there are too many.
 
         Raises:
-            Problem: Too many jobs of this client, or of all.
+            Problem: Too many jobs of this client or of all clients.
         """
         limits = self._engine.limits
         waiting = [job for job in self._jobs.values() if job.open]
         if sum(job.client == client for job in waiting) >= limits.jobs_per_client:
-            raise Problem("too-many", f"{limits.jobs_per_client} jobs of yours are not finished yet", retry_after=10)
+            raise Problem(
+                "too-many",
+                f"this client has {limits.jobs_per_client} unfinished jobs; wait for one to finish",
+                retry_after=10,
+            )
         if len(waiting) >= limits.jobs:
-            raise Problem("busy", f"{len(waiting)} jobs are not finished yet; try again later", retry_after=30)
+            raise Problem("busy", f"the server has {len(waiting)} unfinished jobs; try again later", retry_after=30)
 
     def add(self, job: Job) -> None:
-        """Begin a job.
+        """Add a job to the queue.
 
         Raises:
             Problem: As in `check_room`.
@@ -145,19 +149,19 @@ class Jobs:
         """The job of that id.
 
         Raises:
-            Problem: There is none, or no more.
+            Problem: There is no such job, or it has been deleted.
         """
         self._forget()
         if name not in self._jobs:
             kept = self._engine.limits.kept_seconds
-            raise Problem("not-found", f"there is no such job; finished ones are kept {kept:g} s")
+            raise Problem("not-found", f"job not found; finished jobs are kept for {kept:g} s")
         return self._jobs[name]
 
     def drop(self, name: str) -> None:
-        """Stop a job, and forget it and its results.
+        """Stop a job and delete it with its results.
 
         Raises:
-            Problem: There is none.
+            Problem: There is no such job.
         """
         job = self.find(name)
         if job.open:
@@ -167,7 +171,7 @@ class Jobs:
         job.tell()
 
     def close(self) -> None:
-        """End what runs; nobody could ask for it any more."""
+        """End all jobs; nobody can ask for them after the server has stopped."""
         for job in [job for job in self._jobs.values() if job.open]:
             self.drop(job.id)
 
@@ -183,9 +187,9 @@ class Jobs:
         except Problem as problem:
             if job.state != "cancelled":
                 job.state, job.problem = "failed", problem
-        except Exception as error:  # as in the guard: nobody would ever see it
+        except Exception as error:  # nobody would see an error in a background task
             log_mistake(error)
-            job.state, job.problem = "failed", Problem("internal", "the server made a mistake; its log says where")
+            job.state, job.problem = "failed", Problem("internal", "internal server error; see the server's log")
         finally:
             job.upload.close()
             job.ended = time.monotonic()
@@ -193,7 +197,7 @@ class Jobs:
             job.tell()
 
     def _score(self, job: Job, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread: decode, then recognise; results are added as they come."""
+        """In a thread: decode, then recognise. Results are added one by one."""
         engine = self._engine
         recording = engine.decoders.decode_long(job.upload, mix=job.config.channels == "mix")
         with closing(recording.file):
@@ -221,7 +225,7 @@ def spoken_words(listed: Any) -> list[TimedWords]:
     """Timed words of a request.
 
     Raises:
-        Problem: They are not a list of words with times.
+        Problem: Not a list of words with times.
     """
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, dict) and (told := renamed_field(item)):

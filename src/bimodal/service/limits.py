@@ -1,4 +1,4 @@
-"""What the server takes at most; every limit is on by default."""
+"""Limits of the server. All are active by default."""
 
 import os
 from dataclasses import dataclass
@@ -8,34 +8,34 @@ from bimodal.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the server takes at most; sizes in bytes, times in seconds.
+    """Limits of the server: sizes in bytes, times in seconds.
 
     Attributes:
-        clip_bytes: A request to `/v1/recognize`.
-        clip_seconds: A recording there.
-        job_bytes: A request to `/v1/jobs`.
-        job_seconds: A recording there.
-        stream_seconds: Audio of one live stream.
-        stream_message_bytes: One message on a socket.
-        channels: Channels of a recording.
+        clip_bytes: Largest request to `/v1/recognize`.
+        clip_seconds: Longest recording in it.
+        job_bytes: Largest request to `/v1/jobs`.
+        job_seconds: Longest recording in it.
+        stream_seconds: Longest live stream, in seconds of audio.
+        stream_message_bytes: Largest message on a socket.
+        channels: Most channels of a recording.
         sampling_rate: Highest sampling rate of a recording, in Hz.
-        text_characters: Words of a request.
-        parts: Fields of a form.
-        upload_seconds: Until a request to `/v1/recognize` has arrived whole; a job may take ten times as long.
-        header_seconds: Until the header of a request has arrived.
-        silence_seconds: Until the next message on a socket.
-        deadline: Until an answer to `/v1/recognize` begins, waiting included.
-        decoding_seconds: Processor time for decoding a clip; a job may take a hundred times as long.
-        decoding_bytes: Memory of the process that decodes.
-        requests: Requests with a body, followers of jobs, sockets, of each at once; more are answered with 503.
-        running: Clips that are judged at once; 0 for one per core.
-        waiting: Clips that wait for their turn; more are answered with 503.
-        streams: Live streams at once.
-        jobs: Jobs that wait or run, and those that arrive.
-        jobs_per_client: The same of one address; more are answered with 429.
+        text_characters: Longest transcript of a request.
+        parts: Most fields of a form.
+        upload_seconds: Longest upload to `/v1/recognize`. A job may take ten times as long.
+        header_seconds: Longest wait for the header of a request.
+        silence_seconds: Longest wait for the next message on a socket.
+        deadline: Longest time before `/v1/recognize` starts to work on a request.
+        decoding_seconds: Processor time for decoding a clip. A job may take a hundred times as long.
+        decoding_bytes: Memory of the decoding process.
+        requests: Simultaneous requests with a body, followers of jobs and sockets, each. More get status 503.
+        running: Clips that are recognised at the same time; 0 for one per core.
+        waiting: Clips in the queue. More get status 503.
+        streams: Simultaneous live streams.
+        jobs: Jobs that wait or run, and simultaneous uploads of jobs. More get status 503.
+        jobs_per_client: Jobs of one address that wait or run. More get status 429.
         kept_jobs: Finished jobs whose results are kept in memory.
-        kept_seconds: How long they are kept.
-        stop_seconds: How long a stopping server finishes what runs.
+        kept_seconds: Time for which they are kept.
+        stop_seconds: Time for which a stopping server finishes its work.
     """
 
     clip_bytes: int = 32 << 20
@@ -65,7 +65,7 @@ class Limits:
     stop_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        """Refuse limits that let nothing through."""
+        """Refuse limits that would refuse every request."""
         for name in self.__dataclass_fields__:
             value = getattr(self, name)
             if not value > 0 and (name, value) != ("running", 0):
@@ -73,5 +73,5 @@ class Limits:
 
     @property
     def workers(self) -> int:
-        """Clips that are judged at once."""
+        """Clips that are recognised at the same time."""
         return self.running or os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What the server counts of itself, for Prometheus; never anything of a request's content."""
+"""Counters for Prometheus. They contain nothing of a request's content."""
 
 from typing import Final
 
@@ -17,23 +17,23 @@ class Measures:
             "bimodal_requests_total", "Requests by route and status.", ("route", "status"), registry=self._registry
         )
         self._seconds = Histogram(
-            "bimodal_request_seconds", "Time to answer.", ("route",), buckets=_SECONDS, registry=self._registry
+            "bimodal_request_seconds", "Response time.", ("route",), buckets=_SECONDS, registry=self._registry
         )
         self.audio_seconds = Counter(
-            "bimodal_audio_seconds_total", "Speech that was judged, in seconds.", registry=self._registry
+            "bimodal_audio_seconds_total", "Seconds of audio processed.", registry=self._registry
         )
-        self.abstained = Counter("bimodal_abstained_total", "Answers that claim no emotion.", registry=self._registry)
-        self.running = Gauge("bimodal_clips_running", "Clips that are judged now.", registry=self._registry)
-        self.waiting = Gauge("bimodal_clips_waiting", "Clips that wait for their turn.", registry=self._registry)
+        self.abstained = Counter("bimodal_abstained_total", "Results without an emotion.", registry=self._registry)
+        self.running = Gauge("bimodal_clips_running", "Clips being recognised.", registry=self._registry)
+        self.waiting = Gauge("bimodal_clips_waiting", "Clips in the queue.", registry=self._registry)
         self.streams = Gauge("bimodal_streams_open", "Live streams.", registry=self._registry)
         self.jobs = Gauge("bimodal_jobs_open", "Jobs that wait or run.", registry=self._registry)
 
     def count_request(self, scope: Scope, status: int | None, seconds: float) -> None:
-        """One request; a client that left before the answer counts as 499."""
+        """Count one request; a client that left before the response counts as 499."""
         route = getattr(scope.get("route"), "path", None) or "other"  # the pattern, never the path itself
         self._requests.labels(route, str(status or 499)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def render(self) -> bytes:
-        """All of it as Prometheus reads it."""
+        """The counters in the text format of Prometheus."""
         return generate_latest(self._registry)

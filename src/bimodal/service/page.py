@@ -1,4 +1,4 @@
-"""The page: static files of the package, with a policy that lets it talk to this server alone."""
+"""The web page: static files. Its security policy allows requests to this server alone."""
 
 import secrets
 from pathlib import Path
@@ -20,7 +20,7 @@ _POLICY: Final = (
 
 @router.get("/", include_in_schema=False)
 async def page() -> HTMLResponse:
-    """The page; style sheets that a library adds carry the nonce."""
+    """The page. Style sheets that a library adds need the nonce."""
     nonce = secrets.token_urlsafe(16)
     html = (STATIC / "index.html").read_text(encoding="utf-8").replace("{{nonce}}", nonce)
     return HTMLResponse(

@@ -1,4 +1,4 @@
-"""Errors as the server tells them: problem JSON (RFC 9457), one clear sentence in `detail`."""
+"""Error responses of the server: problem JSON (RFC 9457) with one clear sentence in `detail`."""
 
 import logging
 import math
@@ -18,16 +18,16 @@ MEDIA_TYPE: Final = "application/problem+json"
 TITLES: Final = {
     "bad-request": (400, "The request cannot be read"),
     "unauthorised": (401, "A token is needed"),
-    "forbidden": (403, "Not from another site"),
-    "not-found": (404, "Nothing is here"),
-    "method-not-allowed": (405, "Not this way"),
+    "forbidden": (403, "Requests from other sites are not allowed"),
+    "not-found": (404, "Not found"),
+    "method-not-allowed": (405, "Method not allowed"),
     "timeout": (408, "The request did not arrive in time"),
-    "too-large": (413, "Too much was sent"),
-    "unsupported-media-type": (415, "Not in this form"),
-    "wrong-host": (421, "Not this host"),
-    "unusable": (422, "What was sent cannot be used"),
-    "too-many": (429, "Too much at once from this client"),
-    "internal": (500, "The server made a mistake"),
+    "too-large": (413, "The request is too large"),
+    "unsupported-media-type": (415, "Unsupported media type"),
+    "wrong-host": (421, "Unknown host name"),
+    "unusable": (422, "The request has invalid content"),
+    "too-many": (429, "Too many requests from this client"),
+    "internal": (500, "Internal server error"),
     "busy": (503, "The server is busy"),
 }
 """Status and title of each kind of problem."""
@@ -52,12 +52,12 @@ class Problem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls it
         return TITLES[self.kind][0]
 
     def to_dict(self) -> dict[str, Any]:
-        """The problem as RFC 9457 writes it."""
+        """The problem in the form of RFC 9457."""
         status, title = TITLES[self.kind]
         return {"type": f"urn:bimodal:problem:{self.kind}", "title": title, "status": status, "detail": self.detail}
 
     def response(self) -> JSONResponse:
-        """The problem as an answer."""
+        """The problem as a response."""
         headers = {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
@@ -65,13 +65,13 @@ class Problem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls it
 
 
 def log_mistake(error: BaseException) -> None:
-    """Log where an error that nobody expected came from; its message is left out, since it may hold content."""
+    """Log the origin of an unexpected error, without its message: that may hold content of a request."""
     frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
     LOG.error("%s in %s", type(error).__name__, " < ".join(reversed(frames)))
 
 
 async def answer_problem(_request: Request, error: Exception) -> JSONResponse:
-    """Answer any error that has a status as problem JSON."""
+    """Turn any error with a status into problem JSON."""
     if isinstance(error, Problem):
         return error.response()
     if isinstance(error, RequestValidationError):
@@ -86,7 +86,7 @@ async def answer_problem(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _first_complaint(error: RequestValidationError) -> str:
-    """What is wrong with the first wrong value, without repeating it: it may be somebody's words."""
+    """What is wrong with the first invalid value. The value is left out, since it may be private."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
     return f"{where or first['loc'][0]}: {first['msg']}"

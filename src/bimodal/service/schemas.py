@@ -1,4 +1,4 @@
-"""The interface as OpenAPI describes it: forms, answers and examples; results are `bimodal.records.Recognition`."""
+"""OpenAPI description: forms, responses and examples. Results are `bimodal.records.Recognition`."""
 
 from typing import Any, Final, Literal
 
@@ -47,7 +47,7 @@ class ProblemDetails(BaseModel):
 
 
 class Model(BaseModel):
-    """A model that answers here."""
+    """A model of this server."""
 
     name: str
     version: str
@@ -61,13 +61,13 @@ class Model(BaseModel):
 
 
 class Models(BaseModel):
-    """The models that answer here."""
+    """The models of this server."""
 
     models: list[Model]
 
 
 class About(BaseModel):
-    """What this server is, and what it must not be used for."""
+    """Description of this server and its forbidden uses."""
 
     name: str
     version: str
@@ -80,29 +80,31 @@ class About(BaseModel):
 
 
 class JobStatus(BaseModel):
-    """A long recording and what was found in it so far."""
+    """A long recording and its results so far."""
 
     id: str
     state: Literal["waiting", "running", "done", "failed", "cancelled"]
-    progress: float = Field(ge=0, le=1, description="Share of the recording that was judged.")
-    duration: float | None = Field(description="In seconds; null until it was decoded.")
+    progress: float = Field(ge=0, le=1, description="Share of the recording that is done, 0 to 1.")
+    duration: float | None = Field(description="In seconds; null until the recording is decoded.")
     results: list[Recognition]
-    summary: Summary | None = Field(description="The recording as a whole; null until the job is done.")
-    peaks: list[float] = Field(description="Outline of the recording, for drawing it.")
+    summary: Summary | None = Field(description="Summary of the recording; null until the job is done.")
+    peaks: list[float] = Field(description="Peaks of the waveform, for drawing it.")
     problem: ProblemDetails | None
 
 
 class Export(BaseModel):
-    """Results to be written in another format."""
+    """Results to convert to another format."""
 
     format: Format
-    recording: str = Field("recording", max_length=200, description="Name for the formats that name the recording.")
+    recording: str = Field(
+        "recording", max_length=200, description="Name of the recording, for formats that contain it."
+    )
     results: list[Recognition] = Field(max_length=100_000)
 
     @field_validator("results", mode="before")
     @classmethod
     def _read(cls, value: Any) -> list[Recognition]:
-        """By msgspec, since pydantic would take `false` for 0.0."""
+        """Checked by msgspec, since pydantic would accept `false` as 0.0."""
         try:
             return msgspec.convert(value, list[Recognition])
         except msgspec.ValidationError as error:
@@ -129,11 +131,11 @@ RECOGNIZE_FORM: Final[dict[str, Any]] = {
         "speaker": {"type": "string", "description": "Who speaks; the result repeats it."},
         "explain": {
             "type": "boolean",
-            "description": "Explain the result by words and stretches of speech. Costs about 12 forward passes.",
+            "description": "Add the effect of each word and each segment. Costs about 12 forward passes.",
         },
         "transcribe": {
             "type": "boolean",
-            "description": "Get the words by speech recognition, if no transcript is given and the server has it.",
+            "description": "Recognise the words if no transcript is given. Needs a server with --asr.",
         },
     },
     "additionalProperties": False,
@@ -183,7 +185,7 @@ def form_body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]
 
 
 def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
-    """Answers of refused requests, for `responses`."""
+    """Responses to refused requests, for `responses`."""
     schema = {"$ref": "#/components/schemas/ProblemDetails"}
     found: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:

@@ -1,4 +1,4 @@
-"""The server as a process: uvicorn with our limits, an address that is printed, a stop that finishes what runs."""
+"""Run the server: uvicorn with limits, and a stop that finishes running requests."""
 
 import asyncio
 import secrets
@@ -19,13 +19,13 @@ _LONGEST_HEADER: Final = 32_768
 
 
 def run_server(app: FastAPI, listening: socket.socket, limits: Limits, on_start: Callable[[], None]) -> None:
-    """Serve until the process is told to stop; then finish what runs, for at most `limits.stop_seconds`.
+    """Serve until the process is stopped; then finish running requests, for at most `limits.stop_seconds`.
 
     Args:
         app: From `create_app`.
         listening: From `listen`.
-        limits: What is taken at most.
-        on_start: Called once the server answers.
+        limits: Limits of the server.
+        on_start: Called when the server is ready.
     """
     config = uvicorn.Config(
         app,
@@ -54,7 +54,7 @@ async def _serve(server: uvicorn.Server, listening: socket.socket, on_start: Cal
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
+    """A listening socket; port 0 chooses a free port.
 
     Raises:
         BimodalError: The address cannot be used.
@@ -74,12 +74,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def choose_token(host: str, token: str) -> str:
-    """The token that requests must carry: the given one, or a new one where others than this machine could ask."""
+    """The token for requests: the given one, or a new one if other machines can reach the server."""
     return token or ("" if host in LOOPBACK else secrets.token_urlsafe(18))
 
 
 def _timed(seconds: float) -> type[H11Protocol]:
-    """The protocol of uvicorn, which closes connections whose first request does not come in time."""
+    """Protocol of uvicorn that closes a connection if its first request is late."""
 
     class Timed(H11Protocol):
         def connection_made(self, transport: Any) -> None:

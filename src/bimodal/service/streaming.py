@@ -47,7 +47,7 @@ class Start(msgspec.Struct, tag_field="type", tag="start", forbid_unknown_fields
 
 
 class Words(msgspec.Struct, tag_field="type", tag="words", forbid_unknown_fields=True):
-    """What is said when."""
+    """Words with times."""
 
     start: float
     end: float
@@ -55,11 +55,11 @@ class Words(msgspec.Struct, tag_field="type", tag="words", forbid_unknown_fields
 
 
 class End(msgspec.Struct, tag_field="type", tag="end", forbid_unknown_fields=True):
-    """Nothing more will come."""
+    """The end of the samples."""
 
 
 class StreamError(Exception):
-    """A reason to end a stream, with a name that programs can use.
+    """The reason for ending a stream, with a name for programs.
 
     Args:
         name: In snake case.
@@ -74,7 +74,7 @@ class StreamError(Exception):
 
 @dataclass
 class _Live:
-    """One stream as it goes."""
+    """State of one stream."""
 
     stream: Stream
     encoding: str
@@ -99,9 +99,9 @@ async def stream(socket: WebSocket) -> None:
         return
     except Exception as error:
         if WebSocketState.DISCONNECTED in (socket.client_state, socket.application_state):
-            return  # the client left while it was answered
+            return  # the client left before the response
         log_mistake(error)
-        await _refuse(socket, StreamError("internal", "the server made a mistake; its log says where", 1011))
+        await _refuse(socket, StreamError("internal", "internal server error; see the server's log", 1011))
 
 
 async def _refuse(socket: WebSocket, error: StreamError) -> None:
@@ -115,15 +115,15 @@ async def _refuse(socket: WebSocket, error: StreamError) -> None:
 async def _converse(socket: WebSocket, engine: Engine, access: Access) -> None:
     start = await _next(socket, engine)
     if not isinstance(start, Start):
-        raise StreamError("expected_start", "begin with a JSON message of type 'start'")
+        raise StreamError("expected_start", "expected a JSON message of type 'start' first")
     if not access.knows(start.token):
-        raise StreamError("unauthorised", "the message 'start' needs the server's token")
+        raise StreamError("unauthorised", "wrong or missing token; send the server's token in the message 'start'")
     if not 8000 <= start.sampling_rate <= engine.limits.sampling_rate:
         raise StreamError(
             "sampling_rate", f"sampling_rate: expected a number from 8000 to {engine.limits.sampling_rate}"
         )
     if not engine.open_stream():
-        raise StreamError("busy", f"{engine.limits.streams} streams are open already; try again later", 1013)
+        raise StreamError("busy", f"{engine.limits.streams} streams are already open; try again later", 1013)
     try:
         await _listen(socket, engine, start)
     finally:
@@ -137,7 +137,7 @@ async def _listen(socket: WebSocket, engine: Engine, start: Start) -> None:
     await _send(socket, {"type": "ready", "model": describe_model(engine)})
     while not isinstance(message := await _next(socket, engine), End):
         if isinstance(message, Start):
-            raise StreamError("unexpected_start", "the stream was started before")
+            raise StreamError("unexpected_start", "the stream has already started; send 'start' once")
         if isinstance(message, Words):
             words = TimedWords(start=message.start, end=message.end, transcript=message.transcript)
             await engine.run(lambda words=words: live.stream.add_words([words]))  # type: ignore[misc]
@@ -158,7 +158,7 @@ async def _next(socket: WebSocket, engine: Engine) -> Any:
         async with asyncio.timeout(engine.limits.silence_seconds):
             message = await socket.receive()
     except TimeoutError as error:
-        raise StreamError("silence", f"no message came for {engine.limits.silence_seconds:g} s") from error
+        raise StreamError("silence", f"no message for {engine.limits.silence_seconds:g} s") from error
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1006))
     samples: bytes | None = message.get("bytes")
@@ -182,7 +182,7 @@ def _why_unreadable(text: str, error: Exception) -> str:
 
 
 def _samples(live: _Live, message: bytes) -> Signal:
-    """Samples of a message in [-1, 1]; one that is cut in two is held until its other half comes."""
+    """Samples of a message in [-1, 1]. A sample that is cut in two is kept until its second half arrives."""
     width = 4 if live.encoding == "float32" else 2
     data = live.rest + message
     whole = len(data) // width * width
@@ -193,7 +193,7 @@ def _samples(live: _Live, message: bytes) -> Signal:
 
 
 def _hear(live: _Live, samples: Signal, partial_seconds: float) -> list[tuple[str, Recognition]]:
-    """In a thread: the results that these samples make known, and a partial one where it is time for it."""
+    """In a thread: push samples; return new results, and a partial result if it is due."""
     told = [("final", result) for result in live.stream.push(samples)]
     now, heard = time.monotonic(), live.stream.duration
     if live.wants_partial and min(now - live.partial_clock, heard - live.partial_at) >= partial_seconds:

@@ -1,9 +1,9 @@
-// The answer: an emotion, what each side said of it, and how far each was trusted.
+// The result: the emotion, the scores of voice and words, and their weights.
 import { colour, prepare } from "./drawing.js";
 import { TEXTS, percent } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
-const CLOSE = 0.08; // two emotions nearer than this are a close call
+const CLOSE = 0.08; // two emotions whose scores differ by less are almost equally likely
 
 export function showNothing() {
   at("filled").hidden = true;
@@ -11,7 +11,7 @@ export function showNothing() {
   at("answer-of").hidden = true;
 }
 
-/** Show a recognition; `of` says of what. */
+/** Show a result; `of` names what it is a result of. */
 export function show(result, of, provisional = false) {
   at("empty").hidden = true;
   at("filled").hidden = false;
@@ -45,7 +45,7 @@ function headline(result, provisional) {
 
 const best = (scores) => Object.entries(scores).sort((one, other) => other[1] - one[1]);
 
-/** One sentence: agreement, conflict, a close call, a side that is missing, or why there is no answer. */
+/** One sentence: agreement, conflict, two likely emotions, a missing modality, or the reason for no result. */
 export function sentence(result) {
   if (result.abstained) return { text: `${result.reason[0].toUpperCase()}${result.reason.slice(1)}.`, conflict: false };
   const [[first, most], [second, next]] = best(result.scores);
@@ -117,7 +117,7 @@ function bar(score, emotion) {
   return cell;
 }
 
-/** What each part did for the answer; null while that is being found out. */
+/** Effect of each part on the result; null while it is being computed. */
 export function showWhy(explanation) {
   at("why-busy").hidden = explanation !== null;
   at("why-sentences").replaceChildren(...(explanation?.sentences ?? []).map(listItem));

@@ -1,10 +1,10 @@
-// Everything that the page asks of the server.
+// All requests of the page to the server.
 import { TEXTS } from "./texts.js";
 
 let token = takeToken();
 let askForToken = async () => "";
 
-/** The token stands behind the # of the printed address, which browsers do not send. */
+/** The token follows the # of the printed address. Browsers do not send that part. */
 function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) {
@@ -22,7 +22,7 @@ export function currentToken() {
   return token;
 }
 
-/** Fetch, with the token; problems are thrown as errors whose message is one sentence. */
+/** Fetch with the token. A problem is thrown as an error with a one-sentence message. */
 export async function ask(path, options = {}) {
   let answer;
   try {
@@ -63,7 +63,7 @@ export async function recognize(fields, signal) {
   return (await ask("v1/recognize", { method: "POST", body: form(fields), signal })).json();
 }
 
-/** A recording followed over time; `tell` is called with each event. Gives the finished job. */
+/** Recognise a long recording; `tell` is called with each event. Returns the finished job. */
 export async function follow(audio, transcribe, tell, signal) {
   const started = await ask("v1/jobs", { method: "POST", body: form({ audio, transcribe }), signal });
   const place = started.headers.get("Location").slice(1);
@@ -78,7 +78,7 @@ export async function follow(audio, transcribe, tell, signal) {
   }
 }
 
-/** Server-sent events of an answer; EventSource itself cannot send the token. */
+/** Server-sent events of a response. EventSource cannot send the token, so it is not used. */
 async function* events(answer) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let held = "";
@@ -98,7 +98,7 @@ export async function exported(format, results, recording) {
   return (await ask("v1/export", { method: "POST", body, headers: { "Content-Type": "application/json" } })).blob();
 }
 
-/** A socket for live speech; the server's messages go to `tell`, its end to `ended` with null or a reason. */
+/** A socket for live speech. Messages go to `tell`; the end goes to `ended`, with null or a reason. */
 export function openStream(samplingRate, tell, ended) {
   const socket = new WebSocket(new URL("v1/stream", location.href.replace(/^http/, "ws")));
   let over = false;

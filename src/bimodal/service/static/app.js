@@ -1,4 +1,4 @@
-// The page: speaks with the person, the microphone and the server, and shows what they say.
+// The page: connects its controls, the microphone and the server.
 import * as api from "./api.js";
 import * as answer from "./answer.js";
 import { Live } from "./drawing.js";
@@ -7,19 +7,19 @@ import { TEXTS } from "./texts.js";
 import { Timeline, clock } from "./timeline.js";
 
 const at = (id) => document.getElementById(id);
-const WAIT = 250; // milliseconds without a key before words are judged
+const WAIT = 250; // milliseconds without a key press before the words are sent
 
 const live = new Live(at("live"));
 const timeline = new Timeline((result) => chooseStretch(result));
-let server = null; // what it says of itself
-let recording = null; // { file, duration } that is shown
-let stretch = null; // of it, whose words are typed
-let asked = null; // what the shown answer was asked with
-let judged = null; // last answer that stands by itself
-let running = new AbortController(); // the answer that is asked for now
-let following = new AbortController(); // the recording that is followed now
+let server = null; // answers of v1/about and v1/models
+let recording = null; // the recording on the page: { file, duration }
+let stretch = null; // selected segment of it, if the words belong to that segment
+let asked = null; // request of the result on the page
+let judged = null; // last result that is not part of a timeline
+let running = new AbortController(); // the current request for a result
+let following = new AbortController(); // the current long recording
 let typing = 0;
-let session = null; // a microphone and a stream that are open
+let session = null; // open microphone and stream
 
 function fillTexts() {
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = TEXTS[element.dataset.text];
@@ -51,7 +51,7 @@ function button(text, act) {
   return made;
 }
 
-/** The signal of a new question; the answer to the one before is not waited for any more. */
+/** Abort the last request; returns the signal of a new one. */
 function anew() {
   clearTimeout(typing);
   running.abort();
@@ -127,7 +127,7 @@ async function stopSpeaking() {
   session.stream.finish();
 }
 
-/** The stream is over: as asked, or because the server or the connection ended it. */
+/** The stream has ended: on request, or because of the server or the connection. */
 async function streamEnded(reason) {
   if (!session) return;
   const ending = session;
@@ -158,7 +158,7 @@ function summary(results) {
 // ---- recordings ---------------------------------------------------------------------------------------------------
 
 async function openRecording(file, words = recording ? "" : at("words").value) {
-  clear(); // words that were typed before any recording came belong to this one
+  clear(); // words typed before the first recording belong to it
   at("words").value = words;
   following = new AbortController();
   const { signal } = following;
@@ -196,7 +196,7 @@ async function openRecording(file, words = recording ? "" : at("words").value) {
   }
 }
 
-/** True where nobody typed words and the server can hear them. */
+/** True if no words are typed and the server can recognise them. */
 const wantsWords = () => Boolean(server.model.transcribes && !at("words").value.trim());
 
 const fits = (duration) => duration <= server.limits.clip_seconds && recording.file.size <= server.limits.clip_bytes;
@@ -213,7 +213,7 @@ function chooseStretch(result) {
 
 // ---- words --------------------------------------------------------------------------------------------------------
 
-/** Judge what is there: the recording, or the chosen stretch of it, with the words that are typed. */
+/** Recognise the recording, or its selected segment, with the typed words. */
 async function judgeWords(signal = anew(), transcribe = false) {
   const transcript = at("words").value.trim();
   if (!recording && !transcript) {
@@ -248,7 +248,7 @@ async function judgeWords(signal = anew(), transcribe = false) {
   }
 }
 
-/** Ask again why, when somebody wants to know. */
+/** Ask for an explanation when the details are opened. */
 async function explain() {
   if (!at("why").open) return;
   answer.showWhy(null);
@@ -282,7 +282,7 @@ function busy(on) {
 
 // ---- exports ------------------------------------------------------------------------------------------------------
 
-/** What can be taken along: the stretches of a recording, or the answer to words alone. */
+/** Results to export: the segments of a recording, or the result for words only. */
 function results() {
   const plain = timeline.results.map(({ row, ...result }) => result);
   return plain.length ? plain : judged ? [judged] : [];

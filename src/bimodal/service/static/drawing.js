@@ -1,4 +1,4 @@
-// Colours of emotions, and the band that shows them over time.
+// Colours of the emotions, and the band that shows them over time.
 
 const COLOURS = {
   anger: "#d9483b", angry: "#d9483b", disgust: "#7d9b2c", fear: "#8b5fd0", fearful: "#8b5fd0", happiness: "#e5a50a",
@@ -14,7 +14,7 @@ export function colour(emotion) {
   return OTHERS[sum % OTHERS.length];
 }
 
-/** A canvas as sharp as the screen; gives its context and its size in CSS pixels. */
+/** Match a canvas to the resolution of the screen; returns its context and its size in CSS pixels. */
 export function prepare(canvas) {
   const scale = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
@@ -29,7 +29,7 @@ export function prepare(canvas) {
   return { context, width, height };
 }
 
-/** Results as columns of stacked scores, between two times; `chosen` is framed. */
+/** Draw the results between two times as stacked scores; `chosen` gets a frame. */
 export function drawBand(context, results, place, chosen = null) {
   const { top, height, from, to, width } = place;
   const x = (time) => ((time - from) / (to - from)) * width;
@@ -76,7 +76,7 @@ function hatch(context, left, top, wide, height) {
   context.restore();
 }
 
-/** What is heard while one speaks: the last seconds as a waveform, the emotions below it. */
+/** Live view of the microphone: waveform of the last seconds, emotions below it. */
 export class Live {
   constructor(canvas) {
     this.canvas = canvas;

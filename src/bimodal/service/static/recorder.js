@@ -1,12 +1,12 @@
-// The microphone: samples as they come, and all of them as a recording at the end.
+// The microphone: samples as they arrive, and the whole recording at the end.
 import { TEXTS } from "./texts.js";
 
-/** Open the microphone; `hear` gets Float32Array pieces. Errors are sentences for people. */
+/** Open the microphone; `hear` receives Float32Array blocks. Error messages are written for users. */
 export async function openMicrophone(hear) {
   if (!navigator.mediaDevices) throw new Error(TEXTS.errors.insecure);
   let media;
   try {
-    // The browser's own clean-up changes how a voice sounds, so it is not asked for.
+    // The browser's noise suppression changes the voice, so it is turned off.
     const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     media = await navigator.mediaDevices.getUserMedia({ audio });
   } catch (error) {
@@ -26,7 +26,7 @@ export async function openMicrophone(hear) {
   context.createMediaStreamSource(media).connect(node);
   return {
     samplingRate: context.sampleRate,
-    /** Let go of the microphone; gives the recording as a WAV file. */
+    /** Close the microphone; returns the recording as a WAV file. */
     async close() {
       node.port.postMessage("flush");
       await Promise.race([end, new Promise((resolve) => setTimeout(resolve, 500))]);
@@ -41,7 +41,7 @@ function length(pieces) {
   return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
-/** Largest absolute sample of a piece. */
+/** Largest absolute sample of a block. */
 export function loudest(piece) {
   let most = 0;
   for (const sample of piece) most = Math.max(most, Math.abs(sample));

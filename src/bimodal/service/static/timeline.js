@@ -1,4 +1,4 @@
-// A recording over time: waveform, emotions below it, zoom, playing, a table of all stretches.
+// Timeline of a recording: waveform, emotions, zoom, playback, table of all segments.
 import { colour, drawBand, prepare } from "./drawing.js";
 import { TEXTS, percent } from "./texts.js";
 import WaveSurfer from "./vendor/wavesurfer.esm.js";
@@ -14,7 +14,7 @@ export function clock(seconds) {
 }
 
 export class Timeline {
-  /** `onChoose` is called with the result of a stretch that somebody chose. */
+  /** `onChoose` is called with the result of a segment that the user selects. */
   constructor(onChoose) {
     this.onChoose = onChoose;
     this.results = [];
@@ -29,7 +29,7 @@ export class Timeline {
     new ResizeObserver(() => this.draw()).observe(at("band"));
   }
 
-  /** Show a recording; its outline may come later. */
+  /** Show a recording; its peaks may come later. */
   open(file, duration, peaks) {
     this.close();
     at("timeline").hidden = false;
@@ -144,7 +144,7 @@ export class Timeline {
     this.draw();
   }
 
-  /** Choose without playing or telling. */
+  /** Select without playback and without calling `onChoose`. */
   mark(result) {
     this.chosen = result;
     this.draw();

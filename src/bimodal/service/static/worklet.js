@@ -1,4 +1,4 @@
-// Runs on the audio thread: hands the microphone's samples over, a tenth of a second at a time.
+// Runs on the audio thread: passes on the microphone's samples in blocks of a tenth of a second.
 class Samples extends AudioWorkletProcessor {
   constructor() {
     super();
