@@ -17,7 +17,7 @@ def test_the_text_puts_systems_side_by_side_in_aligned_columns(made_up):
     table = lines[3 : lines.index("", 3)]
     assert table[0].split() == ["system", "speech", "text", "late", "fused"]
     assert len({len(line) for line in table}) == 1
-    uar = report.systems[0].uar
+    uar = report.systems[0].metrics["uar"]
     assert f"{100 * uar.value:.1f} [{100 * uar.low:.1f}, {100 * uar.high:.1f}]" in table[2]
     assert [line.split()[0] for line in lines if line.startswith(("anger", "fear", "joy"))] == ["anger", "fear", "joy"]
 

@@ -19,15 +19,15 @@ def test_figures_worked_by_hand_over_the_utterances_each_system_had_input_for(by
     assert [system.rows for system in (speech, text, fused)] == [5, 5, 6]
     assert speech.confusion == ((1, 1, 0), (1, 1, 0), (0, 0, 1))
     assert speech.recalls == {"anger": 0.5, "fear": 0.5, "joy": 1.0}
-    assert speech.uar.value == pytest.approx(2 / 3)
-    assert speech.accuracy.value == pytest.approx(3 / 5)
-    assert speech.macro_f1.value == pytest.approx((0.5 + 0.5 + 1) / 3)
-    assert speech.weighted_f1.value == pytest.approx((2 * 0.5 + 2 * 0.5 + 1) / 5)
-    assert speech.nll == pytest.approx(-(3 * math.log(0.8) + 2 * math.log(0.1)) / 5)
-    assert speech.brier == pytest.approx((3 * (0.04 + 0.02) + 2 * (0.64 + 0.81 + 0.01)) / 5)
-    assert speech.ece == pytest.approx(0.8 - 0.6)
-    assert text.uar.value == pytest.approx(2 / 3)
-    assert fused.uar.value == pytest.approx(2.5 / 3)
+    assert speech.metrics["uar"].value == pytest.approx(2 / 3)
+    assert speech.metrics["accuracy"].value == pytest.approx(3 / 5)
+    assert speech.metrics["macro_f1"].value == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert speech.metrics["weighted_f1"].value == pytest.approx((2 * 0.5 + 2 * 0.5 + 1) / 5)
+    assert speech.metrics["nll"].value == pytest.approx(-(3 * math.log(0.8) + 2 * math.log(0.1)) / 5)
+    assert speech.metrics["brier"].value == pytest.approx((3 * (0.04 + 0.02) + 2 * (0.64 + 0.81 + 0.01)) / 5)
+    assert speech.metrics["ece"].value == pytest.approx(0.8 - 0.6)
+    assert text.metrics["uar"].value == pytest.approx(2 / 3)
+    assert fused.metrics["uar"].value == pytest.approx(2.5 / 3)
 
 
 def test_systems_are_compared_on_the_utterances_that_both_had_input_for(by_hand):
@@ -44,9 +44,9 @@ def test_clusters_widen_the_intervals_and_leave_the_figures(made_up):
     predictions = made_up(each=40)
     alone = replace(predictions, clusters=predictions.ids, cluster_name="utterance")
     by_speaker, by_utterance = evaluate(predictions).systems[0], evaluate(alone).systems[0]
-    assert by_speaker.uar.value == by_utterance.uar.value
-    assert width(by_speaker.uar) > 1.3 * width(by_utterance.uar)
-    assert by_speaker.uar.low < by_speaker.uar.value < by_speaker.uar.high
+    assert by_speaker.metrics["uar"].value == by_utterance.metrics["uar"].value
+    assert width(by_speaker.metrics["uar"]) > 1.3 * width(by_utterance.metrics["uar"])
+    assert by_speaker.metrics["uar"].low < by_speaker.metrics["uar"].value < by_speaker.metrics["uar"].high
 
 
 def test_a_better_fusion_is_told_with_interval_and_p_and_no_warning(made_up):
@@ -86,7 +86,7 @@ def test_one_speaker_and_an_emotion_that_nobody_shows_leave_gaps_and_say_so(by_h
     )
     assert "There is one speaker only, so no interval can be told." in report.warnings
     assert report.systems[0].recalls["joy"] is None
-    assert report.systems[0].uar.low is None
+    assert report.systems[0].metrics["uar"].low is None
     assert report.comparisons[0].uar.p is None
     assert report.counts == {"anger": 2, "fear": 4, "joy": 0}
 

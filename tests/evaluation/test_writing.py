@@ -30,6 +30,11 @@ def test_the_json_holds_null_and_no_nan(tmp_path, by_hand):
     assert found["schema"] == 1
     assert found["systems"][0]["recalls"] == {"anger": 0.5, "fear": 1 / 3, "joy": None}
     assert found["systems"][0]["uar"]["low"] is None
+    assert set(found["systems"][0]) == {
+        "system", "rows", "clusters", "uar", "accuracy", "macro_f1", "weighted_f1", "recalls", "confusion", "nll",
+        "brier", "ece",
+    }  # fmt: skip
+    assert isinstance(found["systems"][0]["nll"], float)
 
 
 def test_the_folder_holds_all_four_files_and_an_earlier_picture_never_stays(tmp_path, by_hand):
@@ -55,7 +60,9 @@ def test_a_folder_that_is_a_file_and_a_report_that_is_none_are_refused(tmp_path,
     (tmp_path / "file").write_text("{}")
     with pytest.raises(BimodalError, match="cannot be written"):
         write_report(tmp_path / "file", evaluate(by_hand, replicates=100), by_hand)
-    with pytest.raises(BimodalError, match="not a report"):
-        read_report(tmp_path / "file")
+    for content in ("{}", "[]", "3", '{"systems": 3}', '{"systems": [3]}', '{"systems": [[]]}', "{"):
+        (tmp_path / "file").write_text(content)
+        with pytest.raises(BimodalError, match="not a report"):
+            read_report(tmp_path / "file")
     with pytest.raises(BimodalError, match="cannot be read"):
         read_report(tmp_path / "absent")

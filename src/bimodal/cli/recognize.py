@@ -50,9 +50,29 @@ Channels = Annotated[
     Literal["mix", "speakers"],
     typer.Option(help="Mix all channels, or take each channel as one speaker (results over time)."),
 ]
+
+
+def _formats() -> list[str]:
+    from bimodal.output.formats import FORMATS  # here, as a table for people starts faster without
+
+    return ["table", *FORMATS]
+
+
+def _check_format(form: str) -> str:
+    if form != "table" and form not in _formats():
+        raise typer.BadParameter(f"'{form}' is not one of {', '.join(_formats())}")
+    return form
+
+
 Form = Annotated[
-    Literal["table", "jsonl", "csv", "vtt", "srt", "textgrid", "rttm", "emotionml"],
-    typer.Option("--format", help="Output format: table to read, the others for programs."),
+    str,
+    typer.Option(
+        "--format",
+        metavar="[table|jsonl|csv|vtt|srt|textgrid|rttm|emotionml]",
+        help="Output format: table to read, the others for programs.",
+        callback=_check_format,
+        autocompletion=_formats,
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -159,10 +179,18 @@ def _check_one(recordings: "Sequence[Recording]", form: str, options: dict[str, 
     for option, given in options.items():
         if given and len(recordings) > 1:
             raise typer.BadParameter(f"{option} goes with one recording, these are {len(recordings)}")
-    if len(recordings) > 1 and form not in ("", "table", "jsonl", "csv", "rttm"):
+    if len(recordings) > 1 and form and not _holds_several(form):
         raise typer.BadParameter(
             f"--format {form} holds one recording, these are {len(recordings)}: write a file each with --out FOLDER"
         )
+
+
+def _holds_several(form: str) -> bool:
+    if form == "table":
+        return True
+    from bimodal.output.formats import FORMATS
+
+    return FORMATS[form].append is not None
 
 
 def _recognize_words(recognizer: Any, transcript: str, form: str, explain: bool) -> None:

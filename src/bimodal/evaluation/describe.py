@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bimodal.evaluation.metrics import METRICS, MetricInfo
 from bimodal.evaluation.report import Comparison, Estimate, Gain, Report, SystemReport
 
 Table = list[list[str]]  # rows of cells, the header first
@@ -71,13 +72,15 @@ def _points(gain: Gain) -> str:
     return f"{value} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}], {p}"
 
 
-def _percent(estimate: Estimate) -> str:
-    """A share in percent, such as `67.5 [61.0, 73.2]`."""
+def _cell(estimate: Estimate, metric: MetricInfo) -> str:
+    """A share in percent, such as `67.5 [61.0, 73.2]`; any other metric with three decimals."""
+    factor, decimals = (100, 1) if metric.is_share else (1, 3)
     if estimate.value is None:
         return "-"
+    value = f"{factor * estimate.value:.{decimals}f}"
     if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:.1f}"
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+        return value
+    return f"{value} [{factor * estimate.low:.{decimals}f}, {factor * estimate.high:.{decimals}f}]"
 
 
 def _counted(report: Report) -> str:
@@ -93,14 +96,13 @@ def _heading(report: Report) -> str:
 
 
 def _figures(report: Report) -> Table:
-    header = ["system", "utterances", "UAR %", "WA %", "macro F1 %", "weighted F1 %", "NLL", "Brier", "ECE %"]
-    return [header, *(_system_row(system) for system in report.systems)]
+    titles = [f"{metric.title} %" if metric.is_share else metric.title for metric in METRICS.values()]
+    return [["system", "utterances", *titles], *(_system_row(system) for system in report.systems)]
 
 
 def _system_row(system: SystemReport) -> list[str]:
-    shares = (system.uar, system.accuracy, system.macro_f1, system.weighted_f1)
-    calibration = [f"{system.nll:.3f}", f"{system.brier:.3f}", f"{100 * system.ece:.1f}"]
-    return [system.system, str(system.rows), *(_percent(share) for share in shares), *calibration]
+    cells = [_cell(system.metrics[name], metric) if name in system.metrics else "-" for name, metric in METRICS.items()]
+    return [system.system, str(system.rows), *cells]
 
 
 def _recalls(report: Report) -> Table:

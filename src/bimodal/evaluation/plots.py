@@ -74,9 +74,10 @@ def _draw_confusion(axes: "Axes", system: SystemReport, emotions: tuple[str, ...
 def _draw_recalls(axes: "Axes", report: Report) -> None:
     """Unweighted average recall of each system as a bar with its interval."""
     for place, system in enumerate(report.systems):
-        value = 100 * (system.uar.value or 0.0)
-        low, high = (value if end is None else 100 * end for end in (system.uar.low, system.uar.high))
-        errors = None if system.uar.low is None else [[max(0.0, value - low)], [max(0.0, high - value)]]
+        uar = system.metrics["uar"]
+        value = 100 * (uar.value or 0.0)
+        low, high = (value if end is None else 100 * end for end in (uar.low, uar.high))
+        errors = None if uar.low is None else [[max(0.0, value - low)], [max(0.0, high - value)]]
         axes.bar(place, value, width=0.62, color=COLOURS[system.system], yerr=errors, capsize=5, ecolor="#333333")
         axes.text(place, max(high, value) + 1.5, f"{value:.1f}", ha="center", va="bottom", fontsize=10)
     chance = 100 / max(1, sum(count > 0 for count in report.counts.values()))
@@ -97,7 +98,7 @@ def _draw_reliability(axes: "Axes", report: Report, predictions: Predictions) ->
         rows, colour = predictions.answered(system.system), COLOURS[system.system]
         bins = reliability_bins(predictions.scores[system.system][rows], predictions.targets[rows], BINS)
         filled = bins.count > 0
-        label = f"{system.system} (ECE {100 * system.ece:.1f} %)"
+        label = f"{system.system} (ECE {100 * (system.metrics['ece'].value or 0.0):.1f} %)"
         axes.plot(bins.confidence[filled], bins.accuracy[filled], color=colour, linewidth=1.5, label=label)
         area = 12 + 150 * bins.count[filled] / bins.count.sum()
         axes.scatter(bins.confidence[filled], bins.accuracy[filled], s=area, color=colour, alpha=0.8, linewidth=0)

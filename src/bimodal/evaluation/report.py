@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bimodal.evaluation import metrics
 from bimodal.evaluation.predictions import Predictions
@@ -23,17 +23,17 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """A figure with its interval.
+    """A metric with its interval.
 
     Attributes:
-        value: On all utterances; None where it cannot be told.
-        low: Lower end of the interval; None where it cannot be told.
+        value: On all utterances; None where the metric is undefined.
+        low: Lower end of the interval; None where there is no interval.
         high: Upper end; None likewise.
     """
 
     value: float | None
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,29 +61,17 @@ class SystemReport:
         system: Of `SYSTEMS`.
         rows: Utterances that it had input for.
         clusters: Speakers or dialogues among them.
-        uar: Unweighted average recall, 0 to 1.
-        accuracy: Share recognised (WA), 0 to 1.
-        macro_f1: Mean F1, 0 to 1.
-        weighted_f1: F1 weighted by frequency, 0 to 1.
+        metrics: Each of `METRICS`; report.json has them as fields of the system.
         recalls: Of each emotion, 0 to 1; None where truth does not hold it.
         confusion: (C, C) counts, rows truth, columns prediction.
-        nll: Negative log-likelihood, nats.
-        brier: Brier score, 0 to 2.
-        ece: Expected calibration error, 0 to 1.
     """
 
     system: str
     rows: int
     clusters: int
-    uar: Estimate
-    accuracy: Estimate
-    macro_f1: Estimate
-    weighted_f1: Estimate
+    metrics: Mapping[str, Estimate]
     recalls: Mapping[str, float | None]
     confusion: tuple[tuple[int, ...], ...]
-    nll: float
-    brier: float
-    ece: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,7 +157,7 @@ def evaluate(
         ...     clusters=("Ann", "Ann", "Bob"), cluster_name="speaker",
         ...     scores={"speech": np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])})
         >>> report = evaluate(predictions, replicates=100)
-        >>> report.systems[0].uar.value, report.systems[0].recalls["joy"]
+        >>> report.systems[0].metrics["uar"].value, report.systems[0].recalls["joy"]
         (0.75, 0.5)
     """
     systems = [system for system in predictions.systems if predictions.answered(system).any()]
@@ -213,22 +201,25 @@ def _system_report(predictions: Predictions, system: str, resampling: _Resamplin
     scores, targets = predictions.scores[system][rows], predictions.targets[rows]
     confusions = _confusions(predictions, system, rows)
     matrix = confusions.sum(axis=0)
-    estimate = partial(_estimate, confusions, resampling=resampling)
     recalls = [_known(recall) for recall in metrics.recall_per_class(matrix).tolist()]
     return SystemReport(
         system=system,
         rows=int(rows.sum()),
         clusters=len(confusions),
-        uar=estimate(metrics.unweighted_average_recall),
-        accuracy=estimate(metrics.accuracy),
-        macro_f1=estimate(metrics.macro_f1),
-        weighted_f1=estimate(metrics.weighted_f1),
+        metrics={
+            name: _measure(metric, confusions, scores, targets, resampling) for name, metric in metrics.METRICS.items()
+        },
         recalls=dict(zip(predictions.emotions, recalls, strict=True)),
         confusion=tuple(tuple(row) for row in matrix.tolist()),
-        nll=metrics.negative_log_likelihood(scores, targets),
-        brier=metrics.brier_score(scores, targets),
-        ece=metrics.expected_calibration_error(scores, targets),
     )
+
+
+def _measure(
+    metric: metrics.MetricInfo, confusions: Integers, scores: ArrayLike, targets: ArrayLike, resampling: _Resampling
+) -> Estimate:
+    if metric.of_confusions is not None:
+        return _estimate(confusions, metric.of_confusions, resampling)
+    return Estimate(value=None if metric.of_scores is None else _known(metric.of_scores(scores, targets)))
 
 
 def _known(value: float) -> float | None:
@@ -271,7 +262,7 @@ def _gain(first: Integers, second: Integers, metric: metrics.Metric, resampling:
 
 
 def _fusion_warnings(comparisons: Sequence[Comparison]) -> list[str]:
-    """The sentence that nobody likes to print: fusion is worse than one side alone."""
+    """A warning where fusion is worse than one modality alone."""
     return [
         f"Fusion does not pay here: fused is {-100 * comparison.uar.value:.1f} points of UAR below {comparison.other} "
         f"alone on the {comparison.rows} utterances that both had input for."

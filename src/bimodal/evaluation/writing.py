@@ -1,11 +1,13 @@
 """A report as a folder: report.json, predictions.csv, report.md and report.png."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from bimodal.errors import BimodalError
 from bimodal.evaluation.describe import describe_markdown
+from bimodal.evaluation.metrics import METRICS
 from bimodal.evaluation.plots import plot_report
 from bimodal.evaluation.predictions import Predictions, write_predictions
 from bimodal.evaluation.report import Report
@@ -42,7 +44,26 @@ def write_report(folder: Path, report: Report, predictions: Predictions, *, plot
 
 def encode_report(report: Report) -> bytes:
     """The report as indented JSON in UTF-8; what cannot be told is null."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    plain = msgspec.to_builtins(report)
+    plain["systems"] = [_flat(system) for system in plain["systems"]]
+    return msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
+
+
+def _flat(system: dict[str, Any]) -> dict[str, Any]:
+    """A system with its metrics as fields; one of scores, which has no interval, is a plain number."""
+    found = system.pop("metrics")
+    return system | {name: one if _has_interval(name) else one["value"] for name, one in found.items()}
+
+
+def _nested(system: dict[str, Any]) -> dict[str, Any]:
+    """The reverse of `_flat`."""
+    names = [name for name in METRICS if name in system]
+    found = {name: system[name] if _has_interval(name) else {"value": system[name]} for name in names}
+    return {name: value for name, value in system.items() if name not in names} | {"metrics": found}
+
+
+def _has_interval(name: str) -> bool:
+    return METRICS[name].of_confusions is not None
 
 
 def read_report(path: Path) -> Report:
@@ -52,10 +73,11 @@ def read_report(path: Path) -> Report:
         BimodalError: If the file is missing or is no report.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report)
+        plain = msgspec.json.decode(path.read_bytes())
+        return msgspec.convert(plain | {"systems": [_nested(system) for system in plain["systems"]]}, Report)
     except OSError as error:
         raise BimodalError(f"{path}: the report cannot be read ({error.strerror})") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, TypeError, KeyError, AttributeError) as error:
         raise BimodalError(f"{path}: not a report of this version ({error})") from error
 
 

@@ -9,6 +9,7 @@ import csv
 import html
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import PurePath
 from typing import Any, Final, TextIO
@@ -24,6 +25,8 @@ EMOTIONML: Final = "http://www.w3.org/2009/10/emotionml"
 
 Named = tuple[str, Recognition]
 """Name of a recording, and one of its results."""
+
+Writer = Callable[[Iterable[Named], TextIO], None]
 
 FIRST_COLUMNS: Final = ("start", "end", "speaker", "emotion")
 """Columns of a table of results; after them comes one column for each emotion's score."""
@@ -52,15 +55,16 @@ def write_recognitions(
     """Write the results of one recording in one of `FORMATS`.
 
     Args:
-        recognitions: In order of time; a generator is written as it gives.
+        recognitions: In order of time; of an iterator each result is written as it comes.
         stream: Open for text as UTF-8; for CSV with `newline=""`.
-        kind: `jsonl`, `csv`, `vtt`, `srt`, `textgrid`, `rttm` or `emotionml`.
+        kind: A key of `FORMATS`.
         recording: Name of the recording, for the formats that name it (RTTM, EmotionML).
 
     Raises:
         BimodalError: An unknown format, or results without times in a format that needs them.
     """
-    _write(((recording, result) for result in recognitions), stream, kind)
+    output = find_format(kind)
+    output.write(_with_a_place(((recording, result) for result in recognitions), output), stream)
 
 
 def write_recordings(found: Iterable[Named], stream: TextIO, kind: str, *, header: bool = True) -> None:
@@ -69,26 +73,34 @@ def write_recordings(found: Iterable[Named], stream: TextIO, kind: str, *, heade
     Args:
         found: Name of the recording and result; those of one recording follow one another.
         stream: As in `write_recognitions`.
-        kind: As in `write_recognitions`; of several recordings `jsonl`, `csv`, `rttm` or `emotionml`.
+        kind: A key of `FORMATS`; for several recordings one with `append`.
         header: False where the stream holds rows already, so that CSV needs no second header.
 
     Raises:
         BimodalError: As in `write_recognitions`.
     """
-    if kind == "jsonl":
-        _write_jsonl(found, stream, named=True)
-    elif kind == "csv":
-        _write_csv(found, stream, named=True, header=header)
+    output = find_format(kind)
+    kept = _with_a_place(found, output)
+    if output.append is None:
+        output.write(kept, stream)
     else:
-        _write(found, stream, kind)
+        output.append(kept, stream, header)
 
 
-def _write(found: Iterable[Named], stream: TextIO, kind: str) -> None:
-    """Write by the table of formats; subtitles and annotations have no place for results with an error."""
+def _with_a_place(found: Iterable[Named], output: "FormatInfo") -> Iterator[Named]:
+    """The results that a format has a place for: subtitles and annotations have none for an error."""
+    return ((name, result) for name, result in found if output.errors or result.error is None)
+
+
+def find_format(kind: str) -> "FormatInfo":
+    """The entry of `FORMATS` of this name.
+
+    Raises:
+        BimodalError: An unknown format.
+    """
     if kind not in FORMATS:
-        raise BimodalError(f"unknown format '{kind}', expected one of {sorted(FORMATS)}")
-    keeps_errors = kind in ("jsonl", "csv")
-    FORMATS[kind](((name, result) for name, result in found if keeps_errors or result.error is None), stream)
+        raise BimodalError(f"unknown format '{kind}', expected one of {', '.join(FORMATS)}")
+    return FORMATS[kind]
 
 
 def _emotions_first(found: Iterable[Named]) -> tuple[list[str], Iterator[Named]]:
@@ -216,16 +228,53 @@ def _emotion_element(result: Recognition, recording: str) -> Iterator[str]:
     yield "</emotion>"
 
 
-FORMATS: Final[dict[str, Callable[[Iterable[Named], TextIO], None]]] = {
-    "jsonl": _write_jsonl,
-    "csv": _write_csv,
-    "vtt": _write_vtt,
-    "srt": _write_srt,
-    "textgrid": _write_textgrid,
-    "rttm": _write_rttm,
-    "emotionml": _write_emotionml,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormatInfo:
+    """An output format.
+
+    Attributes:
+        write: Writes the results of one recording.
+        suffix: Ending of a file in this format.
+        media_type: What an HTTP response in this format is called.
+        append: Writes the results of one recording with its name behind those of others; the last argument is True for
+            the first one, which gets the header. None where a stream holds one recording.
+        errors: Whether results with an error have a place; they are left out elsewhere.
+    """
+
+    write: Writer
+    suffix: str
+    media_type: str
+    append: Callable[[Iterable[Named], TextIO, bool], None] | None = None
+    errors: bool = False
+
+
+FORMATS: Final[dict[str, FormatInfo]] = {
+    "jsonl": FormatInfo(
+        write=_write_jsonl,
+        suffix=".jsonl",
+        media_type="application/x-ndjson",
+        append=lambda found, stream, header: _write_jsonl(found, stream, named=True),
+        errors=True,
+    ),
+    "csv": FormatInfo(
+        write=_write_csv,
+        suffix=".csv",
+        media_type="text/csv; charset=utf-8",
+        append=lambda found, stream, header: _write_csv(found, stream, named=True, header=header),
+        errors=True,
+    ),
+    "vtt": FormatInfo(write=_write_vtt, suffix=".vtt", media_type="text/vtt; charset=utf-8"),
+    "srt": FormatInfo(write=_write_srt, suffix=".srt", media_type="application/x-subrip; charset=utf-8"),
+    "textgrid": FormatInfo(write=_write_textgrid, suffix=".TextGrid", media_type="text/plain; charset=utf-8"),
+    "rttm": FormatInfo(
+        write=_write_rttm,
+        suffix=".rttm",
+        media_type="text/plain; charset=utf-8",
+        append=lambda found, stream, header: _write_rttm(found, stream),
+    ),
+    "emotionml": FormatInfo(write=_write_emotionml, suffix=".xml", media_type="application/emotionml+xml"),
 }
-"""Writer of each format."""
+"""The output formats: `bimodal recognize --format`, folders of results and the HTTP interface take what stands here."""
 
 
 def _times(result: Recognition, kind: str) -> tuple[int, int]:

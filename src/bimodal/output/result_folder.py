@@ -14,12 +14,10 @@ import msgspec
 from bimodal.audio.recordings import Recording
 from bimodal.errors import BimodalError
 from bimodal.files import atomic_write, write_json
-from bimodal.output.formats import write_recordings
+from bimodal.output.formats import find_format, write_recordings
 from bimodal.records import Recognition
 
 SETTINGS: Final = "settings.json"
-SUFFIXES: Final = {"textgrid": ".TextGrid", "emotionml": ".xml"}
-"""What a format's files are called where it is not the format's name."""
 
 
 class ResultFolder:
@@ -41,8 +39,7 @@ class ResultFolder:
 
     def file(self, recording: Recording) -> Path:
         """Where a recording's results lie."""
-        suffix = SUFFIXES.get(self._kind, f".{self._kind}")
-        return self.folder / recording.place.with_name(recording.place.name + suffix)
+        return self.folder / recording.place.with_name(recording.place.name + find_format(self._kind).suffix)
 
     def check_places(self, recordings: Sequence[Recording]) -> None:
         """Refuse recordings whose results would overwrite one another.

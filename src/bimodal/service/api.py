@@ -13,7 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from bimodal.asr.timed_words import make_asr
 from bimodal.errors import BimodalError
 from bimodal.inference.stream import TimelineConfig
-from bimodal.output.formats import write_recognitions
+from bimodal.output.formats import FORMATS, write_recognitions
 from bimodal.records import Clip, Recognition
 from bimodal.service.about import describe_model, describe_server
 from bimodal.service.engine import Engine
@@ -23,7 +23,6 @@ from bimodal.service.problems import Problem
 from bimodal.service.schemas import (
     EXAMPLE,
     JOB_FORM,
-    MEDIA_TYPES,
     RECOGNIZE_FORM,
     About,
     Export,
@@ -182,7 +181,7 @@ async def follow_job(
     responses=problems("unauthorised", "not-found", "unusable"),
 )
 def read_results(request: Request, name: str, form: Annotated[Format, Query(alias="format")] = "jsonl") -> Response:
-    """The results so far, in one of seven formats."""
+    """The results so far, in one of the formats."""
     return _written(_jobs(request).find(name).results, form, "recording")
 
 
@@ -193,7 +192,7 @@ def read_results(request: Request, name: str, form: Annotated[Format, Query(alia
     responses=problems("bad-request", "unauthorised", "too-large", "unusable"),
 )
 def export(wanted: Export) -> Response:
-    """Convert results to one of seven formats."""
+    """Convert results to one of the formats."""
     for result in wanted.results:
         claimed = result.emotion is None or result.emotion in result.scores
         if not claimed or not all(math.isfinite(time or 0.0) for time in (result.start, result.end)):
@@ -249,4 +248,4 @@ def _written(results: Sequence[Recognition], form: Format, recording: str) -> Re
         write_recognitions(results, stream, form, recording=recording)
     except BimodalError as error:
         raise Problem("unusable", str(error)) from error
-    return Response(stream.getvalue(), media_type=MEDIA_TYPES[form])
+    return Response(stream.getvalue(), media_type=FORMATS[form].media_type)

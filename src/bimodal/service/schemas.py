@@ -1,25 +1,19 @@
 """OpenAPI description: forms, responses and examples. Results are `bimodal.records.Recognition`."""
 
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from pydantic import BaseModel, Field, field_validator
 
 from bimodal.inference.timeline import Summary
+from bimodal.output.formats import FORMATS
 from bimodal.records import Recognition
 from bimodal.service.problems import MEDIA_TYPE, TITLES
 
-Format = Literal["jsonl", "csv", "vtt", "srt", "textgrid", "rttm", "emotionml"]
-
-MEDIA_TYPES: Final[dict[str, str]] = {
-    "jsonl": "application/x-ndjson",
-    "csv": "text/csv; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8",
-    "srt": "application/x-subrip; charset=utf-8",
-    "textgrid": "text/plain; charset=utf-8",
-    "rttm": "text/plain; charset=utf-8",
-    "emotionml": "application/emotionml+xml",
-}
+if TYPE_CHECKING:
+    Format = str
+else:
+    Format = Literal[tuple(FORMATS)]  # pydantic checks requests by it and writes it into the schema
 
 EXAMPLE: Final[dict[str, Any]] = {
     "emotion": "anger",

@@ -1,8 +1,14 @@
 """Metrics: pure functions on labels, scores and confusion matrices; numpy only.
 
 `targets` are positions (N,) in the list of emotions; `truth` and `prediction` are the emotions themselves. ValueError,
-with what was found and what was expected, where inputs do not fit.
+with what was found and what was expected, where inputs do not fit. `METRICS` lists those of a report.
 """
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
 
 from bimodal.arrays import softmax
 from bimodal.evaluation.metrics.bootstrap import Difference, Interval, Metric, bootstrap_interval, paired_bootstrap
@@ -31,9 +37,11 @@ from bimodal.evaluation.metrics.confusion import (
 from bimodal.evaluation.metrics.dimensions import concordance_correlation
 
 __all__ = [
+    "METRICS",
     "Difference",
     "Interval",
     "Metric",
+    "MetricInfo",
     "ReliabilityBins",
     "RiskCoverage",
     "accuracy",
@@ -57,3 +65,42 @@ __all__ = [
     "unweighted_average_recall",
     "weighted_f1",
 ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricInfo:
+    """A metric of the report. It has one of two functions.
+
+    Attributes:
+        title: Name in tables; those of a share, from 0 to 1, are shown in percent.
+        range: Least and greatest value.
+        of_confusions: Takes confusion matrices (..., C, C), rows truth; gets an interval by bootstrap.
+        of_scores: Takes scores (N, C) and targets (N,).
+    """
+
+    title: str
+    range: tuple[float, float]
+    of_confusions: Metric | None = None
+    of_scores: Callable[[ArrayLike, ArrayLike], float] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an entry with both functions, or with none."""
+        if (self.of_confusions is None) == (self.of_scores is None):
+            raise ValueError(f"metric '{self.title}': expected one of of_confusions and of_scores")
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it lies between 0 and 1."""
+        return self.range == (0.0, 1.0)
+
+
+METRICS: dict[str, MetricInfo] = {
+    "uar": MetricInfo(title="UAR", range=(0.0, 1.0), of_confusions=unweighted_average_recall),
+    "accuracy": MetricInfo(title="WA", range=(0.0, 1.0), of_confusions=accuracy),
+    "macro_f1": MetricInfo(title="macro F1", range=(0.0, 1.0), of_confusions=macro_f1),
+    "weighted_f1": MetricInfo(title="weighted F1", range=(0.0, 1.0), of_confusions=weighted_f1),
+    "nll": MetricInfo(title="NLL", range=(0.0, math.inf), of_scores=negative_log_likelihood),
+    "brier": MetricInfo(title="Brier", range=(0.0, 2.0), of_scores=brier_score),
+    "ece": MetricInfo(title="ECE", range=(0.0, 1.0), of_scores=expected_calibration_error),
+}
+"""The metrics of a report, in the order of its columns; the keys are the fields of report.json."""
