@@ -69,7 +69,8 @@ class Run:
         device: A torch device.
         folder: Run folder; None trains without leaving a trace.
         identity: What distinguishes this run beside the configuration (data, backbone).
-        rates: Factors of the learning rate for parameters whose name starts so (`encoder.`); the longest start counts.
+        lr_multipliers: Factors of the learning rate for parameters whose name starts so (`encoder.`); the longest start
+            counts.
         score: Higher is better, of logits (N, C) and targets (N,).
         on_epoch: Called with each history entry; for progress.
     """
@@ -83,7 +84,7 @@ class Run:
     device: str = "cpu"
     folder: Path | None = None
     identity: str = ""
-    rates: Mapping[str, float] = field(default_factory=dict)
+    lr_multipliers: Mapping[str, float] = field(default_factory=dict)
     score: Callable[[np.ndarray, np.ndarray], float] | None = None
     on_epoch: Callable[[dict[str, float]], None] = field(default=lambda entry: None)
 
@@ -324,14 +325,14 @@ def _groups(named: list[tuple[str, nn.Parameter]], run: Run) -> list[dict[str, A
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     for name, value in named:
         decays = value.ndim > 1 and not name.endswith("bias")
-        groups.setdefault((lr_multiplier_of(name, run.rates), decays), []).append(value)
+        groups.setdefault((lr_multiplier_of(name, run.lr_multipliers), decays), []).append(value)
     return [
         {"params": values, "weight_decay": run.config.weight_decay if decays else 0.0, "rate": rate}
         for (rate, decays), values in groups.items()
     ]
 
 
-def lr_multiplier_of(name: str, rates: Mapping[str, float]) -> float:
+def lr_multiplier_of(name: str, multipliers: Mapping[str, float]) -> float:
     """Factor of a parameter's learning rate: that of the longest start of its name, else 1.
 
     Example:
@@ -339,8 +340,8 @@ def lr_multiplier_of(name: str, rates: Mapping[str, float]) -> float:
         >>> [lr_multiplier_of(name, multipliers) for name in ("head.bias", "encoder.layer.0.bias")]
         [1.0, 0]
     """
-    start = max((start for start in rates if name.startswith(start)), key=len, default=None)
-    return 1.0 if start is None else rates[start]
+    start = max((start for start in multipliers if name.startswith(start)), key=len, default=None)
+    return 1.0 if start is None else multipliers[start]
 
 
 def _out_of_patience(history: list[dict[str, float]], patience: int) -> bool:
@@ -373,7 +374,7 @@ def _identity(network: nn.Module, run: Run) -> str:
         "seed": run.seed,
         "network": {name: list(value.shape) for name, value in network.state_dict().items()},
         "identity": run.identity,
-        "rates": dict(run.rates),
+        "rates": dict(run.lr_multipliers),  # this key is part of digests of runs that are done
         "targets": hashlib.sha256(np.ascontiguousarray(run.train.targets).tobytes()).hexdigest(),
     }
     return hashlib.sha256(msgspec.json.encode(described, order="sorted")).hexdigest()
