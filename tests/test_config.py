@@ -1,12 +1,16 @@
 """Configuration is strict: what is not understood is refused with what would have been."""
 
 from dataclasses import dataclass, field, fields, is_dataclass
+from typing import get_args
 
 import pytest
 
 from bimodal.config import (
     RENAMED,
+    Affinity,
+    Classification,
     FusionConfig,
+    FusionKind,
     LossConfig,
     SpeechConfig,
     StageConfig,
@@ -16,6 +20,7 @@ from bimodal.config import (
     read_config,
 )
 from bimodal.errors import ConfigError
+from bimodal.records import Statistic
 
 
 def refusal(settings=(), path=None, default=None) -> str:
@@ -74,6 +79,20 @@ def test_a_wrong_type_is_refused_where_it_stands(tmp_path, setting):
 def test_a_wrong_type_in_a_file_is_blamed_on_the_file(tmp_path):
     path = toml(tmp_path, "[speech]\nepochs = 'many'")
     assert refusal(["seed=3"], path).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "allowed"),
+    [
+        ("text.loss.affinity=triplet", get_args(Affinity)),
+        ("speech.loss.classification=hinge", get_args(Classification)),
+        ("fusion.kind=sum", get_args(FusionKind)),
+        ("multiple_labels=hard", ("soft", "drop")),
+        ("speech.statistics=['mean', 'mode']", get_args(Statistic)),
+    ],
+)
+def test_a_name_that_is_none_of_those_allowed_is_refused_with_them(setting, allowed):
+    assert refusal([setting]).endswith(f", expected one of {', '.join(map(repr, allowed))}")
 
 
 @pytest.mark.parametrize("setting", ["speech=5", "text.loss=focal"])

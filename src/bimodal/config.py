@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -31,6 +31,11 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
+# Names of the tables `models.losses.LOSSES` and `models.fusions.FUSIONS`, which import torch; a test compares them.
+Classification = Literal["focal", "logit_adjusted"]
+Affinity = Literal["none", "pairwise", "gaussian", "centre", "contrastive"]
+FusionKind = Literal["gate", "concatenation", "experts", "late"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
@@ -48,9 +53,9 @@ class LossConfig:
             the square root of inverse frequency. Raise the weight of rare emotions to raise their recall.
     """
 
-    classification: Literal["focal", "logit_adjusted"] = "focal"
+    classification: Classification = "focal"
     gamma: NotNegative = 2.0
-    affinity: Literal["none", "pairwise", "gaussian", "centre", "contrastive"] = "pairwise"
+    affinity: Affinity = "pairwise"
     beta: NotNegative = 1.0
     class_weights: Literal["none", "sqrt", "balanced"] = "none"
 
@@ -320,7 +325,7 @@ class FusionConfig(StageConfig):
     hidden_width: Natural = 32
     embedding_width: Count = 64
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
-    kind: Literal["gate", "concatenation", "experts", "late"] = "gate"
+    kind: FusionKind = "gate"
     cross_fit: bool = True
     modality_dropout: Probability = 0.3
     n_folds: Parts = 5
@@ -431,7 +436,18 @@ def convert(values: Mapping[str, Any], kind: type[Config], where: str) -> Config
     try:
         return msgspec.convert(values, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        raise ConfigError(f"{where}: {error}{_choices(kind, str(error))}") from error
+
+
+def _choices(kind: Any, message: str) -> str:
+    """Names that a setting may have, where a message of msgspec says that it has another one; else nothing."""
+    if not message.startswith("Invalid enum value"):
+        return ""
+    place = message.partition(" - at `$.")[2].rstrip("`")
+    for part in place.partition("[")[0].split("."):
+        kind = next(item.type for item in fields(kind) if item.name == part)
+    item = get_args(kind)[0] if "[" in place else kind  # of a tuple, what it holds
+    return f", expected one of {', '.join(map(repr, get_args(item)))}"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

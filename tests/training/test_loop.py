@@ -89,7 +89,7 @@ CASES = [
 @pytest.mark.parametrize(("config", "data", "rates"), CASES, ids=["average", "patience", "centre", "tuned"])
 def test_a_run_interrupted_in_any_epoch_ends_as_if_it_never_was(tmp_path, monkeypatch, config, data, rates, epoch):
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
-    options = {"config": config, "train": data, "rates": rates}
+    options = {"config": config, "train": data, "lr_multipliers": rates}
     whole = network()
     record = fit(whole, run(**options))
     if epoch > len(record.history):
@@ -124,7 +124,7 @@ def test_a_finished_run_is_returned_without_training(tmp_path):
         {"config": replace(CONFIG, loss=LossConfig(affinity="gaussian", beta=0.5))},
         {"train": examples(seed=5)},
         {"identity": "another backbone"},
-        {"rates": {"head.": 0.5}},
+        {"lr_multipliers": {"head.": 0.5}},
         {"config": replace(CONFIG, precision="bfloat16")},
     ],
 )
@@ -303,7 +303,7 @@ def test_a_small_corpus_gets_more_passes_until_the_least_updates_are_reached():
 def test_a_part_of_the_network_moves_at_its_own_rate_and_the_longest_start_counts():
     start, trained = network(), network()
     one_step = replace(CONFIG, epochs=1, batch_size=30, ema_decay=0.0, weight_decay=0.0)
-    fit(trained, run(config=one_step, dev=None, rates={"head.hidden.0.": 0.25, "head.hidden.": 0.0}))
+    fit(trained, run(config=one_step, dev=None, lr_multipliers={"head.hidden.0.": 0.25, "head.hidden.": 0.0}))
     before = dict(start.named_parameters())
     moved = {name: (value - before[name]).abs().max().item() for name, value in trained.named_parameters()}
     assert moved.pop("head.hidden.0.weight") == pytest.approx(2.5e-3, rel=0.02)  # AdamW's first step is the rate

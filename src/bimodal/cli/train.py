@@ -79,22 +79,23 @@ def tune(
     from bimodal.config import TuneSpeechConfig, TuneTextConfig, read_config
 
     module = _training("finetune", f"tune_{modality}")
+    default = TuneSpeechConfig() if modality == "speech" else TuneTextConfig()
+    resolved = read_config(default, config, settings or ())
     with epochs(quiet) as on_epoch:
         if modality == "speech":
-            heard = read_config(TuneSpeechConfig(), config, settings or ())
-            folder, licence = cache or default_cache(), heard.licence
             folder = module.tune_speech(
                 manifest,
                 out,
-                heard,
-                folder,
+                resolved,
+                cache or default_cache(),
                 progress=lambda items, label: bar(items, label, quiet),
                 on_epoch=on_epoch,
             )
         else:
-            said = read_config(TuneTextConfig(), config, settings or ())
-            folder, licence = module.tune_text(manifest, out, said, on_epoch), said.licence
-    say(f"backbone in {folder} (licence: {licence}); next: bimodal train ... --set {modality}_backbone={folder}")
+            folder = module.tune_text(manifest, out, resolved, on_epoch)
+    say(
+        f"backbone in {folder} (licence: {resolved.licence}); next: bimodal train ... --set {modality}_backbone={folder}"
+    )
 
 
 def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:

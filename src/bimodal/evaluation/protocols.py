@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,15 @@ from bimodal.data.text import preceding_rows
 from bimodal.errors import BimodalError, SplitError
 from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
+from bimodal.features.cache import FeatureCache
 from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
 from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Manifest, Recognition, Turn, Utterance
 from bimodal.training.rows import LabelledRows, Parts, label_rows
+
+if TYPE_CHECKING:  # torch, which the evaluation of a model does not need
+    from bimodal.training.prepare import Prepared
+    from bimodal.training.trained import Trained
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Notes = tuple[str, ...]
@@ -255,8 +260,7 @@ def evaluate_folds(
     Raises:
         BimodalError: What is wrong with the manifest, a recording, or the folds.
     """
-    from bimodal.features.cache import FeatureCache
-    from bimodal.training.prepare import prepare_modalities
+    from bimodal.training.prepare import prepare_modalities  # imports torch, which `evaluate_model` does without
 
     read = read_manifest(Path(manifest))
     left_out: list[str] = [NO_EVIDENCE] if config.fusion.pairing == LABEL_MATCHED else []
@@ -276,7 +280,7 @@ def evaluate_folds(
 
 
 def cross_validate(
-    prepared: Any,
+    prepared: "Prepared",
     folds: Sequence[Fold],
     config: TrainConfig,
     *,
@@ -299,7 +303,7 @@ def cross_validate(
     return concatenate(*(cross_validate_fold(prepared, fold, config, cluster) for fold in progress(folds, "folds")))
 
 
-def cross_validate_fold(prepared: Any, fold: Fold, config: TrainConfig, cluster: str = "speaker") -> Predictions:
+def cross_validate_fold(prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str = "speaker") -> Predictions:
     """Train on one fold's training rows alone and predict its test rows.
 
     Raises:
@@ -309,7 +313,7 @@ def cross_validate_fold(prepared: Any, fold: Fold, config: TrainConfig, cluster:
     return predict_rows(trained, prepared, parts, fold.test, cluster)
 
 
-def train_fold(prepared: Any, fold: Fold, config: TrainConfig) -> tuple[Any, Parts]:
+def train_fold(prepared: "Prepared", fold: Fold, config: TrainConfig) -> tuple["Trained", Parts]:
     """Train on one fold's training rows alone.
 
     Returns:
@@ -318,7 +322,7 @@ def train_fold(prepared: Any, fold: Fold, config: TrainConfig) -> tuple[Any, Par
     Raises:
         SplitError: As `cross_validate_fold`.
     """
-    from bimodal.training.stage import RunContext
+    from bimodal.training.stage import RunContext  # imports torch, which `evaluate_model` does without
     from bimodal.training.train import train_stages
 
     rows: LabelledRows = prepared.rows
@@ -342,7 +346,9 @@ def check_untouched(parts: Parts, test: Sequence[int], what: str) -> None:
         raise SplitError(f"{what}: {len(shared)} rows to test, first row {min(shared)}, also train or choose the model")
 
 
-def predict_rows(trained: Any, prepared: Any, parts: Parts, test: Sequence[int], cluster: str) -> Predictions:
+def predict_rows(
+    trained: "Trained", prepared: "Prepared", parts: Parts, test: Sequence[int], cluster: str
+) -> Predictions:
     """What trained stages say of rows that they have not seen, late fusion with the training rows' priors beside it.
 
     Rows of several emotions are left out.
@@ -380,7 +386,7 @@ def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
     return Parts(train=sorted(set(fold.train) - set(dev)), dev=dev, overlaps=())
 
 
-def fold_scores(trained: Any, prepared: Any, rows: Sequence[int]) -> dict[str, npt.NDArray[np.float64]]:
+def fold_scores(trained: "Trained", prepared: "Prepared", rows: Sequence[int]) -> dict[str, npt.NDArray[np.float64]]:
     """Calibrated scores (n, C) of some rows by system, NaN where a modality is absent."""
     chosen = list(rows)
     present = {name: modality.present[chosen] for name, modality in prepared.modalities.items()}

@@ -15,9 +15,8 @@ from bimodal.config import FusionConfig
 from bimodal.data.batches import Examples, Inputs, array_examples, count_targets
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
+from bimodal.models.fusions import FUSIONS
 from bimodal.models.fusions.experts import fit_experts
-from bimodal.models.fusions.gate import FusionNetwork
-from bimodal.models.fusions.reference import ConcatenationNetwork, ExpertsNetwork
 from bimodal.models.losses.focal import target_distribution
 from bimodal.training.evidence import Evidence
 from bimodal.training.loop import Run, StageRecord, fit
@@ -107,9 +106,9 @@ def fit_fusion(
     emotions = inputs["speech_logits"].shape[1]
     network: Any = build_fusion(inputs["speech"].shape[1], inputs["text"].shape[1], emotions, config, where.seed)
     network.set_prior(torch.from_numpy(count_targets(train.targets, emotions)))
-    if config.init == "fitted" and config.kind == "gate":
+    if config.init == "fitted" and hasattr(network, "start_at"):
         network.start_at(*_fitted_weights(network, train, config, where.seed))
-    if config.kind in ("experts", "late"):  # no parameter precedes their embedding
+    if not FUSIONS[config.kind].learns_embedding:
         config = replace(config, loss=replace(config.loss, affinity="none"), epochs=config.epochs * _trained(network))
     record = fit(
         network,
@@ -157,17 +156,20 @@ def _trained(network: nn.Module) -> bool:
 
 
 def build_fusion(speech_width: int, text_width: int, emotions: int, config: FusionConfig, seed: int) -> nn.Module:
-    """A fresh fusion network whose start depends on the seed alone."""
-    options: dict[str, Any] = {"speech_width": speech_width, "text_width": text_width, "emotions": emotions}
-    regular = {"dropout": config.dropout, "modality_dropout": config.modality_dropout}
+    """A fresh fusion network whose start depends on the seed alone.
+
+    Raises:
+        TrainingError: `FUSIONS` has none of that name.
+    """
+    if config.kind not in FUSIONS:
+        raise TrainingError(f"fusion.kind is '{config.kind}', expected one of {', '.join(FUSIONS)}")
+    kind = FUSIONS[config.kind]
+    settings = {name: getattr(config, name) for name in kind.settings}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if config.kind in ("experts", "late"):
-            return ExpertsNetwork(**options, late=config.kind == "late")
-        options |= {"embedding_width": config.embedding_width, **regular}
-        if config.kind == "concatenation":
-            return ConcatenationNetwork(**options)
-        return FusionNetwork(**options, hidden_width=config.hidden_width)
+        return kind.network(
+            speech_width=speech_width, text_width=text_width, emotions=emotions, **settings, **kind.options
+        )
 
 
 def evidence_digest(examples: Examples, rows: Sequence[int]) -> str:

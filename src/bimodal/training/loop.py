@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +23,10 @@ from bimodal.config import LossConfig, StageConfig
 from bimodal.data.batches import TARGETS, Examples, Inputs
 from bimodal.errors import TrainingError
 from bimodal.files import atomic_write, write_json
-from bimodal.models.losses.focal import focal_loss, target_distribution
-from bimodal.models.losses.gaussian import GaussianAffinity
-from bimodal.models.losses.joint import JointLoss, affinity_gradient_ratio, class_weights, joint_loss, warmed_beta
-from bimodal.models.losses.pairwise import pairwise_affinity_loss
-from bimodal.models.losses.reference import CenterLoss, adjusted_cross_entropy, supervised_contrastive_loss
+from bimodal.models.losses import LOSSES
+from bimodal.models.losses.focal import target_distribution
+from bimodal.models.losses.joint import JointLoss, affinity_gradient_ratio, joint_loss, warmed_beta
+from bimodal.models.losses.setup import BatchLoss, LossSetup
 
 CHECKPOINT: Final = "checkpoint.safetensors"
 WEIGHTS: Final = "weights.safetensors"
@@ -71,7 +69,8 @@ class Run:
         device: A torch device.
         folder: Run folder; None trains without leaving a trace.
         identity: What distinguishes this run beside the configuration (data, backbone).
-        rates: Factors of the learning rate for parameters whose name starts so (`encoder.`); the longest start counts.
+        lr_multipliers: Factors of the learning rate for parameters whose name starts so (`encoder.`); the longest start
+            counts.
         score: Higher is better, of logits (N, C) and targets (N,).
         on_epoch: Called with each history entry; for progress.
     """
@@ -85,7 +84,7 @@ class Run:
     device: str = "cpu"
     folder: Path | None = None
     identity: str = ""
-    rates: Mapping[str, float] = field(default_factory=dict)
+    lr_multipliers: Mapping[str, float] = field(default_factory=dict)
     score: Callable[[np.ndarray, np.ndarray], float] | None = None
     on_epoch: Callable[[dict[str, float]], None] = field(default=lambda entry: None)
 
@@ -137,9 +136,10 @@ class _State:
 
     def __init__(self, network: nn.Module, run: Run) -> None:
         self.network = network.to(run.device)
-        counts = target_distribution(torch.from_numpy(run.train.targets), run.emotions).sum(0)
-        self.classification, self.affinity = _losses(run, counts.tolist(), network, run.device)
-        modules = [network, self.affinity] if isinstance(self.affinity, nn.Module) else [network]
+        self.classification, self.affinity = make_losses(run, run.device)
+        named_losses = {"classification": self.classification, "affinity": self.affinity}
+        self.loss_modules = {name: loss for name, loss in named_losses.items() if isinstance(loss, nn.Module)}
+        modules = [network, *self.loss_modules.values()]
         named = [item for module in modules for item in module.named_parameters() if item[1].requires_grad]
         self.optimiser = torch.optim.AdamW(_groups(named, run), lr=run.config.learning_rate)
         per_epoch = math.ceil(run.train.size / run.config.batch_size)
@@ -170,8 +170,8 @@ class _State:
         flat = {f"network/{name}": value for name, value in self.network.state_dict().items()}
         flat |= {f"best/{name}": value for name, value in self.best.items()}
         flat |= {f"average/{name}": value for name, value in (self.ema or {}).items()}
-        if isinstance(self.affinity, nn.Module):
-            flat |= {f"affinity/{name}": value for name, value in self.affinity.state_dict().items()}
+        for part, loss in self.loss_modules.items():
+            flat |= {f"{part}/{name}": value for name, value in loss.state_dict().items()}
         for index, slots in self.optimiser.state_dict()["state"].items():
             flat |= {f"optimiser/{index}/{name}": value for name, value in slots.items()}
         return {name: value.detach().cpu().contiguous().clone() for name, value in flat.items()}
@@ -187,8 +187,8 @@ class _State:
         if "average" in parts:
             live = self.network.state_dict()
             self.ema = {name: value.to(live[name].device) for name, value in parts["average"].items()}
-        if isinstance(self.affinity, nn.Module):
-            self.affinity.load_state_dict(parts["affinity"])
+        for part, loss in self.loss_modules.items():
+            loss.load_state_dict(parts.get(part, {}))
         state = self.optimiser.state_dict()
         for name, value in parts.get("optimiser", {}).items():
             index, _, slot = name.partition("/")
@@ -292,21 +292,32 @@ def schedule(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1.0, steps - ramp)))
 
 
-def _losses(run: Run, counts: list[float], network: nn.Module, device: str) -> tuple[Any, Any]:
-    """The classification and the affinity loss that the configuration names."""
+def make_losses(run: Run, device: str) -> tuple[BatchLoss, BatchLoss | None]:
+    """The classification and the affinity loss that the configuration names; None for no affinity loss.
+
+    Raises:
+        TrainingError: `LOSSES` has none of that name.
+    """
     config: LossConfig = run.config.loss
-    classification = _classification(config, counts, device)
-    if config.affinity == "none" or config.beta == 0:
-        return classification, None
-    if config.affinity == "pairwise":
-        return classification, pairwise_affinity_loss
-    if config.affinity == "contrastive":
-        return classification, supervised_contrastive_loss
-    if config.affinity == "centre":
-        return classification, CenterLoss(run.emotions, run.embedding_width).to(device)
+    setup = LossSetup(
+        counts=target_distribution(torch.from_numpy(run.train.targets), run.emotions).sum(0).to(device),
+        embedding_width=run.embedding_width,
+        gamma=config.gamma,
+        weighting=config.class_weights,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        return classification, GaussianAffinity(run.emotions, run.embedding_width).to(device)
+        classification = _make_loss("classification", config.classification, setup)
+        if config.affinity == "none" or config.beta == 0:
+            return classification, None
+        return classification, _make_loss("affinity", config.affinity, setup)
+
+
+def _make_loss(part: str, name: str, setup: LossSetup) -> BatchLoss:
+    if name not in LOSSES[part]:
+        raise TrainingError(f"loss.{part} is '{name}', expected one of {', '.join(LOSSES[part])}")
+    loss = LOSSES[part][name](setup)
+    return loss.to(setup.counts.device) if isinstance(loss, nn.Module) else loss
 
 
 def _groups(named: list[tuple[str, nn.Parameter]], run: Run) -> list[dict[str, Any]]:
@@ -314,14 +325,14 @@ def _groups(named: list[tuple[str, nn.Parameter]], run: Run) -> list[dict[str, A
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     for name, value in named:
         decays = value.ndim > 1 and not name.endswith("bias")
-        groups.setdefault((lr_multiplier_of(name, run.rates), decays), []).append(value)
+        groups.setdefault((lr_multiplier_of(name, run.lr_multipliers), decays), []).append(value)
     return [
         {"params": values, "weight_decay": run.config.weight_decay if decays else 0.0, "rate": rate}
         for (rate, decays), values in groups.items()
     ]
 
 
-def lr_multiplier_of(name: str, rates: Mapping[str, float]) -> float:
+def lr_multiplier_of(name: str, multipliers: Mapping[str, float]) -> float:
     """Factor of a parameter's learning rate: that of the longest start of its name, else 1.
 
     Example:
@@ -329,22 +340,8 @@ def lr_multiplier_of(name: str, rates: Mapping[str, float]) -> float:
         >>> [lr_multiplier_of(name, multipliers) for name in ("head.bias", "encoder.layer.0.bias")]
         [1.0, 0]
     """
-    start = max((start for start in rates if name.startswith(start)), key=len, default=None)
-    return 1.0 if start is None else rates[start]
-
-
-def _classification(config: LossConfig, counts: list[float], device: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of the logits; an emotion that never occurs has the prior of one that occurs once."""
-    if config.classification == "focal":
-        weights = class_weights(counts, config.class_weights).to(device)
-        return partial(focal_loss, gamma=config.gamma, class_weights=weights)
-    if config.class_weights != "none":
-        raise TrainingError(
-            f"loss.classification 'logit_adjusted' raises rare emotions itself, found loss.class_weights "
-            f"'{config.class_weights}' beside it; set that to 'none'"
-        )
-    known = torch.tensor(counts, dtype=torch.float32, device=device).clamp(min=1)
-    return partial(adjusted_cross_entropy, priors=known / known.sum())
+    start = max((start for start in multipliers if name.startswith(start)), key=len, default=None)
+    return 1.0 if start is None else multipliers[start]
 
 
 def _out_of_patience(history: list[dict[str, float]], patience: int) -> bool:
@@ -377,7 +374,7 @@ def _identity(network: nn.Module, run: Run) -> str:
         "seed": run.seed,
         "network": {name: list(value.shape) for name, value in network.state_dict().items()},
         "identity": run.identity,
-        "rates": dict(run.rates),
+        "rates": dict(run.lr_multipliers),  # this key is part of digests of runs that are done
         "targets": hashlib.sha256(np.ascontiguousarray(run.train.targets).tobytes()).hexdigest(),
     }
     return hashlib.sha256(msgspec.json.encode(described, order="sorted")).hexdigest()

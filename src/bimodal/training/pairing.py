@@ -35,14 +35,14 @@ class _Anchor:
 
     Attributes:
         row: The utterance.
-        hears: Whether its own modality is speech, not words.
+        is_speech: Whether its own modality is speech.
         emotion: Of the utterance.
         partners: Rows of its emotion that have the other modality, itself left out; may be empty.
         others: Rows of each other emotion that have the other modality.
     """
 
     row: int
-    hears: bool
+    is_speech: bool
     emotion: int
     partners: npt.NDArray[np.int64]
     others: Pool
@@ -77,15 +77,17 @@ def pair_by_label(
     def read(indices: Sequence[int]) -> Inputs:
         chosen = [anchors[index] for index in indices]
         drawn = [_draw(anchor, mismatched, share) for anchor, share in zip(chosen, _shares(len(chosen)), strict=True)]
-        heard = [anchor.row if anchor.hears else row for anchor, (row, _) in zip(chosen, drawn, strict=True)]
-        said = [row if anchor.hears else anchor.row for anchor, (row, _) in zip(chosen, drawn, strict=True)]
-        there = [[a.hears or row >= 0, not a.hears or row >= 0] for a, (row, _) in zip(chosen, drawn, strict=True)]
+        with_speech = [anchor.row if anchor.is_speech else row for anchor, (row, _) in zip(chosen, drawn, strict=True)]
+        with_text = [row if anchor.is_speech else anchor.row for anchor, (row, _) in zip(chosen, drawn, strict=True)]
+        there = [
+            [a.is_speech or row >= 0, not a.is_speech or row >= 0] for a, (row, _) in zip(chosen, drawn, strict=True)
+        ]
         own, other = [anchor.emotion for anchor in chosen], [emotion for _, emotion in drawn]
         return {
-            "speech": speech.embedding[heard],
-            "speech_logits": speech.logits[heard],
-            "text": text.embedding[said],
-            "text_logits": text.logits[said],
+            "speech": speech.embedding[with_speech],
+            "speech_logits": speech.logits[with_speech],
+            "text": text.embedding[with_text],
+            "text_logits": text.logits[with_text],
             "present": np.array(there, np.float32),
             TARGETS: (one_hot[own] + one_hot[other]) / 2,
         }
@@ -124,35 +126,37 @@ def _expected(anchor: _Anchor, mismatched: float, one_hot: npt.NDArray[np.float3
 
 def pairable(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> bool:
     """Whether any emotion is there in speech and in words of some rows."""
-    heard, said = _pools(speech, text, targets, rows)
-    return bool(set(heard) & set(said))
+    with_speech, with_text = _pools(speech, text, targets, rows)
+    return bool(set(with_speech) & set(with_text))
 
 
 def _pools(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> tuple[Pool, Pool]:
     """Rows of one emotion that have speech, and that have words."""
     alone, names = single_emotion(targets), main_emotion(targets)
     chosen = [np.array([row for row in rows if one.present[row] and alone[row]], np.int64) for one in (speech, text)]
-    heard, said = ({int(name): some[names[some] == name] for name in np.unique(names[some])} for some in chosen)
-    return heard, said
+    with_speech, with_text = (
+        {int(name): some[names[some] == name] for name in np.unique(names[some])} for some in chosen
+    )
+    return with_speech, with_text
 
 
 def _anchors(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> list[_Anchor]:
-    heard, said = _pools(speech, text, targets, rows)
-    if not set(heard) & set(said):
+    with_speech, with_text = _pools(speech, text, targets, rows)
+    if not set(with_speech) & set(with_text):
         raise TrainingError(
             "speech and words share no emotion among the training rows, so nothing can be paired by label; give "
             "both modalities of at least two emotions"
         )
-    _warn_of_lonely((heard, said))
+    _warn_of_lonely((with_speech, with_text))
     anchors = []
-    for hears, own, pool in ((True, heard, said), (False, said, heard)):
+    for is_speech, own, pool in ((True, with_speech, with_text), (False, with_text, with_speech)):
         for emotion, members in own.items():
             others = {name: partners for name, partners in pool.items() if name != emotion}
             partners = pool.get(emotion, np.zeros(0, np.int64))
             both = set(members.tolist()) & set(partners.tolist())  # rows with both modalities must not meet themselves
             for row in members.tolist():
                 mine = partners[partners != row] if row in both else partners
-                anchors.append(_Anchor(row=row, hears=hears, emotion=emotion, partners=mine, others=others))
+                anchors.append(_Anchor(row=row, is_speech=is_speech, emotion=emotion, partners=mine, others=others))
     return anchors
 
 

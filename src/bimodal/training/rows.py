@@ -80,7 +80,7 @@ def label_rows(
         vocabulary: As in `TrainConfig`: a name, a TOML file, or `native` for the labels as they are, sorted.
         emotions: The emotions of an existing model, in its order; None takes those that occur.
         multiple_labels: Rows of several emotions are `soft` targets, or dropped and counted.
-        folder: Where a TOML file is looked for.
+        folder: Where a TOML file with a relative path is looked for: the working folder, or that of a model.
 
     Raises:
         ManifestError: A label that the map does not know.

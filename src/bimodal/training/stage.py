@@ -92,7 +92,7 @@ def train_modality(
             device=where.device,
             folder=where.folder,
             identity=cache_key(modality.identity, *map(int, rows), "dev", *map(int, watched)),
-            rates=modality.lr_multipliers,
+            lr_multipliers=modality.lr_multipliers,
             score=uar_score,
             on_epoch=where.on_epoch,
         ),

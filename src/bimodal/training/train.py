@@ -86,6 +86,7 @@ def train_stages(
         TrainingError: The data do not allow a stage, or a folder holds another run.
     """
     fusing = "fusion" in stages and len(prepared.modalities) == 2
+    # All folds first: what makes the fusion impossible is told before hours of training.
     folds = {name: _folds_of(prepared, name, parts, config) if fusing else () for name in prepared.modalities}
     fitted = {name: fit_modality(prepared, name, parts, config, where, folds[name]) for name in prepared.modalities}
     if fusing:

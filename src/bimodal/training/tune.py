@@ -73,11 +73,11 @@ def layer_lr_multipliers(embeddings: Sequence[str], blocks: Sequence[str], confi
     """
     if config.frozen >= len(blocks):
         raise TrainingError(f"frozen is {config.frozen}, but the encoder has {len(blocks)} blocks; leave one to tune")
-    rates: dict[str, float] = {}
+    multipliers: dict[str, float] = {}
     for depth, names in enumerate([embeddings, *([block] for block in blocks)]):
         rate = config.encoder_lr_multiplier * config.layer_decay ** (len(blocks) - depth)
-        rates |= dict.fromkeys(names, 0.0 if config.frozen and depth <= config.frozen else rate)
-    return rates
+        multipliers |= dict.fromkeys(names, 0.0 if config.frozen and depth <= config.frozen else rate)
+    return multipliers
 
 
 def add_lora(encoder: nn.Module, rank: int) -> None:

@@ -3,9 +3,14 @@
 Targets are integers (B,) or distributions (B, C) (mixed clips, several raters). 16-bit tensors are widened to float32.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from bimodal.models.losses.setup import BatchLoss, LossSetup
+from bimodal.models.losses.setup import class_weights as weights_of
 
 
 def widened(values: Tensor) -> Tensor:
@@ -75,7 +80,7 @@ def focal_loss(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, class_wei
         logits: (B, C).
         targets: Integers (B,) in [0, C), or distributions (B, C).
         gamma: How strongly to look away; 0 not at all, 2 in the paper.
-        class_weights: a, (C,); see `bimodal.models.losses.joint.class_weights`. None is 1 for all.
+        class_weights: a, (C,); see `bimodal.models.losses.setup.class_weights`. None is 1 for all.
 
     Returns:
         A scalar >= 0, in float32 (float64 for float64 logits).
@@ -100,3 +105,9 @@ def focal_loss(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, class_wei
     if targets.is_floating_point():
         return (target_distribution(targets, logits.shape[1]).to(terms) * terms).sum(-1).mean()
     return terms.gather(1, targets.long().unsqueeze(1)).mean()
+
+
+def make_focal(setup: LossSetup) -> BatchLoss:
+    """The focal loss of a stage, for the table `LOSSES`."""
+    weights = weights_of(setup.counts.tolist(), setup.weighting).to(setup.counts.device)
+    return partial(focal_loss, gamma=setup.gamma, class_weights=weights)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from bimodal.models.losses.focal import check_batch, target_distribution, widened
 from bimodal.models.losses.pairwise import unit_rows
+from bimodal.models.losses.setup import BatchLoss, LossSetup
 
 
 def reachable_margin(emotions: int, sigma: float) -> float:
@@ -123,3 +124,8 @@ class GaussianAffinity(nn.Module):
             others = 1.0 - torch.eye(s.shape[1], dtype=s.dtype, device=s.device)
             truth = target_distribution(targets, s.shape[1]).to(s)
             return (truth * (hinge * others).sum(-1)).sum(-1).mean() + self.regulariser()
+
+
+def make_gaussian(setup: LossSetup) -> BatchLoss:
+    """The Gaussian affinity loss of a stage, for the table `LOSSES`; torch's generator places its prototypes."""
+    return GaussianAffinity(setup.emotions, setup.embedding_width)

@@ -1,17 +1,14 @@
 """The joint loss of the method, focal + beta * affinity, with what a training loop needs around it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from bimodal.models.losses.focal import focal_loss
 from bimodal.models.losses.pairwise import pairwise_affinity_loss
-
-BatchLoss = Callable[[Tensor, Tensor], Tensor]  # (B, C) or (B, D), and targets, to a scalar
-Weighting = Literal["none", "balanced", "sqrt"]
+from bimodal.models.losses.setup import BatchLoss
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,37 +97,6 @@ def warmed_beta(beta: float, step: int, total_steps: int, *, warmup: float = 0.1
         raise ValueError(msg)
     ramp = warmup * total_steps
     return beta if step >= ramp else beta * step / ramp
-
-
-def class_weights(counts: Sequence[float], kind: Weighting = "balanced") -> Tensor:
-    r"""Weights of the emotions from their number of training utterances, (C,), float32.
-
-    Proportional to 1 (`none`), $n_c^{-1}$ (`balanced`: each emotion weighs the same in all) or $n_c^{-1/2}$ (`sqrt`:
-    halfway), scaled so that the mean weight of an *utterance* is 1: $\sum_c n_c a_c = \sum_c n_c$. So the learning rate
-    and beta mean the same under every kind.
-
-    Args:
-        counts: n, one per emotion, soft targets by share; an emotion without utterances gets weight 0 (with `none` 1,
-            like all).
-        kind: `none`, `balanced` or `sqrt`.
-
-    Raises:
-        ValueError: If the kind is unknown, a count negative, or all are 0.
-
-    Example:
-        >>> class_weights([30, 10], "balanced")
-        tensor([0.6667, 2.0000])
-    """
-    exponents = {"none": 0.0, "balanced": -1.0, "sqrt": -0.5}
-    if kind not in exponents:
-        msg = f"unknown kind of class weights {kind!r}, expected one of {list(exponents)}"
-        raise ValueError(msg)
-    n = torch.tensor([float(count) for count in counts], dtype=torch.float64)
-    if not bool((n >= 0).all()) or not bool((n > 0).any()):
-        msg = f"counts are {list(counts)}, expected numbers of at least 0 and one above it"
-        raise ValueError(msg)
-    weights = torch.where((n > 0) | (kind == "none"), n ** exponents[kind], 0.0)
-    return (weights * n.sum() / (n * weights).sum()).float()
 
 
 def affinity_gradient_ratio(loss: JointLoss, *shared: Tensor) -> float:

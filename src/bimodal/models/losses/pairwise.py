@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from bimodal.models.losses.focal import check_batch, target_distribution, widened
+from bimodal.models.losses.setup import BatchLoss, LossSetup
 
 SHORTEST = 1e-6  # an embedding below this norm has no direction worth following
 
@@ -78,3 +79,8 @@ def pairwise_affinity_loss(embeddings: Tensor, targets: Tensor, *, balanced: boo
         within = (directions.mT @ directions).square().sum()
         between = (directions.mT @ truth).square().sum()
         return (within - 2 * between + (truth.mT @ truth).square().sum()) / scale**2
+
+
+def make_pairwise(setup: LossSetup) -> BatchLoss:
+    """The pairwise affinity loss of a stage, for the table `LOSSES`; it depends on nothing."""
+    return pairwise_affinity_loss

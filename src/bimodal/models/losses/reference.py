@@ -1,11 +1,15 @@
 """What focal and affinity are compared with: adjusted cross-entropy, centre loss, supervised contrastive loss."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bimodal.errors import TrainingError
 from bimodal.models.losses.focal import check_batch, target_distribution, widened
 from bimodal.models.losses.pairwise import unit_rows
+from bimodal.models.losses.setup import BatchLoss, LossSetup
 
 
 def adjusted_cross_entropy(
@@ -150,3 +154,28 @@ def supervised_contrastive_loss(embeddings: Tensor, targets: Tensor, *, temperat
         paired = mass > 0
         terms = -(partners * log_q).sum(1) / torch.where(paired, mass, 1.0)
         return (terms * paired).sum() / paired.sum().clamp_min(1)
+
+
+def make_logit_adjusted(setup: LossSetup) -> BatchLoss:
+    """Cross-entropy adjusted by a stage's priors; an emotion that never occurs has the prior of one that occurs once.
+
+    Raises:
+        TrainingError: Class weights are asked for beside it, which would raise rare emotions twice.
+    """
+    if setup.weighting != "none":
+        raise TrainingError(
+            f"loss.classification 'logit_adjusted' raises rare emotions itself, found loss.class_weights "
+            f"'{setup.weighting}' beside it; set that to 'none'"
+        )
+    known = setup.counts.clamp(min=1)
+    return partial(adjusted_cross_entropy, priors=known / known.sum())
+
+
+def make_centre(setup: LossSetup) -> BatchLoss:
+    """The centre loss of a stage, for the table `LOSSES`."""
+    return CenterLoss(setup.emotions, setup.embedding_width)
+
+
+def make_contrastive(setup: LossSetup) -> BatchLoss:
+    """The supervised contrastive loss of a stage, for the table `LOSSES`; it depends on nothing."""
+    return supervised_contrastive_loss
