@@ -33,32 +33,32 @@ def listen(
     """
     from rich.live import Live
 
-    from bimodal.inference.microphone import listen as asr
-    from bimodal.inference.microphone import open_microphone, play_file
+    from bimodal.audio.microphone import open_microphone, play_file
+    from bimodal.inference.live import listen as moments_of
     from bimodal.inference.recognizer import Recognizer
     from bimodal.inference.timeline import summarise
-    from bimodal.output.console import json_line
+    from bimodal.output.console import describe_summary, json_line
 
     recognizer = Recognizer(model, threads=threads)
     config = recognizer.config
-    heard = open_microphone(device) if source is None else play_file(source)
-    say(f"{config.name} {config.version}, licence of the weights: {config.licence}; listening to {heard.name}")
-    stream = recognizer.stream(heard.sampling_rate, speaker=speaker)
+    sound = open_microphone(device) if source is None else play_file(source)
+    say(f"{config.name} {config.version}, licence of the weights: {config.licence}; listening to {sound.name}")
+    stream = recognizer.stream(sound.sampling_rate, speaker=speaker)
     if form == "jsonl":
-        for result in _results(asr(stream, heard), stream):
+        for result in _results(moments_of(stream, sound), stream):
             typer.echo(json_line(result, None))
         return
     with Live(auto_refresh=False) as view:
-        summary = summarise(_results(asr(stream, heard), stream, view))
+        summary = summarise(_results(moments_of(stream, sound), stream, view))
     if not sys.stdout.isatty():
         typer.echo()  # rich leaves its last line open there
-    shares = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in summary.shares.items() if share)
-    typer.echo(f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {shares or 'nothing judged'}")
+    typer.echo(describe_summary(summary))
 
 
 def _results(moments: Iterator[Any], stream: Any, view: Any = None) -> Iterator[Any]:
     """Results as they become known, also in the view; Ctrl-C ends a recording as the end of a file does."""
-    from bimodal.inference.microphone import SHOWN, Moment, draw
+    from bimodal.inference.live import Moment
+    from bimodal.output.live import SHOWN, draw
 
     seen: deque[Any] = deque(maxlen=SHOWN)
     try:

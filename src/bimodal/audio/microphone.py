@@ -1,35 +1,20 @@
-"""A microphone, or a file as slowly as it was spoken, heard as a stream (extra `listen`). Imports no torch."""
+"""Live sound: a microphone (extra `listen`), or a file at the speed at which it was spoken."""
 
 import queue
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bimodal.audio.decode import Signal, iterate_audio, read_header
-from bimodal.audio.level import level_db
 from bimodal.errors import AudioError, BimodalError
-from bimodal.inference.stream import Stream
-from bimodal.records import Recognition
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
 
 BLOCK_SECONDS: Final = 0.1
-"""Length of the pieces in which a source gives its samples."""
-
-PARTIAL_SECONDS: Final = 0.5
-"""How often what is being said is judged while it goes on."""
-
-SHOWN: Final = 12
-"""Results that the view shows."""
+"""Length of the blocks in which a source gives its samples."""
 
 _SILENT_SECONDS: Final = 5.0  # without a block for this long, a microphone was unplugged
 _BEHIND_SECONDS: Final = 30.0
-_BAR: Final = 30  # characters
-_QUIETEST: Final = -60.0  # dB at which the level shows nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,37 +30,6 @@ class Source:
     name: str
     sampling_rate: int
     blocks: Iterator[Signal]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """What is known after one more block.
-
-    Attributes:
-        duration: How much was heard so far, in seconds.
-        level: Of the block, in dB relative to full scale.
-        results: Those that the block made known.
-        partial: What is being said sounds like this so far; None where nobody is speaking.
-    """
-
-    duration: float
-    level: float
-    results: Sequence[Recognition]
-    partial: Recognition | None
-
-
-def listen(stream: Stream, source: Source) -> Iterator[Moment]:
-    """Push what a source gives; finish the stream yourself, also where it is interrupted.
-
-    Raises:
-        AudioError: The source fails, or this machine is slower than it.
-    """
-    partial, due = None, PARTIAL_SECONDS
-    for block in source.blocks:
-        results = stream.push(block, source.sampling_rate)
-        if results or stream.duration >= due:
-            partial, due = stream.partial(), stream.duration + PARTIAL_SECONDS
-        yield Moment(duration=stream.duration, level=level_db(block), results=results, partial=partial)
 
 
 def play_file(path: str | Path) -> Source:
@@ -154,42 +108,3 @@ def _recorded(sounddevice: Any, device: int, name: str, rate: int) -> Iterator[S
     except sounddevice.PortAudioError as error:
         raise AudioError(f"microphone '{name}': cannot be heard ({error})") from error
     raise AudioError(f"microphone '{name}': this machine is {_BEHIND_SECONDS:g} s behind; take a smaller model")
-
-
-def draw(seen: Iterable[Recognition], moment: Moment) -> "RenderableType":
-    """The view of the terminal: level, what is being said sounds like, the last results."""
-    from rich.console import Group
-    from rich.text import Text
-
-    loud = round(_BAR * min(1.0, max(0.0, 1 - moment.level / _QUIETEST)))
-    head = Text(f"{moment.duration:8.1f} s  {'|' * loud:<{_BAR}}", style="bold")
-    return Group(head, _scores(moment.partial), _results(seen))
-
-
-def _scores(partial: Recognition | None) -> "RenderableType":
-    """Bars of what is being said."""
-    from rich.bar import Bar
-    from rich.table import Table
-    from rich.text import Text
-
-    if partial is None:
-        return Text("  nobody is speaking\n", style="dim")
-    if partial.emotion is None:
-        return Text(f"  no answer yet: {partial.reason}\n", style="dim")
-    table = Table.grid(padding=(0, 1))
-    for emotion, score in partial.scores.items():
-        style = "bold" if emotion == partial.emotion else "dim"
-        table.add_row(Text(f"  {emotion:<12}", style=style), Bar(1.0, 0.0, score, width=_BAR), f"{score:.2f}")
-    return table
-
-
-def _results(seen: Iterable[Recognition]) -> "Table":
-    """The last results, newest below."""
-    from rich.table import Table
-
-    table = Table("from", "to", "emotion", "score", "words", box=None, header_style="dim")
-    for result in seen:
-        score = "" if result.emotion is None else f"{result.scores[result.emotion]:.2f}"
-        times = (f"{result.start or 0.0:.2f}", f"{result.end or 0.0:.2f}")
-        table.add_row(*times, result.emotion or f"- ({result.reason})", score, result.transcript or "")
-    return table

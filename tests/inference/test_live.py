@@ -16,8 +16,10 @@ from rich.console import Console
 
 from bimodal import Recognizer
 from bimodal.audio.decode import load_signal
+from bimodal.audio.microphone import play_file
 from bimodal.errors import AudioError
-from bimodal.inference.microphone import Moment, draw, listen, play_file
+from bimodal.inference.live import Moment, listen
+from bimodal.output.live import draw
 
 RATE = 16_000
 
