@@ -38,9 +38,7 @@ def test_a_recording_gives_what_a_single_call_gives_and_a_bad_one_says_what_is_w
     found, wrong = {}, {}
     for recording in find_recordings([folder]):
         try:
-            (found[recording.path],) = recognize_recording(
-                recognizer, recording, RecognizeOptions(timeline=False)
-            ).results
+            (found[recording.path],) = results_of(recognizer, recording, RecognizeOptions(timeline=False))
         except AudioError as error:
             wrong[recording.path] = str(error)
     assert list(found) == [file for file in sorted(folder.iterdir()) if file.name != "02.wav"]
@@ -59,13 +57,13 @@ def test_length_decides_what_gets_a_timeline_unless_it_is_said(recognizer, folde
         (RecognizeOptions(channels="speakers"), [True, True]),
         (RecognizeOptions(transcript="Hello"), [False, False]),
     ):
-        assert [recognize_recording(recognizer, one, options).over_time for one in recordings] == expected
+        assert [recognize_recording(recognizer.model, one, options).over_time for one in recordings] == expected
     counts = [len(results_of(recognizer, one)) for one in recordings]
     assert counts[0] == 1 and counts[1] > 5
 
 
 def results_of(recognizer, recording, options: RecognizeOptions | None = None) -> list:
-    return list(recognize_recording(recognizer, recording, options or RecognizeOptions()).results)
+    return list(recognize_recording(recognizer.model, recording, options or RecognizeOptions()).results)
 
 
 @pytest.fixture

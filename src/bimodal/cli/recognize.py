@@ -15,6 +15,7 @@ from bimodal.errors import BimodalError
 
 if TYPE_CHECKING:
     from bimodal.audio.recordings import Recording
+    from bimodal.inference.batch import RecognizeOptions
 
 ASR_MODEL = "Systran/faster-whisper-base"
 _AT_ONCE = 4  # stretches of a long recording that are heard at the same time, at most; each takes memory of its own
@@ -119,18 +120,18 @@ def recognize(
     if speaker_stats is not None and speaker is None and channels == "mix":
         raise typer.BadParameter("--speaker-stats needs --speaker, or --channels speakers")
     from bimodal.inference.installed import find_model
+    from bimodal.inference.model import Model as OpenModel
     from bimodal.inference.preload import open_model
-    from bimodal.inference.recognizer import Recognizer
 
     folder = find_model(model, download=download)
-    recognizer = Recognizer(open_model(folder, threads)) if paths else Recognizer(folder, threads=threads)
-    say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
+    opened = open_model(folder, threads) if paths else OpenModel(folder, threads=threads)
+    say(f"{opened.config.name} {opened.config.version}, licence of the weights: {opened.config.licence}")
     if not paths:
-        _recognize_words(recognizer, transcript or "", form, explain)
+        _recognize_words(opened, transcript or "", form, explain)
         return
-    from bimodal.audio.recordings import find_recordings, header_seconds
+    from bimodal.audio.recordings import find_recordings
     from bimodal.cli.write_results import OutputOptions, write_results
-    from bimodal.inference.batch import WHOLE_SECONDS, RecognizeOptions, read_words
+    from bimodal.inference.batch import RecognizeOptions, read_words
 
     recordings = find_recordings(paths)
     _check_one(recordings, form if out is None else "", {"--transcript": told, "--plot": plot is not None})
@@ -143,14 +144,24 @@ def recognize(
         speaker_stats=_known_speakers(speaker_stats),
         explain=explain,
     )
+    settings = {"transcript": transcript or "", "transcripts": str(transcripts or "")}
     if hears:
-        long = any(options.over_time(longer=header_seconds(one) > WHOLE_SECONDS) for one in recordings)
-        options = replace(options, asr=_speech_recognition(asr, language, translate, download, threads, long))
-    settings = {"asr": f"{asr} {language} {'translate' if translate else 'transcribe'}"} if hears else {}
-    settings |= {"transcript": transcript or "", "transcripts": str(transcripts or "")}
+        at_once = _asr_threads(threads, recordings, options)
+        options = replace(options, asr=_speech_recognition(asr, language, translate, download, at_once))
+        settings["asr"] = f"{asr} {language} {'translate' if translate else 'transcribe'}"
     output = OutputOptions(form=form, out=out, plot=plot, speaker_stats=speaker_stats, quiet=quiet)
-    if not write_results(recognizer, recordings, options, output, settings):
+    if not write_results(opened, recordings, options, output, settings):
         sys.exit(1)
+
+
+def _asr_threads(threads: int, recordings: "Sequence[Recording]", options: "RecognizeOptions") -> tuple[int, int]:
+    """Threads of one call of speech recognition, and calls at once: all threads for a clip, one each for a timeline."""
+    from bimodal.audio.recordings import header_seconds
+    from bimodal.inference.batch import WHOLE_SECONDS
+
+    threads = threads or os.cpu_count() or 1
+    long = any(options.over_time(longer=header_seconds(one) > WHOLE_SECONDS) for one in recordings)
+    return (1, min(threads, _AT_ONCE)) if long else (threads, 1)
 
 
 def _model_in_front(model: str | None, paths: list[Path]) -> tuple[str | None, list[Path]]:
@@ -193,29 +204,28 @@ def _holds_several(form: str) -> bool:
     return FORMATS[form].append is not None
 
 
-def _recognize_words(recognizer: Any, transcript: str, form: str, explain: bool) -> None:
-    """Words alone."""
+def _recognize_words(model: Any, transcript: str, form: str, explain: bool) -> None:
+    """Recognise words alone."""
+    from bimodal.inference.batch import recognize_signals
     from bimodal.output.console import format_result, json_line
     from bimodal.output.formats import write_recognitions
     from bimodal.records import Clip
 
-    result = recognizer.recognize_batch([Clip(transcript=transcript)], explain=explain)[0]
+    (result,) = recognize_signals(model, [Clip(transcript=transcript)], [None], explain=explain)
     if form in ("table", "jsonl"):
         typer.echo(json_line(result, None) if form == "jsonl" else format_result(result, None))
     else:
         write_recognitions([result], sys.stdout, form)
 
 
-def _speech_recognition(asr: str, language: str, translate: bool, download: bool, threads: int, long: bool) -> Any:
-    """Hears a clip with all threads; of long recordings several stretches at once, a thread each."""
+def _speech_recognition(asr: str, language: str, translate: bool, download: bool, threads: tuple[int, int]) -> Any:
+    """Speech recognition with the threads of `_asr_threads`."""
     from bimodal.asr.timed_words import make_asr
     from bimodal.asr.whisper import Transcriber
     from bimodal.errors import TranscriptionError
 
     try:
-        threads = threads or os.cpu_count() or 1
-        each, at_once = (1, min(threads, _AT_ONCE)) if long else (threads, 1)
-        transcriber = Transcriber(asr, threads=each, at_once=at_once, download=download)
+        transcriber = Transcriber(asr, threads=threads[0], at_once=threads[1], download=download)
     except TranscriptionError as error:
         raise BimodalError(f"--transcribe: {error}; any Whisper model in CTranslate2 format goes to --asr-model") from (
             error

@@ -93,9 +93,8 @@ def tune(
             )
         else:
             folder = module.tune_text(manifest, out, resolved, on_epoch)
-    say(
-        f"backbone in {folder} (licence: {resolved.licence}); next: bimodal train ... --set {modality}_backbone={folder}"
-    )
+    say(f"backbone in {folder} (licence: {resolved.licence})")
+    say(f"next: bimodal train ... --set {modality}_backbone={folder}")
 
 
 def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:

@@ -12,7 +12,7 @@ from bimodal.audio.recordings import Recording, header_seconds
 from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
 from bimodal.inference.batch import RecognizeOptions, recognize_recording
-from bimodal.inference.recognizer import Recognizer
+from bimodal.inference.model import Model
 from bimodal.output.console import describe_summary, format_line, format_result, format_stretch
 from bimodal.records import Recognition
 
@@ -47,7 +47,7 @@ Write = Callable[[Recording, Iterator[Recognition], bool], None]
 class _Run:
     """What is the same for all recordings."""
 
-    recognizer: Recognizer
+    model: Model
     options: RecognizeOptions
     output: OutputOptions
     folder: "ResultFolder | None"
@@ -56,7 +56,7 @@ class _Run:
 
 
 def write_results(
-    recognizer: Recognizer,
+    model: Model,
     recordings: Sequence[Recording],
     options: RecognizeOptions,
     output: OutputOptions,
@@ -65,7 +65,7 @@ def write_results(
     """Recognise recordings one after the other; a bad one is a sentence on stderr and does not stop the others.
 
     Args:
-        recognizer: The model.
+        model: The model.
         recordings: What to recognise.
         options: How.
         output: Where the results go.
@@ -78,7 +78,7 @@ def write_results(
         from bimodal.output.plot import check_plot
 
         check_plot(output.plot)
-    folder = None if output.out is None else _result_folder(recognizer, options, output, settings)
+    folder = None if output.out is None else _result_folder(model, options, output, settings)
     pending = list(recordings) if folder is None else _pending(folder, recordings)
     programs = output.form != "table" and folder is None
     quiet = output.quiet or not sys.stderr.isatty() or (programs and sys.stdout.isatty())
@@ -87,7 +87,7 @@ def write_results(
     with open_bar(sum(lengths), quiet) as bar:
         brief = folder is not None or len(recordings) > 1
         write = _program_writer(output.form) if programs else partial(_write_table, bar, brief)
-        run = _Run(recognizer=recognizer, options=options, output=output, folder=folder, bar=bar, write=write)
+        run = _Run(model=model, options=options, output=output, folder=folder, bar=bar, write=write)
         for recording, length in zip(pending, lengths, strict=True):
             try:
                 _recognize(run, recording, begin)
@@ -103,7 +103,7 @@ def _recognize(run: _Run, recording: Recording, begin: float) -> None:
     """Recognise one recording, which begins at a place of the progress bar, and write its results as they come."""
     folder, plot, stats = run.folder, run.output.plot, run.options.speaker_stats
     after = {} if folder is None or stats is not None else folder.ends(recording)
-    found = recognize_recording(run.recognizer, recording, run.options, after)
+    found = recognize_recording(run.model, recording, run.options, after)
     if folder is not None and (stats is not None or not found.over_time):
         folder.forget(recording)
     results = _kept(run, recording, found.results, begin)
@@ -131,12 +131,12 @@ def _kept(run: _Run, recording: Recording, results: Iterator[Recognition], begin
 
 
 def _result_folder(
-    recognizer: Recognizer, options: RecognizeOptions, output: OutputOptions, settings: Mapping[str, str]
+    model: Model, options: RecognizeOptions, output: OutputOptions, settings: Mapping[str, str]
 ) -> "ResultFolder":
     from bimodal.output.result_folder import ResultFolder
 
     decided = {
-        "model": f"{recognizer.config.name} {recognizer.config.revision}",
+        "model": f"{model.config.name} {model.config.revision}",
         "timeline": str(options.timeline),
         "channels": options.channels,
         "speaker": options.speaker or "",

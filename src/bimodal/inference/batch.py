@@ -1,9 +1,9 @@
-"""A recording, short or long, with its words: what `bimodal recognize` does for each of many.
+"""Clips and recordings through a model: what `Recognizer` and `bimodal recognize` do for each of many.
 
 What a short clip does not need is imported where it is used: a command's start is most of what a clip costs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from bimodal.audio.decode import SAMPLING_RATE, Signal, iterate_audio, to_model_rate
+from bimodal.audio.inputs import load_audio
 from bimodal.audio.recordings import Recording, header_seconds
 from bimodal.errors import ManifestError
-from bimodal.inference.recognizer import Recognizer, recognize_signals
+from bimodal.inference.model import Model
+from bimodal.inference.outputs import Encoded
 from bimodal.records import Clip, Recognition, Utterance
 
 if TYPE_CHECKING:
     from bimodal.asr.timed_words import Asr, TimedWords
-    from bimodal.features.speaker_stats import SpeakerStatsStore
+    from bimodal.features.speaker_stats import RunningStats, SpeakerStatsStore
     from bimodal.inference.timeline import Blocks
 
 WHOLE_SECONDS: Final = 30.0
@@ -59,6 +61,65 @@ class RecognizeOptions:
         return self.timeline if self.timeline is not None else longer and self.transcript is None
 
 
+def recognize_signals(
+    model: Model,
+    clips: Sequence[Clip],
+    signals: Iterable[Signal | None],
+    speaker_stats: "SpeakerStatsStore | None" = None,
+    *,
+    explain: bool = False,
+) -> list[Recognition]:
+    """Recognise clips whose speech is decoded; arguments as in `Recognizer.recognize_batch`.
+
+    Args:
+        model: The model.
+        clips: Their audio is not looked at.
+        signals: Speech (T,) of each clip at 16 kHz; None for words alone. Taken one by one.
+        speaker_stats: Statistics of the speakers so far.
+        explain: Say in each result why it is so.
+    """
+    if explain:
+        return [_explained(model, clip, signal, speaker_stats) for clip, signal in zip(clips, signals, strict=True)]
+    encoded = [model.encode(signal) for signal in signals]
+    return model.score(clips, encoded, _stats_before(model, clips, encoded, speaker_stats))
+
+
+def _explained(
+    model: Model, clip: Clip, signal: Signal | None, speaker_stats: "SpeakerStatsStore | None"
+) -> Recognition:
+    from bimodal.inference.explain import explain  # start-up
+
+    encoded = [model.encode(signal, keep_frames=True)]
+    stats = _stats_before(model, [clip], encoded, speaker_stats)
+    (result,) = model.score([clip], encoded, stats)
+    return replace(result, explanation=explain(model, encoded[0].frames, clip, result, stats[0] if stats else None))
+
+
+def _stats_before(
+    model: Model, clips: Sequence[Clip], encoded: Sequence[Encoded], speaker_stats: "SpeakerStatsStore | None"
+) -> "list[RunningStats | None] | None":
+    """Statistics of each clip's speaker before it; each clip with speech joins them."""
+    if speaker_stats is None:
+        return None
+    if model.takes_audio:
+        model.check_uses_speaker_stats()
+    return [
+        None if one.statistics is None else speaker_stats.join(clip.speaker, one.statistics)
+        for clip, one in zip(clips, encoded, strict=True)
+    ]
+
+
+def clip_signal(clip: Clip) -> Signal | None:
+    """A clip's speech at 16 kHz; None where there is none.
+
+    Raises:
+        AudioError: A recording that cannot be used, or samples without their sampling rate.
+    """
+    if clip.audio is None:
+        return None
+    return load_audio(clip.audio, clip.sampling_rate, start=clip.start, end=clip.end)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecordingResults:
     """The results of one recording.
@@ -73,12 +134,12 @@ class RecordingResults:
 
 
 def recognize_recording(
-    recognizer: Recognizer, recording: Recording, options: RecognizeOptions, after: Ends | None = None
+    model: Model, recording: Recording, options: RecognizeOptions, after: Ends | None = None
 ) -> RecordingResults:
     """Recognise a recording as a whole, or over time. It is opened once.
 
     Args:
-        recognizer: The model.
+        model: The model.
         recording: What to recognise.
         options: How.
         after: Where each speaker's results of an interrupted call ended; for a timeline alone.
@@ -90,13 +151,11 @@ def recognize_recording(
     begun = [] if options.channels == "speakers" else list(islice(blocks, 2))
     if options.over_time(longer=len(begun) > 1):
         opened = chain(begun, blocks) if begun else None
-        return RecordingResults(over_time=True, results=_timeline(recognizer, recording, options, after, opened))
+        return RecordingResults(over_time=True, results=_timeline(model, recording, options, after, opened))
     read = [*begun, *blocks]
     signal = to_model_rate(np.concatenate([block for block, _ in read]), read[0][1], str(recording.path))
     clip = _clip(recording, signal, options)
-    results = recognize_signals(
-        recognizer.model, [clip], iter([signal]), options.speaker_stats, explain=options.explain
-    )
+    results = recognize_signals(model, [clip], iter([signal]), options.speaker_stats, explain=options.explain)
     return RecordingResults(over_time=False, results=iter(results))
 
 
@@ -122,7 +181,7 @@ def _clip(recording: Recording, signal: Signal, options: RecognizeOptions) -> Cl
 
 
 def _timeline(
-    recognizer: Recognizer,
+    model: Model,
     recording: Recording,
     options: RecognizeOptions,
     after: Ends | None,
@@ -141,7 +200,7 @@ def _timeline(
             )
     length = header_seconds(recording) if any(row.end is None for row in rows) else 0.0
     return recognize_long(
-        recognizer.model,
+        model,
         recording.path,
         words=[_timed(row, length) for row in rows],
         asr=options.asr,

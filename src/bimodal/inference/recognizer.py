@@ -1,22 +1,21 @@
 """Speech and words in, an emotion with calibrated scores out (step 205 of the method). Imports no torch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bimodal.audio.decode import Signal
-from bimodal.audio.inputs import as_clip, load_audio
+from bimodal.audio.inputs import as_clip
 from bimodal.errors import BimodalError
+from bimodal.inference.batch import clip_signal, recognize_signals
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
-from bimodal.inference.outputs import Encoded, Outputs
+from bimodal.inference.outputs import Outputs
 from bimodal.records import Clip, Recognition, failed_recognition
 from bimodal.runtime import Device
 
 if TYPE_CHECKING:
     from bimodal.asr.timed_words import Asr, TimedWords
-    from bimodal.features.speaker_stats import RunningStats, SpeakerStatsStore
+    from bimodal.features.speaker_stats import SpeakerStatsStore
     from bimodal.inference.model_folder import ModelConfig
     from bimodal.inference.stream import Stream, TimelineConfig
 
@@ -230,62 +229,3 @@ class Recognizer:
             ModelFolderError: It was trained on another backbone.
         """
         self.model.warm_up()
-
-
-def recognize_signals(
-    model: Model,
-    clips: Sequence[Clip],
-    signals: Iterable[Signal | None],
-    speaker_stats: "SpeakerStatsStore | None" = None,
-    *,
-    explain: bool = False,
-) -> list[Recognition]:
-    """Recognise clips whose speech is decoded; arguments as in `Recognizer.recognize_batch`.
-
-    Args:
-        model: The model.
-        clips: Their audio is not looked at.
-        signals: Speech (T,) of each clip at 16 kHz; None for words alone. Taken one by one.
-        speaker_stats: Statistics of the speakers so far.
-        explain: Say in each result why it is so.
-    """
-    if explain:
-        return [_explained(model, clip, signal, speaker_stats) for clip, signal in zip(clips, signals, strict=True)]
-    encoded = [model.encode(signal) for signal in signals]
-    return model.score(clips, encoded, _stats_before(model, clips, encoded, speaker_stats))
-
-
-def _explained(
-    model: Model, clip: Clip, signal: Signal | None, speaker_stats: "SpeakerStatsStore | None"
-) -> Recognition:
-    from bimodal.inference.explain import explain  # start-up
-
-    encoded = [model.encode(signal, keep_frames=True)]
-    stats = _stats_before(model, [clip], encoded, speaker_stats)
-    (result,) = model.score([clip], encoded, stats)
-    return replace(result, explanation=explain(model, encoded[0].frames, clip, result, stats[0] if stats else None))
-
-
-def _stats_before(
-    model: Model, clips: Sequence[Clip], encoded: Sequence[Encoded], speaker_stats: "SpeakerStatsStore | None"
-) -> "list[RunningStats | None] | None":
-    """Statistics of each clip's speaker before it; each clip with speech joins them."""
-    if speaker_stats is None:
-        return None
-    if model.takes_audio:
-        model.check_uses_speaker_stats()
-    return [
-        None if one.statistics is None else speaker_stats.join(clip.speaker, one.statistics)
-        for clip, one in zip(clips, encoded, strict=True)
-    ]
-
-
-def clip_signal(clip: Clip) -> Signal | None:
-    """A clip's speech at 16 kHz; None where there is none.
-
-    Raises:
-        AudioError: A recording that cannot be used, or samples without their sampling rate.
-    """
-    if clip.audio is None:
-        return None
-    return load_audio(clip.audio, clip.sampling_rate, start=clip.start, end=clip.end)
