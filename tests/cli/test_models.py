@@ -32,7 +32,7 @@ def test_an_exported_model_is_named_with_its_size_and_answers(tiny_model: Path, 
     told = run("export", tiny_model, tmp_path / "portable").stderr
     assert " MB, with its backbones" in told
     shown = run("recognize", "-m", tmp_path / "portable", "--transcript", "I am so glad you came.").stdout
-    assert shown.startswith("words alone: ")
+    assert shown.startswith("words only: ")
     assert "exists already; name a new folder" in run("export", tiny_model, tmp_path / "portable", code=1).stderr
 
 

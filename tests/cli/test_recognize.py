@@ -43,7 +43,7 @@ def test_one_clip_is_a_table_of_what_each_side_says(tiny_model, clips):
     assert "tiny 0.1.0, licence of the weights:" in done.stderr
     head, columns, *rows = (line for line in done.stdout.splitlines() if not line.startswith("  warning: "))
     assert head.startswith(str(clips / "0.wav")) and columns.split() == ["all", "voice", "words"]
-    assert len(rows) == 4 and "the voice counted" in rows[-1]
+    assert len(rows) == 4 and "weight of the voice" in rows[-1]
 
 
 def test_a_model_folder_in_front_stands_for_the_option(tiny_model, clips):
@@ -59,7 +59,7 @@ def test_a_folder_for_people_has_a_line_a_clip_and_a_summary_of_what_is_long(tin
         line.startswith(f"{clips / name}: ") for line, name in zip(lines, ("0.wav", "1.wav", "2.wav"), strict=False)
     ]
     assert lines[3] == str(clips / "long.flac") and lines[4].split() == ["from", "to", "emotion"]
-    assert len(lines) > 10 and lines[-2].startswith("warning: ") and "results carry warnings" in lines[-2]
+    assert len(lines) > 10 and lines[-2].startswith("warning: ") and "results have warnings" in lines[-2]
     assert lines[-1].startswith("speech ") and lines[-1].endswith(" %")
 
 
@@ -71,7 +71,7 @@ def test_a_folder_for_programs_is_one_csv(tiny_model, clips):
 
 def test_subtitles_hold_one_recording_and_more_go_to_a_folder(tiny_model, clips, tmp_path):
     told = run("-m", tiny_model, clips, "--format", "vtt", code=2).stderr
-    assert "--format vtt holds one recording, these are 4" in told and "--out FOLDER" in told
+    assert "--format vtt holds one recording, found 4" in told and "--out FOLDER" in told
     captions = webvtt.from_string(run("-m", tiny_model, clips / "long.flac", "--format", "vtt").stdout)
     assert len(captions) > 5 and captions[0].text.startswith("[")
     done = run("-m", tiny_model, clips, "--format", "srt", "--out", tmp_path / "out")
@@ -165,7 +165,7 @@ def test_a_missing_speech_recogniser_says_how_to_get_one(tiny_model, clips, tmp_
     ("arguments", "code", "sentence"),
     [
         ([], 2, "give recordings, folders of them, - for standard input, or --transcript alone"),
-        (["0.wav", "1.wav", "--transcript", "hi"], 2, "--transcript goes with one recording, these are 2"),
+        (["0.wav", "1.wav", "--transcript", "hi"], 2, "--transcript needs exactly one recording, found 2"),
         (
             ["0.wav", "--transcript", "hi", "--transcribe"],
             2,
@@ -173,9 +173,9 @@ def test_a_missing_speech_recogniser_says_how_to_get_one(tiny_model, clips, tmp_
         ),
         (["0.wav", "--speaker-stats", "x"], 2, "--speaker-stats needs --speaker, or --channels speakers"),
         (["0.wav", "--speaker-stats", "x", "--speaker", "ann"], 1, "scores each clip by itself"),
-        (["0.wav", "--plot", "x.docx"], 1, "a picture's name ends in"),
+        (["0.wav", "--plot", "x.docx"], 1, "unknown file type of a plot"),
         (["none.wav"], 1, "none.wav: no such file"),
-        (["--transcript", "hi", "--format", "srt"], 1, "a result has no times"),
+        (["--transcript", "hi", "--format", "srt"], 1, "needs results with times"),
         (["--transcript", " "], 1, "nothing to recognise"),
     ],
 )

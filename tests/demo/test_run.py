@@ -22,7 +22,7 @@ def test_the_demo_goes_all_the_way_and_says_that_it_is_synthetic(tmp_path):
         "GPL-3.0",
         "contradict each other",
         "fused",
-        "the voice counted",
+        "weight of the voice",
         "bimodal recognize",
     ):
         assert sentence in shown

@@ -24,15 +24,17 @@ def test_the_text_puts_systems_side_by_side_in_aligned_columns(made_up):
 
 def test_a_comparison_reads_as_a_sentence_with_a_verdict(made_up):
     sentences = comparison_sentences(evaluate(made_up(each=40), replicates=2000))
-    assert sentences[0].startswith("fused is better than speech alone on the 1000 utterances that both had input for:")
+    assert sentences[0].startswith(
+        "fused is significantly better than speech alone on the 1000 utterances with input for both:"
+    )
     assert "p < 0.001" in sentences[0]
     same = comparison_sentences(evaluate(made_up((("text", 1.0), ("fused", 1.0))), replicates=200))
     assert same == [
-        "fused is not clearly different from text alone on the 500 utterances that both had input for: "
+        "fused is not significantly different from text alone on the 500 utterances with input for both: "
         "UAR +0.0 [+0.0, +0.0], p = 1.000, weighted F1 +0.0 [+0.0, +0.0], p = 1.000 (95 % intervals)."
     ]
     worse = comparison_sentences(evaluate(made_up((("text", 2.0), ("fused", 0.5)), each=40), replicates=200))
-    assert worse[0].startswith("fused is worse than text alone")
+    assert worse[0].startswith("fused is significantly worse than text alone")
 
 
 def test_what_cannot_be_told_is_a_dash_or_left_out(by_hand):
@@ -40,8 +42,8 @@ def test_what_cannot_be_told_is_a_dash_or_left_out(by_hand):
     assert "66.7  " in text
     assert "nan" not in text.lower()
     assert "None" not in text
-    assert "of unknown standing to speech alone" in text
-    assert "- There is one speaker only, so no interval can be told." in text.splitlines()
+    assert "not comparable with speech alone" in text
+    assert "- There is only one speaker, so there are no intervals." in text.splitlines()
 
 
 def test_markdown_has_whole_tables_and_escapes_what_would_break_them(by_hand):

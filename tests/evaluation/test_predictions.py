@@ -126,8 +126,8 @@ def test_predictions_that_do_not_fit_are_refused(by_hand):
         ({"scores": {"video": by_hand.scores["speech"]}}, "video"),
         ({"scores": {"speech": np.ones((6, 2)) / 2}}, r"shape \(6, 2\), expected \(6, 3\)"),
         ({"scores": {"speech": np.ones((6, 3))}}, "speech scores of 'u1'"),
-        ({"emotions": ("anger", "anger", "joy")}, "hold one twice"),
-        ({"extra": {"truth": ("x",) * 6}}, "are taken"),
+        ({"emotions": ("anger", "anger", "joy")}, "expected each once"),
+        ({"extra": {"truth": ("x",) * 6}}, "are reserved"),
     ]:
         with pytest.raises(ValueError, match=message):
             replace(by_hand, **change)

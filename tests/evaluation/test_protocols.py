@@ -64,7 +64,7 @@ def test_a_speaker_in_train_and_test_is_refused():
 def test_a_row_that_trains_or_chooses_is_not_reported():
     data = prepared(*corpus())
     trained, parts = train_fold(data, folds()[0], CONFIG)
-    with pytest.raises(SplitError, match="also train or choose"):
+    with pytest.raises(SplitError, match="also in train or dev"):
         predict_rows(trained, data, Parts(train=parts.train, dev=[0], overlaps=()), [0, 1], "speaker")
 
 

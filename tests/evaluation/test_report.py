@@ -62,29 +62,29 @@ def test_fusion_below_a_side_is_said_plainly(made_up):
     lost = -100 * report.comparisons[1].uar.value
     assert lost > 0
     assert report.warnings == (
-        f"Fusion does not pay here: fused is {lost:.1f} points of UAR below text alone on the 500 utterances that both "
-        "had input for.",
+        f"Fusion does not help here: its UAR is {lost:.1f} points below text alone, "
+        "on the 500 utterances with input for both.",
     )
 
 
-def test_what_to_mind_is_said(by_hand):
+def test_warnings_name_what_limits_the_results(by_hand):
     report = evaluate(by_hand, replicates=100)
     assert report.warnings == (
-        "There are 2 speakers, fewer than 20: the intervals are too narrow.",
-        "Recalls that rest on fewer than 10 utterances: anger (2), fear (2), joy (2).",
-        "The systems had input for different utterances: compare them by the paired differences, not the table.",
+        "The intervals are too narrow: there are 2 speakers, fewer than 20.",
+        "Recalls from fewer than 10 utterances: anger (2), fear (2), joy (2).",
+        "The systems had input for different utterances: compare them by the paired differences, not by the table.",
     )
     alone = replace(by_hand, clusters=by_hand.ids, cluster_name="utterance")
-    assert any("every utterance as independent" in warning for warning in evaluate(alone, replicates=100).warnings)
+    assert any("utterances as independent" in warning for warning in evaluate(alone, replicates=100).warnings)
 
 
 def test_one_speaker_and_an_emotion_that_nobody_shows_leave_gaps_and_say_so(by_hand):
     report = evaluate(replace(by_hand, clusters=("Ann",) * 6, targets=np.array([0, 0, 1, 1, 1, 1])), replicates=100)
     assert report.warnings[-3:-1] == (
-        "No utterance is truly joy: UAR is the mean over the other emotions.",
-        "Recalls that rest on fewer than 10 utterances: anger (2), fear (4).",
+        "No utterance is labelled joy: UAR is the mean over the other emotions.",
+        "Recalls from fewer than 10 utterances: anger (2), fear (4).",
     )
-    assert "There is one speaker only, so no interval can be told." in report.warnings
+    assert "There is only one speaker, so there are no intervals." in report.warnings
     assert report.systems[0].recalls["joy"] is None
     assert report.systems[0].metrics["uar"].low is None
     assert report.comparisons[0].uar.p is None

@@ -46,5 +46,5 @@ def test_the_envelope_is_the_signals(recording):
 
 
 def test_another_kind_of_file_is_refused_before_the_work(tmp_path):
-    with pytest.raises(BimodalError, match=r"a picture's name ends in \.png, \.svg, \.pdf"):
+    with pytest.raises(BimodalError, match=r"unknown file type of a plot, expected one of \.png, \.svg, \.pdf"):
         check_plot(tmp_path / "a.docx")

@@ -73,7 +73,10 @@ def test_a_recording_that_changed_is_recognised_again(recording, tmp_path):
 
 def test_results_with_other_settings_are_refused(tmp_path):
     ResultFolder(tmp_path / "out", "vtt", {"model": "a 1"})
-    with pytest.raises(BimodalError, match=r"holds results with model 'a 1' instead of 'b 2'; choose a new folder"):
+    with pytest.raises(
+        BimodalError,
+        match=r"contains results with other settings \(model 'a 1' instead of 'b 2'\); choose a new folder",
+    ):
         ResultFolder(tmp_path / "out", "vtt", {"model": "b 2"})
     with pytest.raises(BimodalError, match="format 'vtt' instead of 'srt'"):
         ResultFolder(tmp_path / "out", "srt", {"model": "a 1"})

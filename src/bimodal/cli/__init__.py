@@ -35,7 +35,7 @@ def _options(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Options of the program itself; its help stands above."""
+    """Options of the program itself. Its help text is given to `Typer` above."""
 
 
 for command in (
@@ -62,7 +62,7 @@ for command in (
 def main() -> None:
     """Run the command line; exit 0, 1 with one sentence, or 2 for wrong usage."""
     code = [1]  # that of a traceback
-    atexit.register(_leave, code)  # before what anybody else registers, so that it comes last
+    atexit.register(_leave, code)  # registered first, so that it runs last
     try:
         _run()
     except SystemExit as end:
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _leave(code: list[int]) -> None:
-    """End the process when threads and exit handlers are done; to take networks and modules apart takes 40 ms."""
+    """End the process after threads and exit handlers. Releasing networks and modules would take 40 ms."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -86,7 +86,7 @@ def _run() -> None:
     except BimodalError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        say("interrupted; what was finished is kept")
+        say("interrupted; finished work is kept")
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -56,7 +56,7 @@ def listen(
 
 
 def _results(moments: Iterator[Any], stream: Any, view: Any = None) -> Iterator[Any]:
-    """Results as they become known, also in the view; Ctrl-C ends a recording as the end of a file does."""
+    """Results one by one, also shown in the view. Ctrl-C ends the recording like the end of a file."""
     from bimodal.inference.live import Moment
     from bimodal.output.live import SHOWN, draw
 

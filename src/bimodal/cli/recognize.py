@@ -1,4 +1,4 @@
-"""The command that recognises."""
+"""The command `recognize`."""
 
 import os
 import sys
@@ -165,7 +165,7 @@ def _asr_threads(threads: int, recordings: "Sequence[Recording]", options: "Reco
 
 
 def _model_in_front(model: str | None, paths: list[Path]) -> tuple[str | None, list[Path]]:
-    """The model and the recordings; the first path is the model where it is a model folder and none is named."""
+    """The model and the recordings. Without --model, the first path may be a model folder."""
     if model is None and paths and _is_model(paths[0]):
         return str(paths[0]), paths[1:]
     return model, paths
@@ -180,19 +180,19 @@ def _is_model(folder: Path) -> bool:
 def _check_words(paths: Sequence[Path], ways: dict[str, bool]) -> None:
     given = [name for name, is_given in ways.items() if is_given]
     if len(given) > 1:
-        raise typer.BadParameter(f"{' and '.join(given)}: give the words in one way")
+        raise typer.BadParameter(f"use only one of {' and '.join(given)}")
     if not paths and given != ["--transcript"]:
         raise typer.BadParameter("give recordings, folders of them, - for standard input, or --transcript alone")
 
 
 def _check_one(recordings: "Sequence[Recording]", form: str, options: dict[str, bool]) -> None:
-    """Refuse several recordings where one is meant."""
+    """Refuse several recordings for options that need one."""
     for option, given in options.items():
         if given and len(recordings) > 1:
-            raise typer.BadParameter(f"{option} goes with one recording, these are {len(recordings)}")
+            raise typer.BadParameter(f"{option} needs exactly one recording, found {len(recordings)}")
     if len(recordings) > 1 and form and not _holds_several(form):
         raise typer.BadParameter(
-            f"--format {form} holds one recording, these are {len(recordings)}: write a file each with --out FOLDER"
+            f"--format {form} holds one recording, found {len(recordings)}; use --out FOLDER to write one file for each"
         )
 
 
@@ -227,14 +227,14 @@ def _speech_recognition(asr: str, language: str, translate: bool, download: bool
     try:
         transcriber = Transcriber(asr, threads=threads[0], at_once=threads[1], download=download)
     except TranscriptionError as error:
-        raise BimodalError(f"--transcribe: {error}; any Whisper model in CTranslate2 format goes to --asr-model") from (
-            error
-        )
+        raise BimodalError(
+            f"--transcribe: {error}; use --asr-model with any Whisper model in CTranslate2 format"
+        ) from (error)
     return make_asr(transcriber, "translate" if translate else "transcribe", language or None)
 
 
 def _known_speakers(file: Path | None) -> Any:
-    """Baselines of speakers to begin with; None where none are wanted."""
+    """Speaker statistics from a file; None if no file is given."""
     if file is None:
         return None
     from bimodal.features.speaker_stats import SpeakerStatsStore, load_speaker_stats

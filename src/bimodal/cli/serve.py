@@ -63,9 +63,9 @@ def serve(
 
 
 def _service() -> Any:
-    """The parts of the server, or a sentence that says how to get what they need."""
+    """The server package, or an error that says how to install its dependencies."""
     if os.name != "posix":
-        raise BimodalError("serving needs Linux: recordings are decoded by processes with limits that it sets")
+        raise BimodalError("the server needs Linux: it decodes recordings in processes with resource limits")
     try:
         import bimodal.service.app
         import bimodal.service.server

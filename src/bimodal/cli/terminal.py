@@ -1,4 +1,4 @@
-"""What the commands show on stderr: lines, progress bars, a counter of epochs."""
+"""Output on stderr: lines, progress bars, a counter of epochs."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ def bar(items: Iterable[Any], label: str, quiet: bool) -> Iterable[Any]:
 
 @contextmanager
 def epochs(quiet: bool) -> Iterator[Any]:
-    """A counter of training epochs with the loss of the last one, from the first epoch on."""
+    """A counter of training epochs with the last loss."""
     from tqdm import tqdm
 
     bars: list[Any] = []
@@ -78,7 +78,7 @@ class Bar:
 
 @contextmanager
 def open_bar(seconds: float, quiet: bool) -> Iterator[Bar]:
-    """A bar on stderr with the time that is left; none for little audio, or where stderr is no terminal."""
+    """A bar on stderr with the remaining time; none for short audio or if stderr is not a terminal."""
     if quiet or seconds < _WORTH_A_BAR or not sys.stderr.isatty():
         yield Bar()
         return

@@ -107,7 +107,7 @@ def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:
 
 
 def _training(extra: str = "train", module: str = "train") -> Any:
-    """A module that trains, or a sentence that says how to get what it needs."""
+    """A training module, or an error that says how to install its dependencies."""
     try:
         return import_module(f"bimodal.training.{module}")
     except ModuleNotFoundError as error:
@@ -142,7 +142,7 @@ def adapt(
     from bimodal.inference.adapt import adapt_model
 
     adapt_model(model, manifest, out, by=by, threads=threads, progress=lambda items, label: bar(items, label, quiet))
-    say(f"adapted model in {out}; its card says to what. Next: bimodal recognize {out} RECORDING")
+    say(f"adapted model in {out}; its model card names the recordings; next: bimodal recognize {out} RECORDING")
 
 
 def evaluate(

@@ -40,12 +40,12 @@ class OutputOptions:
 
 
 Write = Callable[[Recording, Iterator[Recognition], bool], None]
-"""Writes the results of a recording as they come; told whether they are those of a timeline."""
+"""Writes the results of a recording one by one; the flag says whether they are a timeline."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """What is the same for all recordings."""
+    """Values that all recordings share."""
 
     model: Model
     options: RecognizeOptions
@@ -62,7 +62,7 @@ def write_results(
     output: OutputOptions,
     settings: Mapping[str, str],
 ) -> bool:
-    """Recognise recordings one after the other; a bad one is a sentence on stderr and does not stop the others.
+    """Recognise recordings one after the other. A bad one gives a message on stderr and does not stop the others.
 
     Args:
         model: The model.
@@ -100,7 +100,7 @@ def write_results(
 
 
 def _recognize(run: _Run, recording: Recording, begin: float) -> None:
-    """Recognise one recording, which begins at a place of the progress bar, and write its results as they come."""
+    """Recognise one recording and write its results one by one; it starts at a position of the progress bar."""
     folder, plot, stats = run.folder, run.output.plot, run.options.speaker_stats
     after = {} if folder is None or stats is not None else folder.ends(recording)
     found = recognize_recording(run.model, recording, run.options, after)
@@ -120,7 +120,7 @@ def _recognize(run: _Run, recording: Recording, begin: float) -> None:
 
 
 def _kept(run: _Run, recording: Recording, results: Iterator[Recognition], begin: float) -> Iterator[Recognition]:
-    """Results that move the progress bar, on their way into the folder."""
+    """Pass on results; advance the progress bar and write to the folder."""
     for result in results:
         if run.folder is not None:
             run.folder.add(recording, result)
@@ -147,7 +147,7 @@ def _result_folder(
 
 
 def _pending(folder: "ResultFolder", recordings: Sequence[Recording]) -> list[Recording]:
-    """Recordings whose results are not there yet."""
+    """Recordings without results."""
     folder.check_places(recordings)
     pending = [one for one in recordings if not folder.is_done(one)]
     if len(pending) < len(recordings):
@@ -156,7 +156,7 @@ def _pending(folder: "ResultFolder", recordings: Sequence[Recording]) -> list[Re
 
 
 def _program_writer(form: str) -> Write:
-    """Writes to stdout for programs; a table's head stands once, before the first result of all recordings."""
+    """Write to stdout for programs. A CSV header is written once, before the first result."""
     from bimodal.output.formats import write_recordings
 
     sys.stdout.reconfigure(encoding="utf-8", newline="", line_buffering=True)  # type: ignore[union-attr]
@@ -173,7 +173,7 @@ def _program_writer(form: str) -> Write:
 
 
 def _write_table(bar: Bar, brief: bool, recording: Recording, results: Iterator[Recognition], over_time: bool) -> None:
-    """Lines for people; brief ones have a line a recording."""
+    """Write text to read; if `brief`, one line per recording."""
     if over_time:
         from bimodal.inference.timeline import summarise
 

@@ -1,8 +1,8 @@
-"""A small bimodal corpus that a speech synthesiser speaks: voice and words each know something, both together more.
+"""A small synthetic corpus of speech and text. Both modalities carry information; together they carry more.
 
-It shows the whole way from recordings to a model without a download. It says nothing about human emotion: figures on
-it compare code with code. Each utterance has an emotion in the voice, which is the label, and one in the words: seven
-ninths agree, a ninth is worded neutrally, a ninth is in conflict. No speaker and no sentence is in two splits.
+It shows the whole process from recordings to a model without a download. Its results say nothing about human emotion.
+The voice of each utterance has an emotion, which is the label, and so have its words: in seven ninths they agree, in a
+ninth the words are neutral, in one ninth they contradict the voice. No speaker and no sentence is in two splits.
 """
 
 import hashlib
@@ -35,8 +35,7 @@ from bimodal.files import atomic_write
 from bimodal.records import Utterance
 
 NOTICE = (
-    "The demo corpus is spoken by eSpeak NG (GPL-3.0, https://github.com/espeak-ng/espeak-ng), "
-    "which runs in a process of its own."
+    "The demo corpus is spoken by eSpeak NG (GPL-3.0, https://github.com/espeak-ng/espeak-ng), in a separate process."
 )
 COLUMNS = (
     "id", "path", "transcript", "emotion", "speaker", "split", "lang",
@@ -53,12 +52,12 @@ _SPEAKING = Path(__file__).with_name("speak.py")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """One line of the script: who says what, and how.
+    """One line of the script: speaker, words and emotion.
 
     Attributes:
         id: Unique within the corpus.
-        voice: Who speaks.
-        voice_emotion: The emotion of the delivery, which is the label.
+        voice: The speaker.
+        voice_emotion: The emotion of the voice; this is the label.
         word_emotion: The emotion of the words.
         sentence: Name of the sentence.
         text: The words.
@@ -75,12 +74,12 @@ class Line:
 
     @property
     def conflict(self) -> bool:
-        """Whether the words carry another emotion than the voice; neutral words contradict nothing."""
+        """Whether the words express another emotion than the voice. Neutral words contradict nothing."""
         return self.word_emotion not in (self.voice_emotion, "neutral")
 
     @property
     def path(self) -> str:
-        """The recording: named by a digest of all that decides its bytes, so a finished file can be trusted."""
+        """Path of the recording. Its name has a digest of all inputs, so a file with this name is complete."""
         made_of = [self.text, asdict(self.delivery), importlib.metadata.version("espeakng-loader"), SAMPLING_RATE]
         digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
         return f"audio/{self.id}-{digest[:8]}.wav"
@@ -112,17 +111,17 @@ def prepare(
     on_progress: Callable[[int, int], None] | None = None,
     workers: int = 2,
 ) -> tuple[Utterance, ...]:
-    """Speak the corpus into `out/audio/*.wav` (16 kHz, mono, PCM16) and write `out/manifest.csv`.
+    """Make the corpus: `out/audio/*.wav` (16 kHz, mono, PCM16) and `out/manifest.csv`.
 
-    The same size and seed give the same bytes; a smaller corpus is the beginning of a larger one. Finished recordings
-    are kept, so a call that was interrupted continues. The caller shows `NOTICE`.
+    The same size and seed give the same bytes. A smaller corpus is the beginning of a larger one. Finished recordings
+    are kept, so a second call continues an interrupted one. The caller prints `NOTICE`.
 
     Args:
         out: Folder to write to.
         size: Number of utterances, at least one.
-        seed: Decides sentences, conflicts and deliveries.
+        seed: Random seed of sentences, conflicts and voices.
         on_progress: Called with the number of finished utterances and `size`, on this thread.
-        workers: Utterances spoken at once.
+        workers: Utterances spoken at the same time.
 
     Returns:
         The utterances in the order of the manifest.
@@ -153,9 +152,9 @@ def prepare(
 
 
 def write_script(size: int, seed: int = 0) -> tuple[Line, ...]:
-    """The lines of a corpus, without any sound.
+    """The lines of a corpus, without sound.
 
-    In every split the speakers, emotions and wordings are crossed in turn, so that each is as frequent with any other.
+    In every split, speakers, emotions and wordings are combined in turn, so that all combinations are equally frequent.
 
     Example:
         >>> [line.id for line in write_script(3)]
@@ -213,8 +212,8 @@ def _check_installed() -> None:
 
 @contextmanager
 def _espeak_data() -> Iterator[Path]:
-    """A copy of what eSpeak NG needs for English, under a short path, with room for our voices; removed at the end."""
-    import espeakng_loader  # optional, and checked before
+    """A temporary copy of eSpeak NG's English data under a short path, with a folder for our voices."""
+    import espeakng_loader  # optional dependency, checked before
 
     installed = Path(espeakng_loader.get_data_path())
     with tempfile.TemporaryDirectory(prefix="bimodal-", dir=_short_folder()) as folder:
@@ -227,18 +226,18 @@ def _espeak_data() -> Iterator[Path]:
 
 
 def _short_folder() -> Path:
-    """A temporary folder whose path eSpeak NG can bear."""
+    """A temporary folder with a path that is short enough for eSpeak NG."""
     for folder in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108  made unique by TemporaryDirectory
         if folder.is_dir() and len(os.fsencode(folder)) <= _LONGEST_DATA_PATH:
             return folder
     raise BimodalError(
-        f"the temporary folder {tempfile.gettempdir()} has too long a path for eSpeak NG; "
-        f"set TMPDIR to one of at most {_LONGEST_DATA_PATH} characters"
+        f"the path of the temporary folder {tempfile.gettempdir()} is too long for eSpeak NG; "
+        f"set TMPDIR to a path of at most {_LONGEST_DATA_PATH} characters"
     )
 
 
 def _speak(line: Line, path: Path, data: Path) -> None:
-    """Speak a line in a process of its own and put the finished recording in place."""
+    """Speak a line in a separate process and write the finished recording."""
     import espeakng_loader
 
     variant = data / "voices" / "!v" / line.id
@@ -261,7 +260,7 @@ def _speak(line: Line, path: Path, data: Path) -> None:
 
 
 def _run(line: Line, request: dict[str, object]) -> bytes:
-    """The WAV that the speaking process answers with."""
+    """The WAV data that the speaking process returns."""
     # -I -S: nothing but the standard library, which also starts fastest
     command = [sys.executable, "-I", "-S", str(_SPEAKING)]
     try:

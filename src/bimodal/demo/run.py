@@ -1,4 +1,4 @@
-"""The whole path in a few minutes, on a small corpus that a speech synthesiser speaks on the spot."""
+"""The demo: make a small synthetic corpus, train, evaluate and recognise in a few minutes."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,8 +17,8 @@ from bimodal.inference.recognizer import Recognizer
 from bimodal.training.train import train
 
 SYNTHETIC: Final = (
-    "This corpus is synthetic: a synthesiser speaks sentences of ours by published rules of emotional prosody.\n"
-    "It shows that the machinery works. No figure below says anything about people's voices."
+    "This corpus is synthetic: a speech synthesiser speaks our sentences, by published rules of emotional prosody.\n"
+    "It shows that the program works. The results below say nothing about human voices."
 )
 _STEPS: Final = 250
 
@@ -32,13 +32,13 @@ def run_demo(
     progress: Callable[[Iterable[Any], str], Iterable[Any]],
     on_epoch: Callable[[dict[str, float]], None],
 ) -> Path:
-    """Speak, train, evaluate on unseen voices and sentences, recognise one clip, draw.
+    """Make the corpus, train, evaluate on unseen voices and sentences, recognise one clip, plot.
 
     Args:
-        out: Folder for everything; called again, what is finished is used.
-        size: Utterances to speak.
+        out: Folder for everything. A second call continues from it.
+        size: Number of utterances.
         threads: Threads of torch and onnxruntime; 0 for one per core.
-        say: Prints a line for people.
+        say: Prints a line.
         progress: Wraps iterables with a bar.
         on_epoch: Called after each epoch.
 
@@ -51,9 +51,9 @@ def run_demo(
     say(f"{SYNTHETIC}\n{spoken.NOTICE}\n\n1. Speaking {size} utterances")
     _speak(out / "corpus", size, progress)
     manifest = out / "corpus" / "manifest.csv"
-    say("\n2. Training: speech, text, then fusion on what both found")
+    say("\n2. Training: speech, text, then fusion")
     model = train(manifest, out / "run", _config(threads), out / "cache", progress=progress, on_epoch=on_epoch)
-    say("\n3. Evaluation on voices and sentences that training never met")
+    say("\n3. Evaluation on unseen voices and sentences")
     predictions, notes = evaluate_model(
         model, manifest, split="test", cluster="speaker", threads=threads, progress=progress
     )
@@ -61,18 +61,18 @@ def run_demo(
     say(describe(report))
     say("\n" + describe_conflict(predictions))
     write_report(out / "report", report, predictions)
-    say("\n4. Recognising one of the held-out clips")
+    say("\n4. Recognising a held-out clip")
     say(_recognise_one(model, manifest, threads))
     say(
         f"\nPlot: {out / 'report' / 'report.png'}\nModel: {model}\n"
-        f"Try it on your own voice: bimodal serve {model} --open\n"
+        f"Try your own voice: bimodal serve {model} --open\n"
         f"or on a recording: bimodal recognize {model} YOUR.wav --text 'what you said'"
     )
     return model
 
 
 def _speak(folder: Path, size: int, progress: Callable[[Iterable[Any], str], Iterable[Any]]) -> None:
-    """Speak the corpus, with a bar."""
+    """Make the corpus, with a progress bar."""
     bar: Any = progress(range(size), "speaking")
     update = getattr(bar, "update", lambda count: None)
     told = 0
@@ -94,17 +94,17 @@ def _config(threads: int) -> TrainConfig:
         text=TextConfig(epochs=1, min_steps=_STEPS),
         fusion=FusionConfig(n_folds=3),
         licence="CC0-1.0 (synthetic speech and sentences of the bimodal project)",
-        trained_on="Synthetic speech by eSpeak NG; it says nothing about people's voices.",
+        trained_on="Synthetic speech by eSpeak NG; it says nothing about human voices.",
     )
 
 
 def describe_conflict(predictions: Predictions) -> str:
-    """How each system fares where voice and words contradict each other; the label follows the voice."""
+    """Results of each system if voice and words contradict each other. The label is that of the voice."""
     conflict = np.array([value == "yes" for value in predictions.extra.get("conflict", ())], dtype=bool)
     if not conflict.any():
-        return "No utterance has voice and words in conflict."
+        return "In no utterance do voice and words contradict each other."
     lines = [
-        f"Where words and voice contradict each other ({int(conflict.sum())} utterances; the label is the voice's):"
+        f"If words and voice contradict each other ({int(conflict.sum())} utterances; the label is that of the voice):"
     ]
     words = predictions.extra["word_emotion"]
     for system in predictions.systems:
@@ -117,7 +117,7 @@ def describe_conflict(predictions: Predictions) -> str:
 
 
 def _recognise_one(model: Path, manifest: Path, threads: int) -> str:
-    """One held-out clip, whose voice and words agree, recognised as a user would."""
+    """Recognise a held-out clip whose voice and words agree, as a user would."""
     from bimodal.data.manifest import read_manifest
 
     read = read_manifest(manifest)
@@ -126,5 +126,5 @@ def _recognise_one(model: Path, manifest: Path, threads: int) -> str:
     result = Recognizer(model, threads=threads).recognize(path, transcript=chosen.transcript)
     best = sorted(result.scores.items(), key=lambda item: -item[1])[:3]
     shares = ", ".join(f"{emotion} {score:.2f}" for emotion, score in best)
-    gate = "" if result.gate is None else f"; the voice counted {100 * result.gate:.0f} %"
+    gate = "" if result.gate is None else f"; weight of the voice {100 * result.gate:.0f} %"
     return f"{path.name}, {chosen.transcript!r}: {result.emotion} ({shares}{gate}); spoken as {chosen.emotion}"

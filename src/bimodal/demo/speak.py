@@ -1,4 +1,4 @@
-"""Speaks one utterance with eSpeak NG: a process of its own, never imported by the package.
+"""Speak one utterance with eSpeak NG, in a separate process; the package never imports this module.
 
 eSpeak NG is licensed under the GPL-3.0, and it keeps state: the second utterance of a process depends on the first. So
 every utterance gets a fresh process: a request as JSON on standard input, a mono PCM16 WAV on standard output. Only the
@@ -21,7 +21,7 @@ Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 def stop(message: str) -> NoReturn:
-    """End the process with a sentence for the parent to quote."""
+    """End the process with a message for the parent process."""
     sys.stderr.write(message)
     sys.exit(1)
 
@@ -37,7 +37,7 @@ def speak(request: dict[str, Any]) -> tuple[int, bytes]:
     sampling_rate = espeak.espeak_Initialize(SYNCHRONOUS, 0, request["data"].encode(), DONT_EXIT)
     if sampling_rate <= 0:
         stop(f"eSpeak NG finds no data in {request['data']}")
-    espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))  # otherwise the time seeds breath and flutter
+    espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))  # without a seed, breath and flutter depend on the time
     if espeak.espeak_SetVoiceByName(request["voice"].encode()) != 0:
         stop(f"eSpeak NG has no voice {request['voice']}")
     for name, value in request["parameters"].items():
@@ -49,7 +49,7 @@ def speak(request: dict[str, Any]) -> tuple[int, bytes]:
             chunks.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    callback = Callback(collect)  # a name keeps it alive while the library calls it
+    callback = Callback(collect)  # the variable keeps it alive while the library calls it
     espeak.espeak_SetSynthCallback(callback)
     text = request["text"].encode()
     espeak.espeak_Synth(text, ctypes.c_size_t(len(text) + 1), 0, CHARACTERS, 0, UTF8, None, None)
@@ -63,5 +63,5 @@ if __name__ == "__main__":
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.setnframes(len(samples) // 2)  # standard output cannot seek back to mend the header
+        file.setnframes(len(samples) // 2)  # standard output cannot seek back to correct the header
         file.writeframesraw(samples)

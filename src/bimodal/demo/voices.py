@@ -1,4 +1,4 @@
-"""Who speaks the spoken corpus, and how each emotion changes a voice, as eSpeak NG voice files.
+"""Speakers of the demo corpus, and how each emotion changes a voice, as eSpeak NG voice files.
 
 The directions of the rules are those of rule-based emotional synthesis: Burkhardt and Sendlmeier (2000, *Verification
 of acoustical correlates of emotional speech using formant-synthesis*) and Murray and Arnott (1995, *Implementation and
@@ -24,7 +24,7 @@ class Voice:
 
     Attributes:
         name: The speaker's name in the manifest.
-        split: The only split that the speaker is heard in.
+        split: The only split with this speaker.
         accent: eSpeak NG's file of a variety of English, below `lang/gmw`.
         pitch: Lowest fundamental frequency of neutral speech, in Hz.
         formants: Formant frequencies relative to eSpeak NG's adult male; a shorter vocal tract has higher ones.
@@ -59,7 +59,7 @@ VOICES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """What an emotion does to a voice at full strength.
+    """Effect of an emotion on a voice at full strength.
 
     Attributes:
         pitch: Factor of the fundamental frequency.
@@ -67,7 +67,7 @@ class Rule:
         rate: Factor of the speaking rate.
         formants: Factor of the first two formants; spread lips raise them.
         word_gap: Pause between words, in steps of 10 ms.
-        flutter: Added slow irregularity of the pitch, a tremble.
+        flutter: Added slow irregularity of the pitch (trembling).
         roughness: Added alternation between pitch periods.
         breath: Amplitude of breath noise.
         brightness: Added energy above 2 kHz against the bass, -1 to 1.

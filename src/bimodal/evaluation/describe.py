@@ -1,4 +1,4 @@
-"""A report in words and aligned tables, as plain text for a terminal and as Markdown for a file."""
+"""A report as text: aligned tables for a terminal, Markdown for a file."""
 
 from collections.abc import Sequence
 
@@ -11,58 +11,58 @@ NAMES = {"speech": "speech alone", "text": "text alone", "late": "late fusion"} 
 
 
 def describe(report: Report) -> str:
-    """The report for people: systems side by side, recalls, what fusion gains, what to mind.
+    """The report as plain text: all systems, recalls, differences, warnings.
 
-    Shares are in percent, with the interval in brackets.
+    Values are in percent, with the interval in brackets.
     """
     parts = [
         _heading(report),
         _aligned(_transposed(_figures(report))),
         _aligned(_recalls(report)),
         _listed("Paired differences:", comparison_sentences(report)),
-        _listed("Mind:", report.warnings),
+        _listed("Warnings:", report.warnings),
         _listed("Notes:", report.notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def describe_markdown(report: Report) -> str:
-    """The same as Markdown, a system a row."""
+    """The report as Markdown, one system per row."""
     parts = [
         f"# {_escaped(report.title) or 'Evaluation'}",
         _counted(report),
         _markdown_table(_figures(report)),
         "Recall of each emotion in percent:",
         _markdown_table(_recalls(report)),
-        _section("What fusion gains", comparison_sentences(report)),
-        _section("Mind", report.warnings),
+        _section("Fusion compared with the other systems", comparison_sentences(report)),
+        _section("Warnings", report.warnings),
         _section("Notes", report.notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def comparison_sentences(report: Report) -> list[str]:
-    """One sentence per paired comparison; differences in points of percent."""
+    """One sentence per paired comparison; differences in percentage points."""
     return [_comparison_sentence(comparison, report.confidence) for comparison in report.comparisons]
 
 
 def _comparison_sentence(comparison: Comparison, confidence: float) -> str:
     standing = f"{comparison.system} is {_verdict(comparison.uar)} {NAMES[comparison.other]}"
     figures = f"UAR {_points(comparison.uar)}, weighted F1 {_points(comparison.weighted_f1)}"
-    where = f"on the {comparison.rows} utterances that both had input for"
+    where = f"on the {comparison.rows} utterances with input for both"
     return f"{standing} {where}: {figures} ({100 * confidence:g} % intervals)."
 
 
 def _verdict(gain: Gain) -> str:
     if gain.value is None or gain.low is None or gain.high is None:
-        return "of unknown standing to"
+        return "not comparable with"
     if gain.low > 0:
-        return "better than"
-    return "worse than" if gain.high < 0 else "not clearly different from"
+        return "significantly better than"
+    return "significantly worse than" if gain.high < 0 else "not significantly different from"
 
 
 def _points(gain: Gain) -> str:
-    """A difference in points, such as `+2.1 [+0.3, +3.9], p = 0.020`."""
+    """A difference in percentage points, such as `+2.1 [+0.3, +3.9], p = 0.020`."""
     if gain.value is None:
         return "unknown"
     value = f"{100 * gain.value:+.1f}"
@@ -73,7 +73,7 @@ def _points(gain: Gain) -> str:
 
 
 def _cell(estimate: Estimate, metric: MetricInfo) -> str:
-    """A share in percent, such as `67.5 [61.0, 73.2]`; any other metric with three decimals."""
+    """A value in percent, such as `67.5 [61.0, 73.2]`; any other metric with three decimals."""
     factor, decimals = (100, 1) if metric.is_share else (1, 3)
     if estimate.value is None:
         return "-"
@@ -119,7 +119,7 @@ def _transposed(table: Table) -> Table:
 
 
 def _aligned(table: Table) -> str:
-    """Columns of equal width: names to the left, figures to the right.
+    """Columns of equal width: names on the left, numbers on the right.
 
     Example:
         >>> print(_aligned([["system", "speech"], ["UAR %", "7.5"]]))
@@ -144,7 +144,7 @@ def _section(heading: str, sentences: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown and HTML leave as it is, on one line."""
+    """Text on one line, escaped for Markdown and HTML."""
     for special in "\\`*_|<":
         text = text.replace(special, f"\\{special}")
     return " ".join(text.split())

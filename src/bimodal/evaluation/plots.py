@@ -1,4 +1,4 @@
-"""One picture of a report: confusion matrices, unweighted average recall, reliability; needs matplotlib."""
+"""Plot of a report: confusion matrices, unweighted average recall, reliability. Needs matplotlib."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,18 @@ from bimodal.evaluation.report import Report, SystemReport
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = {"speech": "#0072B2", "text": "#E69F00", "late": "#7F7F7F", "fused": "#009E73"}  # told apart by colour-blind
+COLOURS = {
+    "speech": "#0072B2",
+    "text": "#E69F00",
+    "late": "#7F7F7F",
+    "fused": "#009E73",
+}  # distinct for colour-blind readers
 PANEL = 3.9  # inches
 BINS = 10  # of the reliability diagram
 
 
 def plot_report(path: Path, report: Report, predictions: Predictions) -> None:
-    """Draw the report into a PNG; matplotlib's global state stays untouched.
+    """Draw the report as PNG. matplotlib's global state is not changed.
 
     Raises:
         BimodalError: If matplotlib is not installed.
@@ -49,12 +54,12 @@ def _new_figure(panels: int) -> Any:
 
 
 def _draw_confusions(figure: Any, report: Report) -> None:
-    """Confusion matrices of all systems in a row, each row of a matrix in percent of its truth."""
+    """Confusion matrices of all systems; each row in percent of its true emotion."""
     panels = figure.subplots(1, len(report.systems), squeeze=False, sharey=True)[0]
     for axes, system in zip(panels, report.systems, strict=True):
         _draw_confusion(axes, system, report.emotions)
-    panels[0].set_ylabel("truth")
-    figure.supxlabel("prediction (each row of figures is % of that truth)", fontsize=10)
+    panels[0].set_ylabel("true emotion")
+    figure.supxlabel("predicted emotion (each row in % of the true emotion)", fontsize=10)
 
 
 def _draw_confusion(axes: "Axes", system: SystemReport, emotions: tuple[str, ...]) -> None:
@@ -72,7 +77,7 @@ def _draw_confusion(axes: "Axes", system: SystemReport, emotions: tuple[str, ...
 
 
 def _draw_recalls(axes: "Axes", report: Report) -> None:
-    """Unweighted average recall of each system as a bar with its interval."""
+    """Bar chart of unweighted average recall with intervals."""
     for place, system in enumerate(report.systems):
         uar = system.metrics["uar"]
         value = 100 * (uar.value or 0.0)
@@ -92,7 +97,7 @@ def _draw_recalls(axes: "Axes", report: Report) -> None:
 
 
 def _draw_reliability(axes: "Axes", report: Report, predictions: Predictions) -> None:
-    """Share of right predictions over confidence; a dot's area grows with the utterances behind it."""
+    """Accuracy by confidence. The area of a dot grows with its number of utterances."""
     axes.plot([0, 1], [0, 1], color="#555555", linestyle=":", linewidth=1)
     for system in report.systems:
         rows, colour = predictions.answered(system.system), COLOURS[system.system]
@@ -102,8 +107,8 @@ def _draw_reliability(axes: "Axes", report: Report, predictions: Predictions) ->
         axes.plot(bins.confidence[filled], bins.accuracy[filled], color=colour, linewidth=1.5, label=label)
         area = 12 + 150 * bins.count[filled] / bins.count.sum()
         axes.scatter(bins.confidence[filled], bins.accuracy[filled], s=area, color=colour, alpha=0.8, linewidth=0)
-    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="share right")
-    axes.set_title("reliability (below the diagonal: too sure)", fontsize=11)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
+    axes.set_title("reliability (below the diagonal: overconfident)", fontsize=11)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     _open_frame(axes)
 

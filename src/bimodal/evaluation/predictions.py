@@ -1,4 +1,4 @@
-"""Predictions: what every system thought of every utterance, in memory and as CSV; and late fusion, the one to beat."""
+"""Predictions of all systems, in memory and as CSV, and late fusion."""
 
 import csv
 import math
@@ -16,26 +16,26 @@ from bimodal.errors import BimodalError
 
 ClusterName = Literal["speaker", "dialogue", "utterance"]
 
-SYSTEMS = ("speech", "text", "late", "fused")  # the order in which they stand side by side everywhere
+SYSTEMS = ("speech", "text", "late", "fused")  # in the order of all tables
 TOLERANCE = 1e-3  # of the sum of an utterance's scores; single precision must pass
 LEAST_SCORE = 1e-30  # keeps the logarithm of a score of 0 finite
-UNKNOWN_SCORE = 1e-9  # an emotion that a side gives no more than that in any row is unknown to it
+UNKNOWN_SCORE = 1e-9  # a modality does not know an emotion if all its scores are at most this
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Predictions:
     """Scores of up to four systems on the same N utterances, C emotions.
 
-    A ValueError says what does not fit together.
+    Raises ValueError if the fields do not fit together.
 
     Attributes:
-        ids: (N,) different names.
+        ids: (N,) unique names.
         targets: (N,) positions of the true emotions.
         emotions: (C,) names.
-        clusters: (N,) what is resampled as one for the intervals: the speaker or dialogue of each utterance.
-        cluster_name: What the clusters are; `utterance` where neither is known.
-        scores: For each of some `SYSTEMS`, (N, C) probabilities; a row of NaN where the system had no input.
-        extra: Other columns by name, each (N,), such as speaker, split, fold, transcript; None where absent.
+        clusters: (N,) speaker or dialogue of each utterance, the unit of resampling for the intervals.
+        cluster_name: Kind of the clusters; `utterance` if neither is known.
+        scores: (N, C) probabilities by system; a row of NaN if the system had no input.
+        extra: Other columns by name, each (N,), such as speaker, split, fold, transcript; None if missing.
     """
 
     ids: tuple[str, ...]
@@ -64,13 +64,13 @@ class Predictions:
 
 
 def _check_rows(predictions: Predictions) -> None:
-    """Refuse no utterances, columns of different length, targets out of range and ids that occur twice."""
+    """Refuse empty predictions, columns of different length, targets out of range and repeated ids."""
     count, targets = len(predictions.ids), predictions.targets
     columns = {"clusters": predictions.clusters, **predictions.extra}
     lengths = {name: len(column) for name, column in columns.items()} | {"targets": len(targets)}
     wrong = {name: length for name, length in lengths.items() if length != count}
     if wrong or not count:
-        raise ValueError(f"{count} ids but {wrong or lengths}, expected as many of each and at least one")
+        raise ValueError(f"{count} ids but {wrong or lengths}; expected the same number of each, at least one")
     if targets.dtype.kind not in "iu" or targets.min() < 0 or targets.max() >= len(predictions.emotions):
         found = f"{targets.dtype} {targets.min()} to {targets.max()}"
         raise ValueError(f"targets are {found}, expected integers 0 to {len(predictions.emotions) - 1}")
@@ -80,21 +80,23 @@ def _check_rows(predictions: Predictions) -> None:
 
 
 def _check_names(predictions: Predictions) -> None:
-    """Refuse unknown systems and kinds of cluster, doubled emotions, and extra columns that would collide in a CSV."""
+    """Refuse unknown systems and kinds of cluster, repeated emotions, and column names that the CSV uses itself."""
     unknown = sorted(set(predictions.scores) - set(SYSTEMS))
     if unknown or not predictions.scores:
         raise ValueError(f"systems {sorted(predictions.scores)}, expected at least one of {list(SYSTEMS)}")
     if predictions.cluster_name not in get_args(ClusterName):
         raise ValueError(f"cluster_name {predictions.cluster_name!r}, expected one of {get_args(ClusterName)}")
     if len(set(predictions.emotions)) != len(predictions.emotions):
-        raise ValueError(f"emotions {list(predictions.emotions)} hold one twice")
+        raise ValueError(f"emotions {list(predictions.emotions)}: expected each once")
     taken = [name for name in predictions.extra if name in ("id", "truth", *SYSTEMS) or ":" in name]
     if taken:
-        raise ValueError(f"extra columns {taken}: 'id', 'truth', {list(SYSTEMS)} and names with ':' are taken")
+        raise ValueError(
+            f"extra columns {taken}: 'id', 'truth', {list(SYSTEMS)} and names with ':' are reserved; rename them"
+        )
 
 
 def _check_scores(system: str, scores: NDArray[np.floating[Any]], predictions: Predictions) -> None:
-    """Refuse scores of another shape, and rows that are neither probabilities nor NaN throughout."""
+    """Refuse scores of another shape, and rows that are neither probabilities nor all NaN."""
     shape = (len(predictions.ids), len(predictions.emotions))
     if scores.shape != shape:
         raise ValueError(f"{system} scores have shape {scores.shape}, expected {shape}")
@@ -103,26 +105,26 @@ def _check_scores(system: str, scores: NDArray[np.floating[Any]], predictions: P
     if not (absent | sound).all():
         row = int(np.argmin(absent | sound))
         found = f"{system} scores of {predictions.ids[row]!r} are {scores[row].tolist()}"
-        raise ValueError(f"{found}, expected probabilities that sum to 1, or NaN throughout where there was no input")
+        raise ValueError(f"{found}, expected probabilities that sum to 1, or all NaN if there was no input")
 
 
 def late_fusion(speech: ArrayLike, text: ArrayLike, priors: ArrayLike) -> Doubles:
-    """Scores of both sides as independent witnesses: their product over the prior, scaled to sum 1.
+    """Late fusion: the product of the speech and text scores divided by the prior, scaled to sum 1.
 
-    p(c | s, t) ~ p(c | s) p(c | t) / p(c), exact if voice and words are independent given the emotion and both sides
-    are calibrated (the product rule of Kittler et al. 1998, doi 10.1109/34.667881). Nothing is trained, so a trained
-    fusion has to beat it. An emotion that a side never gives a score is unknown to it and gets its prior there.
+    p(c | s, t) ~ p(c | s) p(c | t) / p(c). It is exact if speech and text are independent given the emotion and both
+    are calibrated (the product rule of Kittler et al. 1998, doi 10.1109/34.667881). Nothing is trained, so it is the
+    reference for a trained fusion. An emotion that a modality never scores is unknown to it and gets its prior.
 
     Args:
-        speech: (N, C) probabilities; a row of NaN where there is no speech.
-        text: (N, C) likewise.
-        priors: (C,) shares of the emotions in the data that the sides were trained on, above 0, sum 1.
+        speech: (N, C) probabilities; a row of NaN if there is no speech.
+        text: (N, C) probabilities; a row of NaN if there is no text.
+        priors: (C,) shares of the emotions in the training data, above 0, sum 1.
 
     Returns:
-        (N, C); where one side is absent the other stands, where both are, NaN.
+        (N, C) scores. With one modality its scores, with none NaN.
 
     Raises:
-        ValueError: If shapes or priors do not fit.
+        ValueError: Shapes or priors do not fit.
 
     Example:
         >>> late_fusion([[0.5, 0.5], [0.6, 0.4]], [[0.8, 0.2], [np.nan, np.nan]], [0.8, 0.2]).round(4).tolist()
@@ -141,16 +143,16 @@ def late_fusion(speech: ArrayLike, text: ArrayLike, priors: ArrayLike) -> Double
 
 
 def _with_unknown(scores: Doubles, prior: Doubles) -> Doubles:
-    """Scores (N, C) where emotions that no row scores get their prior, and the others share the rest."""
+    """Scores (N, C) in which unknown emotions get their prior and the others share the rest."""
     unknown = ~(np.nan_to_num(scores) > UNKNOWN_SCORE).any(axis=0)
     return scores if unknown.all() else np.where(unknown, prior, scores * (1 - prior[unknown].sum()))
 
 
 def concatenate(*predictions: Predictions) -> Predictions:
-    """Pool predictions, such as those of all folds; a system or column that some lack is absent there.
+    """Pool predictions, such as those of all folds. Systems and columns that a part lacks are missing there.
 
     Raises:
-        ValueError: If there are none, emotions or kinds of cluster differ, or an id occurs twice.
+        ValueError: No predictions, different emotions or kinds of cluster, or a repeated id.
     """
     kinds = {(part.emotions, part.cluster_name) for part in predictions}
     if len(kinds) != 1:
@@ -182,9 +184,9 @@ def _column(part: Predictions, name: str) -> tuple[str | None, ...]:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write one utterance a line: id, `cluster:speaker`, truth, each system's prediction, the scores, extra columns.
+    """Write one utterance per line: id, `cluster:speaker`, truth, predictions, scores, extra columns.
 
-    A system without input has empty cells; scores are written so that they read back the same.
+    A system without input has empty cells. Scores are written without loss.
     """
     extra = predictions.extra
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -215,10 +217,10 @@ def _cells(predictions: Predictions, row: int) -> Iterator[str]:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what `write_predictions` wrote. The systems' prediction columns follow from the scores and are not read.
+    """Read a file of `write_predictions`. Predictions are computed from the scores, so their columns are not read.
 
     Raises:
-        BimodalError: If the file is missing or anything in it does not fit; says where.
+        BimodalError: The file is missing or invalid; the message gives the line.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -237,7 +239,7 @@ def _parsed(path: Path, header: Sequence[str], lines: Sequence[tuple[int, dict[s
     cluster_name, systems, emotions = _layout(header)
     for line, cells in lines:
         if len(cells) != len(header) or None in cells.values():
-            raise BimodalError(f"{path}:{line}: expected {len(header)} cells as in the header, found fewer or more")
+            raise BimodalError(f"{path}:{line}: found fewer or more cells than the header, expected {len(header)}")
     extra = [name for name in header if name not in ("id", "truth", *systems) and ":" not in name]
     return Predictions(
         ids=tuple(cells["id"] for _, cells in lines),
@@ -251,7 +253,7 @@ def _parsed(path: Path, header: Sequence[str], lines: Sequence[tuple[int, dict[s
 
 
 def _layout(header: Sequence[str]) -> tuple[Any, list[str], tuple[str, ...]]:
-    """Name of the clusters, systems and emotions that a header speaks of."""
+    """Kind of the clusters, systems and emotions in a header."""
     cluster_name = next((name.split(":", 1)[1] for name in header if name.startswith("cluster:")), "speaker")
     systems = [system for system in SYSTEMS if system in header]
     first = f"{systems[0] if systems else ''}:"

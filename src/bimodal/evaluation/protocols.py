@@ -1,4 +1,4 @@
-"""Protocols: a model over a manifest; a configuration over folds. What is reported never chose anything."""
+"""Protocols: evaluate a model on a manifest, or a configuration on folds. Test rows are never used for choices."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -47,21 +47,21 @@ def evaluate_model(
     threads: int = 0,
     progress: Progress = plain,
 ) -> tuple[Predictions, Notes]:
-    """What a model says of the labelled utterances of a manifest.
+    """Predictions of a model for the labelled utterances of a manifest.
 
     Args:
         model: Model folder.
         manifest: CSV or JSON Lines.
-        split: Rows to take; empty for `test` where there is such a split, else all.
-        cluster: What belongs together: `speaker`, `dialogue`, `utterance`.
+        split: Rows to test on; empty for `test` if there is such a split, otherwise all rows.
+        cluster: Unit of resampling: `speaker`, `dialogue` or `utterance`.
         threads: As in `Recognizer`.
         progress: Wraps iterables with a bar.
 
     Returns:
-        Predictions of speech alone, text alone, late fusion and fused; sentences about what was left out.
+        Predictions of speech alone, text alone, late fusion and fused; notes on rows that are left out.
 
     Raises:
-        BimodalError: What is wrong with model, manifest, or a recording.
+        BimodalError: A problem with the model, the manifest or a recording.
     """
     recognizer = Recognizer(model, threads=threads)
     return predict_model(recognizer, read_manifest(Path(manifest)), split=split, cluster=cluster, progress=progress)
@@ -76,18 +76,18 @@ def predict_model(
     batch: int = _AT_ONCE,
     progress: Progress = plain,
 ) -> tuple[Predictions, Notes]:
-    """As `evaluate_model`, of a model and a manifest that are at hand; memory grows with the batch alone.
+    """As `evaluate_model`, for a loaded model and manifest. Memory grows with the batch alone.
 
     Args:
         recognizer: The model.
-        read: The manifest; what the model takes for speech are its recordings or its columns.
+        read: The manifest. Speech is its recordings, or the columns that the model uses.
         split: As in `evaluate_model`.
         cluster: As in `evaluate_model`.
-        batch: Utterances that are recognised at once.
+        batch: Utterances per batch.
         progress: Wraps iterables with a bar.
 
     Raises:
-        BimodalError: What is wrong with the manifest, or a recording.
+        BimodalError: A problem with the manifest or a recording.
     """
     utterances, notes = _chosen(read, split)
     utterances = _really_paired(utterances, notes)
@@ -111,7 +111,7 @@ def predict_model(
 
 
 def _chosen(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]:
-    """The utterances of a split and a note that says which."""
+    """The utterances of a split, and a note that names it."""
     known = {utterance.split for utterance in read.utterances}
     wanted = split or ("test" if "test" in known else "")
     if not wanted:
@@ -122,17 +122,17 @@ def _chosen(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]:
 
 
 def _really_paired(utterances: Sequence[Utterance], notes: list[str]) -> list[Utterance]:
-    """The utterances without those whose speech and words were paired by their label, which a note counts."""
+    """Leave out utterances whose speech and text were paired by label; add a note with their number."""
     kept = [utterance for utterance in utterances if utterance.extra.get(PAIRING) != LABEL_MATCHED]
     if len(kept) < len(utterances):
-        notes.append(f"{len(utterances) - len(kept)} rows left out: paired by label, which is no evidence")
+        notes.append(f"{len(utterances) - len(kept)} rows left out: their speech and text were paired by label")
     if not kept:
-        raise BimodalError(f"all {len(utterances)} rows to test are paired by label, which is no evidence for anything")
+        raise BimodalError(f"all {len(utterances)} test rows have speech and text paired by label; test on real pairs")
     return kept
 
 
 def manifest_clips(recognizer: Recognizer, read: Manifest, utterances: Sequence[Utterance]) -> list[Clip]:
-    """Clips of a manifest's utterances, with the columns that stand for speech and the turns that the model reads."""
+    """Clips of a manifest's utterances, with the speech columns and earlier turns that the model uses."""
     names = () if recognizer.config.speech is None else recognizer.config.speech.columns
     columns: Any = feature_matrix(utterances, names) if names else [None] * len(utterances)
     before = _turns(read.utterances, recognizer.model.context)
@@ -152,14 +152,14 @@ def manifest_clips(recognizer: Recognizer, read: Manifest, utterances: Sequence[
 
 
 def _turns(utterances: Sequence[Utterance], context: int) -> dict[str, list[Turn]]:
-    """What was said before each utterance, by its id."""
+    """Earlier turns of the dialogue, by utterance id."""
     said = [Turn(transcript=utterance.transcript, speaker=utterance.speaker) for utterance in utterances]
     before = preceding_rows(utterances, context)
     return {utterance.id: [said[row] for row in rows] for utterance, rows in zip(utterances, before, strict=True)}
 
 
 def _stacked(scores: Sequence[Any], recognizer: Recognizer) -> npt.NDArray[np.float64]:
-    """Scores (N, C), NaN where absent."""
+    """Scores (N, C), NaN if missing."""
     absent = [np.nan] * len(recognizer.emotions)
     return np.array([absent if row is None else [row.get(name, 0.0) for name in recognizer.emotions] for row in scores])
 
@@ -172,9 +172,9 @@ def _predictions(
     *,
     paired_only: bool,
 ) -> Predictions:
-    """Predictions with late fusion beside the others; a system without any row is left out.
+    """Predictions including late fusion; systems without any row are left out.
 
-    With `paired_only`, late fusion and fused are told of utterances with both modalities alone.
+    With `paired_only`, late fusion and fused are reported only for utterances with both modalities.
     """
     known = {name: scores for name, scores in systems.items() if not np.isnan(scores).all()}
     if "speech" in known and "text" in known:
@@ -199,7 +199,7 @@ def _predictions(
 
 
 def _with_both(systems: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """The systems with nothing said of fusion where a modality is absent."""
+    """The systems, with fusion left out for utterances with one modality."""
     both = ~np.isnan(systems["speech"] + systems["text"]).any(axis=1)
     fusions = [name for name in ("late", "fused") if name in systems]
     cut = {name: np.where(both[:, None], systems[name], np.nan) for name in fusions if both.any()}
@@ -211,9 +211,9 @@ def _cell(utterance: Utterance, name: str) -> str | None:
 
 
 def _clusters(utterances: Sequence[Utterance], cluster: str) -> tuple[ClusterName, tuple[str, ...]]:
-    """What is resampled as one; utterances themselves where any lacks the wanted column."""
+    """Unit of resampling for each utterance; the utterance itself if the column has gaps."""
     if cluster not in ("speaker", "dialogue", "utterance"):
-        raise BimodalError(f"intervals cannot be clustered by '{cluster}', expected speaker, dialogue or utterance")
+        raise BimodalError(f"cannot cluster intervals by '{cluster}', expected speaker, dialogue or utterance")
     values = [utterance.id if cluster == "utterance" else getattr(utterance, cluster) for utterance in utterances]
     if any(value is None for value in values):
         return "utterance", tuple(utterance.id for utterance in utterances)
@@ -224,7 +224,7 @@ def make_folds(rows: LabelledRows, folds: str, seed: int = 0) -> tuple[Fold, ...
     """Folds by name: `loso`, a number of folds, or a manifest column that names each row's fold.
 
     Raises:
-        SplitError: Speakers are unknown, or cross the folds of a column.
+        SplitError: Speakers are unknown, or one speaker is in several folds.
     """
     speakers = [utterance.speaker for utterance in rows.utterances]
     if folds == "loso" or folds.isdigit():
@@ -247,18 +247,18 @@ def evaluate_folds(
     cluster: str = "speaker",
     progress: Progress = plain,
 ) -> tuple[Predictions, Notes]:
-    """Train and test a configuration per fold over a manifest, pooled.
+    """Train and test a configuration on each fold of a manifest; pool the predictions.
 
     Args:
         manifest: CSV or JSON Lines.
         folds: As in `make_folds`.
-        config: How to train; dev speakers are taken from each fold's training part.
+        config: Settings. Dev speakers are taken from each fold's training part.
         cache: Folder of the feature cache.
         cluster: As in `evaluate_model`.
         progress: Wraps iterables with a bar.
 
     Raises:
-        BimodalError: What is wrong with the manifest, a recording, or the folds.
+        BimodalError: A problem with the manifest, a recording or the folds.
     """
     from bimodal.training.prepare import prepare_modalities  # imports torch, which `evaluate_model` does without
 
@@ -273,7 +273,7 @@ def evaluate_folds(
     notes = [f"{len(chosen)} folds ({folds}), seed {config.seed}; each fold's dev speakers come from its training part"]
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
     if several := len(rows.utterances) - len(pooled.ids):
-        notes.append(f"{several} rows of several emotions are trained on (soft targets) and not tested")
+        notes.append(f"{several} rows with several labels are used for training (soft targets), not for testing")
     train, test = ([rows.utterances[row].transcript for row in part] for part in (chosen[0].train, chosen[0].test))
     overlap = count_text_overlap(train, test, "texts in the first fold's train and test")
     return pooled, (*notes, *left_out, str(overlap))
@@ -287,13 +287,13 @@ def cross_validate(
     cluster: str = "speaker",
     progress: Progress = plain,
 ) -> Predictions:
-    """Train on each fold's training rows, predict its test rows, pool.
+    """Train on each fold's training rows, predict its test rows, pool the predictions.
 
     Args:
-        prepared: From `prepare_modalities`, of all rows: the frozen backbones run once for all folds. What is fitted to
-            data (standardisation, components, networks, temperatures) is fitted to a fold's training rows.
-        folds: Row numbers; no row is tested twice.
-        config: How to train; the modalities that are prepared are trained.
+        prepared: From `prepare_modalities`, of all rows: the frozen backbones run once for all folds. Standardisation,
+            components, networks and temperatures are fitted on a fold's training rows.
+        folds: Row numbers. No row is tested twice.
+        config: Settings. All prepared modalities are trained.
         cluster: As in `evaluate_model`.
         progress: Wraps iterables with a bar.
 
@@ -304,7 +304,7 @@ def cross_validate(
 
 
 def cross_validate_fold(prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str = "speaker") -> Predictions:
-    """Train on one fold's training rows alone and predict its test rows.
+    """Train on one fold's training rows and predict its test rows.
 
     Raises:
         SplitError: A speaker is in train and test, or no dev speakers can be held out.
@@ -314,10 +314,10 @@ def cross_validate_fold(prepared: "Prepared", fold: Fold, config: TrainConfig, c
 
 
 def train_fold(prepared: "Prepared", fold: Fold, config: TrainConfig) -> tuple["Trained", Parts]:
-    """Train on one fold's training rows alone.
+    """Train on one fold's training rows.
 
     Returns:
-        What `train_stages` gives, and the rows that it trained on and held out.
+        Result of `train_stages`, and the rows used for training and for dev.
 
     Raises:
         SplitError: As `cross_validate_fold`.
@@ -336,32 +336,32 @@ def train_fold(prepared: "Prepared", fold: Fold, config: TrainConfig) -> tuple["
 
 
 def check_untouched(parts: Parts, test: Sequence[int], what: str) -> None:
-    """Make sure that no reported row trains or chooses anything.
+    """Check that no test row is used for training or for choices.
 
     Raises:
-        SplitError: Rows to be reported are among those trained on or held out for choosing.
+        SplitError: A test row is in train or dev.
     """
     shared = set(test) & {*parts.train, *parts.dev}
     if shared:
-        raise SplitError(f"{what}: {len(shared)} rows to test, first row {min(shared)}, also train or choose the model")
+        raise SplitError(f"{what}: {len(shared)} test rows are also in train or dev, the first is row {min(shared)}")
 
 
 def predict_rows(
     trained: "Trained", prepared: "Prepared", parts: Parts, test: Sequence[int], cluster: str
 ) -> Predictions:
-    """What trained stages say of rows that they have not seen, late fusion with the training rows' priors beside it.
+    """Predictions of trained stages for unseen rows, and late fusion with the training rows' priors.
 
-    Rows of several emotions are left out.
+    Rows with several labels are left out.
 
     Raises:
-        SplitError: Such a row trained or chose the stages.
+        SplitError: A test row is in train or dev.
     """
     check_untouched(parts, test, "prediction")
     rows: LabelledRows = prepared.rows
     counts = rows.counts(parts.train)
     test = rows.single(test)
     if not test:
-        raise SplitError("no row to test has one emotion alone; rows of several emotions are not evaluated")
+        raise SplitError("no test row has exactly one label; rows with several labels are not evaluated")
     return _predictions(
         rows.subset(test),
         fold_scores(trained, prepared, test),
@@ -372,7 +372,7 @@ def predict_rows(
 
 
 def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
-    """Dev speakers out of a fold's training rows; none where `dev_share` is 0."""
+    """Dev speakers from a fold's training rows; none if `dev_share` is 0."""
     if not config.dev_share:
         return Parts(train=list(fold.train), dev=[], overlaps=())
     held = inner_dev(
@@ -387,7 +387,7 @@ def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
 
 
 def fold_scores(trained: "Trained", prepared: "Prepared", rows: Sequence[int]) -> dict[str, npt.NDArray[np.float64]]:
-    """Calibrated scores (n, C) of some rows by system, NaN where a modality is absent."""
+    """Calibrated scores (n, C) of some rows by system, NaN if a modality is missing."""
     chosen = list(rows)
     present = {name: modality.present[chosen] for name, modality in prepared.modalities.items()}
     systems = {}
@@ -405,7 +405,7 @@ def fold_scores(trained: "Trained", prepared: "Prepared", rows: Sequence[int]) -
 def extract_manifest(
     model: str | Path, manifest: str | Path, out: str | Path, *, threads: int = 0, progress: Progress = plain
 ) -> tuple[str, ...]:
-    """Write embeddings and logits of every utterance of a manifest; rows in its order, NaN where a modality is absent.
+    """Write embeddings and logits of all utterances of a manifest, in its order; NaN if a modality is missing.
 
     Args:
         model: Model folder.
@@ -418,7 +418,7 @@ def extract_manifest(
         Names and shapes of the arrays.
 
     Raises:
-        BimodalError: What is wrong with model, manifest, a recording, or the file's ending.
+        BimodalError: A problem with the model, the manifest, a recording or the file name.
     """
     out = Path(out)
     if out.suffix not in (".safetensors", ".npz"):

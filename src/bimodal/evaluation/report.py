@@ -1,4 +1,4 @@
-"""The report: every system side by side on the same utterances, with intervals, and what fusion gains over each."""
+"""The report: all systems on the same utterances, with confidence intervals and paired differences."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from bimodal.evaluation.predictions import Predictions
 
 CONFIDENCE = 0.95
 COMPARED = (("fused", "speech"), ("fused", "text"), ("fused", "late"))
-FEW_CLUSTERS = 20  # below it a percentile interval over clusters is too narrow
-FEW_UTTERANCES = 10  # of an emotion: its recall then moves by 10 points and more per utterance
+FEW_CLUSTERS = 20  # with fewer, a percentile interval over clusters is too narrow
+FEW_UTTERANCES = 10  # of an emotion; with fewer, one utterance changes its recall by 10 points or more
 
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -28,7 +28,7 @@ class Estimate:
     Attributes:
         value: On all utterances; None where the metric is undefined.
         low: Lower end of the interval; None where there is no interval.
-        high: Upper end; None likewise.
+        high: Upper end of the interval; None if undefined.
     """
 
     value: float | None
@@ -38,13 +38,13 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gain:
-    """By how much the first of two systems is better.
+    """Difference between two systems.
 
     Attributes:
         value: First minus second, -1 to 1.
-        low: Lower end of the interval; None where it cannot be told.
-        high: Upper end; None likewise.
-        p: Two-sided bootstrap p of "no difference"; None likewise.
+        low: Lower end of the interval; None if undefined.
+        high: Upper end of the interval; None if undefined.
+        p: Two-sided bootstrap p of "no difference"; None if undefined.
     """
 
     value: float | None
@@ -55,14 +55,14 @@ class Gain:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SystemReport:
-    """How good one system is on the utterances it had input for.
+    """Results of one system on the utterances that it had input for.
 
     Attributes:
-        system: Of `SYSTEMS`.
+        system: One of `SYSTEMS`.
         rows: Utterances that it had input for.
         clusters: Speakers or dialogues among them.
         metrics: Each of `METRICS`; report.json has them as fields of the system.
-        recalls: Of each emotion, 0 to 1; None where truth does not hold it.
+        recalls: Recall of each emotion, 0 to 1; None if it does not occur.
         confusion: (C, C) counts, rows truth, columns prediction.
     """
 
@@ -82,8 +82,8 @@ class Comparison:
         system: The first.
         other: The second.
         rows: Utterances compared.
-        uar: What the first gains in unweighted average recall.
-        weighted_f1: What it gains in weighted F1.
+        uar: Difference in unweighted average recall, first minus second.
+        weighted_f1: Difference in weighted F1.
     """
 
     system: str
@@ -95,22 +95,22 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """All that an evaluation found; becomes report.json.
+    """Results of an evaluation; written as report.json.
 
     Attributes:
-        title: What was evaluated on what.
+        title: Title of the report.
         emotions: (C,) names.
-        counts: Utterances of each emotion in truth.
+        counts: Utterances of each emotion.
         rows: Utterances.
-        clusters: Speakers or dialogues that were resampled.
-        cluster_name: What the clusters are: speaker, dialogue or utterance.
+        clusters: Number of speakers or dialogues.
+        cluster_name: Unit of resampling: speaker, dialogue or utterance.
         systems: In their fixed order.
-        comparisons: What fusion gains over each other system.
-        warnings: Sentences on what to mind when reading the figures.
-        notes: Sentences of the caller, such as what parts of an official split share.
-        confidence: Of the intervals.
-        replicates: Bootstrap resamples.
-        seed: Of the resampling.
+        comparisons: Fusion compared with each other system.
+        warnings: Sentences that help to read the results.
+        notes: Sentences of the caller, such as the overlap of an official split.
+        confidence: Confidence level of the intervals, 0 to 1.
+        replicates: Number of bootstrap resamples.
+        seed: Random seed of the resampling.
         schema: Version of this record.
     """
 
@@ -139,14 +139,14 @@ class _Resampling:
 def evaluate(
     predictions: Predictions, *, replicates: int = 2000, seed: int = 0, title: str = "", notes: Sequence[str] = ()
 ) -> Report:
-    """Figures of every system, with intervals, and of what fusion gains.
+    """Metrics of every system with intervals, and paired differences of fusion.
 
     Args:
-        predictions: Of one protocol; pool folds with `concatenate` first.
+        predictions: Predictions of one protocol. Pool folds with `concatenate` first.
         replicates: Bootstrap resamples of the clusters.
-        seed: Of the resampling; the same seed gives the same report.
-        title: What was evaluated on what.
-        notes: Sentences to print beside the figures, such as the overlaps of an official split.
+        seed: Random seed of the resampling; the same seed gives the same report.
+        title: Title of the report.
+        notes: Sentences to print with the results, such as the overlap of an official split.
 
     Raises:
         ValueError: If no system has input for any utterance.
@@ -235,7 +235,7 @@ def _estimate(confusions: Integers, metric: metrics.Metric, resampling: _Resampl
 
 
 def _comparisons(predictions: Predictions, resampling: _Resampling) -> tuple[Comparison, ...]:
-    """Every pair of `COMPARED` that has utterances in common."""
+    """Comparisons of all pairs in `COMPARED` with common utterances."""
     pairs = [pair for pair in COMPARED if set(pair) <= set(predictions.systems)]
     shared = [predictions.answered(system) & predictions.answered(other) for system, other in pairs]
     return tuple(
@@ -264,8 +264,8 @@ def _gain(first: Integers, second: Integers, metric: metrics.Metric, resampling:
 def _fusion_warnings(comparisons: Sequence[Comparison]) -> list[str]:
     """A warning where fusion is worse than one modality alone."""
     return [
-        f"Fusion does not pay here: fused is {-100 * comparison.uar.value:.1f} points of UAR below {comparison.other} "
-        f"alone on the {comparison.rows} utterances that both had input for."
+        f"Fusion does not help here: its UAR is {-100 * comparison.uar.value:.1f} points below {comparison.other} "
+        f"alone, on the {comparison.rows} utterances with input for both."
         for comparison in comparisons
         if comparison.other in ("speech", "text") and comparison.uar.value is not None and comparison.uar.value < 0
     ]
@@ -278,9 +278,11 @@ def _data_warnings(predictions: Predictions) -> list[str]:
 def _cluster_warnings(predictions: Predictions) -> list[str]:
     count, name = len(set(predictions.clusters)), predictions.cluster_name
     if count == 1:
-        return [f"There is one {name} only, so no interval can be told."]
-    few = f"There are {count} {name}s, fewer than {FEW_CLUSTERS}: the intervals are too narrow."
-    alone = "Intervals take every utterance as independent, which it is not: name speakers or dialogues to widen them."
+        return [f"There is only one {name}, so there are no intervals."]
+    few = f"The intervals are too narrow: there are {count} {name}s, fewer than {FEW_CLUSTERS}."
+    alone = (
+        "The intervals treat utterances as independent and are too narrow: name speakers or dialogues in the manifest."
+    )
     return ([few] if count < FEW_CLUSTERS else []) + ([alone] if name == "utterance" else [])
 
 
@@ -289,8 +291,8 @@ def _emotion_warnings(predictions: Predictions) -> list[str]:
     named = list(zip(predictions.emotions, counts, strict=True))
     absent = ", ".join(name for name, count in named if not count)
     few = ", ".join(f"{name} ({count})" for name, count in named if 0 < count < FEW_UTTERANCES)
-    return ([f"No utterance is truly {absent}: UAR is the mean over the other emotions."] if absent else []) + (
-        [f"Recalls that rest on fewer than {FEW_UTTERANCES} utterances: {few}."] if few else []
+    return ([f"No utterance is labelled {absent}: UAR is the mean over the other emotions."] if absent else []) + (
+        [f"Recalls from fewer than {FEW_UTTERANCES} utterances: {few}."] if few else []
     )
 
 
@@ -299,7 +301,9 @@ def _system_warnings(predictions: Predictions) -> list[str]:
     silent = [system for system, rows in answered.items() if not rows.any()]
     some = [rows for rows in answered.values() if rows.any()]
     differ = any(not np.array_equal(some[0], rows) for rows in some)
-    unequal = "The systems had input for different utterances: compare them by the paired differences, not the table."
-    return [f"{system} had input for no utterance and is left out." for system in silent] + (
+    unequal = (
+        "The systems had input for different utterances: compare them by the paired differences, not by the table."
+    )
+    return [f"{system} is left out: it had no input for any utterance." for system in silent] + (
         [unequal] if differ else []
     )

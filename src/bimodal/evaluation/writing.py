@@ -17,17 +17,17 @@ CAPTION = "Confusion matrices, unweighted average recall with intervals, and rel
 
 
 def write_report(folder: Path, report: Report, predictions: Predictions, *, plots: bool = True) -> None:
-    """Write the report, in place of an earlier one.
+    """Write the report. An earlier report in the folder is replaced.
 
     Args:
-        folder: Is made if it does not exist.
-        report: Of `evaluate`.
-        predictions: What it was made from.
-        plots: Draw report.png too.
+        folder: Folder to write to; created if missing.
+        report: Result of `evaluate`.
+        predictions: Predictions of the report.
+        plots: Also draw report.png.
 
     Raises:
-        BimodalError: If the folder cannot be written, or plots are asked for and matplotlib is not installed; all but
-            the picture is written then.
+        BimodalError: The folder cannot be written, or matplotlib is not installed. In the latter case, everything but
+            the picture is written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def write_report(folder: Path, report: Report, predictions: Predictions, *, plot
 
 
 def encode_report(report: Report) -> bytes:
-    """The report as indented JSON in UTF-8; what cannot be told is null."""
+    """The report as indented JSON in UTF-8; undefined values are null."""
     plain = msgspec.to_builtins(report)
     plain["systems"] = [_flat(system) for system in plain["systems"]]
     return msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
@@ -70,7 +70,7 @@ def read_report(path: Path) -> Report:
     """Read a report.json.
 
     Raises:
-        BimodalError: If the file is missing or is no report.
+        BimodalError: The file is missing or not a report.
     """
     try:
         plain = msgspec.json.decode(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Results as the command line shows them."""
+"""Results as text for a terminal."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def json_line(result: Recognition, path: Path | None) -> str:
-    """One result as a line of JSON, with the recording it is of."""
+    """One result as a line of JSON, with the path of its recording."""
     return msgspec.json.encode({"path": None if path is None else str(path), **result.to_dict()}).decode()
 
 
 def format_result(result: Recognition, path: Path | None) -> str:
-    """One result as lines: what, how sure, and what each side said."""
-    lines = [f"{path or 'words alone'}: {result.emotion or f'no answer ({result.reason})'}"]
+    """One result as lines: emotion, scores of each modality, weights, warnings."""
+    lines = [f"{path or 'words only'}: {result.emotion or f'no result ({result.reason})'}"]
     columns = {"all": result.scores, "voice": result.speech_scores, "words": result.text_scores}
     known = {name: scores for name, scores in columns.items() if scores is not None}
     lines.append(" " * 14 + "".join(f"{name:>8}" for name in known))
@@ -29,19 +29,19 @@ def format_result(result: Recognition, path: Path | None) -> str:
         cells = [_cell(scores.get(emotion) if emotion in told else None) for scores in known.values()]
         lines.append(f"  {emotion:<12}" + "".join(cells))
     if result.gate is not None:
-        lines.append(f"  the voice counted {100 * result.gate:.0f} %, the words {100 - 100 * result.gate:.0f} %")
+        lines.append(f"  weight of the voice {100 * result.gate:.0f} %, of the words {100 - 100 * result.gate:.0f} %")
     return "\n".join([*lines, *_notes(result)])
 
 
 def _cell(score: float | None) -> str:
-    """A score; a dash for an emotion that nothing given could tell of."""
+    """A score; a dash for an emotion that the given modalities do not know."""
     return f"{'-':>8}" if score is None else f"{score:8.2f}"
 
 
 def format_line(result: Recognition, name: str) -> str:
-    """One result of many as a line: recording, emotion, what voice and words say alone, the words."""
+    """One of many results as a line: recording, emotion, scores of voice and words, transcript."""
     if result.emotion is None:
-        return f"{name}: no answer ({result.reason})"
+        return f"{name}: no result ({result.reason})"
     sides = {"voice": result.speech_scores, "words": result.text_scores}
     alone = [f"{side}: {_most(scores)}" for side, scores in sides.items() if scores]
     parts = [_most(result.scores), *(alone if len(alone) > 1 else [])]
@@ -49,7 +49,7 @@ def format_line(result: Recognition, name: str) -> str:
 
 
 def format_stretch(result: Recognition) -> str:
-    """One stretch of a recording as a line: from, to, emotion, who, the words."""
+    """One segment of a recording as a line: start, end, emotion, speaker, transcript."""
     said = f"- ({result.reason})" if result.emotion is None else _most(result.scores)
     who = f"  {result.speaker}" if result.speaker else ""
     line = f"{result.start or 0.0:9.2f} {result.end or 0.0:9.2f}  {said:<14}{who}{_quoted(result)}".rstrip()
@@ -58,13 +58,13 @@ def format_stretch(result: Recognition) -> str:
 
 
 def describe_summary(summary: "Summary") -> str:
-    """A recording as a whole, as a line; another line where some results carry warnings."""
+    """Summary of a recording as a line, after a line on warnings if there are any."""
     shares = sorted(summary.shares.items(), key=lambda item: -item[1])
     told = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares if share)
     line = f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {told or 'no emotion recognised'}"
     if not summary.warned:
         return line
-    warned = f"{summary.warned} of {summary.results} results carry warnings, which --format jsonl shows"
+    warned = f"{summary.warned} of {summary.results} results have warnings; see --format jsonl"
     return f"warning: {warned}\n{line}"
 
 
@@ -83,10 +83,10 @@ def _quoted(result: Recognition) -> str:
 
 
 def describe_model(name: str, folder: Path) -> str:
-    """What a model is, as a block of lines of at most 80 characters: version, licence, emotions, backbones, size.
+    """Describe a model in lines of at most 80 characters: version, licence, emotions, backbones, size.
 
     Raises:
-        ModelFolderError: No sound model folder.
+        ModelFolderError: Not a valid model folder.
     """
     config = load_model_config(folder, verify=False)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

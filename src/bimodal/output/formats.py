@@ -1,8 +1,8 @@
 """Recognitions written as JSON Lines, CSV, WebVTT, SRT, TextGrid, RTTM and EmotionML.
 
-Each writer takes results as they come and writes them to a text stream (TextGrid alone has to hold them). The packages
-that read these formats hold whole documents and leave escaping to the caller, so the writers are our own; the tests
-read what they write with those packages.
+Each writer takes results one by one and writes them to a text stream; only TextGrid has to collect them. Packages for
+these formats hold whole documents and leave escaping to the caller, so we have our own writers. The tests read their
+output with those packages.
 """
 
 import csv
@@ -56,9 +56,9 @@ def write_recognitions(
 
     Args:
         recognitions: In order of time; of an iterator each result is written as it comes.
-        stream: Open for text as UTF-8; for CSV with `newline=""`.
+        stream: Text stream in UTF-8; for CSV opened with `newline=""`.
         kind: A key of `FORMATS`.
-        recording: Name of the recording, for the formats that name it (RTTM, EmotionML).
+        recording: Name of the recording, for formats that contain it (RTTM, EmotionML).
 
     Raises:
         BimodalError: An unknown format, or results without times in a format that needs them.
@@ -68,10 +68,10 @@ def write_recognitions(
 
 
 def write_recordings(found: Iterable[Named], stream: TextIO, kind: str, *, header: bool = True) -> None:
-    """Write results with the names of their recordings, which JSON Lines and CSV then hold as `path`.
+    """Write results of several recordings. JSON Lines and CSV contain the names of the recordings as `path`.
 
     Args:
-        found: Name of the recording and result; those of one recording follow one another.
+        found: Pairs of recording name and result. Results of one recording follow one another.
         stream: As in `write_recognitions`.
         kind: A key of `FORMATS`; for several recordings one with `append`.
         header: False where the stream holds rows already, so that CSV needs no second header.
@@ -154,7 +154,7 @@ def _write_srt(found: Iterable[Named], stream: TextIO) -> None:
 
 
 def _write_textgrid(found: Iterable[Named], stream: TextIO) -> None:
-    """Two tiers a speaker, emotions and words; Praat wants intervals without gaps or overlaps from start to end."""
+    """Two tiers per speaker, emotions and words. Praat needs intervals without gaps and overlaps."""
     tiers: dict[str, list[tuple[int, int, str]]] = {}
     for _, result in found:
         start, end = _times(result, "textgrid")
@@ -176,9 +176,9 @@ def _write_textgrid(found: Iterable[Named], stream: TextIO) -> None:
 
 
 def _write_rttm(found: Iterable[Named], stream: TextIO) -> None:
-    """One line a claimed emotion, which stands as the name; speakers are channels, in order of their first claim.
+    """One line per recognised emotion, in the field for the name. Speakers are channels, in order of appearance.
 
-    The recording stands without its folder, as tools for RTTM expect; `channel 2`, as an unnamed one is called, is 2.
+    The recording is named without its folder, as tools for RTTM expect. The speaker `channel 2` is channel 2.
     """
     channels: dict[str, dict[str | None, int]] = {}
     for recording, result in found:
@@ -194,7 +194,7 @@ def _write_rttm(found: Iterable[Named], stream: TextIO) -> None:
 
 
 def _write_emotionml(found: Iterable[Named], stream: TextIO) -> None:
-    """One `emotion` a claim: a category of an inline vocabulary for each score, the stretch as media fragment."""
+    """One `emotion` per result: a category for each score, the segment as media fragment."""
     results = iter(found)
     first = next(results, None)
     stream.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<emotionml version="1.0" xmlns="{EMOTIONML}"')
@@ -278,15 +278,15 @@ FORMATS: Final[dict[str, FormatInfo]] = {
 
 
 def _times(result: Recognition, kind: str) -> tuple[int, int]:
-    """Start and end in whole milliseconds; at least one lies between them."""
+    """Start and end in whole milliseconds; the difference is at least 1."""
     if result.start is None or result.end is None:
-        raise BimodalError(f"a result has no times, which '{kind}' needs; write words alone as 'jsonl' or 'csv'")
+        raise BimodalError(f"the format '{kind}' needs results with times; use 'jsonl' or 'csv' for words alone")
     start = round(result.start * 1000)
     return start, max(start + 1, round(result.end * 1000))
 
 
 def _gapless(marks: Iterable[tuple[int, int, str]], last: int) -> Iterator[tuple[int, int, str]]:
-    """Intervals from 0 to `last`, empty ones in the gaps; what overlaps the interval before begins where that ends."""
+    """Intervals from 0 to `last`, with empty ones in the gaps. Overlaps are cut at the end of the earlier interval."""
     free = 0
     for start, end, text in marks:
         begin = max(start, free)
@@ -306,13 +306,13 @@ def _clock(milliseconds: int, point: str) -> str:
 
 
 def _caption(result: Recognition) -> str:
-    """What a reader of subtitles sees: `[anger 0.83] words`."""
+    """Text of a subtitle: `[anger 0.83] words`."""
     claim = "no emotion" if result.emotion is None else f"{result.emotion} {result.scores[result.emotion]:.2f}"
     return f"[{claim}] {_line(result.transcript)}".rstrip()
 
 
 def _encodable(text: str | None) -> str | None:
-    """The text with every half of a surrogate pair, which UTF-8 cannot hold, as a question mark."""
+    """The text with lone surrogates, which UTF-8 cannot encode, replaced by question marks."""
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -333,7 +333,7 @@ def _cell(value: Any) -> Any:
 
 
 def _field(text: str) -> str:
-    """A field of a line that is divided at spaces."""
+    """A field of a line whose fields are separated by spaces."""
     return _line(text).replace(" ", "_") or "<NA>"
 
 

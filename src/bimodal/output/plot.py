@@ -1,4 +1,4 @@
-"""A picture of one recording: waveform, the emotions over time, the words (extra `plot`)."""
+"""Plot of a recording: waveform, emotions over time, words (extra `plot`)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,24 +18,24 @@ _WORDS_SHOWN: Final = 60  # stretches beyond which words would be a blot
 
 
 def check_plot(path: Path) -> None:
-    """Refuse a picture that cannot be drawn, before the work.
+    """Check that the plot can be drawn, before recognition starts.
 
     Raises:
-        BimodalError: Another kind of file, or matplotlib is not installed.
+        BimodalError: Unknown file type, or matplotlib is not installed.
     """
     if path.suffix.lower() not in KINDS:
-        raise BimodalError(f"{path}: a picture's name ends in {', '.join(KINDS)}")
+        raise BimodalError(f"{path}: unknown file type of a plot, expected one of {', '.join(KINDS)}")
     _library()
 
 
 def plot_timeline(path: Path, recording: Path, results: Sequence[Recognition], *, title: str) -> None:
-    """Draw a recording's waveform with the claimed emotions, their scores over time, and the words.
+    """Draw the waveform with the recognised emotions, the scores over time, and the words.
 
     Args:
-        path: Picture to write, `.png`, `.svg` or `.pdf`.
+        path: File to write, `.png`, `.svg` or `.pdf`.
         recording: The recording.
-        results: Of it, in order.
-        title: Above the picture.
+        results: Results of the recording, in order.
+        title: Title of the plot.
 
     Raises:
         BimodalError: matplotlib is not installed.
@@ -59,12 +59,12 @@ def _library() -> tuple[Any, Any]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise BimodalError("pictures need matplotlib: pip install 'bimodal-emotion[plot]'") from error
+        raise BimodalError("plots need matplotlib: pip install 'bimodal-emotion[plot]'") from error
     return Figure, FigureCanvasAgg
 
 
 def envelope(recording: Path, points: int = _POINTS) -> tuple[npt.NDArray[np.float32], float]:
-    """Largest magnitude in each of at most `points` stretches of a recording, and its length in seconds."""
+    """Peaks of at most `points` equal intervals of a recording, and its duration in seconds."""
     header = read_header(recording)
     size = max(1, round(header.duration * header.sampling_rate / points))
     peaks, rest, samples = list[np.float32](), np.zeros(0, np.float32), 0
@@ -89,7 +89,7 @@ def _draw_wave(axes: Any, recording: Path, results: Sequence[Recognition], colou
 
 
 def _draw_scores(axes: Any, results: Sequence[Recognition], colours: dict[str, str]) -> None:
-    """Each emotion's score as steps, with gaps where nothing is claimed; speakers by line style."""
+    """Score of each emotion as steps, with gaps if there is no result; one line style per speaker."""
     speakers = list(dict.fromkeys(result.speaker for result in results))
     for speaker, style in zip(speakers, ["-", "--", ":", "-."] * (1 + len(speakers) // 4), strict=False):
         claimed = [one for one in results if one.speaker == speaker and not one.abstained]
@@ -114,5 +114,5 @@ def _draw_words(axes: Any, results: Sequence[Recognition]) -> None:
 
 
 def _plain(text: str | None) -> str:
-    """Text that matplotlib takes for no formula."""
+    """Text in which matplotlib finds no formula."""
     return (text or "").replace("$", r"\$")

@@ -1,7 +1,7 @@
-"""Results in a folder, one file a recording; an interrupted run goes on where it stopped and loses nothing.
+"""Results in a folder, one file per recording. A second run continues an interrupted one.
 
-While a recording is being recognised its results are kept line by line in a journal; the file is made of the journal in
-one step when the recording is complete.
+During recognition, results are appended to a journal. When the recording is complete, its file is written from the
+journal in one step.
 """
 
 import os
@@ -24,9 +24,9 @@ class ResultFolder:
     """A folder of results.
 
     Args:
-        folder: Made if missing.
+        folder: Path; created if missing.
         kind: Format of the files.
-        settings: All that decides the results beside the recordings; a folder with others is refused.
+        settings: All settings that affect the results. A folder with other settings is refused.
 
     Raises:
         BimodalError: The folder holds results with other settings.
@@ -38,30 +38,30 @@ class ResultFolder:
         _check_settings(folder / SETTINGS, {**settings, "format": kind})
 
     def file(self, recording: Recording) -> Path:
-        """Where a recording's results lie."""
+        """Path of a recording's results."""
         return self.folder / recording.place.with_name(recording.place.name + find_format(self._kind).suffix)
 
     def check_places(self, recordings: Sequence[Recording]) -> None:
-        """Refuse recordings whose results would overwrite one another.
+        """Refuse recordings whose results would have the same path.
 
         Raises:
-            BimodalError: Two recordings have one place.
+            BimodalError: Two recordings have the same result path.
         """
         places: dict[Path, Recording] = {}
         for recording in recordings:
             other = places.setdefault(recording.place, recording)
             if other is not recording:
                 raise BimodalError(
-                    f"{other.name} and {recording.name} would both be written to {self.file(recording)}; name a folder "
-                    "above them, or take two calls"
+                    f"{other.name} and {recording.name} would both be written to {self.file(recording)}; give a common "
+                    "parent folder, or run the command twice"
                 )
 
     def is_done(self, recording: Recording) -> bool:
-        """Whether its results are there and younger than the recording."""
+        """Whether its results exist and are newer than the recording."""
         return _younger(self.file(recording), recording.path)
 
     def ends(self, recording: Recording) -> dict[str | None, float]:
-        """Where each speaker's results of an interrupted run end; none of a recording that has changed since."""
+        """End of each speaker's results from an interrupted run; empty if the recording has changed since."""
         journal = self._journal(recording)
         if not _younger(journal, recording.path):
             journal.unlink(missing_ok=True)
@@ -73,7 +73,7 @@ class ResultFolder:
         return found
 
     def forget(self, recording: Recording) -> None:
-        """Drop what an interrupted run kept of a recording."""
+        """Delete the results of an interrupted run."""
         self._journal(recording).unlink(missing_ok=True)
 
     def add(self, recording: Recording, result: Recognition) -> None:
@@ -107,7 +107,9 @@ def _check_settings(file: Path, settings: Mapping[str, str]) -> None:
             if before.get(name) != settings.get(name)
         ]
         if other:
-            raise BimodalError(f"{file.parent}: holds results with {', '.join(other)}; choose a new folder")
+            raise BimodalError(
+                f"{file.parent}: contains results with other settings ({', '.join(other)}); choose a new folder"
+            )
     else:
         write_json(file, settings)
 
@@ -117,7 +119,7 @@ def _younger(file: Path, recording: Path) -> bool:
 
 
 def _cut_rest(journal: Path) -> None:
-    """Drop a last line that a killed process left unfinished."""
+    """Delete an incomplete last line, left by a killed process."""
     content = journal.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
