@@ -91,7 +91,7 @@ def test_a_second_call_recognises_what_is_new_alone_and_refuses_other_settings(t
         "settings.json", "0.wav.jsonl", "1.wav.jsonl", "2.wav.jsonl", "long.flac.jsonl",
     }  # fmt: skip
     told = run("-m", tiny_model, clips, "--out", tmp_path / "out", "--whole", code=1).stderr
-    assert "timeline 'None' instead of 'False'; choose a new folder" in told
+    assert "timeline 'None' instead of 'False'); choose a new folder" in told
 
 
 def test_a_killed_run_goes_on_and_its_files_are_those_of_one_that_was_not(tiny_model, clips, tmp_path):
@@ -169,7 +169,7 @@ def test_a_missing_speech_recogniser_says_how_to_get_one(tiny_model, clips, tmp_
         (
             ["0.wav", "--transcript", "hi", "--transcribe"],
             2,
-            "--transcript and --transcribe: give",
+            "use only one of --transcript and",
         ),
         (["0.wav", "--speaker-stats", "x"], 2, "--speaker-stats needs --speaker, or --channels speakers"),
         (["0.wav", "--speaker-stats", "x", "--speaker", "ann"], 1, "scores each clip by itself"),

@@ -76,7 +76,7 @@ def test_files_that_do_not_fit_are_refused_with_the_place(tmp_path):
         (header + "1,Ann,a,a,1\n", "p.csv:2: expected 6 cells"),
         (header + "1,Ann,a,a,1,0,0\n", "p.csv:2: expected 6 cells"),
         (header + "1,Ann,a,a,1,1\n", "speech scores of '1' are"),
-        (header + "1,Ann,a,a,1,\n", "NaN throughout"),
+        (header + "1,Ann,a,a,1,\n", "all NaN"),
         (header + "1,Ann,a,a,1,0\n1,Ann,a,a,1,0\n", "1 ids occur more than once, the first is '1'"),
         (header, "at least one"),
         ("", "columns are"),

@@ -96,7 +96,7 @@ def test_a_system_that_never_had_input_is_left_out_and_named(by_hand):
     report = evaluate(replace(by_hand, scores={**by_hand.scores, "text": nothing}), replicates=100)
     assert [system.system for system in report.systems] == ["speech", "fused"]
     assert [comparison.other for comparison in report.comparisons] == ["speech"]
-    assert "text had input for no utterance and is left out." in report.warnings
+    assert "text is left out: it had no input for any utterance." in report.warnings
     with pytest.raises(ValueError, match="no system of"):
         evaluate(replace(by_hand, scores={"speech": nothing}))
 

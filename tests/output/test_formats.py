@@ -138,7 +138,7 @@ def test_words_alone_have_no_times(kind):
     if kind in ("jsonl", "csv", "emotionml"):
         assert "anger" in written(kind, [result])
     else:
-        with pytest.raises(BimodalError, match=f"no times, which '{kind}' needs"):
+        with pytest.raises(BimodalError, match=f"'{kind}' needs results with times"):
             written(kind, [result])
 
 

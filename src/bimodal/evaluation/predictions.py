@@ -239,7 +239,7 @@ def _parsed(path: Path, header: Sequence[str], lines: Sequence[tuple[int, dict[s
     cluster_name, systems, emotions = _layout(header)
     for line, cells in lines:
         if len(cells) != len(header) or None in cells.values():
-            raise BimodalError(f"{path}:{line}: found fewer or more cells than the header, expected {len(header)}")
+            raise BimodalError(f"{path}:{line}: expected {len(header)} cells as in the header, found fewer or more")
     extra = [name for name in header if name not in ("id", "truth", *systems) and ":" not in name]
     return Predictions(
         ids=tuple(cells["id"] for _, cells in lines),
