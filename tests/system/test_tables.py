@@ -1,6 +1,7 @@
 """What is added to a table comes out at the far end, and no other list disagrees with the table."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -167,3 +168,19 @@ def write_samples_backbone(folder: Path) -> Path:
 
 def test_every_family_of_backbones_has_a_builder():
     assert set(BUILDERS) == set(BACKBONES)
+
+
+def test_contributing_names_files_and_tables_that_exist():
+    root = Path(__file__).parents[2]
+    source, told = root / "src" / "bimodal", (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!I want|---)(.*) \| (.*) \| (.*) \|$", told, flags=re.MULTILINE)
+    assert len(rows) >= 12
+    for wish, files, tests in rows:
+        named = re.findall(r"`([\w/]+/[\w./]*|\w+\.py)`", files)
+        assert named, wish
+        for name in named:
+            assert "NAME" in name or name == "training/regression.py" or (source / name).exists(), f"{wish}: {name}"
+        assert all((root / name).is_file() for name in re.findall(r"`([^`]+)`", tests)), f"{wish}: {tests}"
+    code = "".join(file.read_text(encoding="utf-8") for file in source.rglob("*.py"))
+    for table in ("CORPORA", "BACKBONES", "BUILDERS", "LOSSES", "FUSIONS", "METRICS", "FORMATS", "GROUPINGS"):
+        assert f"`{table}`" in told and re.search(rf"^{table}\b.* = ", code, flags=re.MULTILINE), table
