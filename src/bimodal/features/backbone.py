@@ -6,8 +6,9 @@ distribution `bimodal-backbones` carries two; a folder path names any other.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -69,6 +70,7 @@ class BackboneDescription:
         parity_cosine: Lowest parity with torch's outputs that was seen when the artifact was built.
         tuned_on: Data that the weights were tuned on after pretraining; empty for weights as published.
         arithmetic: What the products of its weights are computed in.
+        family: Key of `BACKBONES`; empty in artifacts of versions that had one family of each kind.
         schema: Version of this layout.
     """
 
@@ -87,6 +89,7 @@ class BackboneDescription:
     parity_cosine: float = 0.0
     tuned_on: str = ""
     arithmetic: Arithmetic = "float32"
+    family: str = ""
     schema: int = SCHEMA
 
     @property
@@ -101,23 +104,41 @@ class BackboneDescription:
         return bool(language and self.languages) and language not in self.languages
 
 
-class SpeechBackbone:
-    """A frozen speech encoder, run by onnxruntime; safe to call from several threads."""
+Inputs = dict[str, npt.NDArray[Any]]
+"""Inputs of a network by name."""
 
-    def __init__(self, folder: Path, description: BackboneDescription, threads: int, device: Device) -> None:
-        self.description = description
+
+class SpeechBackbone:
+    """A frozen speech encoder, run by onnxruntime; safe to call from several threads.
+
+    Args:
+        folder: The artifact.
+        description: Its description.
+        threads: Threads of one operator; 0 for one per core.
+        device: `cpu` or `cuda`.
+        prepare: Network inputs of a signal (T,) at 16 kHz, and how many frames the network gives for it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        description: BackboneDescription,
+        threads: int,
+        device: Device,
+        prepare: Callable[[Signal], tuple[Inputs, int]],
+    ) -> None:
+        self.description, self._prepare = description, prepare
         self._session = make_session(folder / MODEL, threads=threads, device=device)
 
     def run_probe(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
         """The network's bare outputs."""
         return run_bare(self._session, inputs)
 
-    def run(self, mel: Floats) -> Floats:
-        """Hidden states (L, T, D) of one log-mel spectrogram (80, 2 T or 2 T - 1)."""
-        filled = np.pad(mel, ((0, 0), (0, max(0, _LEAST_MEL - mel.shape[1]))))
-        frames = np.array([mel.shape[1]], np.int64)
-        states: Floats = self._session.run(None, {"mel": filled[None], "frames": frames})[0][0]
-        return states[:, : (mel.shape[1] + 1) // 2]
+    def run(self, signal: Signal) -> Floats:
+        """Hidden states (L, T, D) of a signal at the level that it has."""
+        inputs, frames = self._prepare(signal)
+        states: Floats = self._session.run(None, inputs)[0][0]
+        return states[:, :frames]
 
     def extract(self, signal: Signal) -> SpeechFrames:
         """Frames of one segment of 16 kHz speech, at whatever level it was recorded."""
@@ -125,8 +146,22 @@ class SpeechBackbone:
         return join_frames([self._extract(part) for part in parts])
 
     def _extract(self, part: Signal) -> SpeechFrames:
-        states = self.run(log_mel(part)).swapaxes(0, 1)
+        states = self.run(part).swapaxes(0, 1)
         return SpeechFrames(states=states, level=frame_levels(part, len(states)))
+
+
+def prepare_whisper(signal: Signal) -> tuple[Inputs, int]:
+    """Log-mel spectrogram of a signal, not padded to 30 s; two of its frames give one of the encoder.
+
+    Example:
+        >>> inputs, frames = prepare_whisper(np.zeros(16_000, np.float32))
+        >>> inputs["mel"].shape, inputs["frames"].tolist(), frames
+        ((1, 80, 100), [100], 50)
+    """
+    mel = log_mel(signal)
+    count = mel.shape[1]
+    filled = np.pad(mel, ((0, 0), (0, max(0, _LEAST_MEL - count))))
+    return {"mel": filled[None], "frames": np.array([count], np.int64)}, (count + 1) // 2
 
 
 class TextBackbone:
@@ -166,6 +201,46 @@ class TextBackbone:
             mask = np.array([encoding.attention_mask for encoding in encoded], np.int64)
             pooled[chosen] = self._session.run(None, {"tokens": tokens, "mask": mask})[0]
         return pooled
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackboneInfo:
+    """A family of backbones: artifacts of one architecture, with the same network inputs.
+
+    Attributes:
+        kind: Modality that it encodes.
+        title: What it is.
+        load: Loads an artifact: folder, description, threads, device.
+    """
+
+    kind: Literal["speech", "text"]
+    title: str
+    load: Callable[[Path, BackboneDescription, int, Device], SpeechBackbone | TextBackbone]
+
+
+BACKBONES: Final[dict[str, BackboneInfo]] = {
+    "whisper": BackboneInfo(
+        kind="speech",
+        title="encoder of a Whisper model, over log-mel spectrograms",
+        load=partial(SpeechBackbone, prepare=prepare_whisper),
+    ),
+    "bert": BackboneInfo(kind="text", title="encoder-type language model with its tokeniser", load=TextBackbone),
+}
+"""The families of backbones by name. `bimodal.features.build_backbone.BUILDERS` has the function that builds each."""
+
+
+def find_family(description: BackboneDescription) -> BackboneInfo:
+    """The entry of `BACKBONES` that a description names; artifacts of older versions name none, only their kind.
+
+    Raises:
+        BackboneError: An unknown family.
+    """
+    family = description.family or {"speech": "whisper", "text": "bert"}[description.kind]
+    if family not in BACKBONES:
+        raise BackboneError(
+            f"backbone '{description.name}': family '{family}', expected one of {', '.join(BACKBONES)}; update bimodal"
+        )
+    return BACKBONES[family]
 
 
 def run_bare(session: Any, inputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
@@ -241,7 +316,7 @@ def load_backbone(
     """Load a backbone by its packaged name or its folder.
 
     Args:
-        name: `whisper-base-4`, `minilm-l6`, or a folder.
+        name: Name of a packaged backbone, such as `whisper-base-4`, or a folder.
         threads: Threads of one operator; 0 for one per core.
         device: `cpu` or `cuda`.
         verify: Compare the files with their digests, and the outputs with torch's on the probe, first (training does;
@@ -254,8 +329,7 @@ def load_backbone(
     description = read_description(folder)
     if verify:
         verify_digests(folder, description.digests)
-    kind = SpeechBackbone if description.kind == "speech" else TextBackbone
-    backbone = kind(folder, description, threads, device)
+    backbone = find_family(description).load(folder, description, threads, device)
     if verify and (PROBE in description.digests or description.tuned_on):
         verify_probe(folder, backbone)
     return backbone

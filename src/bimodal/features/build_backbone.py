@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ from bimodal.features.backbone import (
     PARITY_BOUNDS,
     PROBE,
     TOKENIZER,
+    Arithmetic,
     BackboneDescription,
     load_backbone,
     measure_parity,
@@ -120,8 +121,9 @@ def build_speech_backbone(source: str, out: Path, description: BackboneDescripti
     probes = [_probe_signal(rng, seconds) for seconds in (0.5, 3.0, 8.0)]
     short = log_mel(probes[0])[None]
     _write_probe(out, run_torch(probes[0])[None], mel=short, frames=np.array([short.shape[2]]))
-    described = replace(description, weights=weights, arithmetic="int8" if weights == "int8" else "float32")
-    _finish(out, described, lambda backbone: [(run_torch(p), backbone.run(log_mel(p))) for p in probes])
+    arithmetic: Arithmetic = "int8" if weights == "int8" else "float32"
+    described = replace(description, weights=weights, arithmetic=arithmetic, family="whisper")
+    _finish(out, described, lambda backbone: [(run_torch(p), backbone.run(p)) for p in probes])
 
 
 def build_text_backbone(source: str, out: Path, description: BackboneDescription, weights: Weights) -> None:
@@ -156,7 +158,15 @@ def build_text_backbone(source: str, out: Path, description: BackboneDescription
     with torch.inference_mode():
         expected = network(*arguments).numpy()
     _write_probe(out, expected, tokens=encoded["input_ids"].numpy(), mask=encoded["attention_mask"].numpy())
-    _finish(out, description, lambda backbone: list(zip(expected, backbone.extract(sentences), strict=True)))
+    described = replace(description, family="bert")
+    _finish(out, described, lambda backbone: list(zip(expected, backbone.extract(sentences), strict=True)))
+
+
+BUILDERS: Final[dict[str, Callable[[str, Path, BackboneDescription, Weights], None]]] = {
+    "whisper": build_speech_backbone,
+    "bert": build_text_backbone,
+}
+"""Builder of each family of `bimodal.features.backbone.BACKBONES`; it stands here since building needs torch."""
 
 
 def _check_fits(source: str, description: BackboneDescription, layers: int, width: int) -> None:
