@@ -16,7 +16,7 @@ test:
 	OMP_NUM_THREADS=$(THREADS) $(PYTHON) -m pytest -q --durations=10
 
 docs:  ## The documentation site in build/site; broken links and anchors fail; no network
-	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
 pictures:  ## The pictures of README and docs; needs Chromium
 	$(PYTHON) scripts/build_pictures.py

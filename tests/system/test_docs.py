@@ -5,6 +5,8 @@ import importlib.util
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -135,6 +137,19 @@ def test_links_lead_to_files(page, text):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         if "://" not in target and "reference/" not in target:  # the reference is made with the site
             assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+@pytest.mark.parametrize("broken", ["[x](how-to/gone.md)", "[x](reference/cli.md#gone)"])
+def test_make_docs_fails_for_a_broken_link_or_anchor(broken, tmp_path):
+    for name in ("Makefile", "mkdocs.yml", "docs", "scripts"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(ROOT / name, tmp_path / name)
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    with (tmp_path / "docs" / "index.md").open("a", encoding="utf-8") as page:
+        page.write(broken)
+    command = ["make", "docs", f"PYTHON={sys.executable}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode and "gone" in done.stderr
 
 
 def test_figures_of_the_readme_stand_in_the_results():
