@@ -1,9 +1,9 @@
 PYTHON ?= python3
 THREADS ?= 2
 
-.PHONY: check format test types lint lock demo benchmarks
+.PHONY: check format test types lint docs pictures lock demo benchmarks
 
-check: lint types test  ## What CI runs
+check: lint types docs test  ## What CI runs
 
 lint:
 	$(PYTHON) -m ruff format --check .
@@ -14,6 +14,12 @@ types:
 
 test:
 	OMP_NUM_THREADS=$(THREADS) $(PYTHON) -m pytest -q --durations=10
+
+docs:  ## The documentation site in build/site; broken links and anchors fail; no network
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
+pictures:  ## The pictures of README and docs; needs Chromium
+	$(PYTHON) scripts/build_pictures.py
 
 format:
 	$(PYTHON) -m ruff format .

@@ -40,6 +40,14 @@ def test_a_picture_is_drawn(recording, tmp_path, kind, results):
         assert ("sadness" in path.read_text()) == bool(results)
 
 
+def test_neighbours_with_the_same_words_share_them_and_long_words_are_broken(recording, tmp_path):
+    long = "one two three four five six seven eight nine ten eleven twelve"
+    rows = [replace(ONE, start=0.0, end=0.1, transcript=long), replace(ONE, start=0.1, end=0.2, transcript=long)]
+    plot_timeline(tmp_path / "out.svg", recording, rows, title="call")
+    written = (tmp_path / "out.svg").read_text()
+    assert written.count("<!-- one two") == 1 and "three four" in written and "twelve" not in written
+
+
 def test_the_envelope_is_the_signals(recording):
     peaks, seconds = envelope(recording, points=30)
     assert seconds == 3.0 and peaks.tolist() == [0.5] * 10 + [0.0] * 10 + [0.25] * 10

@@ -1,4 +1,4 @@
-"""The examples of docs/server.md, run word for word."""
+"""The examples of docs/how-to/server.md, run word for word."""
 
 import re
 import shutil
@@ -13,9 +13,8 @@ from bimodal.audio.decode import load_signal
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = dict(
-    re.findall(r"<!-- example: (\w+) -->\n```\w+\n(.*?)```", (ROOT / "docs" / "server.md").read_text(), flags=re.DOTALL)
-)
+PAGE = (ROOT / "docs" / "how-to" / "server.md").read_text()
+EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```\w+\n(.*?)```", PAGE, flags=re.DOTALL))
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Plot of a recording: waveform, emotions over time, words (extra `plot`)."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +17,9 @@ KINDS: Final = (".png", ".svg", ".pdf")
 _COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000")  # Okabe-Ito
 _POINTS: Final = 2000
 _WORDS_SHOWN: Final = 60  # stretches beyond which words would be a blot
+_LETTERS: Final = 190  # letters that fit across the picture
+_LEAST_LETTERS: Final = 12  # in a line, even where a stretch is narrower
+_LINES: Final = 4  # of words below one stretch
 
 
 def check_plot(path: Path) -> None:
@@ -44,13 +49,15 @@ def plot_timeline(path: Path, recording: Path, results: Sequence[Recognition], *
     figure_class, canvas_class = _library()
     figure = figure_class(figsize=(12, 5.5), layout="constrained")
     canvas_class(figure)
-    wave, lines = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.3])
+    wave, words, lines = figure.subplots(
+        3, 1, sharex=True, height_ratios=[1, 0.4 if any(one.transcript for one in results) else 0.01, 1.3]
+    )
     emotions = list(results[0].scores) if results else []
     colours = {emotion: _COLOURS[number % len(_COLOURS)] for number, emotion in enumerate(emotions)}
     figure.suptitle(_plain(title))
     _draw_wave(wave, recording, results, colours)
     _draw_scores(lines, results, colours)
-    _draw_words(lines, results)
+    _draw_words(words, results)
     figure.savefig(path, dpi=150)
 
 
@@ -105,12 +112,15 @@ def _draw_scores(axes: Any, results: Sequence[Recognition], colours: dict[str, s
 
 
 def _draw_words(axes: Any, results: Sequence[Recognition]) -> None:
-    said = [result for result in results if result.transcript]
-    for number, result in enumerate(said if len(said) <= _WORDS_SHOWN else []):
-        text = _plain(result.transcript)
-        middle = ((result.start or 0.0) + (result.end or 0.0)) / 2
-        shown = text if len(text) <= 40 else f"{text[:39]}…"
-        axes.annotate(shown, (middle, 0.02 + 0.06 * (number % 3)), ha="center", fontsize=7, annotation_clip=True)
+    """Words at their stretch, in lines that fit it; neighbours with the same words share them."""
+    axes.axis("off")
+    spoken = [one for one in results if one.transcript]
+    groups = [list(group) for _, group in groupby(spoken, lambda one: (one.speaker, one.transcript))]
+    for group in groups if len(groups) <= _WORDS_SHOWN else []:
+        start, end = group[0].start or 0.0, group[-1].end or 0.0
+        letters = max(_LEAST_LETTERS, int(_LETTERS * (end - start) / axes.get_xlim()[1]))
+        text = wrap(group[0].transcript or "", letters, max_lines=_LINES, placeholder=" …")
+        axes.text((start + end) / 2, 1, _plain("\n".join(text)), ha="center", va="top", fontsize=8)
 
 
 def _plain(text: str | None) -> str:
