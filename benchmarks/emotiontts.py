@@ -40,9 +40,9 @@ from bimodal.evaluation.protocols import predict_rows
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.records import Utterance
 from bimodal.training.calibration import text_weights
-from bimodal.training.evidence import cross_fit, find_evidence, inner_folds
 from bimodal.training.fusion import fusion_examples
 from bimodal.training.loop import predict
+from bimodal.training.outputs import compute_outputs, cross_fit, inner_folds
 from bimodal.training.prepare import Prepared, prepare_modalities
 from bimodal.training.rows import Parts, label_rows
 from bimodal.training.stage import RunContext, train_modality
@@ -181,19 +181,19 @@ def known_text(kind: Words, parts: Parts, inner: dict[str, tuple[Fold, ...]]) ->
     """The side of a text network from elsewhere, to which all rows are new; empty where it is to be trained here."""
     if kind.zero_shot is None:
         return {}
-    evidence = find_evidence(kind.zero_shot, kind.prepared.modalities["text"])
-    temperature = float(metrics.fit_temperature(evidence.logits[parts.train], kind.prepared.rows.targets[parts.train]))
-    side = FittedModality(network=kind.zero_shot, evidence=evidence, cross_fitted=evidence, temperature=temperature)
+    outputs = compute_outputs(kind.zero_shot, kind.prepared.modalities["text"])
+    temperature = float(metrics.fit_temperature(outputs.logits[parts.train], kind.prepared.rows.targets[parts.train]))
+    side = FittedModality(network=kind.zero_shot, outputs=outputs, cross_fitted=outputs, temperature=temperature)
     return dict.fromkeys(inner, side)
 
 
 def shuffled(trained: Trained, prepared: Prepared, seed: int) -> Trained:
     """What the same networks say where every row has the words of another one."""
     order = np.random.default_rng(seed).permutation(len(prepared.rows.utterances))
-    text = trained.evidence["text"]
+    text = trained.outputs["text"]
     mixed = replace(text, embedding=text.embedding[order], logits=text.logits[order], present=text.present[order])
     trust = text_weights(prepared.rows.utterances)[order]
-    examples = fusion_examples(trained.evidence["speech"], mixed, prepared.rows.targets, trust)
+    examples = fusion_examples(trained.outputs["speech"], mixed, prepared.rows.targets, trust)
     logits = trained.logits | {"text": mixed.logits, "fusion": predict(trained.networks["fusion"], examples)[1]}
     return replace(trained, logits=logits)
 

@@ -38,7 +38,7 @@ from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.protocols import predict_rows
 from bimodal.features.backbone import DESCRIPTION, find_backbone, read_description
 from bimodal.records import Utterance
-from bimodal.training.evidence import cross_fit, find_evidence, inner_folds
+from bimodal.training.outputs import compute_outputs, cross_fit, inner_folds
 from bimodal.training.prepare import Prepared
 from bimodal.training.rows import Parts
 from bimodal.training.stage import RunContext, train_modality
@@ -174,7 +174,7 @@ def choose(options: Options) -> None:
             for weights in ("none", "sqrt"):
                 fusion = replace(CONFIG.fusion, loss=replace(CONFIG.fusion.loss, class_weights=weights))
                 found = find(options, start, seed, replace(CONFIG, fusion=fusion))
-                for name, logits in {"context": found.context.evidence.logits, **found.trained.logits}.items():
+                for name, logits in {"context": found.context.outputs.logits, **found.trained.logits}.items():
                     print(f"{start},{seed},{name} weights {weights},{dev_scores(found, logits)}")
 
 
@@ -272,13 +272,13 @@ def prepare(options: Options, config: TrainConfig) -> tuple[Prepared, Parts]:
 def fit_tuned(
     prepared: Prepared, folds: Sequence[Fold], parts: Parts, tuning: TuneTextConfig, folder: Path
 ) -> FittedModality:
-    """The tuned language model as a side: its evidence of a train row is that of one tuned without the row's part."""
+    """The tuned language model as a modality; a training row has the outputs of one tuned without the row."""
     side, where = prepared.modalities["text"], RunContext(seed=tuning.seed, folder=folder / RUN)
     network, _ = train_modality(side, parts.train, parts.dev, tuning, where)
-    evidence = find_evidence(network, side)
+    outputs = compute_outputs(network, side)
     crossed = cross_fit(side, network, folds, tuning, replace(where, folder=folder / "crossed"))
-    temperature = metrics.fit_temperature(evidence.logits[parts.dev], prepared.rows.targets[parts.dev])
-    return FittedModality(network=network, evidence=evidence, cross_fitted=crossed, temperature=float(temperature))
+    temperature = metrics.fit_temperature(outputs.logits[parts.dev], prepared.rows.targets[parts.dev])
+    return FittedModality(network=network, outputs=outputs, cross_fitted=crossed, temperature=float(temperature))
 
 
 def predict(found: Found, rows: list[int]) -> Predictions:
@@ -288,7 +288,7 @@ def predict(found: Found, rows: list[int]) -> Predictions:
 
 def predict_in_context(found: Found, rows: list[int]) -> Predictions:
     """Words in context, as system `text`."""
-    scores = metrics.softmax(found.context.evidence.logits[rows], found.context.temperature)
+    scores = metrics.softmax(found.context.outputs.logits[rows], found.context.temperature)
     return replace(predict(found, rows), scores={"text": scores})
 
 

@@ -12,9 +12,10 @@ from benchmarks.record import Options, config_digest
 from benchmarks.study.cells import Cells
 from bimodal.config import FusionConfig, TrainConfig
 from bimodal.evaluation.predictions import ClusterName
-from bimodal.training.evidence import Evidence, cross_fit, cross_fitting_folds, find_evidence
+from bimodal.inference.outputs import ModalityOutputs
 from bimodal.training.fusion import fusion_examples, train_fusion
 from bimodal.training.loop import predict
+from bimodal.training.outputs import compute_outputs, cross_fit, cross_fitting_folds
 from bimodal.training.prepare import Prepared
 from bimodal.training.rows import Parts
 from bimodal.training.stage import RunContext, train_modality
@@ -112,31 +113,31 @@ def fuse(task: Paired, seed: int) -> dict[str, Any]:
             guess = np.where(side.present, side.logits.argmax(axis=1), -1)
             guesses[f"{name} | {condition}"] = guess[list(task.test)].tolist()
     for kind in KINDS:
-        for evidence in (crossed, by_heart)[: 1 if kind == "late" else 2]:
-            config = replace(task.config.fusion, kind=kind, cross_fit=evidence is crossed)
-            name = system_name(kind, evidence is crossed)
-            for condition, guess in fused_guesses(task, evidence, conditions, config, seed).items():
+        for outputs in (crossed, by_heart)[: 1 if kind == "late" else 2]:
+            config = replace(task.config.fusion, kind=kind, cross_fit=outputs is crossed)
+            name = system_name(kind, outputs is crossed)
+            for condition, guess in fused_guesses(task, outputs, conditions, config, seed).items():
                 guesses[f"{name} | {condition}"] = guess.tolist()
     return guesses
 
 
-Sides = tuple[Evidence, Evidence]
+Sides = tuple[ModalityOutputs, ModalityOutputs]
 
 
 def find_sides(task: Paired, seed: int) -> tuple[Sides, Sides]:
-    """Speech and text evidence from the final networks, and the same with the training rows cross-fitted."""
+    """Speech and text outputs from the final networks, and the same with the training rows cross-fitted."""
     by_heart, crossed, where = [], [], RunContext(seed=seed)
     folds = cross_fitting_folds(task.groups, None, task.parts.train, task.config.fusion.n_folds, seed)
     for name, config in (("speech", task.config.speech), ("text", task.config.text)):
         side = task.prepared.modalities[name]
         network, _ = train_modality(side, task.parts.train, [], config, where)
-        by_heart.append(find_evidence(network, side))
+        by_heart.append(compute_outputs(network, side))
         crossed.append(cross_fit(side, network, folds, config, where))
     return (by_heart[0], by_heart[1]), (crossed[0], crossed[1])
 
 
 def make_conditions(sides: Sides, task: Paired, seed: int) -> dict[str, Sides]:
-    """Both sides' evidence in each condition."""
+    """Both sides' outputs in each condition."""
     speech, text = sides
     nobody = np.zeros_like(speech.present)
     other = others(task.prepared.rows.targets, task.test, seed)
@@ -164,16 +165,16 @@ def others(targets: Any, test: tuple[int, ...], seed: int) -> Any:
     return order
 
 
-def _moved(side: Evidence, order: Any) -> Evidence:
-    return Evidence(embedding=side.embedding[order], logits=side.logits[order], present=side.present[order])
+def _moved(side: ModalityOutputs, order: Any) -> ModalityOutputs:
+    return ModalityOutputs(embedding=side.embedding[order], logits=side.logits[order], present=side.present[order])
 
 
 def fused_guesses(
-    task: Paired, evidence: Sides, conditions: dict[str, Sides], config: FusionConfig, seed: int
+    task: Paired, outputs: Sides, conditions: dict[str, Sides], config: FusionConfig, seed: int
 ) -> dict[str, Any]:
-    """Guesses of the test rows in each condition by a fusion that learned from the training rows' evidence."""
+    """Guesses of the test rows in each condition by a fusion that learned from the training rows' outputs."""
     targets = task.prepared.rows.targets
-    network, _ = train_fusion(fusion_examples(*evidence, targets), task.parts.train, [], config, RunContext(seed=seed))
+    network, _ = train_fusion(fusion_examples(*outputs, targets), task.parts.train, [], config, RunContext(seed=seed))
     guesses = {}
     for condition, sides in conditions.items():
         logits = predict(network, fusion_examples(*sides, targets).subset(task.test))[1]

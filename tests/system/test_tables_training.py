@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from bimodal.config import Affinity, Classification, FusionConfig, FusionKind, LossConfig, StageConfig
 from bimodal.errors import TrainingError
+from bimodal.inference.outputs import ModalityOutputs
 from bimodal.models.fusions import FUSIONS, Fusion
 from bimodal.models.losses import LOSSES
 from bimodal.models.losses.setup import BatchLoss, LossSetup
 from bimodal.training import loop
-from bimodal.training.evidence import Evidence
 from bimodal.training.export import export_network, fusion_example
 from bimodal.training.fusion import build_fusion, fusion_examples, train_fusion
 from bimodal.training.loop import predict
@@ -113,7 +113,7 @@ def test_a_toy_fusion_of_the_table_alone_trains_and_is_exported(monkeypatch, tmp
     rng, targets = np.random.default_rng(0), np.arange(90) % EMOTIONS
     truth, everywhere = 3.0 * np.eye(EMOTIONS)[targets], np.ones(90, bool)
     speech, text = (
-        Evidence(
+        ModalityOutputs(
             embedding=rng.normal(size=(90, 4)).astype(np.float32),
             logits=(truth + rng.normal(0, 1, truth.shape)).astype(np.float32),
             present=everywhere,

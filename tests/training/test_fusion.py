@@ -1,4 +1,4 @@
-"""The fusion stage: it learns which modality to trust, and evidence of other networks is another run."""
+"""The fusion stage: it learns which modality to trust, and outputs of other networks are another run."""
 
 from dataclasses import replace
 
@@ -8,18 +8,18 @@ import torch
 
 from bimodal.config import FusionConfig, LossConfig
 from bimodal.errors import TrainingError
-from bimodal.training.evidence import Evidence
+from bimodal.inference.outputs import ModalityOutputs
 from bimodal.training.fusion import build_fusion, fusion_examples, shuffle_words, train_fusion
 from bimodal.training.loop import predict
 from bimodal.training.stage import RunContext
 from tests.training.noise import EMOTIONS, hits
 
 
-def evidence(signal: np.ndarray, present: np.ndarray, seed: int) -> Evidence:
+def outputs(signal: np.ndarray, present: np.ndarray, seed: int) -> ModalityOutputs:
     """Logits that follow a signal (N, C) more or less."""
     rng = np.random.default_rng(seed)
     embedding = rng.normal(size=(len(signal), 6)).astype(np.float32)
-    return Evidence(
+    return ModalityOutputs(
         embedding=embedding / np.linalg.norm(embedding, axis=1, keepdims=True) * present[:, None],
         logits=(signal * present[:, None]).astype(np.float32),
         present=present,
@@ -30,8 +30,8 @@ def test_fusion_learns_which_modality_to_trust():
     rng = np.random.default_rng(0)
     targets = np.arange(120) % EMOTIONS
     truth, everywhere = 2.0 * np.eye(EMOTIONS)[targets], np.ones(120, bool)
-    text = evidence(truth + rng.normal(0, 0.5, truth.shape), everywhere, 1)
-    speech = evidence(4.0 * rng.normal(size=truth.shape), everywhere, 2)
+    text = outputs(truth + rng.normal(0, 0.5, truth.shape), everywhere, 1)
+    speech = outputs(4.0 * rng.normal(size=truth.shape), everywhere, 2)
     config = FusionConfig(epochs=30, learning_rate=1e-2, modality_dropout=0.0, loss=LossConfig(affinity="none"))
     examples = fusion_examples(speech, text, targets)
     network, _ = train_fusion(examples, range(80), [], config, RunContext())
@@ -47,7 +47,7 @@ def test_other_kinds_of_fusion_beat_the_better_modality_where_both_know_somethin
     rng = np.random.default_rng(0)
     targets, everywhere = np.arange(300) % EMOTIONS, np.ones(300, bool)
     truth = 2.0 * np.eye(EMOTIONS)[targets]
-    speech, text = (evidence(truth + rng.normal(0, 1.5, truth.shape), everywhere, seed) for seed in (1, 2))
+    speech, text = (outputs(truth + rng.normal(0, 1.5, truth.shape), everywhere, seed) for seed in (1, 2))
     config = FusionConfig(kind=kind, epochs=40, learning_rate=1e-2, dropout=0.0)
     network, record = train_fusion(fusion_examples(speech, text, targets), range(200), [], config, RunContext())
     logits = predict(network, fusion_examples(speech, text, targets))[1][200:]
@@ -59,7 +59,7 @@ def test_other_kinds_of_fusion_beat_the_better_modality_where_both_know_somethin
 def test_fusion_without_paired_rows_is_refused():
     present = np.arange(12) % 2 == 0
     signal = np.zeros((12, EMOTIONS))
-    examples = fusion_examples(evidence(signal, present, 0), evidence(signal, ~present, 1), np.arange(12) % EMOTIONS)
+    examples = fusion_examples(outputs(signal, present, 0), outputs(signal, ~present, 1), np.arange(12) % EMOTIONS)
     with pytest.raises(TrainingError, match="no training utterance has both speech and words"):
         train_fusion(examples, range(12), [], FusionConfig(), RunContext())
 
@@ -68,8 +68,8 @@ def side_by_side(speech_noise: float, text_noise: float, size: int = 300) -> tup
     """Fusion examples of a speech and a text side that tell the emotion through more or less noise."""
     rng, targets = np.random.default_rng(0), np.arange(size) % EMOTIONS
     truth, everywhere = 2.0 * np.eye(EMOTIONS)[targets], np.ones(size, bool)
-    speech = evidence(truth + rng.normal(0, speech_noise, truth.shape), everywhere, 1)
-    text = evidence(truth * (text_noise < 9) + rng.normal(0, text_noise, truth.shape), everywhere, 2)
+    speech = outputs(truth + rng.normal(0, speech_noise, truth.shape), everywhere, 1)
+    text = outputs(truth * (text_noise < 9) + rng.normal(0, text_noise, truth.shape), everywhere, 2)
     return fusion_examples(speech, text, targets), np.full(EMOTIONS, -np.log(EMOTIONS), np.float32)
 
 
@@ -101,7 +101,7 @@ def test_a_fusion_that_starts_at_fitted_experts_is_not_drawn_down_by_a_text_that
 def test_experts_are_weighed_in_the_fit_as_the_network_weighs_them_at_the_start(weights):
     rng, targets = np.random.default_rng(0), np.arange(60) % EMOTIONS
     truth, everywhere = 2.0 * np.eye(EMOTIONS)[targets], np.ones(60, bool)
-    sides = [evidence(truth + rng.normal(0, 1.5, truth.shape), everywhere, seed) for seed in (1, 2)]
+    sides = [outputs(truth + rng.normal(0, 1.5, truth.shape), everywhere, seed) for seed in (1, 2)]
     text_weight = rng.uniform(0.2, 1.0, 60).astype(np.float32)
     network = build_fusion(6, 6, EMOTIONS, FusionConfig(), seed=0)
     network.start_at(*weights)
@@ -117,7 +117,7 @@ def test_a_last_digit_of_the_evidence_makes_no_other_run_and_another_network_doe
     rng = np.random.default_rng(0)
     targets = np.arange(60) % EMOTIONS
     sides = [
-        evidence(np.eye(EMOTIONS)[targets] + rng.normal(0, 1, (60, EMOTIONS)), np.ones(60, bool), n) for n in (1, 2)
+        outputs(np.eye(EMOTIONS)[targets] + rng.normal(0, 1, (60, EMOTIONS)), np.ones(60, bool), n) for n in (1, 2)
     ]
     config, where = FusionConfig(epochs=1, min_steps=0), RunContext(folder=tmp_path)
     train_fusion(fusion_examples(*sides, targets), range(60), [], config, where, "made by these networks")

@@ -6,7 +6,7 @@ import torch
 
 from bimodal.config import FusionConfig, LossConfig
 from bimodal.errors import TrainingError
-from bimodal.training.evidence import Evidence
+from bimodal.inference.outputs import ModalityOutputs
 from bimodal.training.fusion import fusion_examples
 from bimodal.training.loop import RECORD, predict
 from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
@@ -18,13 +18,13 @@ TARGETS = np.arange(COUNT) % EMOTIONS
 HEARD = np.arange(COUNT) % 2 == 0  # rows have speech only, or words only
 
 
-def evidence(strength: float, present: np.ndarray, seed: int, targets: np.ndarray = TARGETS) -> Evidence:
+def outputs(strength: float, present: np.ndarray, seed: int, targets: np.ndarray = TARGETS) -> ModalityOutputs:
     """Logits that know the target more or less; the first number of an embedding is the row, to find it again."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(len(targets), EMOTIONS)) + strength * np.eye(EMOTIONS)[targets]
     embedding = np.column_stack([np.arange(len(targets)) / len(targets), rng.normal(size=(len(targets), 3))])
     there = present[:, None]
-    return Evidence(
+    return ModalityOutputs(
         embedding=(embedding * there).astype(np.float32), logits=(logits * there).astype(np.float32), present=present
     )
 
@@ -34,7 +34,7 @@ def rows_of(inputs: dict, side: str) -> np.ndarray:
 
 
 def paired(mismatched: float = 0.0, present=(HEARD, ~HEARD), targets: np.ndarray = TARGETS, rows=range(COUNT)):
-    speech, text = evidence(2, present[0], 0), evidence(2, present[1], 1)
+    speech, text = outputs(2, present[0], 0), outputs(2, present[1], 1)
     return pair_by_label(speech, text, targets, list(rows), mismatched=mismatched)
 
 
@@ -85,37 +85,37 @@ def test_rows_of_several_emotions_are_not_paired_and_nothing_in_common_is_refuse
     soft = np.eye(EMOTIONS, dtype=np.float32)[TARGETS]
     soft[:60] = [0.5, 0.5, 0]
     assert paired(targets=soft).size == COUNT - 60
-    speech, text = evidence(2, HEARD & (TARGETS == 0), 0), evidence(2, ~HEARD & (TARGETS == 1), 1)
+    speech, text = outputs(2, HEARD & (TARGETS == 0), 0), outputs(2, ~HEARD & (TARGETS == 1), 1)
     assert not pairable(speech, text, TARGETS, range(COUNT))
     with pytest.raises(TrainingError, match="share no emotion"):
         pair_by_label(speech, text, TARGETS, range(COUNT), mismatched=0.0)
 
 
-def fused(network, speech: Evidence, text: Evidence, targets: np.ndarray) -> tuple[float, np.ndarray]:
+def fused(network, speech: ModalityOutputs, text: ModalityOutputs, targets: np.ndarray) -> tuple[float, np.ndarray]:
     _, logits, gate = predict(network, fusion_examples(speech, text, targets))
     return float((logits.argmax(1) == targets).mean()), gate
 
 
-def learnt(speech: Evidence, text: Evidence, folder=None):
+def learnt(speech: ModalityOutputs, text: ModalityOutputs, folder=None):
     return train_fusion_by_label(speech, text, TARGETS, (range(COUNT), []), CONFIG, RunContext(folder=folder))
 
 
 def test_two_good_sides_are_better_together_and_a_silent_one_does_no_harm():
-    network = learnt(evidence(2, HEARD, 0), evidence(2, ~HEARD, 1))
+    network = learnt(outputs(2, HEARD, 0), outputs(2, ~HEARD, 1))
     both = np.ones(COUNT, bool)
-    speech, text = evidence(2, both, 5), evidence(2, both, 6)
+    speech, text = outputs(2, both, 5), outputs(2, both, 6)
     alone = float((speech.logits.argmax(1) == TARGETS).mean())
     assert fused(network, speech, text, TARGETS)[0] > alone + 0.05
-    flat = Evidence(embedding=text.embedding, logits=np.zeros_like(text.logits), present=both)
+    flat = ModalityOutputs(embedding=text.embedding, logits=np.zeros_like(text.logits), present=both)
     assert fused(network, speech, flat, TARGETS)[0] > alone - 0.05
-    absent = evidence(2, ~both, 6)
+    absent = outputs(2, ~both, 6)
     assert fused(network, speech, absent, TARGETS)[0] > alone - 0.05
 
 
 def test_fusion_does_not_trust_a_side_that_is_rubbish():
     both = np.ones(COUNT, bool)
-    network = learnt(evidence(3, HEARD, 0), evidence(0, ~HEARD, 1))
-    speech, rubbish = evidence(3, both, 5), evidence(0, both, 6)
+    network = learnt(outputs(3, HEARD, 0), outputs(0, ~HEARD, 1))
+    speech, rubbish = outputs(3, both, 5), outputs(0, both, 6)
     alone = float((speech.logits.argmax(1) == TARGETS).mean())
     accuracy, gate = fused(network, speech, rubbish, TARGETS)
     assert accuracy > alone - 0.05
@@ -127,10 +127,10 @@ def test_fusion_does_not_trust_a_side_that_is_rubbish():
 
 
 def test_a_finished_run_is_loaded_and_other_evidence_is_another_run(tmp_path):
-    speech, text = evidence(2, HEARD, 0), evidence(2, ~HEARD, 1)
+    speech, text = outputs(2, HEARD, 0), outputs(2, ~HEARD, 1)
     first = learnt(speech, text, tmp_path)
     assert (tmp_path / RECORD).exists()
     again = learnt(speech, text, tmp_path)
     assert all(torch.equal(one, other) for one, other in zip(first.parameters(), again.parameters(), strict=True))
     with pytest.raises(TrainingError, match="another configuration or other data"):
-        learnt(speech, evidence(2, ~HEARD, 2), tmp_path)
+        learnt(speech, outputs(2, ~HEARD, 2), tmp_path)

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from bimodal.errors import TrainingError
-from bimodal.training.evidence import find_evidence
 from bimodal.training.loop import Run, fit
 from bimodal.training.modality import fresh_network
+from bimodal.training.outputs import compute_outputs
 from bimodal.training.stage import RunContext, train_modality, uar_score
 from tests.training.noise import CONFIG, EMOTIONS, SIZE, noise, noise_modality
 
@@ -65,6 +65,6 @@ def test_an_emotion_without_training_rows_gets_no_score():
     columns, targets = noise()
     known = noise_modality(columns, targets % 2)
     network, _ = train_modality(known, range(SIZE), [], CONFIG, RunContext())
-    scores = torch.softmax(torch.from_numpy(find_evidence(network, known).logits), 1)
+    scores = torch.softmax(torch.from_numpy(compute_outputs(network, known).logits), 1)
     assert bool((scores[:, 2] < 1e-12).all())
     assert bool((scores[:, :2] > 1e-12).all())

@@ -174,7 +174,7 @@ def test_rows_that_say_they_are_paired_by_label_are_left_out_of_every_figure(tin
     found, notes = predict_model(Recognizer(tiny_model, threads=1), read_manifest(marked))
     assert len(found.ids) == 6 and "3 rows left out: their speech and text were paired by label" in notes
     marked.write_text("\n".join(f"{row},{'label_matched' if number else 'pairing'}" for number, row in enumerate(rows)))
-    with pytest.raises(BimodalError, match="all 9 rows to test are paired by label"):
+    with pytest.raises(BimodalError, match="all 9 test rows have speech and text paired by label"):
         predict_model(Recognizer(tiny_model, threads=1), read_manifest(marked))
 
 

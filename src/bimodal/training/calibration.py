@@ -16,8 +16,8 @@ from bimodal.evaluation.metrics import fit_temperature
 from bimodal.features.cache import cache_key
 from bimodal.features.ood import tempered
 from bimodal.inference.model_folder import LABEL_MATCHED
+from bimodal.inference.outputs import ModalityOutputs
 from bimodal.records import Utterance
-from bimodal.training.evidence import Evidence
 from bimodal.training.fusion import fusion_examples
 from bimodal.training.loop import predict
 from bimodal.training.pairing import draw_once, pair_by_label, pairable
@@ -28,21 +28,21 @@ CASES: Final = ((True, True), (True, False), (False, True))
 """Whether speech and text are there: a fused model has a temperature for each case."""
 
 
-def calibrate_modality(evidence: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> float:
+def calibrate_modality(outputs: ModalityOutputs, targets: npt.NDArray[Any], rows: Sequence[int]) -> float:
     """Temperature of one modality's logits, fitted on some rows; 1 where none of them has it."""
-    held = [row for row in rows if evidence.present[row]]
-    return _temperature(evidence.logits[held], targets[held])
+    held = [row for row in rows if outputs.present[row]]
+    return _temperature(outputs.logits[held], targets[held])
 
 
-def tempered_evidence(evidence: Evidence, factors: Floats) -> Evidence:
-    """Evidence whose logits are divided by a factor of each utterance, (N,); see `measure_temperature_factors`."""
-    identity = cache_key(evidence.identity, factors.tobytes())
-    return replace(evidence, logits=tempered(evidence.logits, factors), identity=identity)
+def tempered_outputs(outputs: ModalityOutputs, factors: Floats) -> ModalityOutputs:
+    """Outputs whose logits are divided by a factor of each utterance, (N,); see `measure_temperature_factors`."""
+    identity = cache_key(outputs.identity, factors.tobytes())
+    return replace(outputs, logits=tempered(outputs.logits, factors), identity=identity)
 
 
 def calibrate_fusion(
     network: nn.Module,
-    evidence: tuple[Evidence, Evidence],
+    outputs: tuple[ModalityOutputs, ModalityOutputs],
     rows: LabelledRows,
     held: Sequence[int],
     config: FusionConfig,
@@ -52,7 +52,7 @@ def calibrate_fusion(
 
     Args:
         network: The fusion network.
-        evidence: Of speech and of text.
+        outputs: Of speech and of text.
         rows: All N utterances.
         held: Rows to fit on.
         config: Of the fusion stage.
@@ -60,14 +60,14 @@ def calibrate_fusion(
     """
     found = []
     for has in CASES:
-        shown = _held_examples(evidence, rows, held, has, config, where.seed)
+        shown = _held_examples(outputs, rows, held, has, config, where.seed)
         logits = predict(network, shown, where.device)[1] if shown.size else np.zeros((0, 1), np.float32)
         found.append(_temperature(logits, shown.targets))
     return tuple(found)
 
 
 def _held_examples(
-    evidence: tuple[Evidence, Evidence],
+    outputs: tuple[ModalityOutputs, ModalityOutputs],
     rows: LabelledRows,
     held: Sequence[int],
     has: tuple[bool, bool],
@@ -75,7 +75,7 @@ def _held_examples(
     seed: int,
 ) -> Examples:
     """Held-out rows that have the wanted modalities, shown with these alone; pairs by label where none has both."""
-    speech, text = (replace(one, present=one.present & wanted) for one, wanted in zip(evidence, has, strict=True))
+    speech, text = (replace(one, present=one.present & wanted) for one, wanted in zip(outputs, has, strict=True))
     chosen = [row for row in held if speech.present[row] >= has[0] and text.present[row] >= has[1]]
     matched = all(has) and not chosen and config.pairing == LABEL_MATCHED
     if matched and pairable(speech, text, rows.targets, held):

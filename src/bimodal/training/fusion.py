@@ -1,4 +1,4 @@
-"""The fusion stage (step 204 of the method): the third network, trained on evidence of both modalities."""
+"""The fusion stage (step 204 of the method): the third network, trained on outputs of both modalities."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from bimodal.config import FusionConfig
 from bimodal.data.batches import Examples, Inputs, array_examples, count_targets
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
+from bimodal.inference.outputs import ModalityOutputs
 from bimodal.models.fusions import FUSIONS
 from bimodal.models.fusions.experts import fit_experts
 from bimodal.models.losses.focal import target_distribution
-from bimodal.training.evidence import Evidence
 from bimodal.training.loop import Run, StageRecord, fit
 from bimodal.training.stage import RunContext, uar_score
 
@@ -37,9 +37,12 @@ def check_paired(rows: Sequence[int]) -> None:
 
 
 def fusion_examples(
-    speech: Evidence, text: Evidence, targets: npt.NDArray[Any], confidence: npt.NDArray[np.float32] | None = None
+    speech: ModalityOutputs,
+    text: ModalityOutputs,
+    targets: npt.NDArray[Any],
+    confidence: npt.NDArray[np.float32] | None = None,
 ) -> Examples:
-    """The fusion network's inputs from the evidence of both modalities.
+    """The fusion network's inputs from the outputs of both modalities.
 
     Args:
         speech: Of N utterances.
@@ -68,15 +71,15 @@ def train_fusion(
     where: RunContext,
     identity: str = "",
 ) -> tuple[nn.Module, StageRecord]:
-    """Train the third network on the cached evidence of both modalities (step 204); late fusion has nothing to train.
+    """Train the third network on the cached outputs of both modalities (step 204); late fusion has nothing to train.
 
     Args:
-        examples: From `fusion_examples`; the training rows' evidence cross-fitted.
+        examples: From `fusion_examples`; the training rows' outputs cross-fitted.
         train: Rows to train on.
         dev: Rows whose UAR decides which epoch is kept, if the configuration's patience is above 0.
         config: How to train.
         where: Where it runs.
-        identity: Digest of what the evidence was made with; empty for that of the evidence.
+        identity: Digest of what made the outputs; empty to digest the outputs themselves.
 
     Raises:
         TrainingError: No training row has both modalities.
@@ -86,7 +89,7 @@ def train_fusion(
     check_paired(paired)
     chosen = list(dev) if config.patience else []
     rows = [*paired, *chosen]
-    identity = cache_key(identity, *rows) if identity else evidence_digest(examples, rows)
+    identity = cache_key(identity, *rows) if identity else outputs_digest(examples, rows)
     return fit_fusion(examples.subset(paired), examples.subset(chosen) if chosen else None, config, where, identity)
 
 
@@ -100,7 +103,7 @@ def fit_fusion(
         dev: Examples whose UAR decides which epoch is kept; None keeps the last.
         config: How to train.
         where: Where it runs.
-        identity: Digest of the evidence; other evidence is another run.
+        identity: Digest of the outputs; other outputs are another run.
     """
     inputs = train.read([0])
     emotions = inputs["speech_logits"].shape[1]
@@ -172,8 +175,8 @@ def build_fusion(speech_width: int, text_width: int, emotions: int, config: Fusi
         )
 
 
-def evidence_digest(examples: Examples, rows: Sequence[int]) -> str:
-    """A fingerprint of the evidence, so that a changed speech or text stage is another fusion run."""
+def outputs_digest(examples: Examples, rows: Sequence[int]) -> str:
+    """A fingerprint of the outputs, so that a changed speech or text stage is another fusion run."""
     digest = hashlib.sha256()
     for name, array in sorted(examples.read(list(rows)).items()):
         digest.update(name.encode() + np.ascontiguousarray(array).tobytes())

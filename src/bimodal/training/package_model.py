@@ -141,7 +141,7 @@ def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
 def _modality_config(stage: str, trained: Trained, prepared: Prepared) -> ModalityConfig | None:
     if stage not in trained.networks:
         return None
-    width = trained.evidence[stage].embedding.shape[1]
+    width = trained.outputs[stage].embedding.shape[1]
     return replace(
         prepared.modalities[stage].described, temperature=trained.temperatures[stage][0], embedding_width=width
     )

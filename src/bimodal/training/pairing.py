@@ -19,8 +19,8 @@ from bimodal.config import FusionConfig
 from bimodal.data.batches import TARGETS, Examples, Inputs, array_examples, main_emotion, single_emotion
 from bimodal.errors import TrainingError
 from bimodal.features.cache import cache_key
-from bimodal.training.evidence import Evidence
-from bimodal.training.fusion import evidence_digest, fit_fusion, fusion_examples
+from bimodal.inference.outputs import ModalityOutputs
+from bimodal.training.fusion import fit_fusion, fusion_examples, outputs_digest
 from bimodal.training.stage import RunContext
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class _Anchor:
 
 
 def pair_by_label(
-    speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int], *, mismatched: float
+    speech: ModalityOutputs, text: ModalityOutputs, targets: npt.NDArray[Any], rows: Sequence[int], *, mismatched: float
 ) -> Examples:
     """Examples of the fusion stage: each modality of a row beside the other modality of another row of its emotion.
 
@@ -124,13 +124,15 @@ def _expected(anchor: _Anchor, mismatched: float, one_hot: npt.NDArray[np.float3
     return mean
 
 
-def pairable(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> bool:
+def pairable(speech: ModalityOutputs, text: ModalityOutputs, targets: npt.NDArray[Any], rows: Sequence[int]) -> bool:
     """Whether any emotion is there in speech and in words of some rows."""
     with_speech, with_text = _pools(speech, text, targets, rows)
     return bool(set(with_speech) & set(with_text))
 
 
-def _pools(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> tuple[Pool, Pool]:
+def _pools(
+    speech: ModalityOutputs, text: ModalityOutputs, targets: npt.NDArray[Any], rows: Sequence[int]
+) -> tuple[Pool, Pool]:
     """Rows of one emotion that have speech, and that have words."""
     alone, names = single_emotion(targets), main_emotion(targets)
     chosen = [np.array([row for row in rows if one.present[row] and alone[row]], np.int64) for one in (speech, text)]
@@ -140,7 +142,9 @@ def _pools(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Se
     return with_speech, with_text
 
 
-def _anchors(speech: Evidence, text: Evidence, targets: npt.NDArray[Any], rows: Sequence[int]) -> list[_Anchor]:
+def _anchors(
+    speech: ModalityOutputs, text: ModalityOutputs, targets: npt.NDArray[Any], rows: Sequence[int]
+) -> list[_Anchor]:
     with_speech, with_text = _pools(speech, text, targets, rows)
     if not set(with_speech) & set(with_text):
         raise TrainingError(
@@ -178,8 +182,8 @@ def draw_once(examples: Examples, seed: int) -> Examples:
 
 
 def train_fusion_by_label(
-    speech: Evidence,
-    text: Evidence,
+    speech: ModalityOutputs,
+    text: ModalityOutputs,
     targets: npt.NDArray[Any],
     parts: tuple[Sequence[int], Sequence[int]],
     config: FusionConfig,
@@ -203,5 +207,5 @@ def train_fusion_by_label(
     pairs = pair_by_label(speech, text, targets, train, mismatched=config.mismatched)
     chosen = list(dev) if config.patience else []
     rows, made = [*train, *chosen], [speech.identity, text.identity]
-    identity = cache_key(*made, *rows) if all(made) else evidence_digest(whole, rows)
+    identity = cache_key(*made, *rows) if all(made) else outputs_digest(whole, rows)
     return fit_fusion(pairs, whole.subset(chosen) if chosen else None, config, where, identity)[0]

@@ -47,7 +47,7 @@ def recordings_modality(
     """Speech from cached statistics of recordings.
 
     With `groups`, networks use the statistics of a speaker's earlier clips. Training then sees every view with every
-    amount of earlier clips of the same view; dev and evidence see what came before in a random order.
+    amount of earlier clips of the same view; dev and outputs see what came before in a random order.
 
     Args:
         keys: Of the statistics.

@@ -2,9 +2,9 @@
 
 1. Label the rows and split them.
 2. Run the frozen backbones over everything once, through the feature cache (`prepare`).
-3. Speech stage (step 201) and text stage (202): train a network each (`stage`), find its evidence of every utterance
-   (203, `evidence`), fit its temperature (`calibration`).
-4. Fusion stage (204): train on both modalities' cross-fitted evidence (`fusion`, `pairing`), fit its temperatures.
+3. Speech stage (step 201) and text stage (202): train a network each (`stage`), compute its outputs for every
+   utterance (203, `outputs`), fit its temperature (`calibration`).
+4. Fusion stage (204): train on both modalities' cross-fitted outputs (`fusion`, `pairing`), fit its temperatures.
 5. Package: export to ONNX, write the model folder (`package_model`).
 """
 
@@ -21,11 +21,11 @@ from bimodal.data.splits import Fold
 from bimodal.errors import TrainingError
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.inference.model_folder import GIVEN, LABEL_MATCHED, PAIRING
-from bimodal.training.calibration import calibrate_fusion, calibrate_modality, tempered_evidence, text_weights
-from bimodal.training.evidence import cross_fit, find_evidence, inner_folds
+from bimodal.training.calibration import calibrate_fusion, calibrate_modality, tempered_outputs, text_weights
 from bimodal.training.fusion import check_paired, fusion_examples, train_fusion
 from bimodal.training.loop import predict
 from bimodal.training.ood import measure_temperature_factors, owners
+from bimodal.training.outputs import compute_outputs, cross_fit, inner_folds
 from bimodal.training.package_model import package_model
 from bimodal.training.pairing import train_fusion_by_label
 from bimodal.training.prepare import STAGES, Prepared, Progress, prepare_modalities
@@ -94,8 +94,8 @@ def train_stages(
     return Trained(
         networks={name: one.network for name, one in fitted.items()},
         temperatures={name: (one.temperature,) for name, one in fitted.items()},
-        evidence={name: one.evidence for name, one in fitted.items()},
-        logits={name: one.evidence.logits for name, one in fitted.items()},
+        outputs={name: one.outputs for name, one in fitted.items()},
+        logits={name: one.outputs.logits for name, one in fitted.items()},
     )
 
 
@@ -116,24 +116,24 @@ def _folds_of(prepared: Prepared, name: str, parts: Parts, config: TrainConfig) 
 def fit_modality(
     prepared: Prepared, name: str, parts: Parts, config: TrainConfig, where: RunContext, folds: Sequence[Fold] = ()
 ) -> FittedModality:
-    """One modality's stage, its evidence and its temperature; cross-fitted evidence for the fusion with folds.
+    """One modality's stage, its outputs and its temperature; cross-fitted outputs for the fusion with folds.
 
     Raises:
         TrainingError: As `train_stages`.
     """
     modality, stage = prepared.modalities[name], config.speech if name == "speech" else config.text
     network, _ = train_modality(modality, parts.train, parts.dev, stage, where.below(name))
-    evidence = find_evidence(network, modality, where.device)
-    crossed = evidence
+    outputs = compute_outputs(network, modality, where.device)
+    crossed = outputs
     if folds and config.fusion.cross_fit:
         crossed = cross_fit(modality, network, folds, stage, where.below(f"fusion/{name}"))
     if name == "speech" and modality.described.backbone:  # recognition divides by the same factors
         factors = measure_temperature_factors(modality, parts.train, owners(prepared.rows.utterances))
-        evidence, crossed = tempered_evidence(evidence, factors), tempered_evidence(crossed, factors)
-    held = (crossed, parts.train) if folds and not parts.dev else (evidence, parts.dev)
+        outputs, crossed = tempered_outputs(outputs, factors), tempered_outputs(crossed, factors)
+    held = (crossed, parts.train) if folds and not parts.dev else (outputs, parts.dev)
     return FittedModality(
         network=network,
-        evidence=evidence,
+        outputs=outputs,
         cross_fitted=crossed if folds else None,
         temperature=calibrate_modality(held[0], prepared.rows.targets, held[1]),
     )
@@ -147,14 +147,14 @@ def fit_fused(
     config: TrainConfig,
     where: RunContext,
 ) -> Trained:
-    """The fusion stage on both modalities' cross-fitted evidence, and its temperatures.
+    """The fusion stage on both modalities' cross-fitted outputs, and its temperatures.
 
     Raises:
         TrainingError: As `train_stages`, or a modality was not cross-fitted.
     """
     if speech.cross_fitted is None or text.cross_fitted is None:
-        raise TrainingError("the fusion stage needs both modalities' cross-fitted evidence; fit them with folds")
-    evidence, crossed = (speech.evidence, text.evidence), (speech.cross_fitted, text.cross_fitted)
+        raise TrainingError("the fusion stage needs both modalities' cross-fitted outputs; fit them with folds")
+    outputs, crossed = (speech.outputs, text.outputs), (speech.cross_fitted, text.cross_fitted)
     weights, there = text_weights(rows.utterances), where.below("fusion")
     if config.fusion.pairing == LABEL_MATCHED:
         network = train_fusion_by_label(*crossed, rows.targets, (parts.train, parts.dev), config.fusion, there)
@@ -162,15 +162,15 @@ def fit_fused(
         identity = cache_key(*(one.identity for one in crossed), *weights.tolist())
         examples = fusion_examples(*crossed, rows.targets, weights)
         network, _ = train_fusion(examples, parts.train, parts.dev, config.fusion, there, identity)
-    judged, held = (evidence, parts.dev) if parts.dev else (crossed, parts.train)
+    judged, held = (outputs, parts.dev) if parts.dev else (crossed, parts.train)
     temperatures = calibrate_fusion(network, judged, rows, held, config.fusion, where)
-    logits, gate = predict(network, fusion_examples(*evidence, rows.targets, weights), where.device)[1:]
+    logits, gate = predict(network, fusion_examples(*outputs, rows.targets, weights), where.device)[1:]
     matched = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
     return Trained(
         networks={"speech": speech.network, "text": text.network, "fusion": network},
         temperatures={"speech": (speech.temperature,), "text": (text.temperature,), "fusion": temperatures},
-        evidence={"speech": speech.evidence, "text": text.evidence},
-        logits={"speech": speech.evidence.logits, "text": text.evidence.logits, "fusion": logits},
+        outputs={"speech": speech.outputs, "text": text.outputs},
+        logits={"speech": speech.outputs.logits, "text": text.outputs.logits, "fusion": logits},
         gate=gate,
         pairing=LABEL_MATCHED if matched else config.fusion.pairing,
     )

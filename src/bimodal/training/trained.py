@@ -7,7 +7,7 @@ import numpy.typing as npt
 from torch import nn
 
 from bimodal.inference.model_folder import GIVEN
-from bimodal.training.evidence import Evidence
+from bimodal.inference.outputs import ModalityOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,14 +16,14 @@ class FittedModality:
 
     Attributes:
         network: Trained on all training rows.
-        evidence: What it found in every utterance.
+        outputs: What it gives for every utterance.
         cross_fitted: The same, the training rows' from networks that did not train on them; None without fusion.
         temperature: Of its logits: from the dev rows, else from the cross-fitted training rows, else 1.
     """
 
     network: nn.Module
-    evidence: Evidence
-    cross_fitted: Evidence | None
+    outputs: ModalityOutputs
+    cross_fitted: ModalityOutputs | None
     temperature: float
 
 
@@ -34,7 +34,7 @@ class Trained:
     Attributes:
         networks: By stage; those that were trained.
         temperatures: Of speech and text alone, and of fusion with both modalities, speech alone, text alone.
-        evidence: What each modality's final network found in every utterance.
+        outputs: What each modality's final network gives for every utterance.
         logits: Of every utterance by stage, (N, C).
         gate: Share of speech in every utterance, (N,); None without a fusion stage.
         pairing: What the fusion stage learnt from: pairs as `given`, or `label_matched`.
@@ -42,7 +42,7 @@ class Trained:
 
     networks: dict[str, nn.Module]
     temperatures: dict[str, tuple[float, ...]]
-    evidence: dict[str, Evidence]
+    outputs: dict[str, ModalityOutputs]
     logits: dict[str, npt.NDArray[np.float32]]
     gate: npt.NDArray[np.float32] | None = None
     pairing: str = GIVEN

@@ -25,9 +25,9 @@ from bimodal.features.logmel import log_mel
 from bimodal.features.pooling import SpeechFrames, frame_levels, pool_all
 from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
 from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork
-from bimodal.training.evidence import weights_digest
 from bimodal.training.loop import StageRecord
 from bimodal.training.modality import Modality, head_shape
+from bimodal.training.outputs import weights_digest
 from bimodal.training.prepare import Progress
 from bimodal.training.rows import LabelledRows
 from bimodal.training.speech import SpeechKeys, recordings_modality

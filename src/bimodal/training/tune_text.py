@@ -16,8 +16,8 @@ from bimodal.errors import BackboneError
 from bimodal.features.backbone import BackboneDescription
 from bimodal.features.cache import cache_key
 from bimodal.models.text import TunedTextNetwork
-from bimodal.training.evidence import weights_digest
 from bimodal.training.modality import Modality, head_shape
+from bimodal.training.outputs import weights_digest
 from bimodal.training.rows import LabelledRows
 from bimodal.training.stage import OnEpoch, RunContext, train_modality
 from bimodal.training.tune import (

@@ -19,7 +19,7 @@ def fit_experts(
     modality that told nothing of these rows gets 0. Unsure words count less, as in `FusionNetwork`.
 
     Args:
-        inputs: Of a fusion network, of N utterances that have both modalities; their evidence cross-fitted.
+        inputs: Of a fusion network, of N utterances that have both modalities; their outputs cross-fitted.
         targets: Distributions over the emotions, (N, C).
         log_prior: l, (C,).
         shuffled_words_prob: How much the same rows with one another's words count.

@@ -1,15 +1,13 @@
-"""Evidence: what the speech and text networks find in each utterance, cached for the fusion stage (step 203).
+"""What the speech and text networks give for each utterance, cached for the fusion stage (step 203).
 
-The fusion stage learns from evidence of networks that did not train on the utterance: cross-fitting.
+The fusion stage learns from outputs of networks that did not train on the utterance: cross-fitting.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from torch import nn
 
 from bimodal.arrays import Floats
@@ -17,6 +15,7 @@ from bimodal.config import StageConfig, TrainConfig
 from bimodal.data.splits import Fold, comparable_text, crossed_folds
 from bimodal.errors import SplitError, TrainingError
 from bimodal.features.cache import cache_key
+from bimodal.inference.outputs import ModalityOutputs, scatter_outputs
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
 from bimodal.training.modality import Modality
@@ -24,50 +23,20 @@ from bimodal.training.rows import LabelledRows, Parts
 from bimodal.training.stage import RunContext, train_modality
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What a modality's network found in N utterances: the emotion features that are cached for the fusion (step 203).
-
-    Attributes:
-        embedding: (N, E), zero where absent.
-        logits: (N, C), zero where absent.
-        present: (N,) bool.
-        identity: Digest of the networks and of their inputs; empty where the evidence itself must tell it apart. The
-            same networks may find another last digit with another number of threads, and that is no other evidence.
-    """
-
-    embedding: Floats
-    logits: Floats
-    present: npt.NDArray[np.bool_]
-    identity: str = ""
-
-
-def find_evidence(network: nn.Module, modality: Modality, device: str = "cpu") -> Evidence:
+def compute_outputs(network: nn.Module, modality: Modality, device: str = "cpu") -> ModalityOutputs:
     """Run a modality's network once over every utterance that has the modality (step 203)."""
     rows = np.flatnonzero(modality.present)
     embedding, logits = predict(network, modality.examples.subset(rows.tolist()), device)[:2]
-    identity = cache_key(modality.identity, weights_digest(network))
-    return _scatter_rows(embedding, logits, rows, modality.present, identity)
-
-
-def _scatter_rows(
-    embedding: Floats, logits: Floats, rows: npt.NDArray[Any], present: npt.NDArray[np.bool_], identity: str
-) -> Evidence:
-    """Evidence of all N utterances from that of some rows."""
-    whole = Evidence(
-        embedding=np.zeros((len(present), embedding.shape[1]), np.float32),
-        logits=np.zeros((len(present), logits.shape[1]), np.float32),
-        present=present,
-        identity=identity,
+    whole = scatter_outputs(
+        (embedding, logits), rows.tolist(), len(modality.present), (embedding.shape[1], logits.shape[1])
     )
-    whole.embedding[rows], whole.logits[rows] = embedding, logits
-    return whole
+    return replace(whole, identity=cache_key(modality.identity, weights_digest(network)))
 
 
 def cross_fit(
     modality: Modality, final: nn.Module, folds: Sequence[Fold], config: StageConfig, where: RunContext
-) -> Evidence:
-    """Evidence of the training rows from networks that did not train on them; of all other rows from the final one.
+) -> ModalityOutputs:
+    """Outputs of the training rows from networks that did not train on them; of all other rows from the final one.
 
     Without it the gate would learn to trust whichever modality overfitted more. The networks of different parts agree
     in what an axis of their embedding means only up to a rotation, which is undone against the final network.
@@ -79,7 +48,7 @@ def cross_fit(
         config: Of the modality's stage.
         where: Where it runs; each fold has a folder of its own.
     """
-    whole, made = find_evidence(final, modality, where.device), []
+    whole, made = compute_outputs(final, modality, where.device), []
     for number, fold in enumerate(folds):
         rows, others = modality.present_rows(fold.test), fold.train
         if not rows:

@@ -1,4 +1,4 @@
-"""Evidence: that of a training row comes from networks that did not see it, and no group crosses the parts."""
+"""Outputs: those of a training row come from networks that did not see it, and no group crosses the parts."""
 
 from dataclasses import replace
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bimodal.data.splits import Fold
-from bimodal.training.evidence import cross_fit, cross_fitting_folds, find_evidence, parts_by_group, rotation
 from bimodal.training.loop import RECORD
+from bimodal.training.outputs import compute_outputs, cross_fit, cross_fitting_folds, parts_by_group, rotation
 from bimodal.training.stage import RunContext, train_modality
 from tests.training.noise import CONFIG, EMOTIONS, SIZE, hits, noise, noise_modality
 
@@ -32,7 +32,7 @@ def final() -> torch.nn.Module:
 
 def test_evidence_of_training_rows_is_what_unseen_rows_get_not_what_was_learned_by_heart(final):
     columns, targets = noise()
-    by_heart = find_evidence(final, noise_modality(columns, targets))
+    by_heart = compute_outputs(final, noise_modality(columns, targets))
     honest = cross_fit(noise_modality(columns, targets), final, FOLDS, CONFIG, RunContext())
     assert hits(by_heart.logits, targets) > 0.95
     assert hits(honest.logits, targets) < 0.65
@@ -59,12 +59,12 @@ def test_rows_in_no_part_get_their_evidence_from_the_final_network_and_absent_on
     columns[5] = np.nan
     whole = noise_modality(columns, targets)
     parts = [[row for row in part if row < 30] for part in PARTS]
-    evidence = cross_fit(whole, final, as_folds(parts), CONFIG, RunContext())
-    assert np.array_equal(evidence.logits[30:], find_evidence(final, whole).logits[30:])
-    assert not evidence.present[5]
-    assert not evidence.logits[5].any()
-    assert not evidence.embedding[5].any()
-    assert evidence.present.sum() == SIZE - 1
+    outputs = cross_fit(whole, final, as_folds(parts), CONFIG, RunContext())
+    assert np.array_equal(outputs.logits[30:], compute_outputs(final, whole).logits[30:])
+    assert not outputs.present[5]
+    assert not outputs.logits[5].any()
+    assert not outputs.embedding[5].any()
+    assert outputs.present.sum() == SIZE - 1
 
 
 def test_a_rotation_is_found_again_and_is_orthogonal():
@@ -80,9 +80,9 @@ def test_a_rotation_is_found_again_and_is_orthogonal():
 def test_cross_fitted_embeddings_are_turned_towards_those_of_the_final_network(final, monkeypatch):
     columns, targets = noise()
     whole = noise_modality(columns, targets)
-    reference = find_evidence(final, whole).embedding
+    reference = compute_outputs(final, whole).embedding
     turned = cross_fit(whole, final, FOLDS, CONFIG, RunContext(seed=7)).embedding
-    monkeypatch.setattr("bimodal.training.evidence.rotation", lambda one, other: np.eye(one.shape[1], dtype=np.float32))
+    monkeypatch.setattr("bimodal.training.outputs.rotation", lambda one, other: np.eye(one.shape[1], dtype=np.float32))
     plain = cross_fit(whole, final, FOLDS, CONFIG, RunContext(seed=7)).embedding
     assert (turned * reference).sum(1).mean() > (plain * reference).sum(1).mean() + 0.1
 
@@ -133,5 +133,5 @@ def test_the_identity_of_evidence_is_that_of_the_networks_and_their_rows(final):
     columns, targets = noise()
     whole = noise_modality(columns, targets)
     first, again = (cross_fit(whole, final, FOLDS, CONFIG, RunContext()) for _ in range(2))
-    assert first.identity == again.identity != find_evidence(final, whole).identity
+    assert first.identity == again.identity != compute_outputs(final, whole).identity
     assert cross_fit(whole, final, FOLDS, CONFIG, RunContext(seed=1)).identity != first.identity
