@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from bimodal.errors import AudioError, ConfigError
-from bimodal.features.augmentation import PLAIN, apply_augmentation, check_augmentation, view_key
+from bimodal.features.augmentation import PLAIN, apply_augmentation, augmentation_key, check_augmentation
 
 RNG = np.random.default_rng(0)
 SIGNAL = RNG.normal(0, 0.1, 16_000).astype(np.float32)
@@ -72,16 +72,20 @@ def test_the_key_names_the_content_of_a_file_not_its_place(rain, tmp_path):
     copy.write_bytes(rain.read_bytes())
     other = tmp_path / "other.wav"
     soundfile.write(other, RNG.normal(0, 0.02, 5000), 16_000)
-    assert view_key(f"noise10:{rain}") == view_key(f"noise10:{copy}") != view_key(f"noise10:{other}")
-    assert view_key(f"noise10:{rain}") != view_key(f"noise5:{rain}")
-    assert view_key("speed0.9") == "speed0.9"
+    assert (
+        augmentation_key(f"noise10:{rain}")
+        == augmentation_key(f"noise10:{copy}")
+        != augmentation_key(f"noise10:{other}")
+    )
+    assert augmentation_key(f"noise10:{rain}") != augmentation_key(f"noise5:{rain}")
+    assert augmentation_key("speed0.9") == "speed0.9"
 
 
 @pytest.mark.parametrize(
     "view", ["speed", "speed3", "loud", "noise10", "room", "telephone3", "noise99:x.wav", "speed0.9:x.wav", "gain", ""]
 )
-def test_what_is_no_view_is_refused(view):
-    with pytest.raises(ConfigError, match="view"):
+def test_an_unknown_augmentation_is_refused(view):
+    with pytest.raises(ConfigError, match="augmentation"):
         check_augmentation(view)
 
 

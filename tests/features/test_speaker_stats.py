@@ -71,12 +71,12 @@ def test_no_baselines_at_all_can_be_kept(tmp_path):
 
 
 def test_missing_strange_and_damaged_files_are_refused(tmp_path):
-    with pytest.raises(ModelFolderError, match="no baselines of speakers can be read"):
+    with pytest.raises(ModelFolderError, match="no speaker statistics can be read"):
         load_speaker_stats(tmp_path / "none.safetensors")
     save_file({"count/ann": np.array(1)}, tmp_path / "part.safetensors")
     with pytest.raises(ModelFolderError, match="expected count, mean and squares"):
         load_speaker_stats(tmp_path / "part.safetensors")
     parts = {"count/ann": np.array(1), "mean/ann": np.full(SHAPE, np.nan), "squares/ann": np.zeros(SHAPE)}
     save_file(parts, tmp_path / "nan.safetensors")
-    with pytest.raises(ModelFolderError, match="'ann' is damaged"):
+    with pytest.raises(ModelFolderError, match="'ann' are damaged"):
         load_speaker_stats(tmp_path / "nan.safetensors")

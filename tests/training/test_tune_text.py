@@ -150,7 +150,7 @@ def test_another_network_under_true_digests_does_not_reproduce_the_probe_and_is_
         load_backbone(folder, verify=True)
     resign(folder)
     with pytest.raises(
-        BackboneError, match=r"does not give what torch gave when it was built \(cosine .*build it again"
+        BackboneError, match=r"outputs differ from those of torch when it was built \(cosine .*build it again"
     ):
         load_backbone(folder, verify=True)
 

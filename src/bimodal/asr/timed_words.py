@@ -1,4 +1,4 @@
-"""What is said when: words with times, given or heard by speech recognition, and what was said before. No torch."""
+"""Words with times, given or from speech recognition, and the turns of a conversation before them. No torch."""
 
 import math
 from bisect import bisect_left, insort
@@ -17,18 +17,18 @@ from bimodal.audio.segmentation import Segment
 from bimodal.errors import AudioError, ConfigError
 from bimodal.records import Turn
 
-_PACK_SECONDS: Final = 28.0  # Whisper hears 30 s at once, however short the speech: segments share one hearing
-_GAP_SECONDS: Final = 0.3  # between segments that share one, at most
+_PACK_SECONDS: Final = 28.0  # Whisper encodes 30 s at once, however short the speech: segments share one call
+_GAP_SECONDS: Final = 0.3  # silence between segments of one call, at most
 _SURE: Final = 0.5  # probability from which a detected language is kept for the rest of a recording
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asr:
-    """Speech recognition as a `SegmentTranscriber` asks for it.
+    """Speech recognition as `SegmentTranscriber` calls it.
 
     Attributes:
-        words: Hears the words of a signal (T,) at 16 kHz, in a language (ISO 639-1) or in one that it has to detect.
-        at_once: How many signals it hears at the same time, asked by as many threads.
+        words: Transcribes a signal (T,) at 16 kHz; the language is an ISO 639-1 code, or None to detect it.
+        at_once: Number of signals that it transcribes at the same time, called from as many threads.
     """
 
     words: Callable[[Signal, str | None], Transcription]
@@ -116,84 +116,84 @@ def _geometric_mean(values: Sequence[float]) -> float:
 
 
 class Conversation:
-    """What was said so far, by all who speak, for models that read what came before.
+    """The last turns of all speakers, for text models that read the context.
 
     Args:
-        length: How many turns are kept.
+        length: Number of turns that are kept.
     """
 
     def __init__(self, length: int) -> None:
         self._turns: deque[Turn] = deque(maxlen=length)
 
     def add(self, words: Sequence[TimedWords], speaker: str | None) -> None:
-        """What was said in a segment; a change of speaker begins another turn."""
+        """Add the words of a segment; a change of speaker begins another turn."""
         self._turns.extend(_turns(words, speaker))
 
     def before(self, words: Sequence[TimedWords], speaker: str | None) -> tuple[Turn, ...]:
-        """The turns before a stretch, oldest first; `words` are those of its own segment that precede it."""
+        """The turns before a window, oldest first; `words` are those of its own segment that precede it."""
         return (*self._turns, *_turns(words, speaker)) if self._turns.maxlen else ()
 
 
 def _turns(words: Sequence[TimedWords], speaker: str | None) -> Iterator[Turn]:
-    said: list[str] = []
+    spoken: list[str] = []
     last = speaker
     for item in words:
-        if said and (item.speaker or speaker) != last:
-            yield Turn(transcript=" ".join(said), speaker=last)
-            said = []
-        said.append(item.transcript)
+        if spoken and (item.speaker or speaker) != last:
+            yield Turn(transcript=" ".join(spoken), speaker=last)
+            spoken = []
+        spoken.append(item.transcript)
         last = item.speaker or speaker
-    if said:
-        yield Turn(transcript=" ".join(said), speaker=last)
+    if spoken:
+        yield Turn(transcript=" ".join(spoken), speaker=last)
 
 
 class SegmentTranscriber:
-    """Hears the words of one speaker's segments in order, several in one hearing; keeps the language once it is sure.
+    """Transcribes one speaker's segments in order, several in one call; keeps the language once it is certain.
 
     Args:
-        hear: Speech recognition.
-        language: ISO 639-1 code of what is spoken; None detects it.
-        known_until: Segments that end before this time, in seconds, are handed on without words, where they share no
-            hearing with a later one.
+        asr: Speech recognition.
+        language: ISO 639-1 code of the spoken language; None detects it.
+        known_until: Segments that end before this time, in seconds, are given without words, unless they share a call
+            with a later one.
     """
 
     def __init__(self, asr: Asr, language: str | None = None, known_until: float = 0.0) -> None:
-        self._hear, self.language, self._known_until = asr, language, known_until
+        self._asr, self.language, self._known_until = asr, language, known_until
 
     def listen(self, segments: Iterable[Segment]) -> Iterator[tuple[Segment, list[TimedWords]]]:
-        """Each segment with its words, as soon as those that share its hearing have come.
+        """Each segment with its words, as soon as the segments that share its call have come.
 
-        Once the language is sure, as many hearings run at once as `hear` allows, which the words do not depend on.
+        Once the language is certain, `asr.at_once` calls run at the same time; the words do not depend on it.
         """
         waiting: deque[tuple[Sequence[Segment], Future[Transcription] | None]] = deque()
         damage: AudioError | None = None
-        with ThreadPoolExecutor(self._hear.at_once) as threads:
+        with ThreadPoolExecutor(self._asr.at_once) as threads:
             try:
                 for pack in _packs(segments):
                     waiting.append((pack, self._begin(pack, threads)))
-                    while len(waiting) >= (self._hear.at_once if self.language else 1):
-                        yield from self._heard(*waiting.popleft())
+                    while len(waiting) >= (self._asr.at_once if self.language else 1):
+                        yield from self._timed(*waiting.popleft())
             except AudioError as error:  # a recording that is damaged late keeps what was whole
                 damage = error
             while waiting:
-                yield from self._heard(*waiting.popleft())
+                yield from self._timed(*waiting.popleft())
         if damage is not None:
             raise damage
 
     def _begin(self, pack: Sequence[Segment], threads: ThreadPoolExecutor) -> Future[Transcription] | None:
-        """A hearing of segments that share it; None where they are known."""
+        """Transcribe segments in one call; None where their words are known."""
         if pack[-1].end <= self._known_until:
             return None
         parts = [part for one, gap in zip(pack, _gaps(pack), strict=True) for part in (one.signal, _silence(gap))]
-        return threads.submit(self._hear.words, np.concatenate(parts[:-1]), self.language)
+        return threads.submit(self._asr.words, np.concatenate(parts[:-1]), self.language)
 
-    def _heard(
-        self, pack: Sequence[Segment], hearing: Future[Transcription] | None
+    def _timed(
+        self, pack: Sequence[Segment], pending: Future[Transcription] | None
     ) -> Iterator[tuple[Segment, list[TimedWords]]]:
-        if hearing is None:
+        if pending is None:
             yield from ((segment, []) for segment in pack)
             return
-        found = hearing.result()
+        found = pending.result()
         if found.language_probability >= _SURE and found.words:
             self.language = self.language or found.language
         offset, words = 0.0, list(found.words)
@@ -206,7 +206,7 @@ class SegmentTranscriber:
 
 
 def _placed(words: Sequence[Any], found: Transcription, segment: Segment, shift: float) -> Iterator[TimedWords]:
-    """Words with their times in the recording, kept within their segment; all of a loop are distrusted."""
+    """Words with their times in the recording, kept within their segment; those of a loop get confidence 0."""
     for word in words:
         start = min(max(word.start + shift, segment.start), segment.end)
         end = min(max(word.end + shift, start), segment.end)
@@ -215,7 +215,7 @@ def _placed(words: Sequence[Any], found: Transcription, segment: Segment, shift:
 
 
 def _packs(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
-    """Segments that share a hearing; those before a damage are handed on first."""
+    """Segments that share a call; at an error in the recording, those before it come first."""
     pack: list[Segment] = []
     try:
         for segment in segments:
@@ -236,7 +236,7 @@ def _length(segments: Sequence[Segment]) -> float:
 
 
 def _gaps(segments: Sequence[Segment]) -> list[float]:
-    """Seconds of silence after each segment: none within speech that was cut because it lasted, so no word is torn."""
+    """Seconds of silence after each segment: 0 where long speech was cut, so that no word is split."""
     between = [max(0.0, min(_GAP_SECONDS, other.start - one.end)) for one, other in pairwise(segments)]
     return [*between, _GAP_SECONDS]
 
@@ -246,7 +246,7 @@ def _silence(seconds: float) -> Signal:
 
 
 def make_asr(transcriber: Transcriber, task: Task = "transcribe", language: str | None = None) -> Asr:
-    """Speech recognition as a `SegmentTranscriber` asks for it; a language that is given here is not detected."""
+    """Speech recognition as `SegmentTranscriber` calls it; a language that is given here is not detected."""
 
     def words(signal: Signal, detected: str | None) -> Transcription:
         return transcriber.transcribe(signal, task=task, language=language or detected, words=True)

@@ -1,7 +1,7 @@
-"""Transcripts of a manifest's recordings by speech recognition: resumable, and no bad recording costs the others.
+"""Transcripts of a manifest's recordings by speech recognition: resumable; a bad recording does not stop the others.
 
-What was heard is kept in a notebook, a file of one JSON line per stretch of speech, keyed by content: the same
-recording, model and task are never heard twice, whatever manifest names them.
+Transcriptions are stored in a notebook, a file with one JSON line per utterance, keyed by content: the same
+recording is transcribed once with a model and a task, whatever manifest names it.
 """
 
 import os
@@ -32,13 +32,13 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class TranscribeOptions:
-    """What speech recognition is to write.
+    """What to transcribe, and how.
 
     Attributes:
         task: `transcribe`, or `translate` into English.
-        language: ISO 639-1 code of what is spoken; None takes the row's own `lang`, and detects it where there is none.
-        vad: Leave out what holds no speech.
-        replace: Also rows that have a transcript; the old one goes to the column `transcript_original`.
+        language: ISO 639-1 code of the spoken language; None takes the row's `lang`, or detects it if that is empty.
+        vad: Skip parts without speech.
+        replace: Also transcribe rows that have a transcript; the old one goes to the column `transcript_original`.
     """
 
     task: Task = "transcribe"
@@ -51,38 +51,39 @@ def transcribe_manifest(
     manifest: str | Path,
     out: str | Path,
     transcriber: Transcriber,
-    wanted: TranscribeOptions,
+    options: TranscribeOptions,
     notebooks: str | Path,
     progress: Progress = lambda items: items,
 ) -> tuple[Manifest, tuple[Problem, ...]]:
-    """Write a manifest again with the words that are heard in its recordings.
+    """Write a copy of a manifest with transcripts by speech recognition.
 
     Rows with a transcript, and those without a recording, stay as they are. New columns: `transcript_source` (`asr` or
-    `asr-translation`), `asr_confidence` (0 to 1), `asr_language`; all empty where nothing was heard by us.
+    `asr-translation`), `asr_confidence` (0 to 1), `asr_language`; all empty in rows that were not
+    transcribed.
 
     Args:
         manifest: CSV or JSON Lines.
         out: Manifest to write, `.csv` or `.jsonl`, in the same folder or one above, so that paths stay relative.
-        transcriber: Hears the words.
-        wanted: What to write.
-        notebooks: Folder of what was heard before; an interrupted call goes on where it was.
-        progress: Wraps the rows to be heard with a bar.
+        transcriber: The Whisper model.
+        options: What to transcribe.
+        notebooks: Folder of earlier transcriptions; an interrupted call continues from them.
+        progress: Wraps the rows to transcribe with a bar.
 
     Returns:
-        The new manifest, and the recordings that could not be heard, whose rows have no new transcript.
+        The new manifest, and the recordings that failed; their rows have no new transcript.
 
     Raises:
         BimodalError: What is wrong with the manifest, the model, or `out`.
     """
     read, out = read_manifest(Path(manifest)), Path(out)
     prefix = path_prefix(read.folder, out)
-    rows = [row for row in read.utterances if row.path and (wanted.replace or row.transcript is None)]
+    rows = [row for row in read.utterances if row.path and (options.replace or row.transcript is None)]
     if not rows:
         raise ManifestError(
-            f"{read.path}: no row has a recording without a transcript; --replace hears those with one, too"
+            f"{read.path}: no row has a recording without a transcript; use --replace to transcribe those with one, too"
         )
-    heard, problems = transcribe_utterances(rows, read.folder, transcriber, wanted, notebooks, progress)
-    written = [_moved(with_words(row, heard.get(row.id), wanted.task), prefix) for row in read.utterances]
+    found, problems = transcribe_utterances(rows, read.folder, transcriber, options, notebooks, progress)
+    written = [_moved(with_words(row, found.get(row.id), options.task), prefix) for row in read.utterances]
     names = [name for name in column_names(written) if any(_cell(row, name) for row in written)]
     written = [
         replace(row, extra={name: row.extra.get(name, "") for name in row.extra if name in names}) for row in written
@@ -94,7 +95,7 @@ def transcribe_utterances(
     utterances: Sequence[Utterance],
     folder: Path,
     transcriber: Transcriber,
-    wanted: TranscribeOptions,
+    options: TranscribeOptions,
     notebooks: str | Path,
     progress: Progress = lambda items: items,
 ) -> tuple[dict[str, Transcription], tuple[Problem, ...]]:
@@ -103,58 +104,58 @@ def transcribe_utterances(
     Args:
         utterances: Each with a path.
         folder: Folder that the paths are relative to.
-        transcriber: Hears what the notebook does not hold.
-        wanted: Task, language, voice activity detection.
-        notebooks: Folder of what was heard before.
+        transcriber: Transcribes what the notebook does not hold.
+        options: Task, language, voice activity detection.
+        notebooks: Folder of earlier transcriptions.
         progress: Wraps the utterances with a bar.
 
     Returns:
-        What was heard, by the utterance's id; the recordings that cannot be used.
+        Transcriptions by the utterance's id; the recordings that cannot be used.
 
     Raises:
-        TranscriptionError: The model cannot do what is wanted.
+        TranscriptionError: The model does not know the language, or cannot translate.
         CacheError: The notebook cannot be written.
     """
-    book = Notebook(Path(notebooks) / f"{_book_name(transcriber, wanted)}.jsonl")
-    heard, problems = {}, []
+    book = Notebook(Path(notebooks) / f"{_book_name(transcriber, options)}.jsonl")
+    found, problems = {}, []
     for utterance in progress(utterances):
         try:
-            heard[utterance.id] = _hear(utterance, folder, transcriber, wanted, book)
+            found[utterance.id] = _transcribe(utterance, folder, transcriber, options, book)
         except AudioError as error:
             problems.append(Problem(where=utterance.id, message=str(error)))
-    return heard, tuple(problems)
+    return found, tuple(problems)
 
 
-def _hear(
-    utterance: Utterance, folder: Path, transcriber: Transcriber, wanted: TranscribeOptions, book: "Notebook"
+def _transcribe(
+    utterance: Utterance, folder: Path, transcriber: Transcriber, options: TranscribeOptions, book: "Notebook"
 ) -> Transcription:
-    file, language = recording(utterance, folder), wanted.language or utterance.lang
+    file, language = recording(utterance, folder), options.language or utterance.lang
     key = cache_key(recording_digest(file), utterance.start, utterance.end, language)
     if key not in book.known:
         signal = load_signal(file, start=utterance.start, end=utterance.end)
-        book.add(key, transcriber.transcribe(signal, task=wanted.task, language=language, vad=wanted.vad))
+        book.add(key, transcriber.transcribe(signal, task=options.task, language=language, vad=options.vad))
     return book.known[key]
 
 
-def _book_name(transcriber: Transcriber, wanted: TranscribeOptions) -> str:
-    """A name for all that decides what is heard, beside the recording and its language."""
+def _book_name(transcriber: Transcriber, options: TranscribeOptions) -> str:
+    """A name for all that decides a transcription, except the recording and its language."""
     parts = [file_digest(transcriber.folder / name) for name in ("model.bin", "tokenizer.json")]
-    return cache_key(*parts, transcriber.compute_type, wanted.task, wanted.vad)
+    return cache_key(*parts, transcriber.compute_type, options.task, options.vad)
 
 
 class Notebook:
     """Transcriptions by key, in a file that grows by one line each; a killed process loses the line it was writing.
 
     Args:
-        file: Made with its folder if missing; lines that are no transcription (cut off, damaged) are passed over.
+        file: Made with its folder if missing; damaged lines are skipped.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.known: dict[str, Transcription] = dict(_lines(file))
 
-    def add(self, key: str, heard: Transcription) -> None:
-        """Keep a transcription.
+    def add(self, key: str, found: Transcription) -> None:
+        """Store a transcription.
 
         Raises:
             CacheError: The file cannot be written.
@@ -162,10 +163,10 @@ class Notebook:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("ab") as stream:
-                stream.write(b"\n" * _cut_off(self.file) + msgspec.json.encode((key, heard)) + b"\n")
+                stream.write(b"\n" * _cut_off(self.file) + msgspec.json.encode((key, found)) + b"\n")
         except OSError as error:
             raise CacheError(f"{self.file}: cannot be written ({error.strerror}); free some space") from error
-        self.known[key] = heard
+        self.known[key] = found
 
 
 def _lines(file: Path) -> Iterator[tuple[str, Transcription]]:
@@ -187,15 +188,15 @@ def _cut_off(file: Path) -> bool:
         return stream.read(1) != b"\n"
 
 
-def with_words(utterance: Utterance, heard: Transcription | None, task: Task) -> Utterance:
-    """The row with what was heard; as it was where nothing was heard by us."""
-    if heard is None:
+def with_words(utterance: Utterance, found: Transcription | None, task: Task) -> Utterance:
+    """The row with its transcription; unchanged if there is none."""
+    if found is None:
         return utterance
-    extra = {SOURCE: _WORDS[task], CONFIDENCE: f"{heard.confidence:.4f}", LANGUAGE: heard.language}
+    extra = {SOURCE: _WORDS[task], CONFIDENCE: f"{found.confidence:.4f}", LANGUAGE: found.language}
     if utterance.transcript is not None:
         extra[ORIGINAL] = utterance.extra.get(ORIGINAL) or utterance.transcript
-    lang = "en" if task == "translate" else heard.language
-    return replace(utterance, transcript=heard.text or None, lang=lang or None, extra={**utterance.extra, **extra})
+    lang = "en" if task == "translate" else found.language
+    return replace(utterance, transcript=found.text or None, lang=lang or None, extra={**utterance.extra, **extra})
 
 
 def _moved(utterance: Utterance, prefix: str) -> Utterance:
@@ -226,7 +227,7 @@ def path_prefix(folder: Path, out: Path) -> str:
 
 
 def transcript_confidence(utterance: Utterance) -> float | None:
-    """How sure the speech recogniser was of a row's words, 0 to 1; None for words that somebody gave.
+    """Confidence of the speech recogniser in a row's transcript, 0 to 1; None for a transcript that was given.
 
     Raises:
         BimodalError: The column `asr_confidence` holds something else.

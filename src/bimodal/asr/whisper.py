@@ -22,12 +22,12 @@ from bimodal.runtime import Device
 Task = Literal["transcribe", "translate"]
 _NEEDED: Final = ("model.bin", "config.json", "tokenizer.json")
 _LOOPING: Final = 2.4  # compression beyond which Whisper's authors take a text for a loop (arXiv 2212.04356, 4.5)
-_SHORTEST: Final = 160  # samples; below one frame there is nothing to hear
+_SHORTEST: Final = 160  # samples of one frame; shorter signals hold no words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Word:
-    """A word and when it is said.
+    """A word with its times.
 
     Attributes:
         text: As written, spaces trimmed.
@@ -44,15 +44,15 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transcription:
-    """What a speech recogniser heard.
+    """The words that a speech recogniser found.
 
     Attributes:
-        text: The words; empty where none were heard.
-        language: ISO 639-1 code of what is spoken, detected or given; the text of a translation is English.
+        text: The words; empty where none were found.
+        language: ISO 639-1 code of the spoken language, detected or given; the text of a translation is English.
         language_probability: 0 to 1; 1 where the language was given.
         words: With times; empty where they were not asked for.
-        confidence: Geometric mean of the tokens' probabilities, 0 to 1; 0 where no words were heard, and where Whisper
-            fell into a loop, of whose words it is most sure.
+        confidence: Geometric mean of the tokens' probabilities, 0 to 1; 0 where no words were found, and where Whisper
+            repeated itself in a loop, in which it is most confident.
     """
 
     text: str
@@ -70,8 +70,8 @@ class Transcriber:
         threads: Threads of one operator; 0 for one per core.
         device: `cpu` or `cuda`.
         compute_type: Precision of CTranslate2; 8-bit weights are the quickest on a CPU.
-        at_once: How many calls are answered at the same time, with `threads` each: two signals at once with a thread
-            each are heard sooner than one after the other with two.
+        at_once: Number of calls that run at the same time, with `threads` each. Two calls at once with one thread each
+            take less time than one after the other with two.
         download: Fetch a Hub id that is not on this machine; without it, that is an error.
 
     Raises:
@@ -119,9 +119,9 @@ class Transcriber:
         Args:
             signal: (T,) at 16 kHz, of any length.
             task: `transcribe` in the language that is spoken, or `translate` into English.
-            language: ISO 639-1 code of what is spoken; None detects it in the first half minute.
-            vad: Leave out what holds no speech (Silero VAD), where Whisper tends to invent words.
-            words: Find when each word is said; a tenth slower, and of little meaning in a translation.
+            language: ISO 639-1 code of the spoken language; None detects it in the first half minute.
+            vad: Skip parts without speech (Silero VAD), in which Whisper tends to invent words.
+            words: Find the times of each word; a tenth slower, and of little use in a translation.
             beams: Width of the beam search; 1 is greedy, and about a third quicker.
 
         Raises:
@@ -145,10 +145,10 @@ class Transcriber:
         return _transcription(segments, *(known or (info.language, info.language_probability)))
 
     def _detect(self, samples: Signal) -> tuple[str, float]:
-        """Language of the first half minute and its probability, from the window that the words are heard in first."""
+        """Language of the first half minute and its probability, from the first window of the transcription."""
         if not self._model.model.is_multilingual:
             return "en", 1.0
-        features = self._model.feature_extractor(samples)[..., :-1]  # as the words are heard, without the last frame
+        features = self._model.feature_extractor(samples)[..., :-1]  # as the transcription does, without the last frame
         language, probability, _ = self._model.detect_language(features=features)
         return language, probability
 
@@ -161,7 +161,7 @@ class Transcriber:
 
 
 class _OnceEncoded:
-    """Encodes a window once that a thread asks for twice in a row: for its language, then for its words."""
+    """Encodes a window once, where a thread needs it twice in a row: for its language, then for its words."""
 
     def __init__(self, encode: Callable[[Any], Any]) -> None:
         self._encode, self._last = encode, threading.local()

@@ -22,7 +22,7 @@ class Examples:
         read: Inputs of a network for chosen examples, by input name; the first axis is the batch. Where a reading
             draws examples, it hands over their `TARGETS`, too.
         targets: Emotion index of each example, (N,) int64, or a distribution over emotions, (N, C) float32.
-        lengths: What is padded of each example, (N,); batches are then made of alike ones. None where nothing is.
+        lengths: Length of each example before padding, (N,); batches group similar lengths. None without padding.
     """
 
     size: int
@@ -35,14 +35,14 @@ class Examples:
         chosen = np.asarray(indices, dtype=np.int64)
         return Examples(
             size=len(chosen),
-            read=lambda wanted: self.read(chosen[list(wanted)].tolist()),
+            read=lambda places: self.read(chosen[list(places)].tolist()),
             targets=self.targets[chosen],
             lengths=None if self.lengths is None else self.lengths[chosen],
         )
 
 
 def array_examples(arrays: Mapping[str, npt.NDArray[Any]], targets: npt.NDArray[Any]) -> Examples:
-    """Examples that lie in memory: arrays with N rows each.
+    """Examples in memory: arrays with N rows each.
 
     Example:
         >>> examples = array_examples({"columns": np.eye(3)}, np.zeros(3, np.int64))

@@ -1,6 +1,6 @@
 """The check of a manifest before anything is trained on it: what is in it, what would be dropped, what is wrong.
 
-Nothing is decoded: recordings are judged by their header.
+No recording is decoded; only headers are read.
 """
 
 from collections import Counter
@@ -20,16 +20,16 @@ from bimodal.records import Problem, Utterance, describe_problems
 
 TOLERANCE = 0.01  # seconds by which `end` may pass the end of a recording, for rounding
 NO_SPLIT = "-"
-SEVERAL = "several|labels"  # stands for all rows none of whose labels has a place
+SEVERAL = "several|labels"  # in place of a label: rows with several labels, none of them in the vocabulary
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dropped:
-    """Rows that a vocabulary has no place for.
+    """Rows whose label is not in a vocabulary.
 
     Attributes:
         label: The corpus's own.
-        reason: Half a sentence.
+        reason: Why, as the second half of a sentence.
         rows: How many.
     """
 
@@ -57,8 +57,8 @@ class CheckReport:
         unlabelled: Rows without an emotion.
         soft: Rows whose labels mean several emotions: soft targets in training, left out of evaluations; `emotions`
             does not count them.
-        trimmed: Rows with a label without a place beside one with a place, which alone counts.
-        dropped: Labels without a place in the vocabulary, the most frequent first.
+        trimmed: Rows with several labels of which only some are in the vocabulary; the others are ignored.
+        dropped: Labels that are not in the vocabulary, the most frequent first.
         overlaps: Speakers and texts that any two splits share.
         problems: In the order they were found; a sound manifest has none.
     """
@@ -88,21 +88,21 @@ def check_manifest(
     features: Sequence[str] = FEATURES,
     progress: Callable[[Sequence[str]], Iterable[str]] = iter,
 ) -> CheckReport:
-    """Looks at every row, recording and split of a manifest.
+    """Check every row, recording and split of a manifest.
 
     Args:
         path: The manifest.
-        emotion_map: Leads the manifest's labels to emotions; by default the built-in map to `ekman7`.
-        official_split: Name of a published split whose shared speakers are accepted and told instead of refused.
+        emotion_map: Maps the manifest's labels to emotions; by default the built-in map to `ekman7`.
+        official_split: Name of a published split whose shared speakers are reported and accepted.
         probe_audio: Read the header of each recording.
-        features: Glob patterns of the numeric columns that may stand in for a recording.
+        features: Glob patterns of numeric columns that can replace a recording.
         progress: Wraps the paths that are probed, such as `tqdm.tqdm`.
 
     Returns:
-        The report; what is wrong stands in its `problems`, nothing of it is raised.
+        The report; problems are in `problems`, and raise nothing.
 
     Raises:
-        ManifestError: If the file is missing or no manifest by its name.
+        ManifestError: If the file is missing, or its name is not that of a manifest.
     """
     reading = inspect_manifest(Path(path), features)
     utterances = reading.manifest.utterances
@@ -156,7 +156,7 @@ def describe(report: CheckReport) -> str:
 
 
 def _counted(report: CheckReport) -> list[str]:
-    """Sentences on the rows that the table does not count as they stand."""
+    """Sentences about rows that the table leaves out or changes."""
     counts = {
         "have no emotion": report.unlabelled,
         "have several emotions: soft targets in training, left out of evaluations": report.soft,
@@ -171,7 +171,7 @@ def _alone(speakers: Mapping[str, int]) -> list[str]:
 
 @dataclass(kw_only=True, slots=True)
 class _Labels:
-    """Counts by emotion and split, what drops, and a problem for each row with an unknown word."""
+    """Counts by emotion and split, dropped labels, and a problem for each row with an unknown label."""
 
     emotions: dict[str, Counter[str]]
     soft: int = 0

@@ -45,7 +45,7 @@ NOT_RELATIVE = re.compile(r"/|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ManifestReading:
-    """What could be read of a manifest, and what was wrong with it.
+    """The rows of a manifest, and its problems.
 
     Attributes:
         manifest: The utterances whose row has the right shape, those with a problem included.
@@ -69,11 +69,11 @@ class _Table:
 
 
 def read_manifest(path: Path, features: Sequence[str] = FEATURES) -> Manifest:
-    """Reads a manifest (`.csv`, `.tsv` or `.jsonl`); every problem of the file is told at once.
+    """Read a manifest (`.csv`, `.tsv` or `.jsonl`); all problems of the file are reported at once.
 
     Args:
         path: The manifest; utterance paths are relative to its folder and may not leave it.
-        features: Glob patterns of the numeric columns that may stand in for a recording.
+        features: Glob patterns of numeric columns that can replace a recording.
 
     Raises:
         ManifestError: If the file is missing or anything in it is wrong; shows the first 20 problems with their lines.
@@ -85,7 +85,7 @@ def read_manifest(path: Path, features: Sequence[str] = FEATURES) -> Manifest:
 
 
 def inspect_manifest(path: Path, features: Sequence[str] = FEATURES) -> ManifestReading:
-    """Reads what can be read of a manifest, with its problems; `read_manifest` is the strict form.
+    """Read the valid rows of a manifest, with its problems; `read_manifest` is the strict form.
 
     Raises:
         ManifestError: If there is no such file, or its name does not end in `.csv`, `.tsv` or `.jsonl`.
@@ -106,13 +106,13 @@ def write_manifest(
     columns: Sequence[str] | None = None,
     features: Sequence[str] = FEATURES,
 ) -> Manifest:
-    """Writes a manifest (`.csv` or `.jsonl`) in one step, after making sure that it reads back the same.
+    """Write a manifest (`.csv` or `.jsonl`) in one step, after a check that it reads back the same.
 
     Args:
         path: Replaced whole, or left as it was.
         utterances: In the order of the lines.
         columns: Column names in order; by default `column_names(utterances)`.
-        features: Glob patterns of the numeric columns that may stand in for a recording.
+        features: Glob patterns of numeric columns that can replace a recording.
 
     Returns:
         The manifest as `read_manifest` reads it.
@@ -279,7 +279,7 @@ def _records(reader: Any, table: _Table) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            advice = "a quotation mark is not closed, or stands inside a cell without being doubled"
+            advice = "a quotation mark is not closed, or is inside a cell and not doubled"
             if "limit" in str(error):
                 advice = f"a cell has more than {MAX_CELL} characters; is a quotation mark missing?"
             table.problems.append((line, f"cannot be split into cells ({error}): {advice}"))
@@ -290,7 +290,7 @@ def _records(reader: Any, table: _Table) -> Iterator[tuple[int, list[str]]]:
 
 
 def _check_columns(line: int, table: _Table) -> bool:
-    """Notes what is wrong with the column names; True if rows can be read with them."""
+    """Note problems of the column names; True if rows can be read with them."""
     before = len(table.problems)
     for name in dict.fromkeys(table.columns):
         if not name:

@@ -19,7 +19,7 @@ CANDIDATES = 64  # random orders tried for a development part
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fold:
-    """One turn of a cross-validation.
+    """One fold of a cross-validation.
 
     Attributes:
         name: Of the fold; of the speaker, where one speaker is left out.
@@ -38,9 +38,9 @@ class Overlap:
 
     Attributes:
         what: For example `speakers in train and test`.
-        shared: Number of values (speakers, texts) that stand in both parts.
+        shared: Number of values (speakers, texts) that occur in both parts.
         share_of_rows: Share of the second part's rows that hold a shared value, 0 to 1.
-        unknown_rows: Rows of either part without a value, which nobody can check.
+        unknown_rows: Rows of either part without a value; they cannot be checked.
         allowed: Name of the official split for which the overlap is accepted; None where it is not.
     """
 
@@ -141,10 +141,12 @@ def crossed_folds(
     strata: Sequence[str] | None = None,
     seed: int = 0,
 ) -> tuple[Fold, ...]:
-    """Folds whose test rows share neither speakers nor texts with their training rows, where every speaker says all.
+    """Folds whose test rows share neither speakers nor texts with their training rows.
 
-    Speakers and texts are dealt into k parts each; every combination of the two is tested once, by what shares neither
-    with it. Rows that share one of them stand on neither side: with few texts, about 2 / k of all rows.
+    For corpora in which all speakers say all texts.
+
+    Speakers and texts are dealt into k parts each; every combination of the two is the test part of one fold.
+    Rows that share one of the two with it are left out of that fold: with few texts, about 2 / k of all rows.
 
     Args:
         speakers: One value per utterance.
@@ -165,13 +167,13 @@ def crossed_folds(
     """
     known = list(zip(_known(speakers), _known(texts), strict=True))
     generator = np.random.default_rng(seed)
-    told = strata or [""] * len(known)
-    who, what = (_dealt([row[place] for row in known], told, k, generator) for place in (0, 1))
+    kinds = strata or [""] * len(known)
+    who, what = (_dealt([row[place] for row in known], kinds, k, generator) for place in (0, 1))
     folds = []
     for first, second in sorted({(who[speaker], what[text]) for speaker, text in known}):
         test = [row for row, (one, other) in enumerate(known) if (who[one], what[other]) == (first, second)]
-        heard, read = {known[row][0] for row in test}, {known[row][1] for row in test}
-        train = [row for row, (one, other) in enumerate(known) if one not in heard and other not in read]
+        voices, texts_read = {known[row][0] for row in test}, {known[row][1] for row in test}
+        train = [row for row, (one, other) in enumerate(known) if one not in voices and other not in texts_read]
         if not train:
             raise SplitError(f"no row shares neither speaker nor text with part {first + 1}x{second + 1}; ask for more")
         folds.append(Fold(name=f"{first + 1}x{second + 1}", train=tuple(train), test=tuple(test)))
@@ -203,18 +205,18 @@ def inner_dev(
     seed: int = 0,
     by: Literal["speaker", "utterance"] = "speaker",
 ) -> tuple[int, ...]:
-    """Rows of a training part to set aside for choosing among models, so that no reported fold is ever used for it.
+    """Rows of a training part to set aside for choosing among models, so that no reported fold is used for it.
 
-    Whole speakers are set aside: of many random choices the one with most emotions on both sides, and of these the one
-    whose size is nearest to the share asked for.
+    Whole speakers are set aside: of many random choices the one with most emotions in both parts, and of these the one
+    whose size is nearest to `share`.
 
     Args:
         speakers: One value per utterance; ignored with `by="utterance"`.
         emotions: One value per utterance; None where unlabelled.
-        share: Wanted share of the rows, between 0 and 1.
+        share: Share of the rows to set aside, between 0 and 1.
         seed: Decides the choice.
-        by: `utterance` takes the share of every emotion at random and so lets speakers stand on both sides; ask for it
-            only where speakers are unknown.
+        by: `utterance` takes the share of every emotion at random, so that speakers occur in both parts; for
+            data whose speakers are unknown.
 
     Returns:
         Row numbers, ascending.
@@ -286,7 +288,7 @@ def count_overlap(groups_a: Sequence[str | None], groups_b: Sequence[str | None]
 
     Args:
         groups_a: One value per row of the first part.
-        groups_b: One value per row of the second part, whose share of rows is told.
+        groups_b: One value per row of the second part, whose share of rows is counted.
         what: For example `speakers in train and test`.
 
     Example:
@@ -305,19 +307,19 @@ def count_overlap(groups_a: Sequence[str | None], groups_b: Sequence[str | None]
 def check_disjoint(
     groups_a: Sequence[str | None], groups_b: Sequence[str | None], what: str, allowed: str | None = None
 ) -> Overlap:
-    """Makes sure that two parts of a split share no speaker (dialogue, text).
+    """Check that two parts of a split share no speaker (dialogue, text).
 
     Args:
         groups_a: One value per row of the first part.
         groups_b: One value per row of the second part.
         what: For example `speakers in train and test`.
-        allowed: Name of an official split whose overlap is accepted; print the answer beside its figures.
+        allowed: Name of an official split whose overlap is accepted.
 
     Returns:
         The overlap, to be printed beside the figures; empty unless `allowed`.
 
     Raises:
-        SplitError: If they share any and `allowed` is None; tells how many, and the share of rows.
+        SplitError: If they share any and `allowed` is None; the message has the number and the share of rows.
 
     Example:
         >>> print(check_disjoint(["ann"], ["ann", "eve"], "speakers in train and test", allowed="MELD"))
@@ -336,7 +338,7 @@ def check_disjoint(
 
 
 def count_text_overlap(texts_a: Sequence[str | None], texts_b: Sequence[str | None], what: str) -> Overlap:
-    """How many texts stand in both parts, compared by `comparable_text`; texts without a letter or digit never match.
+    """How many texts occur in both parts, compared by `comparable_text`; texts without a letter or digit never match.
 
     Example:
         >>> count_text_overlap(["Oh, my God!"], ["oh my god", "No."], "texts in train and test").shared
@@ -385,7 +387,7 @@ def _first_speakers(order: list[str], sizes: Counter[str], told: dict[str, Count
 def _shortcomings(
     chosen: set[str], sizes: Counter[str], told: dict[str, Counter[str]], wanted: float
 ) -> tuple[int, float]:
-    """What counts against a choice: emotions missing on either side, then rows too many or too few."""
+    """Shortcomings of a choice: emotions missing in either part, then rows too many or too few."""
     inside = {emotion for name in chosen for emotion in told[name]}
     outside = {emotion for name in told.keys() - chosen for emotion in told[name]}
     missing = 2 * len(inside | outside) - len(inside) - len(outside)
@@ -396,7 +398,7 @@ def _stratified(emotions: Sequence[str | None], share: float, generator: np.rand
     rows: list[int] = []
     for emotion in sorted({emotion or "" for emotion in emotions}):
         own = [row for row, other in enumerate(emotions) if (other or "") == emotion]
-        count = min(max(1, round(share * len(own))), len(own) - 1)  # one on each side, if there are two
+        count = min(max(1, round(share * len(own))), len(own) - 1)  # one in each part, if there are two
         rows += [own[place] for place in generator.permutation(len(own))[:count]]
     if not rows:
         raise SplitError(f"{len(emotions)} utterances are too few for a development part: an emotion needs two of them")

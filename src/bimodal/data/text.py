@@ -1,4 +1,4 @@
-"""Words as the text backbone reads them."""
+"""Transcripts and their context as the text backbone takes them."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ def normalise_transcript(transcript: str | None) -> str | None:
 
 
 def preceding_rows(utterances: Sequence[Utterance], count: int) -> list[list[int]]:
-    """For each utterance the rows of up to `count` that were said before it in its dialogue, oldest first.
+    """For each utterance the rows of up to `count` preceding utterances of its dialogue, oldest first.
 
     The order is that of the column `utterance` where it numbers a whole dialogue, else that of the rows. Rows without
-    words are passed over; an utterance of no dialogue has nothing before it.
+    words are skipped; an utterance without a dialogue has no context.
 
     Example:
         >>> words = {"a": "Hi.", "b": None, "c": "No."}

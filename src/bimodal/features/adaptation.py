@@ -1,6 +1,6 @@
 """Adapting a speech network to unlabelled recordings; pure functions of arrays, no labels, no torch.
 
-Their statistics stand in place of the training corpus's, and a correction is learnt from the network's own confident
+Their statistics replace those of the training corpus, and a correction is learnt from the network's own confident
 answers.
 """
 
@@ -32,7 +32,7 @@ class Adaptation:
     """What a model was adapted to.
 
     Attributes:
-        corpus: Baseline of the unlabelled clips.
+        corpus: Statistics of the unlabelled clips.
         trained_mean: Centre of the pooled statistics that the network was trained on, (P, L, D).
         trained_std: Their deviation, (P, L, D).
         weight: Correction of the logits for each standardised statistic, (P L D, C).
@@ -60,22 +60,22 @@ def plain_adaptation(corpus: RunningStats, trained_mean: Floats, trained_std: Fl
 
 
 def standardise(statistics: npt.NDArray[Any], stats: RunningStats) -> Floats:
-    """Pooled statistics (..., P, L, D) in deviations from a baseline of at least two clips, cut at 5."""
+    """Pooled statistics (..., P, L, D) in standard deviations from statistics of at least two clips, clipped at 5."""
     standard = (statistics - stats.mean) / (stats.std + _SMALLEST_DEVIATION)
     return np.clip(standard, -_CLIP, _CLIP).astype(np.float32)
 
 
 def retell(statistics: npt.NDArray[Any], stats: RunningStats, adaptation: Adaptation) -> Floats:
-    """Pooled statistics (..., P, L, D) as if the training corpus had said it: the same number of deviations from it.
+    """Pooled statistics (..., P, L, D) moved to the training corpus: as many standard deviations from its mean.
 
-    For networks that hear each clip by itself.
+    For networks without speaker statistics.
     """
-    told = adaptation.trained_mean + adaptation.trained_std * standardise(statistics, stats)
-    return np.asarray(told, np.float32)
+    moved = adaptation.trained_mean + adaptation.trained_std * standardise(statistics, stats)
+    return np.asarray(moved, np.float32)
 
 
 def shrink_to_corpus(own: RunningStats, corpus: RunningStats) -> RunningStats:
-    """A speaker's baseline, filled up with a few clips' worth of the corpus's, so that one clip decides little."""
+    """A speaker's statistics with those of the corpus as prior, worth a few clips, so that one clip decides little."""
     few = min(corpus.count, _CLIPS_OF_THE_CORPUS)
     squares = corpus.squares * (few / max(1, corpus.count))
     return merge_stats(own, RunningStats(count=few, mean=corpus.mean, squares=squares))
@@ -87,13 +87,13 @@ def self_train(
     """A linear correction of logits, learnt from a network's own answers (self-training, Scudder 1965).
 
     Each round takes the answers that are most confident within each emotion, fits a class-balanced ridge regression
-    to them, and adds it to what the network said. An emotion's share of the answers is left as it is: nobody knows
-    how often it occurs.
+    to them, and adds it to the network's logits. The share of each emotion in the answers is
+    kept, since its true frequency is unknown.
 
     Args:
         standard: Standardised statistics (N, F).
-        logits: What the network says of the same clips, (N, C).
-        rounds: How often.
+        logits: The network's, of the same clips, (N, C).
+        rounds: Number of rounds.
         kept: Share of each emotion's answers that is learnt from.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Augmented views of a recording, cached beside the plain one; what a view is made of is part of its cache key."""
+"""Augmentations of a recording. The name of an augmentation, and the files it names, are part of the cache key."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ from bimodal.errors import AudioError, ConfigError
 from bimodal.features.cache import cache_key
 
 PLAIN: Final = "plain"
-"""The view of a recording that was not augmented."""
+"""Name of the recording as it is, without augmentation."""
 
 _SLOWEST, _FASTEST = 0.5, 2.0
 _TELEPHONE: Final = (300.0, 3400.0)
@@ -24,26 +24,26 @@ _PART: Final = re.compile(r"(speed|gain|noise|telephone|room)(-?\d+(?:\.\d+)?)?(
 _FORMS: Final = "speed0.9, gain-6, telephone, noise10:FILE (decibels over the noise), room:FILE, or some joined by '+'"
 
 
-def check_augmentation(view: str) -> None:
-    """Refuse a name that is no view, or names a file that cannot be used.
+def check_augmentation(name: str) -> None:
+    """Refuse an unknown augmentation, or one that names a file that cannot be used.
 
     Raises:
         ConfigError: Neither `plain` nor one of the forms of `apply_augmentation`.
         AudioError: The noise or the impulse response cannot be read.
     """
-    for part in _parts(view):
+    for part in _parts(name):
         _split(part)
-    view_key(view)
+    augmentation_key(name)
 
 
-def apply_augmentation(signal: Signal, view: str) -> Signal:
-    """A view of a 16 kHz signal (T,).
+def apply_augmentation(signal: Signal, name: str) -> Signal:
+    """Augment a 16 kHz signal (T,).
 
     `speed0.9` plays it at nine tenths of its speed, pitch and formants included, as tapes do (Ko et al. 2015, Audio
     augmentation for speech recognition). `gain-6` scales it by decibels, which the level normalisation undoes unless
     noise follows. `telephone` leaves the band from 300 to 3400 Hz. `noise10:FILE` adds a stretch of the file's noise,
-    10 dB below the speech; which stretch depends on the signal alone. `room:FILE` is heard in the room whose impulse
-    response the file holds. Parts joined by `+` follow each other: `speed1.1+noise10:rain.wav`.
+    10 dB below the speech; which stretch depends on the signal alone. `room:FILE` adds the reverberation of a
+    room, whose impulse response the file holds. Parts joined by `+` follow each other: `speed1.1+noise10:rain.wav`.
 
     Raises:
         ConfigError: As `check_augmentation`.
@@ -54,38 +54,38 @@ def apply_augmentation(signal: Signal, view: str) -> Signal:
         >>> len(apply_augmentation(np.zeros(1600, np.float32), "speed0.8"))
         2000
     """
-    for part in _parts(view):
+    for part in _parts(name):
         kind, value, file = _split(part)
         signal = _KINDS[kind](signal, value, file)
     return signal
 
 
-def view_key(view: str) -> str:
-    """What of a view belongs into a cache key: its name, and the content of the files that it names.
+def augmentation_key(name: str) -> str:
+    """The part of a cache key that names an augmentation: its name, and the content of the files that it names.
 
     Raises:
         ConfigError: As `check_augmentation`.
         AudioError: As `check_augmentation`.
     """
-    files = [file for _, _, file in map(_split, _parts(view)) if file]
-    return view if not files else cache_key(*(re.sub(":.*", "", part) for part in _parts(view)), *map(_digest, files))
+    files = [file for _, _, file in map(_split, _parts(name)) if file]
+    return name if not files else cache_key(*(re.sub(":.*", "", part) for part in _parts(name)), *map(_digest, files))
 
 
-def _parts(view: str) -> list[str]:
-    return [] if view == PLAIN else view.split("+")
+def _parts(name: str) -> list[str]:
+    return [] if name == PLAIN else name.split("+")
 
 
 def _split(part: str) -> tuple[str, float, str]:
-    """Kind, number (0 where there is none) and file (empty where there is none) of one part of a view."""
+    """Kind, number (0 where there is none) and file (empty where there is none) of one part of an augmentation."""
     match = _PART.fullmatch(part)
     kind, number, file = match.groups() if match else ("", None, None)
     value = float(number or 0.0)
     needs_number, needs_file = kind in ("speed", "gain", "noise"), kind in ("noise", "room")
     inside = kind != "speed" or _SLOWEST <= value <= _FASTEST
     if not kind or needs_number != (number is not None) or needs_file != (file is not None) or not inside:
-        raise ConfigError(f"unknown view '{part}', expected one of: {_FORMS}")
+        raise ConfigError(f"unknown augmentation '{part}', expected one of: {_FORMS}")
     if kind in ("gain", "noise") and not _QUIETEST <= value <= _LOUDEST:
-        raise ConfigError(f"view '{part}': {value:g} dB, expected {_QUIETEST:g} to {_LOUDEST:g}")
+        raise ConfigError(f"augmentation '{part}': {value:g} dB, expected {_QUIETEST:g} to {_LOUDEST:g}")
     return kind, value, file or ""
 
 
@@ -109,17 +109,17 @@ def _noise(signal: Signal, decibels: float, file: str) -> Signal:
     noise = _load(file)
     first = zlib.crc32(np.ascontiguousarray(signal).tobytes()) % len(noise)
     stretch = np.resize(np.roll(noise, -first), len(signal))
-    power, wanted = float(np.mean(stretch**2)), float(np.mean(signal**2)) / 10 ** (decibels / 10)
-    return signal if power == 0 else signal + stretch * np.float32(np.sqrt(wanted / power))
+    power, target = float(np.mean(stretch**2)), float(np.mean(signal**2)) / 10 ** (decibels / 10)
+    return signal if power == 0 else signal + stretch * np.float32(np.sqrt(target / power))
 
 
 def _room(signal: Signal, value: float, file: str) -> Signal:
     """The signal convolved with an impulse response whose first peak stays in place; as long as before."""
     response = _load(file)
     length = len(signal) + len(response) - 1
-    heard = np.fft.irfft(np.fft.rfft(signal, length) * np.fft.rfft(response, length), length)
+    convolved = np.fft.irfft(np.fft.rfft(signal, length) * np.fft.rfft(response, length), length)
     delay = int(np.abs(response).argmax())
-    return heard[delay : delay + len(signal)].astype(np.float32)
+    return convolved[delay : delay + len(signal)].astype(np.float32)
 
 
 _KINDS: Final[Mapping[str, Callable[[Signal, float, str], Signal]]] = {

@@ -39,7 +39,7 @@ PARITY_BOUNDS: Final = {"float32": 0.998, "int8": 0.98}
 
 SCHEMA: Final = 1
 FOREIGN_SHARE: Final = 0.33
-"""Share of broken tokens from which on words look foreign: 1 of 100 English sentences of GoEmotions and EmoryNLP, 9 of
+"""Share of broken tokens above which words look foreign: 1 of 100 English sentences of GoEmotions and EmoryNLP, 9 of
 10 German ones of EmoDB, all Korean ones of emotiontts_ko."""
 
 DEFAULT_SPEECH: Final = "whisper-base-4"
@@ -63,13 +63,13 @@ class BackboneDescription:
         width: Width D of a layer.
         weights: How weights are stored: `float16` or `int8`.
         preprocessing: What is done in front of the network; part of every cache key.
-        max_seconds: Longest stretch that speech is encoded in; longer segments are cut into equal parts.
-        max_tokens: Longest text, in tokens; what lies beyond is cut off.
+        max_seconds: Longest speech that is encoded at once; longer segments are cut into equal parts.
+        max_tokens: Longest text, in tokens; longer texts are truncated.
         digests: SHA-256 of each file.
         languages: ISO 639-1 codes of the languages whose words it reads; empty for any. No part of the digest.
-        parity_cosine: Lowest parity with torch's outputs that was seen when the artifact was built.
+        parity_cosine: Lowest parity with torch's outputs, measured when the artifact was built.
         tuned_on: Data that the weights were tuned on after pretraining; empty for weights as published.
-        arithmetic: What the products of its weights are computed in.
+        arithmetic: Number format of the matrix products.
         family: Key of `BACKBONES`; empty in artifacts of versions that had one family of each kind.
         schema: Version of this layout.
     """
@@ -100,7 +100,7 @@ class BackboneDescription:
         return hashlib.sha256("\n".join([*parts, str(self.max_tokens)]).encode()).hexdigest()
 
     def foreign(self, language: str) -> bool:
-        """Whether a language (ISO 639-1) is none that it reads; an unknown one, empty, is not foreign."""
+        """Whether a language (ISO 639-1) is not among those that it reads; an empty one, unknown, is not foreign."""
         return bool(language and self.languages) and language not in self.languages
 
 
@@ -141,7 +141,7 @@ class SpeechBackbone:
         return states[:, :frames]
 
     def extract(self, signal: Signal) -> SpeechFrames:
-        """Frames of one segment of 16 kHz speech, at whatever level it was recorded."""
+        """Frames of one segment of 16 kHz speech; its level does not matter."""
         parts = cut_evenly(normalise_level(signal), int(self.description.max_seconds * SAMPLING_RATE))
         return join_frames([self._extract(part) for part in parts])
 
@@ -179,9 +179,9 @@ class TextBackbone:
         return run_bare(self._session, inputs)
 
     def looks_foreign(self, transcript: str) -> bool:
-        """Whether words seem to be in no language that it reads: its tokeniser knows few of them whole.
+        """Guess whether words are in a language that it does not read: its tokeniser splits most of them.
 
-        A guess, for want of their language; never True for a backbone that reads any language.
+        For transcripts of unknown language; never True for a backbone that reads any language.
         """
         encoded = self._tokenizer.encode(transcript, add_special_tokens=False)
         unknown = self._tokenizer.token_to_id("[UNK]")
@@ -247,7 +247,7 @@ def run_bare(session: Any, inputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
     """First output of a session.
 
     Raises:
-        BackboneError: The inputs are none of this network.
+        BackboneError: The network has other inputs.
     """
     try:
         outputs: Floats = session.run(None, dict(inputs))[0]
@@ -323,7 +323,7 @@ def load_backbone(
             it costs a few tens of milliseconds).
 
     Raises:
-        BackboneError: Missing, damaged or altered, or a network that does not give what it gave when it was built.
+        BackboneError: Files are missing, damaged or altered, or outputs that differ from those when it was built.
     """
     folder = find_backbone(str(name))
     description = read_description(folder)
@@ -352,15 +352,15 @@ def verify_probe(folder: Path, backbone: SpeechBackbone | TextBackbone) -> None:
     parity = measure_parity(expected, found, arithmetic) if found.shape == expected.shape else -1.0
     if not parity >= PARITY_BOUNDS[arithmetic]:
         raise BackboneError(
-            f"{folder / MODEL}: does not give what torch gave when it was built (cosine {parity:.4f} on the probe, "
-            f"expected at least {PARITY_BOUNDS[arithmetic]}); build it again"
+            f"{folder / MODEL}: its outputs differ from those of torch when it was built (cosine {parity:.4f} on the "
+            f"probe, expected at least {PARITY_BOUNDS[arithmetic]}); build it again"
         )
 
 
 def measure_parity(expected: Floats, found: Floats, arithmetic: Arithmetic = "float32") -> float:
     """Cosine between two sets of vectors over their last axis, around the mean vectors of the first.
 
-    The lowest one; of what was computed in 8 bits, where single vectors stray, the mean.
+    The lowest one; with 8-bit arithmetic, where single vectors deviate, the mean.
 
     Example:
         >>> round(measure_parity(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)), 4)

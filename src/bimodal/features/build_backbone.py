@@ -166,7 +166,7 @@ BUILDERS: Final[dict[str, Callable[[str, Path, BackboneDescription, Weights], No
     "whisper": build_speech_backbone,
     "bert": build_text_backbone,
 }
-"""Builder of each family of `bimodal.features.backbone.BACKBONES`; it stands here since building needs torch."""
+"""Builder of each family of `bimodal.features.backbone.BACKBONES`; it is here since building needs torch."""
 
 
 def _check_fits(source: str, description: BackboneDescription, layers: int, width: int) -> None:
@@ -324,7 +324,7 @@ def _to_bytes(name: str, array: npt.NDArray[Any], axis: int) -> tuple[list[onnx.
 
 
 def _write_probe(out: Path, expected: npt.NDArray[Any], **inputs: npt.NDArray[Any]) -> None:
-    """Store inputs and what torch makes of them, for whoever loads the artifact."""
+    """Store inputs and the outputs of torch, which `load_backbone(verify=True)` compares."""
     arrays = inputs | {"expected": expected}
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, out / PROBE)
 

@@ -2,7 +2,7 @@
 
 A folder of safetensors shards that are written once, under a temporary name, and renamed when complete. A key says
 everything that decided the value, so nothing is ever invalidated; two processes that compute the same key write it
-twice, which is harmless. A killed process loses at most the shard it had not finished.
+twice, which is harmless. A killed process loses at most its unfinished shard.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def cache_key(*parts: object) -> str:
-    """One key for all that decides a value: content digest, stretch, backbone digest, view, precision.
+    """One key for all that decides a value: content digest, stretch, backbone digest, augmentation, precision.
 
     Example:
         >>> cache_key("a", 1) == cache_key("a", 1), cache_key("a", 1) == cache_key("a1")

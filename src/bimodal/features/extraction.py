@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bimodal.audio.decode import Signal, load_signal
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import AudioError
-from bimodal.features.augmentation import PLAIN, apply_augmentation, view_key
+from bimodal.features.augmentation import PLAIN, apply_augmentation, augmentation_key
 from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.pooling import join_frames, pool_all
@@ -21,11 +21,13 @@ from bimodal.records import Utterance
 _TEXTS_AT_ONCE: Final = 256
 
 
-def speech_key(utterance: Utterance, folder: Path, backbone: SpeechBackbone, views: Sequence[str] = (PLAIN,)) -> str:
-    """Cache key of one utterance's speech: the recording's content, the stretch, the backbone, the views of it."""
-    digest, heard = recording_digest(recording(utterance, folder)), ",".join(map(view_key, views))
+def speech_key(
+    utterance: Utterance, folder: Path, backbone: SpeechBackbone, augmentations: Sequence[str] = (PLAIN,)
+) -> str:
+    """Cache key of one utterance's speech: the recording's content, the stretch, the backbone, the augmentations."""
+    digest, names = recording_digest(recording(utterance, folder)), ",".join(map(augmentation_key, augmentations))
     stretch = (utterance.start, utterance.end)
-    return cache_key("statistics", digest, *stretch, backbone.description.digest, heard, "float16")
+    return cache_key("statistics", digest, *stretch, backbone.description.digest, names, "float16")
 
 
 def recording(utterance: Utterance, folder: Path) -> Path:
@@ -59,7 +61,7 @@ def recording_digest(path: Path) -> str:
 
 @lru_cache(maxsize=4096)
 def _digest_once(path: Path, *version: int) -> str:
-    """Digest of a file; `version` tells a file that was replaced meanwhile from the one that was read."""
+    """Digest of a file; a file that was replaced has another `version`."""
     return file_digest(path)
 
 
@@ -68,16 +70,16 @@ def cache_speech(
     folder: Path,
     backbone: SpeechBackbone,
     cache: FeatureCache,
-    views: Sequence[str] = (PLAIN,),
+    augmentations: Sequence[str] = (PLAIN,),
 ) -> list[str]:
-    """Make sure that the speech of every utterance is in the cache; keep what is done even when one fails.
+    """Encode the speech of every utterance that is not in the cache; finished ones stay there when one fails.
 
     Args:
         utterances: Each with a path; wrap them in a progress bar to see it.
         folder: Folder that the paths are relative to.
         backbone: Runs on what is missing.
         cache: Read and written.
-        views: Views of each recording whose frames are heard together; see `apply_augmentation`.
+        augmentations: Augmentations of each recording, whose frames are pooled together; see `apply_augmentation`.
 
     Returns:
         One key per utterance.
@@ -89,17 +91,19 @@ def cache_speech(
     keys = []
     with cache:
         for utterance in utterances:
-            key = speech_key(utterance, folder, backbone, views)
+            key = speech_key(utterance, folder, backbone, augmentations)
             if key not in cache:
                 signal = load_signal(recording(utterance, folder), start=utterance.start, end=utterance.end)
-                cache.write(key, hear(signal, backbone, views))
+                cache.write(key, encode_augmented(signal, backbone, augmentations))
             keys.append(key)
     return keys
 
 
-def hear(signal: Signal, backbone: SpeechBackbone, views: Sequence[str]) -> dict[str, npt.NDArray[np.float16]]:
-    """What is cached of a 16 kHz signal, heard in some views together: `pool_all` of it in 16 bits, 30 KiB."""
-    frames = join_frames([backbone.extract(apply_augmentation(signal, view)) for view in views])
+def encode_augmented(
+    signal: Signal, backbone: SpeechBackbone, augmentations: Sequence[str]
+) -> dict[str, npt.NDArray[np.float16]]:
+    """What the cache stores of a 16 kHz signal: `pool_all` over the frames of all augmentations, 16 bits, 30 KiB."""
+    frames = join_frames([backbone.extract(apply_augmentation(signal, augmentation)) for augmentation in augmentations])
     return {"statistics": pool_all(frames).astype(np.float16)}
 
 
@@ -110,7 +114,7 @@ def read_statistics(cache: FeatureCache, key: str) -> npt.NDArray[np.float16]:
 
 
 def cache_text(transcripts: Sequence[str | None], backbone: TextBackbone, cache: FeatureCache) -> list[str | None]:
-    """Make sure that every text is in the cache.
+    """Encode every text that is not in the cache.
 
     Args:
         transcripts: None or blank where absent.

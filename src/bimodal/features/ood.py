@@ -1,7 +1,7 @@
-"""How unlike the training data an input is: the distance of its pooled statistics from theirs.
+"""Out-of-domain score: the distance of an input's pooled statistics from those of the training data.
 
 The distance is the root mean square, over the statistics, of their deviations from the training data's mean in units of
-the training data's deviation. What counts as far was fitted to clips of speakers that were held out of both. Pure
+the training data's deviation. The threshold was fitted to clips of held-out speakers. Pure
 functions of arrays, no torch.
 """
 
@@ -23,7 +23,7 @@ KEPT: Final = 0.99
 """Share of held-out training clips that lie within the threshold."""
 
 EXPONENT: Final = 3.0
-"""How fast answers grow less sure with distance. Chosen by the calibration of a network trained on EmoDB for clips of
+"""How fast confidence falls with distance. Chosen by the calibration of a network trained on EmoDB for clips of
 RAVDESS and emotiontts_ko, where 2.7 to 3.3 came out best; `python -m benchmarks.across` shows what it does."""
 
 _PARTS: Final = ("mean", "std", "threshold", "typical")
@@ -32,13 +32,13 @@ _SMALLEST_DEVIATION: Final = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class OodStats:
-    """What one side of a model was trained on, in short.
+    """Statistics of the training data of one modality.
 
     Attributes:
         mean: Of the pooled statistics, (...).
         std: Their deviation, (...).
-        threshold: Distance that `KEPT` of the held-out clips stay within.
-        typical: Distance of the middle one of them.
+        threshold: Distance within which the share `KEPT` of the held-out clips lies.
+        typical: Their median distance.
     """
 
     mean: Floats
@@ -48,11 +48,11 @@ class OodStats:
 
 
 def fit_ood_stats(statistics: npt.NDArray[Any], parts: npt.NDArray[Any]) -> OodStats:
-    """Familiarity with N clips; the distance of each part's clips is taken from the others.
+    """Fit to N training clips; the distance of the clips of each part is measured from the other parts.
 
     Args:
         statistics: Pooled statistics (N, ...).
-        parts: Number of the part that each clip belongs to, (N,); no speaker in two of them. One part alone is
+        parts: Number of the part that each clip belongs to, (N,); no speaker is in two parts. A single part is
             measured against itself.
 
     Example:
@@ -85,14 +85,14 @@ def ood_score(statistics: npt.NDArray[Any], ood_stats: OodStats) -> Floats:
 
 
 def temperature_factor(distance: npt.NDArray[Any], ood_stats: OodStats) -> Floats:
-    """How many times the temperature a clip is to be judged at than held-out training clips, (N,), 1 or more.
+    """Factor of the temperature of a clip, in comparison with held-out training clips, (N,), 1 or more.
 
-    A temperature that fits clips like those trained on leaves answers about others far too sure; one that grows with
-    the distance from the training data does not (density-aware calibration, Tomani et al. 2023, arXiv 2302.05118).
+    A temperature fitted to clips like the training data leaves the scores of other clips far too confident; one that
+    grows with the distance does not (density-aware calibration, Tomani et al. 2023, arXiv 2302.05118).
 
     Args:
         distance: Of N clips, from `ood_score`.
-        ood_stats: With what they are compared.
+        ood_stats: Of the training data.
 
     Example:
         >>> known = OodStats(mean=np.zeros(4, np.float32), std=np.ones(4, np.float32), threshold=2.0, typical=1.0)
@@ -119,12 +119,12 @@ def _distances(values: npt.NDArray[Any], mean: npt.NDArray[Any], std: npt.NDArra
     return np.sqrt(squares).astype(np.float32)
 
 
-def save_ood_stats(file: str | Path, sides: Mapping[str, OodStats]) -> None:
-    """Write the familiarity of each side as safetensors."""
+def save_ood_stats(file: str | Path, modalities: Mapping[str, OodStats]) -> None:
+    """Write the statistics of each modality as safetensors."""
     save_file(
         {
-            f"{side}.{part}": np.ascontiguousarray(getattr(known, part), np.float32)
-            for side, known in sides.items()
+            f"{modality}.{part}": np.ascontiguousarray(getattr(known, part), np.float32)
+            for modality, known in modalities.items()
             for part in _PARTS
         },
         file,
@@ -139,15 +139,15 @@ def load_ood_stats(file: str | Path) -> dict[str, OodStats]:
     """
     try:
         flat = load_file(file)
-        sides = {name.partition(".")[0] for name in flat}
+        modalities = {name.partition(".")[0] for name in flat}
         return {
-            side: OodStats(
-                mean=flat[f"{side}.mean"],
-                std=flat[f"{side}.std"],
-                threshold=flat[f"{side}.threshold"].item(),
-                typical=flat[f"{side}.typical"].item(),
+            modality: OodStats(
+                mean=flat[f"{modality}.mean"],
+                std=flat[f"{modality}.std"],
+                threshold=flat[f"{modality}.threshold"].item(),
+                typical=flat[f"{modality}.typical"].item(),
             )
-            for side in sides
+            for modality in modalities
         }
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelFolderError(f"{file}: damaged ({error}); copy the model folder again") from error

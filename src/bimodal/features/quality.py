@@ -1,4 +1,4 @@
-"""What a signal itself says about how far an answer can be trusted: length, steady noise, clipping."""
+"""Recording quality: warnings about length, steady noise and clipping."""
 
 from typing import Final
 
@@ -8,13 +8,13 @@ from bimodal.audio.decode import SAMPLING_RATE, Signal
 from bimodal.features.logmel import mel_power
 
 SHORT_SECONDS: Final = 0.7
-"""Speech shorter than this is judged with a warning."""
+"""Shorter speech gets a warning."""
 
 NOISY_DB: Final = 12.0
-"""Below this estimate a warning is given; 300 clean clips of EmoDB, RAVDESS and emotiontts_ko lay at 17 or more."""
+"""A lower signal-to-noise ratio gets a warning; 300 clean clips of EmoDB, RAVDESS and emotiontts_ko had 17 or more."""
 
 CLIPPED_SHARE: Final = 0.01
-"""From this share of samples at full scale on a warning is given."""
+"""This share of clipped samples, or more, gets a warning."""
 
 _FULL_SCALE: Final = 0.999
 _SMOOTHED: Final = 5  # frames of 10 ms, so that the floor is that of the noise and not of its luck
@@ -23,7 +23,7 @@ _SILENT: Final = 1e-12
 
 
 def describe_quality(signal: Signal) -> tuple[str, ...]:
-    """Warnings about 16 kHz speech (T,), a sentence each; none for what is long, clean and whole.
+    """Warnings about 16 kHz speech (T,), one sentence each; empty for long, clean and unclipped speech.
 
     Example:
         >>> time = np.arange(16000) / 16000
@@ -68,7 +68,7 @@ def estimate_snr(signal: Signal) -> float:
 
 
 def clipped_share(signal: Signal) -> float:
-    """Share of the samples that stand at full scale beside one that does, too.
+    """Share of the samples at full scale whose neighbour is at full scale, too.
 
     Example:
         >>> clipped_share(np.array([1.0, 1.0, 0.0, -1.0], np.float32))

@@ -1,8 +1,8 @@
-"""Baselines: running statistics of what a speaker (a corpus, a call) has sounded like so far, without labels.
+"""Speaker statistics: running statistics of the clips of a speaker (a corpus, a call) so far, without labels.
 
-What is kept are count, mean and summed squares around it of the pooled statistics of the clips heard so far, so a
-baseline grows clip by clip (Welford 1962), two are merged exactly (Chan et al. 1979), and it holds no speech: 24 KiB a
-speaker. It is causal: a clip is judged by the baseline of the clips in front of it, and joins it afterwards.
+They are count, mean and summed squares around the mean of the pooled statistics. So they grow clip by clip (Welford
+1962), two are merged exactly (Chan et al. 1979), and they hold no speech: 24 KiB a speaker. They are causal: a clip is
+scored with the statistics of the clips before it, and joins them afterwards.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,14 +19,14 @@ from bimodal.arrays import Floats
 from bimodal.errors import ModelFolderError
 
 INPUTS: Final = ("heard", "own_mean", "own_std")
-"""Inputs of a speech network that takes a baseline."""
+"""Inputs of a speech network that uses speaker statistics; `heard` is the number of clips."""
 
 _PARTS: Final = ("count", "mean", "squares")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunningStats:
-    """Statistics of the clips heard so far.
+    """Statistics of the clips so far.
 
     Attributes:
         count: Clips n.
@@ -45,7 +45,7 @@ class RunningStats:
 
 
 def empty_stats(shape: tuple[int, ...]) -> RunningStats:
-    """A baseline of nothing.
+    """Statistics of no clips.
 
     Example:
         >>> empty_stats((2, 3, 4)).count
@@ -55,7 +55,7 @@ def empty_stats(shape: tuple[int, ...]) -> RunningStats:
 
 
 def measure_stats(statistics: npt.NDArray[Any]) -> RunningStats:
-    """The baseline of clips at once: their pooled statistics (N, P, L, D).
+    """Statistics of N clips at once, from their pooled statistics (N, P, L, D).
 
     Example:
         >>> measure_stats(np.array([[1.0], [3.0]])).squares.tolist()
@@ -67,7 +67,7 @@ def measure_stats(statistics: npt.NDArray[Any]) -> RunningStats:
 
 
 def merge_stats(one: RunningStats, other: RunningStats) -> RunningStats:
-    """The baseline of the clips of both.
+    """Statistics of the clips of both.
 
     Example:
         >>> both = merge_stats(measure_stats(np.ones((1, 1))), measure_stats(np.full((1, 1), 3.0)))
@@ -82,7 +82,7 @@ def merge_stats(one: RunningStats, other: RunningStats) -> RunningStats:
 
 
 def speaker_stats_inputs(speaker_stats: Sequence[RunningStats]) -> dict[str, Floats]:
-    """What a speech network is told of B baselines: `heard` (B,), `own_mean` and `own_std` (B, P, L, D)."""
+    """Network inputs for B utterances: `heard` (B,), `own_mean` and `own_std` (B, P, L, D)."""
     return {
         "heard": np.array([stats.count for stats in speaker_stats], np.float32),
         "own_mean": np.stack([stats.mean for stats in speaker_stats]).astype(np.float32),
@@ -91,10 +91,10 @@ def speaker_stats_inputs(speaker_stats: Sequence[RunningStats]) -> dict[str, Flo
 
 
 class SpeakerStatsStore:
-    """A baseline per speaker, which grows as they are heard; not for several threads at once.
+    """Statistics of several speakers, which grow clip by clip; not safe to use from several threads.
 
     Args:
-        known: Baselines to begin with.
+        known: Statistics by speaker to begin with.
     """
 
     def __init__(self, known: dict[str, RunningStats] | None = None) -> None:
@@ -108,22 +108,22 @@ class SpeakerStatsStore:
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """Whose baselines there are, sorted."""
+        """The speakers with statistics, sorted."""
         return tuple(sorted(self._known))
 
     def copy(self) -> "SpeakerStatsStore":
-        """The same, growing apart from now on."""
+        """An independent copy."""
         return SpeakerStatsStore(self._known)
 
     def of(self, speaker: str | None, shape: tuple[int, ...]) -> RunningStats:
-        """A speaker's baseline; that of nothing, of a shape, for one who was not heard or is not named."""
+        """A speaker's statistics; those of no clips, with this shape, for an unknown speaker or None."""
         return self._known.get(speaker or "") or empty_stats(shape)
 
     def join(self, speaker: str | None, statistics: Floats) -> RunningStats:
-        """Statistics of a speaker before a segment, which joins them now: what is scored never scores itself.
+        """A speaker's statistics before a segment; then add the segment. So a segment is never scored with itself.
 
         Args:
-            speaker: Who speaks; None knows nothing before and is not remembered.
+            speaker: Who speaks; None gives statistics of no clips, and adds nothing.
             statistics: Of the whole segment, pooled, (P, L, D).
         """
         before = self.of(speaker, statistics.shape)
@@ -131,14 +131,14 @@ class SpeakerStatsStore:
         return before
 
     def add(self, speaker: str | None, statistics: Floats) -> None:
-        """Hear a clip's pooled statistics (P, L, D); of nobody in particular it is forgotten."""
+        """Add a clip's pooled statistics (P, L, D) to a speaker's; nothing for None."""
         if speaker:
-            heard = measure_stats(statistics[None])
-            self._known[speaker] = merge_stats(self.of(speaker, statistics.shape), heard)
+            added = measure_stats(statistics[None])
+            self._known[speaker] = merge_stats(self.of(speaker, statistics.shape), added)
 
 
 def measure_speaker_stats(clips: Iterable[tuple[str | None, Floats]]) -> SpeakerStatsStore:
-    """Baselines of all speakers of some clips: who speaks, and the pooled statistics (P, L, D)."""
+    """Statistics of the speakers of some clips, each given as speaker and pooled statistics (P, L, D)."""
     speaker_stats = SpeakerStatsStore()
     for speaker, statistics in clips:
         speaker_stats.add(speaker, statistics)
@@ -146,7 +146,7 @@ def measure_speaker_stats(clips: Iterable[tuple[str | None, Floats]]) -> Speaker
 
 
 def save_speaker_stats(file: str | Path, speaker_stats: SpeakerStatsStore) -> None:
-    """Write baselines as safetensors, so that a user's history outlives a call. It holds statistics, no speech.
+    """Write speaker statistics as safetensors, for a later call. The file holds no speech.
 
     Raises:
         ModelFolderError: The file cannot be written.
@@ -163,15 +163,15 @@ def save_speaker_stats(file: str | Path, speaker_stats: SpeakerStatsStore) -> No
 
 
 def load_speaker_stats(file: str | Path) -> SpeakerStatsStore:
-    """Read baselines.
+    """Read speaker statistics.
 
     Raises:
-        ModelFolderError: Missing, damaged, or something else than baselines.
+        ModelFolderError: The file is missing or damaged, or holds no speaker statistics.
     """
     try:
         flat = load_file(file)
     except (OSError, SafetensorError) as error:
-        raise ModelFolderError(f"{file}: no baselines of speakers can be read ({error})") from error
+        raise ModelFolderError(f"{file}: no speaker statistics can be read ({error}); name another file") from error
     speakers = {name.partition("/")[2] for name in flat}
     expected = {f"{part}/{speaker}" for part in _PARTS for speaker in speakers}
     if set(flat) != expected:
@@ -183,5 +183,5 @@ def _checked(file: str | Path, speaker: str, flat: dict[str, npt.NDArray[Any]]) 
     count, mean, squares = (flat[f"{part}/{speaker}"] for part in _PARTS)
     sound = count.shape == () and count >= 0 and mean.shape == squares.shape and np.isfinite([mean, squares]).all()
     if not sound:
-        raise ModelFolderError(f"{file}: the baseline of '{speaker}' is damaged; delete the file to begin anew")
+        raise ModelFolderError(f"{file}: the statistics of '{speaker}' are damaged; delete the file to start again")
     return RunningStats(count=int(count), mean=mean.astype(np.float64), squares=squares.astype(np.float64))

@@ -156,7 +156,7 @@ def is_built(out: Path, description: BackboneDescription) -> bool:
         found = load_backbone(out, verify=True).description
     except BackboneError:
         return False
-    return replace(found, digests={}, parity_cosine=0.0) == description
+    return replace(found, digests={}, parity_cosine=0.0, family=description.family) == description
 
 
 def install(built: Path, out: Path) -> None:

@@ -17,7 +17,7 @@ from bimodal.audio.level import normalise_level
 from bimodal.config import SpeechConfig, SpeechHeadConfig, TuneSpeechConfig
 from bimodal.data.batches import Examples, frame_examples
 from bimodal.errors import BackboneError, TrainingError
-from bimodal.features.augmentation import PLAIN, apply_augmentation, check_augmentation, view_key
+from bimodal.features.augmentation import PLAIN, apply_augmentation, augmentation_key, check_augmentation
 from bimodal.features.backbone import BackboneDescription, cut_evenly
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import recording, recording_digest
@@ -320,7 +320,7 @@ def _cache_lower(
                 keys.append(None)
                 continue
             file = recording(utterance, folder)
-            heard = (recording_digest(file), utterance.start, utterance.end, view_key(view), _PREPROCESSING)
+            heard = (recording_digest(file), utterance.start, utterance.end, augmentation_key(view), _PREPROCESSING)
             made = (
                 pretrained.digest,
                 str(pretrained.layers),

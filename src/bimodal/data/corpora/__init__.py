@@ -113,7 +113,7 @@ CORPORA: dict[str, CorpusInfo] = {
         files="the folder datasets/emotion",
     ),
 }
-"""The corpora by name: `bimodal prepare` and `bimodal corpora` know what stands here."""
+"""The corpora by name, for `bimodal prepare` and `bimodal corpora`."""
 
 
 def describe_corpora() -> str:

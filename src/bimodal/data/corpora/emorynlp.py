@@ -1,7 +1,7 @@
 """EmoryNLP: dialogues of the series Friends in seven emotions of its own (Zahiri and Choi, 2018, Apache-2.0).
 
-It is the series of MELD, and a fifth of MELD's longer test utterances stand in it verbatim: never report MELD for a
-model that saw EmoryNLP. The map `emorynlp-ekman7` leads its labels to Ekman's; `peaceful` and `powerful` have no place.
+It is the series of MELD, and it contains a fifth of MELD's longer test utterances verbatim: never report MELD for a
+model trained on EmoryNLP. The map `emorynlp-ekman7` maps its labels to Ekman's; `peaceful` and `powerful` are dropped.
 """
 
 import ast
@@ -58,20 +58,20 @@ def _from_json(file: Path, split: str) -> list[Utterance]:
 
 
 def _spoken(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What `_utterance` wants of every utterance of a file; those without an emotion are none of the corpus."""
+    """Arguments of `_utterance` for every utterance of a file; those without an emotion are not part of the corpus."""
     for episode in content["episodes"]:
         for scene in episode["scenes"]:
-            for said in scene["utterances"]:
-                match = NAME.fullmatch(said["utterance_id"])
+            for spoken in scene["utterances"]:
+                match = NAME.fullmatch(spoken["utterance_id"])
                 if match is None:
-                    raise ValueError(f"utterance_id {said['utterance_id']!r}")
-                if said.get("emotion"):
+                    raise ValueError(f"utterance_id {spoken['utterance_id']!r}")
+                if spoken.get("emotion"):
                     yield {
                         "dialogue": match[1],
                         "number": match[2],
-                        "words": said["transcript"],
-                        "speakers": said["speakers"],
-                        "emotion": said["emotion"],
+                        "words": spoken["transcript"],
+                        "speakers": spoken["speakers"],
+                        "emotion": spoken["emotion"],
                     }
 
 

@@ -36,7 +36,7 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
             `wav`, in `transcript` or `script`; or with `manifest.csv`. Paths are relative to it.
 
     Raises:
-        ManifestError: If neither is there, or a file name is none of the corpus.
+        ManifestError: If neither is there, or a file name is not one of the corpus.
     """
     if manifest := made_manifest(source, ("path", "transcript", "speaker", "script")):
         rows = {row.path or row.id: row.transcript for row in manifest.utterances}

@@ -1,6 +1,6 @@
 """GoEmotions: 54,263 comments of Reddit in 27 emotions and neutral, often several (Demszky et al., 2020, Apache-2.0).
 
-The rows keep the corpus's own labels, joined by `|` where there are several; the map `goemotions-ekman7` leads them to
+The rows keep the corpus's own labels, joined by `|` where there are several; the map `goemotions-ekman7` maps them to
 the authors' grouping. Texts are as published: names masked as `[NAME]`, quotation marks doubled where they were.
 """
 
@@ -28,7 +28,7 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
             28 labels, not of a grouping; or with `manifest.csv`.
 
     Raises:
-        ManifestError: If neither is there, or a row is none of GoEmotions.
+        ManifestError: If neither is there, or a row is not one of GoEmotions.
     """
     if files := split_files(source, FILES):
         return tuple(row for split, file in files.items() for row in _utterances(file, split))

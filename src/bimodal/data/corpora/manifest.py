@@ -1,4 +1,4 @@
-"""One's own recordings: a manifest that one has written, in the formats of `bimodal.data.manifest`."""
+"""Your own recordings: a manifest in the formats of `bimodal.data.manifest`."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ NAMES = ("manifest.csv", "manifest.jsonl", "metadata.csv")
 
 
 def prepare(source: Path) -> tuple[Utterance, ...]:
-    """Utterances of one's own manifest, as they stand.
+    """Utterances of your own manifest, unchanged.
 
     Args:
         source: The manifest, or the folder with `manifest.csv`, `manifest.jsonl` or `metadata.csv`; paths are relative

@@ -25,8 +25,8 @@ CLIP = re.compile(r"dia(\d+)_utt(\d+)", re.ASCII)
 def prepare(source: Path) -> tuple[Utterance, ...]:
     """Utterances of the official split, from the official CSV files or from a `manifest.csv` made of them.
 
-    The clips `dia{d}_utt{u}` (`.wav`, `.flac` or `.mp4`) are taken from the folders below `source` whose name tells the
-    split; utterances without a clip are text only. Dialogue ids are made unique over the splits (`train_0`).
+    The clips `dia{d}_utt{u}` (`.wav`, `.flac` or `.mp4`) are taken from the folders below `source` whose name contains
+    the split; utterances without a clip are text only. Dialogue ids are made unique over the splits (`train_0`).
 
     Args:
         source: Folder with the three CSV files anywhere below it, or with `manifest.csv`; paths are relative to it.

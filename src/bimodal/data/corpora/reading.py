@@ -55,7 +55,7 @@ def split_files(source: Path, names: Mapping[str, str]) -> Mapping[str, Path] | 
 
 
 def made_manifest(source: Path, columns: Collection[str]) -> Manifest | None:
-    """A `manifest.csv` that was made of a corpus, told by its columns; None where there is none.
+    """A `manifest.csv` that was made of a corpus, recognised by its columns; None where there is none.
 
     Raises:
         ManifestError: If there is one and it has a problem.

@@ -1,6 +1,6 @@
 """TweetEval's emotion task: 5,052 tweets in four emotions, SemEval-2018 task 1 (Barbieri et al., 2020).
 
-`optimism` has no place in `ekman7`: those rows drop there and are counted.
+`optimism` is not in `ekman7`: there, those rows are dropped and counted.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
     """Tweets of the official split, from the published text files or from a `manifest.csv` made of them.
 
     Args:
-        source: Folder of `datasets/emotion` or of the whole of TweetEval (the task is told by its `mapping.txt`); or
+        source: Folder of `datasets/emotion` or of the whole of TweetEval (recognised by its `mapping.txt`); or
             with `manifest.csv`.
 
     Raises:

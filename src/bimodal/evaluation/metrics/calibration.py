@@ -106,11 +106,11 @@ def brier_score(scores: ArrayLike, targets: ArrayLike) -> float:
     """Mean squared distance of the scores from the truth, summed over the emotions, 0 to 2 (Brier 1950).
 
     Args:
-        scores: (N, C), rows sum to 1.
-        targets: (N,) positions.
+        scores: As in `negative_log_likelihood`.
+        targets: As in `negative_log_likelihood`.
 
     Raises:
-        ValueError: If shapes, targets or scores do not fit.
+        ValueError: As in `negative_log_likelihood`.
 
     Example:
         >>> brier_score([[0.5, 0.5], [0.25, 0.75]], [0, 1])  # (0.5 + 0.125) / 2
@@ -124,8 +124,8 @@ def reliability_bins(scores: ArrayLike, targets: ArrayLike, bins: int = 15) -> R
     """Confidence and accuracy per bin of confidence, for a reliability plot.
 
     Args:
-        scores: (N, C), rows sum to 1.
-        targets: (N,) positions.
+        scores: As in `negative_log_likelihood`.
+        targets: Positions (N,).
         bins: M, of equal width over 0 to 1.
 
     Raises:
@@ -155,12 +155,12 @@ def expected_calibration_error(scores: ArrayLike, targets: ArrayLike, bins: int 
     Biased upwards on few utterances: read it beside the reliability plot and the count.
 
     Args:
-        scores: (N, C), rows sum to 1.
-        targets: (N,) positions.
+        scores: As in `negative_log_likelihood`.
+        targets: As in `negative_log_likelihood`.
         bins: Of equal width over 0 to 1; a bin holds its upper edge.
 
     Raises:
-        ValueError: If shapes, targets or scores do not fit, or there is no bin.
+        ValueError: As in `negative_log_likelihood`, or there is no bin.
 
     Example:
         >>> round(expected_calibration_error([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]], [0, 1, 1], bins=2), 4)  # 2.3/3 - 2/3
@@ -177,8 +177,8 @@ def risk_coverage(scores: ArrayLike, targets: ArrayLike) -> RiskCoverage:
     Confidence is the top score. Utterances of equal confidence are answered together, so their order never matters.
 
     Args:
-        scores: (N, C), rows sum to 1.
-        targets: (N,) positions.
+        scores: As in `negative_log_likelihood`.
+        targets: Positions (N,).
 
     Raises:
         ValueError: If shapes, targets or scores do not fit.
