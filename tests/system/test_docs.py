@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -107,6 +108,13 @@ def test_commands_options_and_modules_within_sentences_exist(page, text):
             assert importlib.util.find_spec(rest[1]), f"{page}: no module {rest[1]}"
 
 
+@pytest.mark.parametrize(("page", "text"), PAGES.items(), ids=PAGES)
+def test_extras_exist(page, text):
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = re.findall(r"extras? `(\w+)`", text) + ",".join(re.findall(r"'\.\[([\w,]+)\]'", text)).split(",")
+    assert set(named) - {""} <= set(known)
+
+
 def _reads(config, settings: list[str]) -> bool:
     try:
         return bool(read_config(config, settings=settings))
@@ -130,6 +138,21 @@ def test_python_runs(text, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     exec(compile(ast.parse(text), "docs", "exec"), {})
     assert ("print(" in text) == bool(capsys.readouterr().out)
+
+
+def test_the_first_tutorial_shows_what_the_program_prints(tmp_path):
+    shutil.copyfile(SAMPLES / "conflict.mp3", tmp_path / "clip.wav")
+    page = PAGES["docs/tutorials/first-recognition.md"]
+    scripts = re.findall(r"^```sh\n(bimodal recognize .*?)^```.*?^```text\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(scripts) == 2
+    for script, shown in scripts:
+        command = [sys.executable, "-m", *shlex.split(script)]
+        printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        assert without_digits(printed).startswith(without_digits(shown))  # processors differ in the last digit
+
+
+def without_digits(text: str) -> str:
+    return re.sub(r"\d", "0", text)
 
 
 @pytest.mark.parametrize(("page", "text"), PAGES.items(), ids=PAGES)
