@@ -1,4 +1,4 @@
-"""What the two acted corpora share: the speech stage over folds of unseen speakers, a gain test, logistic regression."""
+"""What the two acted corpora share: the speech stage over folds of unseen speakers, a gain test, regression."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
