@@ -153,7 +153,7 @@ def _configs(options: Options) -> dict[str, TrainConfig]:
 
 
 def _float_backbone(options: Options) -> Path:
-    """The packaged speech backbone, built anew without products in 8 bits."""
+    """The packaged speech backbone, built without products in 8 bits."""
     out = options.cache / "runs" / f"{DEFAULT_SPEECH}-float32"
     if not (out / DESCRIPTION).is_file():
         described = read_description(find_backbone(DEFAULT_SPEECH))
@@ -163,7 +163,7 @@ def _float_backbone(options: Options) -> Path:
 
 
 def read_corpora(data: Path) -> list[Utterance]:
-    """Utterances of the three corpora with their corpus as a column; speakers and paths are told apart by it."""
+    """Utterances of the three corpora with their corpus as a column; it is part of the names of speakers and paths."""
     read = {
         "ravdess": ravdess.prepare(data / "ravdess"),
         "emodb": emodb.prepare(data / "emodb"),
@@ -269,7 +269,7 @@ def _mean_figure(each: Sequence[Figure], found: ByCorpus, system: str, name: str
 
 
 def _notes(found: dict[str, ByCorpus]) -> tuple[str, ...]:
-    """What to mind: in emotiontts_ko the words of one script tell the emotion, and a correction may learn them."""
+    """Warnings: in emotiontts_ko, the words of one script reveal the emotion, and the adaptation may learn them."""
     said = []
     for part in found.values():
         for system in part["emotiontts_ko"][0]:

@@ -1,4 +1,4 @@
-"""What the two acted corpora share: the speech stage over folds of unseen speakers, a gain test, a linear baseline."""
+"""What the two acted corpora share: the speech stage over folds of unseen speakers, a gain test, regression."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ CONFIG = TrainConfig(dev_share=0.0, speech=SpeechConfig(augmentations=("speed0.9
 """Fixed passes over all training speakers; nobody is held out, as nothing is chosen."""
 
 HEARD = replace(CONFIG.speech, tta=CONFIG.speech.augmentations)
-"""The clips' speed views are heard in recognition too."""
+"""Test-time augmentation with the speed augmentations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class FoldsRun:
 
     Attributes:
         trained: Of the speech stage, one per seed.
-        others: The same networks on the test clips as another side hears them, by name.
+        others: The same networks on changed test clips, by name.
         linear: Logistic regression on the same pooled statistics.
     """
 
@@ -107,7 +107,7 @@ def _softmax(logits: Any) -> Any:
 
 
 def shifted_side(rows: LabelledRows, folder: Path, config: TrainConfig, cache: FeatureCache, options: Options) -> Any:
-    """The speech side of every clip, scaled by a random gain of up to +-12 dB before the backbone hears it."""
+    """The speech features of every clip, scaled by a random gain of up to +-12 dB before the backbone encodes it."""
     backbone = load_backbone(config.speech_backbone, threads=options.threads, verify=True)
     assert isinstance(backbone, SpeechBackbone)  # noqa: S101
     gains = np.random.default_rng(0).uniform(-GAIN_DB, GAIN_DB, len(rows.utterances))

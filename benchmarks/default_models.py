@@ -241,8 +241,8 @@ def translated_test(options: Options) -> Test | None:
     )
 
 
-def judge(recognizer: Recognizer, test: Test) -> Predictions:
-    """What a model says of a test: from all that was given, and of each side alone."""
+def predict_test(recognizer: Recognizer, test: Test) -> Predictions:
+    """Predictions of a model for a test: combined, and for each modality alone."""
     results = []
     for first in progress(range(0, len(test.clips), 64), test.name[:40]):
         results += recognizer.recognize_batch(test.clips[first : first + 64])
@@ -272,7 +272,7 @@ def measure_model(recognizer: Recognizer, tests: Sequence[Test]) -> tuple[Figure
     """UAR over the emotions that a test holds, weighted F1 and calibration error, of each side that it has."""
     figures = []
     for test in tests:
-        found = judge(recognizer, test)
+        found = predict_test(recognizer, test)
         both = {"speech", "text"} <= set(found.systems)
         for system in ("speech", "text", "fused") if both else ("fused",):
             name = f"{test.name}: {system}" if both else test.name
@@ -290,17 +290,17 @@ def card_section(figures: Sequence[Figure]) -> str:
         f"| {one.system} | {one.metric} | {one.mean:.1f} | {one.low:.1f} to {one.high:.1f} |" for one in figures
     )
     return f"""
-## Figures on data that it was not trained on
+## Results on data that it was not trained on
 Percent, with 95 % intervals of a bootstrap over speakers (dialogues).
-`python -m benchmarks.default_models` makes them again.
+Command: `python -m benchmarks.default_models`.
 
 | what | metric | value | interval |
 |---|---|---|---|
 {rows}
 
-The voice side learnt from actors: expect less on people who do not act, and see `bimodal adapt`. The words side reads
-English. The fusion learnt from speech and words of different utterances of one emotion, as no corpus with a free
-licence has both: no figure here says that fusion pays.
+The speech network was trained on actors. Expect lower results on spontaneous speech; see `bimodal adapt`. The text
+network reads English. The fusion was trained on speech and text of different utterances with the same emotion, since no
+corpus with a free licence has both. So these results do not show that fusion helps.
 """
 
 

@@ -40,7 +40,7 @@ TRIED = (
 
 
 def run(options: Options) -> Result:
-    """All seeds, one speaker out, and a linear baseline."""
+    """All seeds, leave one speaker out, and logistic regression."""
     begun = time.monotonic()
     config = replace(CONFIG, vocabulary="acted4", speech=HEARD, threads=options.threads)
     folder = options.data / "emodb"

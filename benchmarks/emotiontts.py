@@ -1,7 +1,7 @@
-"""emotiontts_ko, four emotions: voice and Korean words, speakers and texts held out; words as given, translated, heard.
+"""emotiontts_ko, four emotions: voice and Korean words, speakers and texts held out; words as given or by Whisper.
 
-Needs the extra `asr` and a Whisper model (`BIMODAL_ASR_MODEL`, a folder in CTranslate2 format) for the words that are
-heard; what was heard is kept in the cache's folder `transcripts`.
+Needs the extra `asr` and a Whisper model (`BIMODAL_ASR_MODEL`, a folder in CTranslate2 format) for speech
+recognition; transcripts are cached in the folder `transcripts` of the cache.
 """
 
 import os
@@ -99,7 +99,7 @@ class Words:
 
 
 def heard_words(utterances: Sequence[Utterance], folder: Path, task: Task, options: Options) -> list[Utterance]:
-    """The same utterances with the words that Whisper hears, in Korean or in English."""
+    """The same utterances with Whisper's words, in Korean or English."""
     model = os.environ.get("BIMODAL_ASR_MODEL")
     if not model:
         raise BimodalError("BIMODAL_ASR_MODEL is not set; give the folder of a Whisper model in CTranslate2 format")
@@ -108,7 +108,7 @@ def heard_words(utterances: Sequence[Utterance], folder: Path, task: Task, optio
     wanted = TranscribeOptions(task=task, language="ko")
     heard, problems = transcribe_utterances(list(utterances), folder, transcriber, wanted, notebooks, lambda _: listed)
     if problems:
-        raise BimodalError(f"{len(problems)} recordings cannot be heard: {problems[0]}")
+        raise BimodalError(f"{len(problems)} recordings cannot be transcribed: {problems[0]}")
     return [with_words(utterance, heard[utterance.id], task) for utterance in utterances]
 
 

@@ -64,7 +64,7 @@ def _beside_speaker(
 
 
 def _over(values: Floats, count: npt.NDArray[Any], how: Any) -> Floats:
-    """A statistic of each column; 0 where nothing was heard."""
+    """A statistic of each column; 0 if there are no values."""
     found = np.zeros(values.shape[1])
     there = count > 0
     if there.any():

@@ -68,7 +68,7 @@ TRIED = (
 
 
 def run(options: Options) -> Result:
-    """All seeds over the six folds; the same networks at another recording level; a linear baseline."""
+    """All seeds over the six folds; the same networks at another recording level; logistic regression."""
     begun = time.monotonic()
     config = replace(CONFIG, vocabulary="ravdess8", speech=HEARD, threads=options.threads)
     folder = options.data / "ravdess"

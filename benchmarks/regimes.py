@@ -37,7 +37,7 @@ FOLDS_AMORTISED, SEEDS_AMORTISED = 6, 3
 
 
 class Reached(Exception):  # noqa: N818 - no error: it ends a training early
-    """The wanted dev score was reached."""
+    """The target dev score was reached."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +47,10 @@ class Timed:
     Attributes:
         name: Of the regime.
         cached: Seconds to make what it trains on, of all rows.
-        trained: Seconds of training until the wanted dev score; of all passes where it was not reached.
+        trained: Seconds of training until the target dev score, or of all epochs.
         score: Dev UAR at that moment, 0 to 1.
         passes: Passes until then.
-        reached: Whether the wanted score was reached.
+        reached: Whether the target score was reached.
     """
 
     name: str
@@ -101,7 +101,7 @@ def run(options: Options) -> Result:
 
 
 def time_regimes(options: Options, config: TuneSpeechConfig) -> list[Timed]:
-    """The three regimes of one seed; each makes what it caches anew, in an empty folder."""
+    """The three regimes of one seed; each starts with an empty cache."""
     folder = options.data / "ravdess"
     utterances = prepare(folder)
     fold = named_folds([utterance.speaker for utterance in utterances], FOLDS)[0]
@@ -150,7 +150,7 @@ def _frozen(rows: LabelledRows, folder: Path, config: TuneSpeechConfig) -> Timed
 
 
 def _tuned(name: str, rows: LabelledRows, folder: Path, config: TuneSpeechConfig, wanted: float) -> Timed:
-    """Encoder layers and head together, until the wanted dev score.
+    """Encoder layers and head together, until the target dev score.
 
     Over a cache the head is trained first, which is counted; end to end it starts at random. The statistics that
     standardise its inputs come from a pass of the pretrained encoder, which end to end is not charged.

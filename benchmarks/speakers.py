@@ -102,7 +102,7 @@ def run(options: Options) -> Result:
 
 
 Histories = Callable[[Sequence[str | None], int], dict[str, Any]]
-"""Which clips each clip stands on, by name, from the speakers of all clips and a seed."""
+"""Earlier clips of each clip, by name, from the speakers of all clips and a seed."""
 
 
 def _run_seed(prepared: Prepared, config: TrainConfig, histories: Histories, corrected: str) -> Found:

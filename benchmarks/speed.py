@@ -102,14 +102,14 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecognizeOptions:
+class SpeedOptions:
     """What is measured, and with what.
 
     Attributes:
-        model: A model folder that hears speech.
+        model: Model folder with a speech network.
         asr: Folder of a Whisper model in CTranslate2 format; None leaves speech recognition out.
         hours: Length of the longest recording.
-        install: Whether the base install is made anew and its size taken.
+        install: Whether to install the base package and measure its size.
         rounds: Turns of each comparison.
     """
 
@@ -120,10 +120,10 @@ class RecognizeOptions:
     rounds: int
 
 
-def run(options: Options, wanted: RecognizeOptions) -> Result:
+def run(options: Options, setup: SpeedOptions) -> Result:
     """All figures, once a seed."""
     begun = time.monotonic()
-    runs = [list(_measure(options, wanted)) for _ in options.seeds]
+    runs = [list(_measure(options, setup)) for _ in options.seeds]
     figures = tuple(
         make_figure(same[0].system, same[0].unit, [float(one.value) for one in same])
         for same in zip(*runs, strict=True)
@@ -140,10 +140,10 @@ def run(options: Options, wanted: RecognizeOptions) -> Result:
         tried=(),
         target="the limits in the notes",
         config=f"{options.threads} and {LONG_THREADS} threads",
-        settings={"hours": wanted.hours, "rounds": wanted.rounds},
+        settings={"hours": setup.hours, "rounds": setup.rounds},
         minutes=(time.monotonic() - begun) / 60,
-        command=f"python -m benchmarks.speed --model MODEL --hours {wanted.hours:g} --rounds {wanted.rounds}"
-        + (" --asr WHISPER" if wanted.asr else ""),
+        command=f"python -m benchmarks.speed --model MODEL --hours {setup.hours:g} --rounds {setup.rounds}"
+        + (" --asr WHISPER" if setup.asr else ""),
     )
     kept = [item.bar.kept(figure.mean) for item, figure in zip(runs[0], figures, strict=True) if item.bar]
     return save_result(result, options, f"{sum(kept)} of {len(kept)} speed limits met")
@@ -158,8 +158,8 @@ def _notes(measured: Sequence[Measured], figures: Sequence[Figure], threads: int
             yield f"{item.system}: {figure.mean:.3g} {item.unit}, limit {side} {item.bar.value:.3g}: {verdict}"
 
 
-def _measure(options: Options, wanted: RecognizeOptions) -> Iterator[Measured]:
-    if wanted.install:
+def _measure(options: Options, setup: SpeedOptions) -> Iterator[Measured]:
+    if setup.install:
         megabytes = installed_megabytes(ROOT)
         yield Measured(system="base installation with the default model", unit="MB", value=megabytes, bar=_most(400))
     with tempfile.TemporaryDirectory() as scratch:
@@ -168,13 +168,13 @@ def _measure(options: Options, wanted: RecognizeOptions) -> Iterator[Measured]:
         signal = np.concatenate([load_signal(file) for file in clips[:2]])[: 5 * RATE]
         soundfile.write(folder / "clip.wav", signal, RATE)
         peer = random_wav2vec2(folder / "wav2vec2")
-        yield from _clip(options, wanted, peer, signal)
-        yield from _cold(options, wanted, peer, folder / "clip.wav")
+        yield from _clip(options, setup, peer, signal)
+        yield from _cold(options, setup, peer, folder / "clip.wav")
         talk = _talk(options.data / "emodb")
-        yield from _stream(wanted, talk)
-        yield from _long(wanted, talk, folder)
-        if wanted.asr is not None:
-            yield from _heard(wanted, talk, folder)
+        yield from _stream(setup, talk)
+        yield from _long(setup, talk, folder)
+        if setup.asr is not None:
+            yield from _heard(setup, talk, folder)
 
 
 def _most(value: float) -> Bar:
@@ -185,9 +185,9 @@ def _least(value: float) -> Bar:
     return Bar(value=value, below=False)
 
 
-def _clip(options: Options, wanted: RecognizeOptions, peer: Path, signal: Any) -> Iterator[Measured]:
+def _clip(options: Options, setup: SpeedOptions, peer: Path, signal: Any) -> Iterator[Measured]:
     """Five seconds of speech in memory, models loaded."""
-    recognizer = Recognizer(wanted.model, threads=options.threads)
+    recognizer = Recognizer(setup.model, threads=options.threads)
     product, product_adds = product_task(options.threads)
     classify, their_adds = wav2vec2_task(peer, signal)
     mel = log_mel(normalise_level(signal))
@@ -200,7 +200,7 @@ def _clip(options: Options, wanted: RecognizeOptions, peer: Path, signal: Any) -
         "product": product,
     }
     smile = smile_task(signal)
-    seconds = interleaved(tasks | ({} if smile is None else {"smile": smile}), wanted.rounds)
+    seconds = interleaved(tasks | ({} if smile is None else {"smile": smile}), setup.rounds)
     adds, ratio = their_adds / our_adds, seconds["wav2vec2"] / seconds["ours"]
     needed = our_adds * seconds["product"] / product_adds
     yield Measured(system="5-second clip, voice", unit="ms", value=1000 * seconds["ours"])
@@ -221,7 +221,7 @@ def _clip(options: Options, wanted: RecognizeOptions, peer: Path, signal: Any) -
         yield Measured(system=system, unit="times", value=seconds["smile"] / seconds["ours"], bar=_least(1.0))
 
 
-def _cold(options: Options, wanted: RecognizeOptions, peer: Path, clip: Path) -> Iterator[Measured]:
+def _cold(options: Options, setup: SpeedOptions, peer: Path, clip: Path) -> Iterator[Measured]:
     """Fresh processes; the sources are compiled first, as pip does when it installs them."""
     compileall.compile_dir(Path(bimodal.__file__).parent, quiet=1)
     python, command = sys.executable, [sys.executable, "-m", "bimodal"]
@@ -229,11 +229,11 @@ def _cold(options: Options, wanted: RecognizeOptions, peer: Path, clip: Path) ->
     commands = {
         "import": [python, "-c", "import numpy, onnxruntime"],
         "help": [*command, "--help"],
-        "recognize": [*command, "recognize", "--model", str(wanted.model), str(clip), "--threads", str(threads)],
+        "recognize": [*command, "recognize", "--model", str(setup.model), str(clip), "--threads", str(threads)],
         "pipeline": [python, "-c", PIPELINE, str(peer), str(clip)],
     }
     tasks = {name: (lambda line=line: process(line, threads)) for name, line in commands.items()}
-    seconds = interleaved(tasks, max(3, wanted.rounds // 2))
+    seconds = interleaved(tasks, max(3, setup.rounds // 2))
     names = {
         "import": "cold: python -c 'import numpy, onnxruntime'",
         "help": "cold: bimodal --help",
@@ -269,9 +269,9 @@ def _talk(corpus: Path) -> list[Said]:
     return [rows[number] for number in np.random.default_rng(0).permutation(len(rows))]
 
 
-def _stream(wanted: RecognizeOptions, talk: Sequence[Said]) -> Iterator[Measured]:
+def _stream(setup: SpeedOptions, talk: Sequence[Said]) -> Iterator[Measured]:
     """A stream in pieces of 100 ms: how long after the last sample its answers are there."""
-    recognizer = Recognizer(wanted.model, threads=LONG_THREADS)
+    recognizer = Recognizer(setup.model, threads=LONG_THREADS)
     signal = np.concatenate([load_signal(said.path) for said in talk[:30]])
     recognizer.recognize(signal[: 4 * RATE], sampling_rate=RATE)
     running, ended = zip(*(_streamed(recognizer, signal) for _ in range(5)), strict=True)
@@ -298,12 +298,12 @@ def _streamed(recognizer: Recognizer, signal: Any) -> tuple[list[float], list[fl
     return running, ended
 
 
-def _long(wanted: RecognizeOptions, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
+def _long(setup: SpeedOptions, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
     """An hour, and memory as recordings grow longer."""
     memory, seconds = {}, {}
-    for hours in sorted({1 / 6, 1.0, wanted.hours}):
+    for hours in sorted({1 / 6, 1.0, setup.hours}):
         path, _ = _recording(talk, folder / "long.wav", hours)
-        command = [sys.executable, "-c", TIMELINE, str(wanted.model), str(path), str(LONG_THREADS)]
+        command = [sys.executable, "-c", TIMELINE, str(setup.model), str(path), str(LONG_THREADS)]
         seconds[hours], peak = process(command, LONG_THREADS)
         memory[hours] = int(peak) / 1024
     system, times = "one hour as a timeline", 3600 / seconds[1.0]
@@ -328,18 +328,18 @@ def _recording(talk: Sequence[Said], path: Path, hours: float) -> tuple[Path, st
     raise RuntimeError("no clips")
 
 
-def _heard(wanted: RecognizeOptions, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
+def _heard(setup: SpeedOptions, talk: Sequence[Said], folder: Path) -> Iterator[Measured]:
     """Three minutes with speech recognition, against faster-whisper alone with the same settings and threads."""
     from bimodal.asr.timed_words import SegmentTranscriber, make_asr
     from bimodal.asr.whisper import Transcriber
 
     path, words = _recording(talk, folder / "heard.wav", 0.05)
     for threads in (1, LONG_THREADS):
-        recognizer = Recognizer(wanted.model, threads=threads)
-        asr = make_asr(Transcriber(str(wanted.asr), threads=1, at_once=threads))
+        recognizer = Recognizer(setup.model, threads=threads)
+        asr = make_asr(Transcriber(str(setup.asr), threads=1, at_once=threads))
         tasks = {
             "ours": partial(_consume, recognizer, path, asr),
-            "alone": whisper_task(str(wanted.asr), path, threads),
+            "alone": whisper_task(str(setup.asr), path, threads),
         }
         seconds = interleaved(tasks, 3)
         heard = " ".join(word.text for _, said in SegmentTranscriber(asr).listen(segment_audio(path)) for word in said)
@@ -359,19 +359,19 @@ def _consume(recognizer: Recognizer, path: Path, asr: Any) -> None:
         pass
 
 
-def _read(arguments: Sequence[str] | None = None) -> tuple[Options, RecognizeOptions]:
+def _read(arguments: Sequence[str] | None = None) -> tuple[Options, SpeedOptions]:
     parser: argparse.ArgumentParser = options_parser(__doc__ or "")
     parser.set_defaults(seeds=[0])
-    parser.add_argument("--model", type=Path, required=True, help="model folder that hears speech")
+    parser.add_argument("--model", type=Path, required=True, help="model folder with a speech network")
     parser.add_argument("--asr", type=Path, help="Whisper model in CTranslate2 format")
     parser.add_argument("--hours", type=float, default=10.0, help="length of the longest recording")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--no-install", dest="install", action="store_false", help="leave the base install out")
     found = parser.parse_args(arguments)
-    wanted = RecognizeOptions(
+    setup = SpeedOptions(
         model=found.model, asr=found.asr, hours=found.hours, install=found.install, rounds=found.rounds
     )
-    return to_options(found), wanted
+    return to_options(found), setup
 
 
 if __name__ == "__main__":

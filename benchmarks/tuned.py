@@ -120,10 +120,10 @@ def tune_fold(
         test = list(fold.test)
         heard, louder = ([view.subset(test) for view in views] for views in (sides.encoded, shifted))
         found = {
-            "frozen": judge(untuned.eval(), heard),
-            "tuned": judge(network, heard),
-            "shifted": judge(network, louder) if louder else np.zeros((0, 0)),
-            "once": judge(network, heard[:1]),
+            "frozen": score_views(untuned.eval(), heard),
+            "tuned": score_views(network, heard),
+            "shifted": score_views(network, louder) if louder else np.zeros((0, 0)),
+            "once": score_views(network, heard[:1]),
             "parameters": np.array([sum(value.numel() for value in whole_network(network))]),
         }
         unfinished = file.with_suffix(".partial")
@@ -141,8 +141,8 @@ def whole_network(network: TunedSpeechNetwork) -> Iterator[Any]:
     yield from network.buffers()
 
 
-def judge(network: Any, views: Sequence[Examples]) -> Any:
-    """Logits (n, C) of utterances whose views are heard as one, their frames pooled together."""
+def score_views(network: Any, views: Sequence[Examples]) -> Any:
+    """Logits (n, C) of utterances with the frames of all augmentations pooled together."""
     heard = [predict(_Statistics(network), view)[0] for view in views]
     frames = np.stack([view.lengths for view in views]).astype(np.float32)[:, :, None, None]
     shares = frames / frames.sum(axis=0)
@@ -203,7 +203,7 @@ def pooled(
 def shifted_examples(
     rows: LabelledRows, folder: Path, pretrained: SpeechModel, cache: FeatureCache, gain_db: float, view: str
 ) -> Examples:
-    """The tuned part's inputs for a view of every clip, scaled by a random gain before the encoder hears it."""
+    """The tuned part's inputs for a view of every clip, scaled by a random gain before the encoder."""
     lower = LowerLayers(pretrained, "cpu")
     gains = np.random.default_rng(0).uniform(-gain_db, gain_db, len(rows.utterances))
     keys = []

@@ -23,8 +23,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(shown: bool) -> None:
+    if shown:
         typer.echo(f"bimodal {__version__}")
         raise typer.Exit
 

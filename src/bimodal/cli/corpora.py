@@ -105,7 +105,7 @@ def transcribe(
         Transcriber(model, threads=threads, download=download),
         TranscribeOptions(task=task, language=language or None, vad=vad, replace=replace),
         (cache or default_cache()) / "transcripts",
-        lambda items: bar(items, "recordings heard", quiet),
+        lambda items: bar(items, "recordings transcribed", quiet),
     )
     for problem in problems:
         say(f"bimodal: {problem}")

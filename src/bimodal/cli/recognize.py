@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bimodal.inference.batch import RecognizeOptions
 
 ASR_MODEL = "Systran/faster-whisper-base"
-_AT_ONCE = 4  # stretches of a long recording that are heard at the same time, at most; each takes memory of its own
+_AT_ONCE = 4  # most segments of a long recording that are transcribed at the same time; each needs memory
 
 Paths = Annotated[
     list[Path] | None,
@@ -114,9 +114,9 @@ def recognize(
 ) -> None:
     """Recognise emotion in recordings, in words, or in both."""
     model, paths = _model_in_front(model, paths or [])
-    hears = transcribe or translate
+    by_asr = transcribe or translate
     told = transcript is not None
-    _check_words(paths, {"--transcript": told, "--transcripts": transcripts is not None, "--transcribe": hears})
+    _check_words(paths, {"--transcript": told, "--transcripts": transcripts is not None, "--transcribe": by_asr})
     if speaker_stats is not None and speaker is None and channels == "mix":
         raise typer.BadParameter("--speaker-stats needs --speaker, or --channels speakers")
     from bimodal.inference.installed import find_model
@@ -145,7 +145,7 @@ def recognize(
         explain=explain,
     )
     settings = {"transcript": transcript or "", "transcripts": str(transcripts or "")}
-    if hears:
+    if by_asr:
         at_once = _asr_threads(threads, recordings, options)
         options = replace(options, asr=_speech_recognition(asr, language, translate, download, at_once))
         settings["asr"] = f"{asr} {language} {'translate' if translate else 'transcribe'}"

@@ -168,7 +168,7 @@ def evaluate(
 ) -> None:
     """Evaluate a model, or a configuration by cross-validation.
 
-    Reports speech alone, text alone, late fusion and the trained fusion side by side.
+    Reports speech alone, text alone, late fusion and the trained fusion.
     """
     from bimodal.evaluation.describe import describe
     from bimodal.evaluation.protocols import evaluate_folds, evaluate_model

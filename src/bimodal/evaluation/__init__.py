@@ -1,1 +1,1 @@
-"""How good is a model, and how sure are we: all systems side by side, with intervals; without torch."""
+"""Evaluation: metrics, protocols and reports with confidence intervals. Without torch."""

@@ -135,7 +135,7 @@ def late_fusion(speech: ArrayLike, text: ArrayLike, priors: ArrayLike) -> Double
         raise ValueError(f"shapes {first.shape}, {second.shape}, {prior.shape}, expected (N, C) twice and (C,)")
     if not (prior > 0).all() or abs(prior.sum() - 1.0) > TOLERANCE:
         raise ValueError(f"priors are {prior.tolist()}, expected shares above 0 that sum to 1")
-    first_told, second_told = (_with_unknown(side, prior) for side in (first, second))
+    first_told, second_told = (_with_unknown(scores, prior) for scores in (first, second))
     logs = np.log(np.maximum(first_told, LEAST_SCORE)) + np.log(np.maximum(second_told, LEAST_SCORE)) - np.log(prior)
     product = np.exp(logs - logs.max(axis=1, keepdims=True))
     both: Doubles = product / product.sum(axis=1, keepdims=True)

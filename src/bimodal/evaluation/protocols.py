@@ -113,12 +113,12 @@ def predict_model(
 def _chosen(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]:
     """The utterances of a split, and a note that names it."""
     known = {utterance.split for utterance in read.utterances}
-    wanted = split or ("test" if "test" in known else "")
-    if not wanted:
+    name = split or ("test" if "test" in known else "")
+    if not name:
         return list(read.utterances), []
-    if wanted not in known:
-        raise SplitError(f"{read.path}: no split '{wanted}', expected one of {sorted(name for name in known if name)}")
-    return [utterance for utterance in read.utterances if utterance.split == wanted], [f"split '{wanted}'"]
+    if name not in known:
+        raise SplitError(f"{read.path}: no split '{name}', expected one of {sorted(name for name in known if name)}")
+    return [utterance for utterance in read.utterances if utterance.split == name], [f"split '{name}'"]
 
 
 def _really_paired(utterances: Sequence[Utterance], notes: list[str]) -> list[Utterance]:

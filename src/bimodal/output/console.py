@@ -42,8 +42,8 @@ def format_line(result: Recognition, name: str) -> str:
     """One of many results as a line: recording, emotion, scores of voice and words, transcript."""
     if result.emotion is None:
         return f"{name}: no result ({result.reason})"
-    sides = {"voice": result.speech_scores, "words": result.text_scores}
-    alone = [f"{side}: {_most(scores)}" for side, scores in sides.items() if scores]
+    modalities = {"voice": result.speech_scores, "words": result.text_scores}
+    alone = [f"{name}: {_most(scores)}" for name, scores in modalities.items() if scores]
     parts = [_most(result.scores), *(alone if len(alone) > 1 else [])]
     return "\n".join([f"{name}: {'; '.join(parts)}{_quoted(result)}", *_notes(result)])
 

@@ -73,8 +73,8 @@ async def recognize(request: Request) -> Response:
             end=form.number("end"),
             speaker=form.text("speaker"),
         )
-        wanted = transcribe and clip.transcript is None
-        return _json(await engine.recognize(clip, form.audio, transcribe=wanted, explain=form.flag("explain")))
+        transcribes = transcribe and clip.transcript is None
+        return _json(await engine.recognize(clip, form.audio, transcribe=transcribes, explain=form.flag("explain")))
 
 
 def _transcribe(form: Form, engine: Engine) -> bool:
@@ -83,10 +83,10 @@ def _transcribe(form: Form, engine: Engine) -> bool:
     Raises:
         Problem: The server has no speech recogniser.
     """
-    wanted = form.flag("transcribe")
-    if wanted and engine.transcriber is None:
+    transcribes = form.flag("transcribe")
+    if transcribes and engine.transcriber is None:
         raise Problem("unusable", "transcribe: this server has no speech recogniser; start it with --asr")
-    return wanted
+    return transcribes
 
 
 @router.post(
@@ -191,13 +191,13 @@ def read_results(request: Request, name: str, form: Annotated[Format, Query(alia
     response_class=Response,
     responses=problems("bad-request", "unauthorised", "too-large", "unusable"),
 )
-def export(wanted: Export) -> Response:
+def export(body: Export) -> Response:
     """Convert results to one of the formats."""
-    for result in wanted.results:
+    for result in body.results:
         claimed = result.emotion is None or result.emotion in result.scores
         if not claimed or not all(math.isfinite(time or 0.0) for time in (result.start, result.end)):
             raise Problem("unusable", "results: expected a score for each emotion and finite times")
-    return _written(wanted.results, wanted.format, wanted.recording)
+    return _written(body.results, body.format, body.recording)
 
 
 @router.get("/v1/models", tags=["server"], response_model=Models, responses=problems("unauthorised"))

@@ -45,16 +45,16 @@ def serve(connection: socket.socket) -> None:
         connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _answer(wanted: dict[str, Any], upload: int, out: int) -> dict[str, Any]:
-    _limit_time(wanted["cpu_seconds"])
+def _answer(options: dict[str, Any], upload: int, out: int) -> dict[str, Any]:
+    _limit_time(options["cpu_seconds"])
     path = f"/dev/fd/{upload}"
     try:
-        header = _check_header(path, wanted)
-        if wanted["whole"]:
-            signal = load_signal(path, start=wanted["start"], end=wanted["end"])
+        header = _check_header(path, options)
+        if options["whole"]:
+            signal = load_signal(path, start=options["start"], end=options["end"])
             _write(out, signal)
             return {"duration": len(signal) / SAMPLING_RATE}
-        return _decode_long(path, header, out, wanted)
+        return _decode_long(path, header, out, options)
     except AudioError as error:
         return {"error": str(error).replace(path, "the recording"), "kind": "unusable"}
     except TooMuch as error:
@@ -70,21 +70,21 @@ def _limit_time(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _check_header(path: str, wanted: dict[str, Any]) -> AudioHeader:
+def _check_header(path: str, options: dict[str, Any]) -> AudioHeader:
     header = read_header(path)
-    if header.channels > wanted["max_channels"]:
-        raise TooMuch(f"the recording has {header.channels} channels, expected at most {wanted['max_channels']}")
-    if header.sampling_rate > wanted["max_rate"]:
-        raise TooMuch(f"the recording has {header.sampling_rate} Hz, expected at most {wanted['max_rate']} Hz")
-    _check_seconds(min(header.duration, wanted["end"] or math.inf) - (wanted["start"] or 0.0), wanted)
+    if header.channels > options["max_channels"]:
+        raise TooMuch(f"the recording has {header.channels} channels, expected at most {options['max_channels']}")
+    if header.sampling_rate > options["max_rate"]:
+        raise TooMuch(f"the recording has {header.sampling_rate} Hz, expected at most {options['max_rate']} Hz")
+    _check_seconds(min(header.duration, options["end"] or math.inf) - (options["start"] or 0.0), options)
     return header
 
 
-def _check_seconds(seconds: float, wanted: dict[str, Any]) -> None:
-    if seconds > wanted["max_seconds"]:
+def _check_seconds(seconds: float, options: dict[str, Any]) -> None:
+    if seconds > options["max_seconds"]:
         raise TooMuch(
-            f"the recording lasts {seconds:.0f} s, expected at most {wanted['max_seconds']:g} s"
-            + ("; send long recordings to /v1/jobs" if wanted["whole"] else "")
+            f"the recording lasts {seconds:.0f} s, expected at most {options['max_seconds']:g} s"
+            + ("; send long recordings to /v1/jobs" if options["whole"] else "")
         )
 
 
@@ -94,19 +94,19 @@ def _write(out: int, signal: Signal) -> None:
         left = left[os.write(out, left) :]
 
 
-def _decode_long(path: str, header: AudioHeader, out: int, wanted: dict[str, Any]) -> dict[str, Any]:
+def _decode_long(path: str, header: AudioHeader, out: int, options: dict[str, Any]) -> dict[str, Any]:
     """Write 16 kHz WAV block by block, one channel or all; return duration and peaks."""
     import soundfile as sf
 
-    channels: list[int | None] = [None] if wanted["mix"] else list(range(header.channels))
-    heard = [_resampled(path, channel, header.sampling_rate) for channel in channels]
+    channels: list[int | None] = [None] if options["mix"] else list(range(header.channels))
+    signals = [_resampled(path, channel, header.sampling_rate) for channel in channels]
     per_peak = max(1, math.ceil(header.duration * SAMPLING_RATE / PEAKS))
     outline = _Outline(per_peak)
     with sf.SoundFile(out, "w", SAMPLING_RATE, len(channels), "FLOAT", format="WAV", closefd=False) as file:
-        for block in _side_by_side(heard):
+        for block in _side_by_side(signals):
             file.write(block)
             outline.add(block)
-            _check_seconds(outline.samples / SAMPLING_RATE, wanted)
+            _check_seconds(outline.samples / SAMPLING_RATE, options)
     return {"duration": outline.samples / SAMPLING_RATE, "peaks": outline.finish()}
 
 

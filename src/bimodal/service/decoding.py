@@ -21,7 +21,7 @@ _LARGEST_ANSWER: Final = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecognizeOptions:
+class DecodeOptions:
     """What to decode, and its limits.
 
     Attributes:
@@ -87,7 +87,7 @@ class Decoders:
             Problem: The upload cannot be decoded or exceeds a limit.
         """
         limits = self._limits
-        wanted = RecognizeOptions(
+        options = DecodeOptions(
             whole=True,
             start=start,
             end=end,
@@ -97,7 +97,7 @@ class Decoders:
             cpu_seconds=limits.decoding_seconds,
         )
         with tempfile.TemporaryFile() as out:
-            self._ask(wanted, upload, out)
+            self._ask(options, upload, out)
             out.seek(0)
             return np.frombuffer(out.read(), np.float32)
 
@@ -108,7 +108,7 @@ class Decoders:
             Problem: As in `decode_clip`.
         """
         limits = self._limits
-        wanted = RecognizeOptions(
+        options = DecodeOptions(
             whole=False,
             mix=mix,
             max_seconds=limits.job_seconds,
@@ -118,7 +118,7 @@ class Decoders:
         )
         out = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
         try:
-            answer = self._ask(wanted, upload, out)
+            answer = self._ask(options, upload, out)
         except BaseException:
             out.close()
             raise
@@ -129,13 +129,13 @@ class Decoders:
         for process in list(self._all):
             process.end()
 
-    def _ask(self, wanted: RecognizeOptions, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
+    def _ask(self, options: DecodeOptions, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
         process = self._idle.get()
         try:
             if process is None:
                 process = _Process(self._limits)
                 self._all.add(process)
-            answer = process.ask(wanted, upload, out)
+            answer = process.ask(options, upload, out)
         except (OSError, ValueError) as error:
             if process is not None:
                 process.end()
@@ -175,14 +175,14 @@ class _Process:
             )
         self._connection = ours
 
-    def ask(self, wanted: RecognizeOptions, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
+    def ask(self, options: DecodeOptions, upload: IO[bytes], out: IO[bytes]) -> dict[str, Any]:
         """Send a request and return the answer.
 
         Raises:
             OSError: The process died or took too long.
         """
-        self._connection.settimeout(10 + 3 * wanted.cpu_seconds)
-        request = json.dumps(asdict(wanted)).encode()
+        self._connection.settimeout(10 + 3 * options.cpu_seconds)
+        request = json.dumps(asdict(options)).encode()
         socket.send_fds(self._connection, [request], [upload.fileno(), out.fileno()])
         answer = b""
         while not answer.endswith(b"\n"):

@@ -69,12 +69,12 @@ class Engine:
             clip = replace(clip, audio=signal, sampling_rate=16_000)
             self.measures.audio_seconds.inc(len(signal) / 16_000)
             if transcribe and self.transcriber is not None:
-                heard = self.transcriber.transcribe(signal)
+                recognised = self.transcriber.transcribe(signal)
                 clip = replace(
                     clip,
-                    transcript=heard.text or None,
-                    transcript_confidence=heard.confidence,
-                    language=heard.language,
+                    transcript=recognised.text or None,
+                    transcript_confidence=recognised.confidence,
+                    language=recognised.language,
                 )
         result = self.recognizer.recognize_batch([clip], explain=explain)[0]
         if result.abstained:

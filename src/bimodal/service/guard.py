@@ -194,14 +194,14 @@ class _Exchange:
 def _dress(start: MutableMapping[str, Any], page: bool, whole: bool) -> list[tuple[bytes, bytes]]:
     """Headers to add to a response."""
     present = {name.lower() for name, _ in start.get("headers", [])}
-    wanted = dict(SECURITY_HEADERS)
+    added = dict(SECURITY_HEADERS)
     if b"content-security-policy" not in present:
-        wanted["Content-Security-Policy"] = API_POLICY
+        added["Content-Security-Policy"] = API_POLICY
     if not page or b"cache-control" not in present:
-        wanted["Cache-Control"] = "no-store"
+        added["Cache-Control"] = "no-store"
     if not whole:
-        wanted["Connection"] = "close"
-    return [(name.encode(), value.encode()) for name, value in wanted.items()]
+        added["Connection"] = "close"
+    return [(name.encode(), value.encode()) for name, value in added.items()]
 
 
 async def _linger(receive: Callable[[], Awaitable[Message]]) -> None:

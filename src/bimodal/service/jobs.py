@@ -62,8 +62,8 @@ class Job:
     @property
     def progress(self) -> float:
         """Share of the recording that is done, 0 to 1."""
-        heard = (self.results[-1].end or 0.0) if self.results else 0.0
-        return 1.0 if self.state == "done" else min(1.0, heard / (self.duration or 1.0))
+        position = (self.results[-1].end or 0.0) if self.results else 0.0
+        return 1.0 if self.state == "done" else min(1.0, position / (self.duration or 1.0))
 
     def to_dict(self) -> dict[str, Any]:
         """The job as the API returns it."""

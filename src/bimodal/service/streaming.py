@@ -195,9 +195,9 @@ def _samples(live: _Live, message: bytes) -> Signal:
 def _hear(live: _Live, samples: Signal, partial_seconds: float) -> list[tuple[str, Recognition]]:
     """In a thread: push samples; return new results, and a partial result if it is due."""
     told = [("final", result) for result in live.stream.push(samples)]
-    now, heard = time.monotonic(), live.stream.duration
-    if live.wants_partial and min(now - live.partial_clock, heard - live.partial_at) >= partial_seconds:
-        live.partial_at, live.partial_clock = heard, now
+    now, position = time.monotonic(), live.stream.duration
+    if live.wants_partial and min(now - live.partial_clock, position - live.partial_at) >= partial_seconds:
+        live.partial_at, live.partial_clock = position, now
         running = live.stream.partial()
         if running is not None:
             told.append(("partial", running))

@@ -23,8 +23,8 @@ export function show(result, of, provisional = false) {
   scores(result);
   at("why").hidden = provisional || result.abstained;
   at("why").open = false;
-  const heard = result.transcript_source === "asr" ? `${TEXTS.confidenceWeighs(result.transcript_confidence)} ` : "";
-  at("answer-foot").textContent = heard + TEXTS.modelLine(result.model, result.revision);
+  const source = result.transcript_source === "asr" ? `${TEXTS.confidenceWeighs(result.transcript_confidence)} ` : "";
+  at("answer-foot").textContent = source + TEXTS.modelLine(result.model, result.revision);
 }
 
 function headline(result, provisional) {
@@ -53,8 +53,8 @@ export function sentence(result) {
     const [voice, voiceScore] = best(result.speech_scores)[0];
     const [words, wordsScore] = best(result.text_scores)[0];
     if (voice === words) return { text: TEXTS.agree(voice), conflict: false };
-    const side = first === voice ? TEXTS.followsVoice : first === words ? TEXTS.followsWords : TEXTS.followsNeither(first);
-    return { text: TEXTS.conflict(voice, voiceScore, words, wordsScore) + side, conflict: true };
+    const follows = first === voice ? TEXTS.followsVoice : first === words ? TEXTS.followsWords : TEXTS.followsNeither(first);
+    return { text: TEXTS.conflict(voice, voiceScore, words, wordsScore) + follows, conflict: true };
   }
   const alone = result.speech_scores ? TEXTS.onlyVoice : TEXTS.onlyWords;
   return { text: most - next < CLOSE ? `${TEXTS.unsure(first, second)} ${alone}` : alone, conflict: false };
@@ -88,9 +88,9 @@ function scores(result) {
     const name = document.createElement("th");
     name.scope = "row";
     name.textContent = emotion;
-    const sides = [result.speech_scores, result.text_scores];
-    const known = sides.some((side) => side && emotion in side);
-    row.append(name, ...[...sides, known ? result.scores : null].map((side) => bar(side?.[emotion], emotion)));
+    const modalities = [result.speech_scores, result.text_scores];
+    const known = modalities.some((scores) => scores && emotion in scores);
+    row.append(name, ...[...modalities, known ? result.scores : null].map((scores) => bar(scores?.[emotion], emotion)));
     return row;
   });
   at("scores").replaceChildren(...rows);

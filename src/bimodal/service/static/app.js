@@ -15,7 +15,7 @@ let server = null; // answers of v1/about and v1/models
 let recording = null; // the recording on the page: { file, duration }
 let stretch = null; // selected segment of it, if the words belong to that segment
 let asked = null; // request of the result on the page
-let judged = null; // last result that is not part of a timeline
+let latest = null; // last result that is not part of a timeline
 let running = new AbortController(); // the current request for a result
 let following = new AbortController(); // the current long recording
 let typing = 0;
@@ -52,7 +52,7 @@ function button(text, act) {
 }
 
 /** Abort the last request; returns the signal of a new one. */
-function anew() {
+function newRequest() {
   clearTimeout(typing);
   running.abort();
   running = new AbortController();
@@ -76,7 +76,7 @@ async function startSpeaking() {
   at("record").disabled = true;
   at("record-state").textContent = TEXTS.recordAsking;
   try {
-    session = { microphone: await openMicrophone((samples) => hear(samples)), stream: null };
+    session = { microphone: await openMicrophone((samples) => onSamples(samples)), stream: null };
   } catch (error) {
     idle();
     complain(error);
@@ -91,16 +91,16 @@ async function startSpeaking() {
   at("record-name").textContent = TEXTS.recordStop;
   at("record-state").textContent = TEXTS.recordListening;
   at("record-hint").textContent = TEXTS.recordStopHint;
-  session.stream = api.openStream(session.microphone.samplingRate, hearAnswer, streamEnded);
+  session.stream = api.openStream(session.microphone.samplingRate, onResult, streamEnded);
 }
 
-function hear(samples) {
+function onSamples(samples) {
   if (!session) return;
   session.stream?.send(samples);
   const peak = loudest(samples);
   at("level").value = Math.min(1, peak * 1.6);
   at("ring").style.transform = `scale(${1 + Math.min(0.45, peak)})`;
-  live.hear(peak, samples.length / session.microphone.samplingRate);
+  live.add(peak, samples.length / session.microphone.samplingRate);
   const shown = `${TEXTS.recordListening} ${clock(Math.floor(live.duration)).replace(/\.0$/, "")}`;
   if (at("record-hint").dataset.shown !== shown) {
     at("record-hint").dataset.shown = shown;
@@ -108,7 +108,7 @@ function hear(samples) {
   }
 }
 
-function hearAnswer(kind, result) {
+function onResult(kind, result) {
   if (kind === "ready") return;
   if (kind === "partial") live.partial = result;
   else {
@@ -144,7 +144,7 @@ async function streamEnded(reason) {
     showExport();
   }
   if (reason) complain(new Error(reason), () => openRecording(recording.file, at("words").value));
-  else await judgeWords(anew(), wantsWords());
+  else await recognizeWords(newRequest(), needsWords());
 }
 
 function summary(results) {
@@ -171,20 +171,20 @@ async function openRecording(file, words = recording ? "" : at("words").value) {
       opened = true;
       recording.duration = data.duration;
       timeline.open(file, data.duration, []);
-      if (fits(data.duration)) judgeWords(anew(), wantsWords());
+      if (fits(data.duration)) recognizeWords(newRequest(), needsWords());
     }
     if (name === "progress" && opened) timeline.progress(data.progress);
     if (name === "result") waiting.push(data);
     if (opened) timeline.add(waiting.splice(0));
   };
   try {
-    const job = await api.follow(file, wantsWords(), tell, signal);
+    const job = await api.follow(file, needsWords(), tell, signal);
     recording.duration = job.duration;
     timeline.open(file, job.duration, job.peaks);
     timeline.add(job.results);
     timeline.summarise(job.summary);
     showExport();
-    if (!opened && fits(job.duration)) await judgeWords(anew(), wantsWords());
+    if (!opened && fits(job.duration)) await recognizeWords(newRequest(), needsWords());
     if (!fits(job.duration)) timeline.choose(job.results[0], false);
   } catch (error) {
     complain(error);
@@ -197,7 +197,7 @@ async function openRecording(file, words = recording ? "" : at("words").value) {
 }
 
 /** True if no words are typed and the server can recognise them. */
-const wantsWords = () => Boolean(server.model.transcribes && !at("words").value.trim());
+const needsWords = () => Boolean(server.model.transcribes && !at("words").value.trim());
 
 const fits = (duration) => duration <= server.limits.clip_seconds && recording.file.size <= server.limits.clip_bytes;
 
@@ -214,7 +214,7 @@ function chooseStretch(result) {
 // ---- words --------------------------------------------------------------------------------------------------------
 
 /** Recognise the recording, or its selected segment, with the typed words. */
-async function judgeWords(signal = anew(), transcribe = false) {
+async function recognizeWords(signal = newRequest(), transcribe = false) {
   const transcript = at("words").value.trim();
   if (!recording && !transcript) {
     answer.showNothing();
@@ -230,15 +230,15 @@ async function judgeWords(signal = anew(), transcribe = false) {
   }
   busy(true);
   try {
-    judged = await api.recognize(fields, signal);
-    const { transcript: used, transcript_confidence } = judged;
+    latest = await api.recognize(fields, signal);
+    const { transcript: used, transcript_confidence } = latest;
     asked = { ...fields, transcribe: null, transcript: used ?? "", transcript_confidence };
     const name = stretch ? TEXTS.stretch(clock(stretch.start), clock(stretch.end)) : recording ? TEXTS.whole : TEXTS.wordsOnly;
-    answer.show(judged, name);
+    answer.show(latest, name);
     if (recording && matchMedia("(max-width: 820px)").matches && document.activeElement !== at("words")) at("answer").scrollIntoView({ block: "start" });
-    if (judged.transcript_source === "asr") {
-      at("words").value = judged.transcript;
-      at("words-hint").textContent = TEXTS.wordsHeard(judged.transcript_confidence);
+    if (latest.transcript_source === "asr") {
+      at("words").value = latest.transcript;
+      at("words-hint").textContent = TEXTS.wordsRecognised(latest.transcript_confidence);
     } else at("words-hint").textContent = TEXTS.wordsHint;
     showExport();
   } catch (error) {
@@ -262,11 +262,11 @@ async function explain() {
 }
 
 function clear() {
-  anew();
+  newRequest();
   following.abort();
   session?.stream?.drop();
   timeline.close();
-  recording = stretch = judged = null;
+  recording = stretch = latest = null;
   answer.showNothing();
   busy(false);
   at("alert").replaceChildren();
@@ -285,14 +285,14 @@ function busy(on) {
 /** Results to export: the segments of a recording, or the result for words only. */
 function results() {
   const plain = timeline.results.map(({ row, ...result }) => result);
-  return plain.length ? plain : judged ? [judged] : [];
+  return plain.length ? plain : latest ? [latest] : [];
 }
 
 function showExport() {
   const timed = timeline.results.length > 0;
   at("export").hidden = !results().length;
-  const wanted = Object.entries(TEXTS.formats).filter(([format]) => timed || format === "jsonl" || format === "csv");
-  at("formats").replaceChildren(...wanted.map(([format, name]) => button(name, () => save(format))));
+  const formats = Object.entries(TEXTS.formats).filter(([format]) => timed || format === "jsonl" || format === "csv");
+  at("formats").replaceChildren(...formats.map(([format, name]) => button(name, () => save(format))));
 }
 
 async function save(format) {
@@ -385,7 +385,7 @@ at("record").addEventListener("click", () => (session ? stopSpeaking() : startSp
 at("file").addEventListener("change", () => at("file").files[0] && openRecording(at("file").files[0]));
 at("words").addEventListener("input", () => {
   clearTimeout(typing);
-  typing = setTimeout(() => judgeWords(), WAIT);
+  typing = setTimeout(() => recognizeWords(), WAIT);
 });
 at("clear").addEventListener("click", () => {
   at("words").value = "";
@@ -393,5 +393,5 @@ at("clear").addEventListener("click", () => {
   clear();
 });
 at("why").addEventListener("toggle", explain);
-at("transcribe").addEventListener("click", () => judgeWords(anew(), true));
+at("transcribe").addEventListener("click", () => recognizeWords(newRequest(), true));
 introduce().then(listSamples).catch((error) => complain(error));

@@ -90,7 +90,7 @@ export class Live {
     this.duration = 0;
   }
 
-  hear(peak, seconds) {
+  add(peak, seconds) {
     this.peaks.push([this.duration, peak]);
     this.duration += seconds;
     if (this.partial) this.partial = { ...this.partial, end: Math.max(this.partial.end, this.duration - 0.3) };

@@ -1,8 +1,8 @@
 // The microphone: samples as they arrive, and the whole recording at the end.
 import { TEXTS } from "./texts.js";
 
-/** Open the microphone; `hear` receives Float32Array blocks. Error messages are written for users. */
-export async function openMicrophone(hear) {
+/** Open the microphone; `onSamples` receives Float32Array blocks. Error messages are written for users. */
+export async function openMicrophone(onSamples) {
   if (!navigator.mediaDevices) throw new Error(TEXTS.errors.insecure);
   let media;
   try {
@@ -21,7 +21,7 @@ export async function openMicrophone(hear) {
   node.port.onmessage = ({ data }) => {
     if (data === null) return flushed();
     pieces.push(data);
-    hear(data);
+    onSamples(data);
   };
   context.createMediaStreamSource(media).connect(node);
   return {

@@ -93,7 +93,7 @@ export class Timeline {
     at("progress").hidden = share === null;
     if (share !== null) {
       at("progress").value = share;
-      at("timeline-summary").textContent = TEXTS.judging;
+      at("timeline-summary").textContent = TEXTS.analysing;
     }
   }
 
