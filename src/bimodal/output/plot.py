@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from bimodal.audio.decode import iterate_audio, read_header
 from bimodal.errors import BimodalError
+from bimodal.output.colours import emotion_colour
 from bimodal.records import Recognition
 
 KINDS: Final = (".png", ".svg", ".pdf")
-_COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000")  # Okabe-Ito
 _POINTS: Final = 2000
 _WORDS_SHOWN: Final = 60  # stretches beyond which words would be a blot
 _LETTERS: Final = 190  # letters that fit across the picture
@@ -53,7 +53,7 @@ def plot_timeline(path: Path, recording: Path, results: Sequence[Recognition], *
         3, 1, sharex=True, height_ratios=[1, 0.4 if any(one.transcript for one in results) else 0.01, 1.3]
     )
     emotions = list(results[0].scores) if results else []
-    colours = {emotion: _COLOURS[number % len(_COLOURS)] for number, emotion in enumerate(emotions)}
+    colours = {emotion: emotion_colour(emotion) for emotion in emotions}
     figure.suptitle(_plain(title))
     _draw_wave(wave, recording, results, colours)
     _draw_scores(lines, results, colours)
