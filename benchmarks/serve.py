@@ -216,25 +216,25 @@ def main() -> None:
     python, http = (statistics.median(values) for values in zip(*pairs, strict=True))
     size = sum(file.stat().st_size for file in STATIC.rglob("*") if file.is_file())
     rows = [
-        ("five-second clips a second, one batch in Python", f"{python:.1f}"),
-        ("the same over HTTP, four at a time", f"{http:.1f} ({http / python:.2f} of Python)"),
-        (f"{CLIENTS} clients for {options.seconds:.0f} s: answers by status", f"{many['statuses']}"),
+        ("5-second clips per second, one batch in Python", f"{python:.1f}"),
+        ("5-second clips per second over HTTP, four at a time", f"{http:.1f} ({http / python:.2f} of Python)"),
+        (f"{CLIENTS} clients for {options.seconds:.0f} s: responses by status", f"{many['statuses']}"),
         ("503 without Retry-After", f"{many['without_hint']}"),
-        ("median and 95th percentile of their waits", f"{many['median']:.2f} s, {many['p95']:.2f} s"),
+        ("median and 95th percentile of their response times", f"{many['median']:.2f} s, {many['p95']:.2f} s"),
         (
-            "memory in the middle and in the last third",
+            "memory in the middle third and in the last third",
             f"{many['memory_early']:.0f} MB, {many['memory_late']:.0f} MB",
         ),
-        (f"{STREAMS} live streams of {STREAM_SECONDS} s: last result after the last sample", f"{streams['lag']:.2f} s"),
-        ("partial results, 95th percentile of their delay", f"{streams['partials']}, {streams['late']:.2f} s"),
-        ("the page, all files", f"{size / 1000:.0f} kB"),
+        (f"{STREAMS} live streams of {STREAM_SECONDS} s: delay of the last result", f"{streams['lag']:.2f} s"),
+        ("partial results: number, 95th percentile of their delay", f"{streams['partials']}, {streams['late']:.2f} s"),
+        ("size of the page, all files", f"{size / 1000:.0f} kB"),
         ("first paint", "not measured" if painted is None else f"{painted:.0f} ms"),
     ]
     cores = f"{os.cpu_count()} cores; load average before the run {load:.1f}"
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
-    how = f"By `python -m benchmarks.serve MODEL`, on {cores}; clients on the same machine."
+    how = f"Command: `python -m benchmarks.serve MODEL`. Machine: {cores}. The clients run on the same machine."
     options.out.write_text(
-        f"# The server under load\n\n{how}\n\n| what | figure |\n|---|---|\n{table}\n", encoding="utf-8"
+        f"# Load test of the server\n\n{how}\n\n| measure | value |\n|---|---|\n{table}\n", encoding="utf-8"
     )
     print(table)
 

@@ -131,7 +131,9 @@ def _speakers(prepared: Prepared) -> list[str | None]:
 
 
 def _histories(speakers: Sequence[str | None], seed: int) -> dict[str, Any]:
-    drawn = {f"{amount} other clips": draw_earlier(speakers, amount, seed) for amount in AMOUNTS}
+    drawn = {
+        f"{amount} other clip{'' if amount == 1 else 's'}": draw_earlier(speakers, amount, seed) for amount in AMOUNTS
+    }
     whole = draw_earlier(speakers, EVERY, seed)
     return drawn | {CAUSAL: order_earlier(speakers, seed + 1), WHOLE: whole}
 

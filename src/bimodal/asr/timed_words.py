@@ -67,7 +67,7 @@ class WordsByTime:
         """Take words at any time, in any order.
 
         Raises:
-            ConfigError: Times that are none.
+            ConfigError: Invalid time range.
         """
         if not 0 <= item.start <= item.end < math.inf:
             raise ConfigError(
