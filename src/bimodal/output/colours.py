@@ -18,6 +18,6 @@ def emotion_colour(emotion: str) -> str:
 
     Example:
         >>> emotion_colour("anger"), emotion_colour("boredom")
-        ('#d9483b', '#c026d3')
+        ('#d9483b', '#0e9aa7')
     """
     return COLOURS.get(emotion) or OTHERS[sum(map(ord, emotion)) % len(OTHERS)]
