@@ -1,6 +1,7 @@
 """Imports run downward only, by folder; recognition never imports torch. A folder or file without a layer fails."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,13 @@ def test_tests_mirror_the_source_file_by_file():
             continue
         mirrored = SOURCE / place.with_name(place.name.removeprefix("test_"))
         assert mirrored.is_file() or mirrored.with_suffix("").is_dir(), f"{place} mirrors no file of the source"
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    names = {file.relative_to(SOURCE).with_suffix("").parts: file for file in FILES}
+    files = {parts[:-1] if parts[-1] == "__init__" else parts: file for parts, file in names.items()}
+    imported = {
+        module: {found for name in imports(file) for found in (name, name[:-1]) if found in files} - {module, ()}
+        for module, file in files.items()
+    }
+    assert len(list(TopologicalSorter(imported).static_order())) >= len(FILES)  # raises CycleError for a circle
