@@ -4,6 +4,7 @@ Both show the packaged model and the packaged samples, which a speech synthesise
 """
 
 import csv
+import json
 import re
 import shutil
 import subprocess
@@ -46,11 +47,11 @@ def served() -> Iterator[str]:
     command = [sys.executable, "-m", "bimodal", "serve", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None  # noqa: S101
-        for line in process.stderr:
-            if found := re.search(r"page: (\S+)", line):
-                yield found[1]
-                break
-        process.terminate()
+        try:
+            lines = map(re.compile(r"page: (\S+)").search, process.stderr)
+            yield next(found[1] for found in lines if found)
+        finally:
+            process.terminate()
 
 
 def take_page(address: str, picture: Path) -> None:
@@ -60,11 +61,17 @@ def take_page(address: str, picture: Path) -> None:
         page = browser.new_page(viewport={"width": 1180, "height": 778}, color_scheme="light")
         page.set_default_timeout(SECONDS)
         page.goto(address)
-        page.get_by_role("button", name="Glad words, flat voice").click()
+        page.get_by_role("button", name=title_of("conflict.mp3")).click()
         page.locator("#headline").filter(has_text=re.compile(r"\w")).wait_for()
         page.mouse.move(0, 0)
         page.screenshot(path=picture)
         browser.close()
+
+
+def title_of(sample: str) -> str:
+    """What the page calls a sample."""
+    listed = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
+    return next(one["title"] for one in listed if one["file"] == sample)
 
 
 def draw_timeline(picture: Path) -> None:
