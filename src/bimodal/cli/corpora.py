@@ -34,11 +34,15 @@ def prepare(
     ],
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Downloaded corpus folder, or your manifest.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for manifest.csv and audio/.")],
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Labels to take, of a corpus with several kinds (crema_d: intended, votes)."),
+    ] = None,
 ) -> None:
     """Convert a corpus, or your own manifest, for other commands."""
     from bimodal.data.corpora import prepare_corpus
 
-    manifest = prepare_corpus(corpus, source, out)
+    manifest = prepare_corpus(corpus, source, out, labels)
     say(f"{len(manifest.utterances)} utterances in {manifest.path}; next: bimodal check {manifest.path}")
 
 

@@ -5,15 +5,17 @@
 
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bimodal.data.corpora import emodb, emorynlp, emotiontts, goemotions, manifest, meld, ravdess, tweeteval
+from bimodal.data.corpora import crema_d, emodb, emorynlp, emotiontts, goemotions, manifest, meld, ravdess, tweeteval
 from bimodal.data.manifest import write_manifest
 from bimodal.errors import ManifestError
 from bimodal.files import atomic_write
 from bimodal.records import Manifest, Problem, Utterance, describe_problems
+
+Prepare = Callable[[Path], tuple[Utterance, ...]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,18 +30,30 @@ class CorpusInfo:
         citation: Authors, year and place of the paper.
         url: Where its publishers offer it.
         files: What to give as SOURCE.
+        labels: For a corpus with several kinds of labels, `prepare` by the name of the kind; the first is `prepare`.
     """
 
-    prepare: Callable[[Path], tuple[Utterance, ...]]
+    prepare: Prepare
     title: str
     languages: tuple[str, ...]
     licence: str
     citation: str
     url: str
     files: str
+    labels: Mapping[str, Prepare] = field(default_factory=dict)
 
 
 CORPORA: dict[str, CorpusInfo] = {
+    "crema_d": CorpusInfo(
+        prepare=crema_d.prepare,
+        title="CREMA-D: 91 actors say twelve sentences in six emotions, with votes of listeners",
+        languages=("en",),
+        licence="ODbL 1.0, contents DbCL 1.0",
+        citation="Cao et al. 2014, IEEE Transactions on Affective Computing 5(4)",
+        url="https://github.com/CheyneyComputerScience/CREMA-D",
+        files="the repository (AudioWAV/1001_DFA_ANG_XX.wav, ..., and its tables)",
+        labels={"intended": crema_d.prepare, "votes": crema_d.prepare_votes},
+    ),
     "emodb": CorpusInfo(
         prepare=emodb.prepare,
         title="EmoDB: ten actors say ten sentences in seven emotions",
@@ -128,11 +142,12 @@ def _describe(name: str, corpus: CorpusInfo) -> str:
         f"language: {languages}; licence: {corpus.licence}; paper: {corpus.citation}",
         f"from: {corpus.url}",
         f"SOURCE: {corpus.files}",
+        *([f"--labels: {' or '.join(corpus.labels)}"] if corpus.labels else []),
     ]
     return f"\n{'':<12}".join(lines)
 
 
-def prepare_corpus(name: str, source: Path, out: Path) -> Manifest:
+def prepare_corpus(name: str, source: Path, out: Path, labels: str | None = None) -> Manifest:
     """Write a corpus as `out/manifest.csv` with its recordings below `out/audio/`.
 
     Recordings are hard-linked where the file system allows it (no space is used, and a link cannot lead out of the
@@ -143,9 +158,11 @@ def prepare_corpus(name: str, source: Path, out: Path) -> Manifest:
         name: A key of `CORPORA`; `manifest` stands for your own recordings.
         source: Where the original files are.
         out: Made if missing; may not lie within `source`.
+        labels: Which labels to take, of a corpus with several kinds; None takes its first.
 
     Raises:
-        ManifestError: If the name or the source is wrong, recordings are missing, or a file cannot be written.
+        ManifestError: If the name, the labels or the source is wrong, recordings are missing, or a file cannot be
+            written.
     """
     if name not in CORPORA:
         raise ManifestError(f"unknown corpus {name!r}, expected one of {sorted(CORPORA)}; see 'bimodal corpora'")
@@ -155,11 +172,21 @@ def prepare_corpus(name: str, source: Path, out: Path) -> Manifest:
     base = source if source.is_dir() else source.parent
     if out.resolve().is_relative_to(base.resolve()):
         raise ManifestError(f"{out}: lies within the source {base}; choose a folder outside it")
-    utterances = CORPORA[name].prepare(source)
+    utterances = _reader(name, labels)(source)
     paths = _link_recordings(sorted({row.path for row in utterances if row.path is not None}), base, out)
     rows = [row if row.path is None else replace(row, path=paths[row.path]) for row in utterances]
     out.mkdir(parents=True, exist_ok=True)
     return write_manifest(out / "manifest.csv", rows)
+
+
+def _reader(name: str, labels: str | None) -> Prepare:
+    corpus = CORPORA[name]
+    if labels is None:
+        return corpus.prepare
+    if labels not in corpus.labels:
+        expected = f"expected one of {list(corpus.labels)}" if corpus.labels else "it has one kind; leave --labels out"
+        raise ManifestError(f"corpus {name!r} has no labels {labels!r}, {expected}")
+    return corpus.labels[labels]
 
 
 def _link_recordings(paths: list[str], base: Path, out: Path) -> dict[str, str]:
