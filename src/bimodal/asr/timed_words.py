@@ -154,7 +154,7 @@ class SegmentTranscriber:
         hear: Speech recognition.
         language: ISO 639-1 code of what is spoken; None detects it.
         known_until: Segments that end before this time, in seconds, are handed on without words, where they share no
-            hearing with a later one.
+            hearing with a later one and the language is sure: it decides the words that follow.
     """
 
     def __init__(self, asr: Asr, language: str | None = None, known_until: float = 0.0) -> None:
@@ -182,7 +182,7 @@ class SegmentTranscriber:
 
     def _begin(self, pack: Sequence[Segment], threads: ThreadPoolExecutor) -> Future[Transcription] | None:
         """A hearing of segments that share it; None where they are known."""
-        if pack[-1].end <= self._known_until:
+        if self.language is not None and pack[-1].end <= self._known_until:
             return None
         parts = [part for one, gap in zip(pack, _gaps(pack), strict=True) for part in (one.signal, _silence(gap))]
         return threads.submit(self._hear.words, np.concatenate(parts[:-1]), self.language)
