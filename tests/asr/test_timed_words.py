@@ -95,6 +95,20 @@ def test_what_is_known_is_not_heard_again_unless_it_shares_a_hearing():
     assert [segment for segment, _ in found] == segments
 
 
+def test_a_language_that_was_detected_in_what_is_known_is_that_of_the_rest():
+    asked: list[str | None] = []
+
+    def asr(signal: np.ndarray, language: str | None) -> Transcription:
+        asked.append(language)
+        return hear_levels(signal, language or ("ko" if len(asked) == 1 else "de"))
+
+    segments = tones([1, 11, 30, 41, 55, 80], 8.0)
+    whole = list(SegmentTranscriber(Asr(words=asr)).listen(segments))
+    asked.clear()
+    rest = list(SegmentTranscriber(Asr(words=asr), known_until=49.0).listen(segments))
+    assert asked == [None, "ko"] and rest[3:] == whole[3:]
+
+
 def test_what_was_whole_is_heard_before_a_late_damage_is_told():
     def damaged():
         yield from tones([1, 11], 3.0)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -88,32 +89,80 @@ def test_a_second_call_recognises_what_is_new_alone_and_refuses_other_settings(t
     assert "1 of 4 recordings are finished already" in again.stderr
     assert (tmp_path / "out" / "0.wav.jsonl").stat().st_mtime_ns == first
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        "settings.json", "0.wav.jsonl", "1.wav.jsonl", "2.wav.jsonl", "long.flac.jsonl",
+        "settings.json", "index.jsonl", "0.wav.jsonl", "1.wav.jsonl", "2.wav.jsonl", "long.flac.jsonl",
     }  # fmt: skip
     told = run("-m", tiny_model, clips, "--out", tmp_path / "out", "--whole", code=1).stderr
     assert "timeline 'None' instead of 'False'); choose a new folder" in told
 
 
-def test_a_killed_run_goes_on_and_its_files_are_those_of_one_that_was_not(tiny_model, clips, tmp_path):
-    options = ["-m", tiny_model, clips, "--out"]
+def results(folder: Path) -> dict[str, bytes]:
+    """All files of a folder of results, hidden ones too, by their path in it."""
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("lines", [1, 2, 4, 7])
+def test_a_killed_run_goes_on_and_its_files_are_those_of_one_that_was_not(tiny_model, clips, tmp_path, lines):
+    options = ["-m", tiny_model, clips, "--format", "csv", "--out"]
     run(*options, tmp_path / "whole")
-    command = [sys.executable, "-m", "bimodal", "recognize", *map(str, options), tmp_path / "killed", "--threads", "1"]
-    killed = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    while b"to" not in killed.stdout.readline().split():  # of the long one's table
-        pass
-    killed.stdout.readline()
+    command = [sys.executable, "-m", "bimodal", "recognize", *map(str, options), tmp_path / "out", "--threads", "1"]
+    journal = tmp_path / "out" / ".long.flac.csv.journal"
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not journal.exists() or journal.read_bytes().count(b"\n") < lines:  # the first line is the key
+        assert killed.poll() is None
     killed.kill()
     killed.communicate()
-    assert not (tmp_path / "killed" / "long.flac.jsonl").exists()
-    assert "3 of 4 recordings are finished already" in run(*options, tmp_path / "killed").stderr
-    for file in (tmp_path / "whole").iterdir():
-        lines, others = (place.read_text().splitlines() for place in (file, tmp_path / "killed" / file.name))
-        assert len(lines) == len(others)
-        for one, other in zip(lines, others, strict=True) if file.suffix == ".jsonl" else ():
-            one, other = json.loads(one), json.loads(other)
-            assert one.pop("scores") == pytest.approx(other.pop("scores"), abs=1e-5)
-            one.pop("speech_scores"), other.pop("speech_scores")
-            assert one == other
+    assert not (tmp_path / "out" / "long.flac.csv").exists()
+    assert "3 of 4 recordings are finished already" in run(*options, tmp_path / "out").stderr
+    assert results(tmp_path / "out") == results(tmp_path / "whole")
+
+
+def test_results_are_those_of_this_recording_and_these_words_alone(tiny_model, clips, tmp_path):
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    for name, other in {"a.wav": "0.wav", "b.wav": "1.wav"}.items():
+        (calls / name).write_bytes((clips / other).read_bytes())
+    words = tmp_path / "words.csv"
+    words.write_text("path,transcript\ncalls/a.wav,I am so happy\ncalls/b.wav,Fine\n")
+    options = ["-m", tiny_model, "--whole", "--transcripts", words, "--out", tmp_path / "out"]
+    run(*options, calls)
+    first = results(tmp_path / "out")
+    words.write_text("path,transcript\ncalls/a.wav,I hate you\ncalls/b.wav,Fine\n")
+    done = run(*options, calls)
+    assert f"{calls / 'a.wav'}: its words have changed since the last call; it is recognised again" in done.stderr
+    assert "1 of 2 recordings are finished already" in done.stderr
+    assert json.loads(results(tmp_path / "out")["a.wav.jsonl"])["transcript"] == "I hate you"
+    assert results(tmp_path / "out")["b.wav.jsonl"] == first["b.wav.jsonl"]
+    (calls / "b.wav").write_bytes((clips / "2.wav").read_bytes())
+    os.utime(calls / "b.wav", (1, 1))
+    done = run(*options, calls)
+    assert f"{calls / 'b.wav'}: the recording has changed since" in done.stderr
+    assert "1 of 2 recordings are finished already" in done.stderr
+    run(*options[:-1], tmp_path / "new", calls)
+    both = results(tmp_path / "out"), results(tmp_path / "new")
+    assert all(both[0][name] == both[1][name] for name in ("a.wav.jsonl", "b.wav.jsonl"))
+
+
+def test_recordings_of_one_name_in_two_calls_have_results_each(tiny_model, clips, tmp_path):
+    for folder, other in {"A": "0.wav", "B": "1.wav"}.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.wav").write_bytes((clips / other).read_bytes())
+        run("-m", tiny_model, tmp_path / folder / "a.wav", "--out", tmp_path / "out")
+    told = {name: json.loads(line) for name, line in results(tmp_path / "out").items() if "a.wav" in name}
+    assert set(told) == {"a.wav.jsonl", "B/a.wav.jsonl"}
+    for name, folder in {"a.wav.jsonl": "A", "B/a.wav.jsonl": "B"}.items():
+        alone = run("-m", tiny_model, tmp_path / folder / "a.wav", "--format", "jsonl").stdout
+        assert told[name] == json.loads(alone)
+
+
+def test_two_processes_share_a_folder_of_results(tiny_model, clips, tmp_path):
+    options = ["-m", tiny_model, clips, "--format", "csv", "--out"]
+    run(*options, tmp_path / "whole")
+    command = [sys.executable, "-m", "bimodal", "recognize", *map(str, options), tmp_path / "out", "--threads", "1"]
+    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    found, alone = results(tmp_path / "out"), results(tmp_path / "whole")
+    assert sorted(found.pop("index.jsonl").splitlines()) == sorted(alone.pop("index.jsonl").splitlines())
+    assert found == alone
 
 
 def test_standard_input_is_a_recording(tiny_model, clips):

@@ -154,7 +154,7 @@ class SegmentTranscriber:
         asr: Speech recognition.
         language: ISO 639-1 code of the spoken language; None detects it.
         known_until: Segments that end before this time, in seconds, are given without words, unless they share a call
-            with a later one.
+            with a later one. The language must be certain by then: it decides the words that follow.
     """
 
     def __init__(self, asr: Asr, language: str | None = None, known_until: float = 0.0) -> None:
@@ -182,7 +182,7 @@ class SegmentTranscriber:
 
     def _begin(self, pack: Sequence[Segment], threads: ThreadPoolExecutor) -> Future[Transcription] | None:
         """Transcribe segments in one call; None where their words are known."""
-        if pack[-1].end <= self._known_until:
+        if self.language is not None and pack[-1].end <= self._known_until:
             return None
         parts = [part for one, gap in zip(pack, _gaps(pack), strict=True) for part in (one.signal, _silence(gap))]
         return threads.submit(self._asr.words, np.concatenate(parts[:-1]), self.language)

@@ -4,11 +4,13 @@ Nothing is downloaded unless it is asked for. The answer depends on the signal a
 or a beam search, never sampled, and one segment's words do not prompt the next one's.
 """
 
+import hashlib
 import math
 import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,6 +19,7 @@ import numpy.typing as npt
 
 from bimodal.audio.decode import Signal
 from bimodal.errors import TranscriptionError
+from bimodal.files import file_digest
 from bimodal.runtime import Device
 
 Task = Literal["transcribe", "translate"]
@@ -103,6 +106,12 @@ class Transcriber:
         except Exception as error:  # CTranslate2 and tokenizers raise bare errors of their own
             raise TranscriptionError(f"{model}: no Whisper model in CTranslate2 format ({error})") from error
         self._model.encode = _OnceEncoded(self._model.encode)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of weights, tokenizer and precision, 64 hexadecimal digits: what decides its answers."""
+        parts = [file_digest(self.folder / name) for name in ("model.bin", "tokenizer.json")]
+        return hashlib.sha256(" ".join([*parts, self.compute_type]).encode()).hexdigest()
 
     def transcribe(
         self,

@@ -1,6 +1,7 @@
 """Recordings that a person names: files, folders, standard input."""
 
 import atexit
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ EXTENSIONS: Final = CONTAINERS | {
 """Extensions by which recordings are found in a folder; a file that is named itself may have any."""
 
 STDIN: Final = Path("-")
+_STDIN_PLACE: Final = Path("stdin")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +35,11 @@ class Recording:
     path: Path
     name: str
     place: Path
+
+    @property
+    def is_stdin(self) -> bool:
+        """Whether it came from standard input."""
+        return self.place == _STDIN_PLACE and self.path.suffix == ".stdin"
 
 
 def find_recordings(paths: Sequence[Path]) -> list[Recording]:
@@ -62,7 +69,17 @@ def _below(folder: Path) -> Iterator[Recording]:
 
 
 def _one(path: Path, place: Path | None = None) -> Recording:
-    return Recording(path=path, name=str(path), place=place or Path(path.name))
+    return Recording(path=path, name=shown_path(path), place=place or Path(path.name))
+
+
+def shown_path(path: Path) -> str:
+    r"""A path as valid Unicode: bytes that are not UTF-8, as archives from other systems leave them, are escaped.
+
+    Example:
+        >>> shown_path(Path("caf\udce9.wav"))
+        'caf\\xe9.wav'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _from_stdin() -> Recording:
@@ -74,7 +91,7 @@ def _from_stdin() -> Recording:
     shutil.copyfileobj(sys.stdin.buffer, file)
     file.flush()
     path = Path(file.name)
-    return Recording(path=path, name="stdin", place=Path("stdin"))
+    return Recording(path=path, name="stdin", place=_STDIN_PLACE)
 
 
 def header_seconds(recording: Recording) -> float:

@@ -14,6 +14,7 @@ from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
 if TYPE_CHECKING:
+    from bimodal.asr.whisper import Transcriber
     from bimodal.audio.recordings import Recording
     from bimodal.inference.batch import RecognizeOptions
 
@@ -144,11 +145,14 @@ def recognize(
         speaker_stats=_known_speakers(speaker_stats),
         explain=explain,
     )
-    settings = {"transcript": transcript or "", "transcripts": str(transcripts or "")}
+    settings = {}
     if by_asr:
-        at_once = _asr_threads(threads, recordings, options)
-        options = replace(options, asr=_speech_recognition(asr, language, translate, download, at_once))
-        settings["asr"] = f"{asr} {language} {'translate' if translate else 'transcribe'}"
+        from bimodal.asr.timed_words import make_asr
+
+        transcriber = _transcriber(asr, download, _asr_threads(threads, recordings, options))
+        task: Literal["translate", "transcribe"] = "translate" if translate else "transcribe"
+        options = replace(options, asr=make_asr(transcriber, task, language or None))
+        settings["asr"] = f"{transcriber.digest[:12] if out else asr} {language} {task}"
     output = OutputOptions(form=form, out=out, plot=plot, speaker_stats=speaker_stats, quiet=quiet)
     if not write_results(opened, recordings, options, output, settings):
         sys.exit(1)
@@ -218,19 +222,17 @@ def _recognize_words(model: Any, transcript: str, form: str, explain: bool) -> N
         write_recognitions([result], sys.stdout, form)
 
 
-def _speech_recognition(asr: str, language: str, translate: bool, download: bool, threads: tuple[int, int]) -> Any:
+def _transcriber(asr: str, download: bool, threads: tuple[int, int]) -> "Transcriber":
     """Speech recognition with the threads of `_asr_threads`."""
-    from bimodal.asr.timed_words import make_asr
     from bimodal.asr.whisper import Transcriber
     from bimodal.errors import TranscriptionError
 
     try:
-        transcriber = Transcriber(asr, threads=threads[0], at_once=threads[1], download=download)
+        return Transcriber(asr, threads=threads[0], at_once=threads[1], download=download)
     except TranscriptionError as error:
         raise BimodalError(
             f"--transcribe: {error}; use --asr-model with any Whisper model in CTranslate2 format"
         ) from (error)
-    return make_asr(transcriber, "translate" if translate else "transcribe", language or None)
 
 
 def _known_speakers(file: Path | None) -> Any:

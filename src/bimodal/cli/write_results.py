@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from bimodal.audio.recordings import Recording, header_seconds
 from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
-from bimodal.inference.batch import RecognizeOptions, recognize_recording
+from bimodal.inference.batch import RecognizeOptions, recognize_recording, words_of
 from bimodal.inference.model import Model
 from bimodal.output.console import describe_summary, format_line, format_result, format_stretch
 from bimodal.records import Recognition
 
 if TYPE_CHECKING:
-    from bimodal.output.result_folder import ResultFolder
+    from bimodal.output.result_folder import Journal, ResultFolder, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,7 @@ class _Run:
     options: RecognizeOptions
     output: OutputOptions
     folder: "ResultFolder | None"
+    tasks: "Mapping[Recording, Task]"
     bar: Bar
     write: Write
 
@@ -79,34 +80,64 @@ def write_results(
 
         check_plot(output.plot)
     folder = None if output.out is None else _result_folder(model, options, output, settings)
-    pending = list(recordings) if folder is None else _pending(folder, recordings)
+    tasks = {} if folder is None else _pending(folder, recordings, options)
+    pending = [one for one in recordings if folder is None or one in tasks]
     programs = output.form != "table" and folder is None
     quiet = output.quiet or not sys.stderr.isatty() or (programs and sys.stdout.isatty())
-    lengths = [0.0 if quiet else header_seconds(recording) for recording in pending]
-    failed, begin = 0, 0.0
-    with open_bar(sum(lengths), quiet) as bar:
+    lengths = {one: 0.0 if quiet else header_seconds(one) for one in pending}
+    with open_bar(sum(lengths.values()), quiet) as bar:
         brief = folder is not None or len(recordings) > 1
         write = _program_writer(output.form) if programs else partial(_write_table, bar, brief)
-        run = _Run(model=model, options=options, output=output, folder=folder, bar=bar, write=write)
-        for recording, length in zip(pending, lengths, strict=True):
+        run = _Run(model=model, options=options, output=output, folder=folder, tasks=tasks, bar=bar, write=write)
+        return _recognize_all(run, lengths)
+
+
+def _recognize_all(run: _Run, lengths: Mapping[Recording, float]) -> bool:
+    """Recognise recordings of these lengths; last those whose results another process writes at the moment."""
+    failed, begin = 0, 0.0
+    pending = list(lengths)
+    for wait in (False, True):
+        busy = []
+        for recording in pending:
             try:
-                _recognize(run, recording, begin)
+                if not _recognize(run, recording, begin, wait=wait):
+                    busy.append(recording)
+                    continue
             except BimodalError as error:
                 failed += 1
-                bar.say(f"bimodal: {str(error).replace(str(recording.path), recording.name)}")
-            begin += length
-            bar.reach(begin)
+                run.bar.say(f"bimodal: {str(error).replace(str(recording.path), recording.name)}")
+            begin += lengths[recording]
+            run.bar.reach(begin)
+        pending = busy
     return not failed
 
 
-def _recognize(run: _Run, recording: Recording, begin: float) -> None:
+def _recognize(run: _Run, recording: Recording, begin: float, *, wait: bool) -> bool:
+    """Recognise one recording; False if another process writes its results at the moment."""
+    if run.folder is None:
+        _write(run, recording, begin, None)
+        return True
+    task = run.tasks[recording]
+    journal = run.folder.claim(task, wait=wait)
+    if journal is None:
+        return wait or run.folder.is_done(task)
+    with journal:
+        if journal.other:
+            run.bar.say(
+                f"{recording.name}: an interrupted call recognised another recording or other words; starting over"
+            )
+        _write(run, recording, begin, journal)
+    return True
+
+
+def _write(run: _Run, recording: Recording, begin: float, journal: "Journal | None") -> None:
     """Recognise one recording and write its results one by one; it starts at a position of the progress bar."""
-    folder, plot, stats = run.folder, run.output.plot, run.options.speaker_stats
-    after = {} if folder is None or stats is not None else folder.ends(recording)
+    plot, stats = run.output.plot, run.options.speaker_stats
+    after = {} if journal is None or stats is not None else journal.ends
     found = recognize_recording(run.model, recording, run.options, after)
-    if folder is not None and (stats is not None or not found.over_time):
-        folder.forget(recording)
-    results = _kept(run, recording, found.results, begin)
+    if journal is not None and (stats is not None or not found.over_time):
+        journal.restart()
+    results = _kept(run, recording, found.results, begin, journal)
     shown, drawn = (results, iter(())) if plot is None else tee(results)
     run.write(recording, shown, found.over_time)
     if plot is not None:
@@ -119,15 +150,17 @@ def _recognize(run: _Run, recording: Recording, begin: float) -> None:
         save_speaker_stats(run.output.speaker_stats, stats)
 
 
-def _kept(run: _Run, recording: Recording, results: Iterator[Recognition], begin: float) -> Iterator[Recognition]:
+def _kept(
+    run: _Run, recording: Recording, results: Iterator[Recognition], begin: float, journal: "Journal | None"
+) -> Iterator[Recognition]:
     """Pass on results; advance the progress bar and write to the folder."""
     for result in results:
-        if run.folder is not None:
-            run.folder.add(recording, result)
+        if journal is not None:
+            journal.add(result)
         run.bar.reach(begin + (result.end or 0.0))
         yield result
-    if run.folder is not None:
-        run.folder.finish(recording)
+    if journal is not None and run.folder is not None:
+        run.folder.finish(run.tasks[recording], journal)
 
 
 def _result_folder(
@@ -146,10 +179,19 @@ def _result_folder(
     return ResultFolder(output.out or Path(), form, {**decided, **settings})
 
 
-def _pending(folder: "ResultFolder", recordings: Sequence[Recording]) -> list[Recording]:
-    """Recordings without results."""
-    folder.check_places(recordings)
-    pending = [one for one in recordings if not folder.is_done(one)]
+def _pending(
+    folder: "ResultFolder", recordings: Sequence[Recording], options: RecognizeOptions
+) -> "dict[Recording, Task]":
+    """Recordings without results; one line for each whose results are out of date."""
+    tasks = folder.tasks(recordings, [words_of(recording, options) for recording in recordings])
+    pending = {}
+    for recording, task in zip(recordings, tasks, strict=True):
+        if folder.is_done(task):
+            folder.tidy(task)
+            continue
+        pending[recording] = task
+        if change := folder.change(task):
+            say(f"{recording.name}: {change} since the last call; it is recognised again")
     if len(pending) < len(recordings):
         say(f"{len(recordings) - len(pending)} of {len(recordings)} recordings are finished already")
     return pending

@@ -4,10 +4,10 @@ What a short clip does not need is imported where it is used: a command's start 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -225,6 +225,12 @@ def _timed(row: Utterance, seconds: float) -> "TimedWords":
         confidence=transcript_confidence(row),
         language=row.lang,
     )
+
+
+def words_of(recording: Recording, options: RecognizeOptions) -> list[Any]:
+    """What a caller says about the words of a recording, for a key of its results: lists, text and numbers."""
+    rows = (options.words or {}).get(recording.path.resolve(), ())
+    return [options.transcript, [astuple(_timed(row, -1.0)) for row in rows]]
 
 
 def read_words(manifest: Path, recordings: Sequence[Recording]) -> dict[Path, tuple[Utterance, ...]]:
