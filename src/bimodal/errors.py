@@ -39,3 +39,7 @@ class TrainingError(BimodalError):
 
 class TranscriptionError(BimodalError):
     """A speech recogniser that is missing, or asked for what it cannot do."""
+
+
+class ModelFolderWarning(UserWarning):
+    """A model folder that can be used, but about which its user should know something."""

@@ -1,6 +1,7 @@
 """Records that the layers above pass to one another; frozen, keyword-only dataclasses."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +21,19 @@ LAW: Final = (
 """What the law says; help, server and model cards repeat it."""
 
 _SHOWN_CHARACTERS: Final = 60
+
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal acts upon: control characters but tab and newline, and those that turn the direction of text."""
+
+
+def printable(text: str) -> str:
+    r"""Text without what a terminal acts upon, which may come from a stranger's file: each such character becomes `?`.
+
+    Example:
+        >>> printable("a\x1b[31mb")
+        'a?[31mb'
+    """
+    return _UNPRINTABLE.sub("?", text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,6 +235,15 @@ class Recognition:
     warnings: tuple[str, ...] = ()
     explanation: Explanation | None = None
     error: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a number that is NaN or infinite: a result never holds one."""
+        tables = (self.scores, self.speech_scores, self.text_scores)
+        numbers = [number for table in tables if table for number in table.values()]
+        numbers += [self.gate or 0.0, self.start or 0.0, self.end or 0.0, self.transcript_confidence or 0.0]
+        if not all(map(math.isfinite, numbers)):
+            msg = "a score or time of the result is NaN or infinite, expected finite numbers"
+            raise ValueError(msg)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and numbers, ready for JSON; the schema of CLI, Python and HTTP."""

@@ -1,11 +1,15 @@
 """ONNX sessions, made one way everywhere."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from bimodal.errors import BackboneError
+from bimodal.records import printable
 
 Device = Literal["cpu", "cuda"]
+
+MOST_THREADS: Final = 1024
+"""More threads of one operator are refused: each costs memory before it does any work."""
 
 
 def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device = "cpu", optimise: bool = True) -> Any:
@@ -22,10 +26,12 @@ def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device 
     """
     import onnxruntime as ort
 
+    if not 0 <= threads <= MOST_THREADS:
+        raise BackboneError(f"{threads} threads, expected 0 (one per core) to {MOST_THREADS}")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # the exception tells errors; the log would write names of the file to the terminal
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     # Weights are stored in 8 or 16 bits: expand them once at load instead of at each call.
@@ -39,4 +45,6 @@ def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device 
         return ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=[provider])
     except Exception as error:  # onnxruntime raises a dozen unrelated classes here
         where = "model bytes" if isinstance(model, bytes) else str(model)
-        raise BackboneError(f"{where}: cannot be loaded as an ONNX model ({str(error).splitlines()[0]})") from error
+        raise BackboneError(
+            f"{where}: cannot be loaded as an ONNX model ({printable(str(error).splitlines()[0])[:300]})"
+        ) from error

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from bimodal import Clip, Recognizer
 from bimodal.audio.decode import read_audio
 from bimodal.errors import AudioError, BimodalError, ModelFolderError
+from bimodal.inference.model_folder import load_model_config, save_model_config
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +144,9 @@ def test_a_strange_configuration_is_refused(tiny_model, tmp_path, change, senten
 
 def test_another_backbone_is_refused(tiny_model, tmp_path):
     folder = shutil.copytree(tiny_model, tmp_path / "model")
-    config = json.loads((folder / "config.json").read_text())
-    config["text"]["backbone_digest"] = "0" * 64
-    (folder / "config.json").write_text(json.dumps(config))
+    config = load_model_config(folder)
+    assert config.text is not None
+    save_model_config(folder, replace(config, text=replace(config.text, backbone_digest="0" * 64)))
     with pytest.raises(ModelFolderError, match="another version of the backbone"):
         Recognizer(folder).recognize(transcript="hello")
 

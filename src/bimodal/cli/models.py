@@ -13,11 +13,22 @@ def models(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="[MODEL]...", help="Model folders to describe as well.")
     ] = None,
+    seal: Annotated[
+        bool,
+        typer.Option("--seal", help="Write the digest of config.json anew, after an edit of your own, in each MODEL."),
+    ] = False,
 ) -> None:
     """List the installed models; describe model folders."""
     from bimodal.inference.installed import DEFAULT, installed_models
+    from bimodal.inference.model_folder import seal_model
     from bimodal.output.console import describe_model
 
+    if seal:
+        if not paths:
+            raise typer.BadParameter("--seal needs a model folder")
+        for folder in paths:
+            say(f"{folder}: revision {seal_model(folder).revision}, config.json has its digest")
+        return
     found = installed_models()
     for name, folder in found.items():
         typer.echo(describe_model(f"{name} (default)" if name == DEFAULT else name, folder))

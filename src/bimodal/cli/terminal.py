@@ -8,10 +8,12 @@ from typing import Any
 
 import typer
 
+from bimodal.records import printable
+
 
 def say(line: str) -> None:
     """A line on stderr."""
-    typer.echo(line, err=True)
+    typer.echo(printable(line), err=True)
 
 
 def bar(items: Iterable[Any], label: str, quiet: bool) -> Iterable[Any]:
@@ -71,7 +73,7 @@ class Bar:
     def _write(self, line: str, err: bool) -> None:
         if self.tqdm is not None:
             self.tqdm.clear()
-        typer.echo(line, err=err)
+        typer.echo(printable(line) if err else line, err=err)
         if self.tqdm is not None:
             self.tqdm.refresh()
 

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from bimodal.arrays import Floats
 from bimodal.errors import ModelFolderError
 from bimodal.features.speaker_stats import RunningStats, merge_stats
+from bimodal.records import printable
 
 ROUNDS: Final = 3
 KEPT: Final = 0.8
@@ -186,12 +187,27 @@ def load_adaptation(file: Path) -> Adaptation:
     """Read an adaptation.
 
     Raises:
-        ModelFolderError: Missing or damaged.
+        ModelFolderError: Missing or damaged; NaN, or shapes that do not fit each other.
     """
     try:
         held = load_file(file)
         corpus = RunningStats(count=int(held["corpus_count"]), mean=held["corpus_mean"], squares=held["corpus_squares"])
         arrays = {name: held[name] for name in _ARRAYS}
-        return Adaptation(corpus=corpus, sharpness=float(held["sharpness"]), **arrays)
-    except (OSError, SafetensorError, KeyError) as error:
-        raise ModelFolderError(f"{file}: no adaptation can be read ({error}); adapt the model again") from error
+        found = Adaptation(corpus=corpus, sharpness=float(held["sharpness"]), **arrays)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise ModelFolderError(
+            f"{file}: no adaptation can be read ({printable(str(error))[:200]}); adapt the model again"
+        ) from error
+    if not _is_sound(found):
+        raise ModelFolderError(f"{file}: its arrays are not finite, or do not fit each other; adapt the model again")
+    return found
+
+
+def _is_sound(adaptation: Adaptation) -> bool:
+    corpus, shape = adaptation.corpus, adaptation.trained_mean.shape
+    parts = (adaptation.trained_mean, adaptation.trained_std, corpus.mean, corpus.squares)
+    arrays = (*parts, adaptation.weight, adaptation.bias, adaptation.sharpness)
+    positive = adaptation.sharpness > 0 and corpus.count >= 0
+    fits = all(part.shape == shape for part in parts)
+    fits = fits and adaptation.weight.shape == (adaptation.trained_mean.size, *adaptation.bias.shape)
+    return positive and fits and all(np.isfinite(array).all() for array in arrays)

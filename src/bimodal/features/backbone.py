@@ -25,6 +25,7 @@ from bimodal.errors import BackboneError
 from bimodal.features.logmel import log_mel
 from bimodal.features.pooling import SpeechFrames, frame_levels, join_frames
 from bimodal.files import file_digest
+from bimodal.records import printable
 from bimodal.runtime import Device, make_session
 
 DESCRIPTION: Final = "backbone.json"
@@ -46,6 +47,9 @@ DEFAULT_SPEECH: Final = "whisper-base-4"
 DEFAULT_TEXT: Final = "minilm-l6"
 
 _LEAST_MEL: Final = 3
+_LARGEST_DESCRIPTION: Final = 1 << 20
+_LARGEST_NUMBER: Final = 1 << 20
+_LONGEST: Final = 3600.0
 
 Arithmetic = Literal["float32", "int8"]
 
@@ -137,8 +141,18 @@ class SpeechBackbone:
     def run(self, signal: Signal) -> Floats:
         """Hidden states (L, T, D) of a signal at the level that it has."""
         inputs, frames = self._prepare(signal)
-        states: Floats = self._session.run(None, inputs)[0][0]
-        return states[:, :frames]
+        states = run_bare(self._session, inputs)
+        layers, width = len(self.description.layers), self.description.width
+        if states.ndim != 4 or states.shape[:2] != (1, layers) or states.shape[3] != width:
+            raise self._misshapen(states)
+        return np.asarray(states[0, :, :frames])
+
+    def _misshapen(self, states: Floats) -> BackboneError:
+        layers, width = len(self.description.layers), self.description.width
+        return BackboneError(
+            f"backbone '{self.description.name}': gives the shape {states.shape}, expected (1, {layers}, frames, "
+            f"{width}); install it again"
+        )
 
     def extract(self, signal: Signal) -> SpeechFrames:
         """Frames of one segment of 16 kHz speech; its level does not matter."""
@@ -199,7 +213,13 @@ class TextBackbone:
             encoded = self._tokenizer.encode_batch([transcripts[index] for index in chosen])
             tokens = np.array([encoding.ids for encoding in encoded], np.int64)
             mask = np.array([encoding.attention_mask for encoding in encoded], np.int64)
-            pooled[chosen] = self._session.run(None, {"tokens": tokens, "mask": mask})[0]
+            found = run_bare(self._session, {"tokens": tokens, "mask": mask})
+            if found.shape != (len(chosen), *pooled.shape[1:]):
+                raise BackboneError(
+                    f"backbone '{description.name}': gives the shape {found.shape}, expected "
+                    f"{(len(chosen), *pooled.shape[1:])}; install it again"
+                )
+            pooled[chosen] = found
         return pooled
 
 
@@ -252,7 +272,7 @@ def run_bare(session: Any, inputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
     try:
         outputs: Floats = session.run(None, dict(inputs))[0]
     except Exception as error:  # onnxruntime raises a dozen unrelated classes here
-        raise BackboneError(str(error).splitlines()[0]) from error
+        raise BackboneError(printable(str(error).splitlines()[0])[:300]) from error
     return outputs
 
 
@@ -302,12 +322,27 @@ def read_description(folder: Path) -> BackboneDescription:
         BackboneError: Missing or damaged `backbone.json`, or of a newer schema.
     """
     try:
+        if (size := (folder / DESCRIPTION).stat().st_size) > _LARGEST_DESCRIPTION:
+            raise BackboneError(f"{folder / DESCRIPTION}: {size} bytes, expected at most {_LARGEST_DESCRIPTION}")
         description = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=BackboneDescription)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise BackboneError(f"{folder / DESCRIPTION}: not a backbone description ({error})") from error
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        told = printable(str(error))
+        raise BackboneError(f"{folder / DESCRIPTION}: not a backbone description ({told})") from error
+    _check_description(description, folder / DESCRIPTION)
     if description.schema != SCHEMA:
         raise BackboneError(f"{folder}: schema {description.schema}, expected {SCHEMA}; update bimodal")
     return description
+
+
+def _check_description(description: BackboneDescription, file: Path) -> None:
+    texts = (description.name, description.source, description.licence, description.tuned_on, description.family)
+    if any(printable(text) != text for text in texts):
+        raise BackboneError(f"{file}: a name holds control characters; do not use this backbone")
+    if any(Path(name).name != name for name in description.digests):
+        raise BackboneError(f"{file}: names a file outside its folder; do not use this backbone")
+    numbers = (len(description.layers), description.width, description.max_tokens)
+    if not all(1 <= number <= _LARGEST_NUMBER for number in numbers) or not 0 < description.max_seconds <= _LONGEST:
+        raise BackboneError(f"{file}: layers, width, max_tokens or max_seconds out of range; do not use this backbone")
 
 
 def load_backbone(

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from bimodal.arrays import Floats
 from bimodal.errors import ModelFolderError
-from bimodal.records import UNKNOWN
+from bimodal.records import UNKNOWN, printable
 
 KEPT: Final = 0.99
 """Share of held-out training clips that lie within the threshold."""
@@ -74,12 +74,20 @@ def fit_ood_stats(statistics: npt.NDArray[Any], parts: npt.NDArray[Any]) -> OodS
 def ood_score(statistics: npt.NDArray[Any], ood_stats: OodStats) -> Floats:
     """Distance of pooled statistics (N, ...) from the training data, (N,), in units of the threshold.
 
+    Raises:
+        ModelFolderError: They have another shape.
+
     Example:
         >>> known = OodStats(mean=np.zeros(4, np.float32), std=np.ones(4, np.float32), threshold=2.0,
         ...                     typical=1.0)
         >>> ood_score(np.full((1, 4), 6.0), known).round(1).tolist()
         [3.0]
     """
+    if statistics.shape[1:] != ood_stats.mean.shape:
+        raise ModelFolderError(
+            f"the statistics of the training data have the shape {ood_stats.mean.shape}, expected "
+            f"{statistics.shape[1:]} as this backbone gives; copy the model folder again"
+        )
     apart = _distances(statistics, ood_stats.mean, ood_stats.std)
     return (apart / ood_stats.threshold).astype(np.float32)
 
@@ -140,7 +148,7 @@ def load_ood_stats(file: str | Path) -> dict[str, OodStats]:
     try:
         flat = load_file(file)
         modalities = {name.partition(".")[0] for name in flat}
-        return {
+        found = {
             modality: OodStats(
                 mean=flat[f"{modality}.mean"],
                 std=flat[f"{modality}.std"],
@@ -150,4 +158,19 @@ def load_ood_stats(file: str | Path) -> dict[str, OodStats]:
             for modality in modalities
         }
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModelFolderError(f"{file}: damaged ({error}); copy the model folder again") from error
+        raise ModelFolderError(
+            f"{file}: damaged ({printable(str(error))[:200]}); copy the model folder again"
+        ) from error
+    for side, known in found.items():
+        if not _is_sound(known):
+            raise ModelFolderError(
+                f"{file}: the statistics of {printable(side)[:20]} are not finite, or of several shapes; copy the "
+                "model folder again"
+            )
+    return found
+
+
+def _is_sound(known: OodStats) -> bool:
+    finite = all(np.isfinite(part).all() for part in (known.mean, known.std, known.threshold, known.typical))
+    positive = known.threshold > 0 and known.typical > 0 and bool((known.std >= 0).all())
+    return finite and positive and known.mean.shape == known.std.shape

@@ -116,8 +116,18 @@ class SpeakerStatsStore:
         return SpeakerStatsStore(self._known)
 
     def of(self, speaker: str | None, shape: tuple[int, ...]) -> RunningStats:
-        """A speaker's statistics; those of no clips, with this shape, for an unknown speaker or None."""
-        return self._known.get(speaker or "") or empty_stats(shape)
+        """A speaker's statistics; those of no clips, with this shape, for an unknown speaker or None.
+
+        Raises:
+            ModelFolderError: They have another shape.
+        """
+        known = self._known.get(speaker or "") or empty_stats(shape)
+        if shape and known.mean.shape != shape:
+            raise ModelFolderError(
+                f"the speaker statistics of '{speaker}' have the shape {known.mean.shape}, this model gives {shape}; "
+                "they belong to another model"
+            )
+        return known
 
     def join(self, speaker: str | None, statistics: Floats) -> RunningStats:
         """A speaker's statistics before a segment; then add the segment. So a segment is never scored with itself.
@@ -181,7 +191,8 @@ def load_speaker_stats(file: str | Path) -> SpeakerStatsStore:
 
 def _checked(file: str | Path, speaker: str, flat: dict[str, npt.NDArray[Any]]) -> RunningStats:
     count, mean, squares = (flat[f"{part}/{speaker}"] for part in _PARTS)
-    sound = count.shape == () and count >= 0 and mean.shape == squares.shape and np.isfinite([mean, squares]).all()
+    sound = count.shape == () and 0 <= count < np.inf and mean.shape == squares.shape
+    sound = sound and bool(np.isfinite([mean, squares]).all()) and bool((squares >= 0).all())
     if not sound:
         raise ModelFolderError(f"{file}: the statistics of '{speaker}' are damaged; delete the file to start again")
     return RunningStats(count=int(count), mean=mean.astype(np.float64), squares=squares.astype(np.float64))

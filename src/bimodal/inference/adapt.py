@@ -1,5 +1,6 @@
 """Adapt a model to somebody's unlabelled recordings: `bimodal adapt`. Labels are never looked at. Imports no torch."""
 
+import math
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -196,7 +197,7 @@ def _trained_statistics(model: Model) -> tuple[Floats, Floats]:
     """Centre and deviation (P, L, D) of the statistics that the network was trained on.
 
     Raises:
-        ModelFolderError: The folder lacks its weights.
+        ModelFolderError: The folder lacks its weights, or they do not fit.
     """
     file = model.folder / WEIGHTS
     names = ("mean", "within") if _uses_speaker_stats(model.config) else ("mean", "deviation")
@@ -205,8 +206,14 @@ def _trained_statistics(model: Model) -> tuple[Floats, Floats]:
             centre, spread = (held.get_tensor(f"speech.standardise.{name}") for name in names)
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"{file}: the speech network's statistics cannot be read ({error})") from error
-    shape = (len(model.pooling.statistics), len(model.speech_backbone.description.layers), -1)
+    description = model.speech_backbone.description
+    shape = (len(model.pooling.statistics), len(description.layers), description.width)
     spread = np.sqrt(spread) if names[1] == "within" else spread
+    if not all(one.size == math.prod(shape) and np.isfinite(one).all() for one in (centre, spread)):
+        raise ModelFolderError(
+            f"{file}: the speech network's statistics are not finite, or not of the shape {shape}; copy the model "
+            "folder again"
+        )
     return centre.reshape(shape), spread.reshape(shape)
 
 

@@ -19,6 +19,7 @@ from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.ood import OodStats, load_ood_stats, ood_score, temperature_factor, tempered
 from bimodal.features.pooling import Pooling, SpeechFrames, join_frames, pool
 from bimodal.features.quality import describe_quality
+from bimodal.inference.check_model import check_graph, run_network
 from bimodal.inference.installed import is_packaged
 from bimodal.inference.model_folder import (
     ADAPTATION,
@@ -281,12 +282,20 @@ class Model:
             "text_logits": text.logits,
             "present": (present * weights).astype(np.float32),
         }
-        embedding, logits, gate = self.session("fusion").run(None, inputs)
+        embedding, logits, gate = self._run_stage("fusion", inputs)
         return ModalityOutputs(embedding=embedding, logits=logits, present=speech.present | text.present), gate
+
+    def _run_stage(self, stage: str, inputs: dict[str, Any]) -> Any:
+        """Outputs of a stage's network, each finite.
+
+        Raises:
+            ModelFolderError: The network fails, or gives NaN or infinity.
+        """
+        return run_network(self.session(stage), inputs, self.folder / GRAPHS[stage])
 
     def _run(self, stage: str, inputs: dict[str, Any], rows: Sequence[int], count: int) -> ModalityOutputs:
         """Outputs of a stage's network for some rows, as those of all."""
-        found = self.session(stage).run(None, inputs) if rows else None
+        found = self._run_stage(stage, inputs) if rows else None
         return self._scatter(stage, found, rows, count)
 
     def _scatter(self, stage: str, found: Any, rows: Sequence[int], count: int) -> ModalityOutputs:
@@ -332,8 +341,18 @@ class Model:
         return backbone
 
     def session(self, stage: str) -> Any:
-        """The network of a stage: `speech`, `text` or `fusion`."""
-        return self._once(GRAPHS[stage], lambda file: make_session(file, threads=1, device=self._device))
+        """The network of a stage: `speech`, `text` or `fusion`.
+
+        Raises:
+            BackboneError: No usable ONNX file.
+            ModelFolderError: It does not fit the configuration.
+        """
+        return self._once(GRAPHS[stage], lambda file: self._open(stage, file))
+
+    def _open(self, stage: str, file: Path) -> Any:
+        session = make_session(file, threads=1, device=self._device)
+        check_graph(stage, session, self.config, file)
+        return session
 
     @property
     def ood_stats(self) -> dict[str, OodStats]:
@@ -347,7 +366,13 @@ class Model:
             return None
         from bimodal.features.adaptation import load_adaptation  # start-up: adapted models alone
 
-        return self._once(ADAPTATION, load_adaptation)
+        found = self._once(ADAPTATION, load_adaptation)
+        if found.bias.shape != (len(self.emotions),):
+            raise ModelFolderError(
+                f"{self.folder / ADAPTATION}: {found.bias.size} emotions, the model has {len(self.emotions)}; adapt "
+                "the model again"
+            )
+        return found
 
     @property
     def speakers(self) -> "SpeakerStatsStore":

@@ -1,17 +1,23 @@
-"""A model folder: ONNX graphs, safetensors weights, JSON, a card. No pickle, every file named by its digest."""
+"""A model folder: ONNX graphs, safetensors weights, JSON, a card. No pickle, every file named by its digest.
+
+`config.json` holds the digests of the other files, and in `digest` that of its own content: an edit is noticed.
+"""
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from bimodal.errors import ModelFolderError
+from bimodal.errors import ModelFolderError, ModelFolderWarning
 from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone, read_description, verify_digests
 from bimodal.features.pooling import Pooling
 from bimodal.files import file_digest, write_json
+from bimodal.inference.check_model import check_config
+from bimodal.records import printable
 from bimodal.runtime import Device
 
 SCHEMA: Final = 3
@@ -34,6 +40,7 @@ NO_EVIDENCE: Final = (
     "sides can tell whether fusion pays."
 )
 _LARGEST_CONFIG: Final = 4 << 20
+_DIGEST: Final = "digest"  # key of `config.json`; no part of `ModelConfig`, so that a revision stays what it was
 
 Record = TypeVar("Record")
 
@@ -109,26 +116,28 @@ class ModelConfig:
 
 
 def save_model_config(folder: Path, config: ModelConfig) -> ModelConfig:
-    """Write `config.json` with the digests of all files that stand beside it.
+    """Write `config.json` with the digests of all files that stand beside it, and of its own content.
 
     Raises:
         ModelFolderError: The folder cannot be written.
     """
     try:
-        files = {file.name: file_digest(file) for file in sorted(folder.iterdir()) if file.name not in (CONFIG, CARD)}
+        held = [file for file in sorted(folder.iterdir()) if file.is_file() and file.name not in (CONFIG, CARD)]
+        files = {file.name: file_digest(file) for file in held}
         complete = replace(config, files=files)
-        write_json(folder / CONFIG, complete)
+        content = msgspec.to_builtins(complete)
+        write_json(folder / CONFIG, content | {_DIGEST: _config_digest(content)})
     except OSError as error:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror})") from error
     return complete
 
 
 def load_model_config(folder: str | Path, *, verify: bool = True) -> ModelConfig:
-    """Read `config.json` and compare every file of the folder with its digest.
+    """Read `config.json`, check it, and compare every file of the folder with its digest.
 
     Args:
         folder: A model folder.
-        verify: False skips the digests.
+        verify: False skips the digests of the other files.
 
     Raises:
         ModelFolderError: Missing, damaged, altered, or of an unknown schema.
@@ -136,19 +145,72 @@ def load_model_config(folder: str | Path, *, verify: bool = True) -> ModelConfig
     folder = Path(folder)
     if not (folder / CONFIG).is_file():
         raise ModelFolderError(f"{folder}: no model folder ({CONFIG} is missing); 'bimodal train' writes one")
-    config = read_json(folder / CONFIG, ModelConfig)
-    if config.schema != SCHEMA:
-        todo = "update bimodal" if config.schema > SCHEMA else "train the model again"
-        raise ModelFolderError(f"{folder / CONFIG}: schema {config.schema}, expected {SCHEMA}; {todo}")
-    if len(config.priors) != len(config.emotions) or len(config.emotions) < 2:
-        raise ModelFolderError(f"{folder / CONFIG}: {len(config.emotions)} emotions, {len(config.priors)} priors")
+    content = read_json(folder / CONFIG, dict[str, Any])
+    config = _to_config(content, folder / CONFIG)
+    check_config(config, folder / CONFIG)
+    _check_digest(content, folder / CONFIG)
+    networks = [GRAPHS[stage] for stage in GRAPHS if _has_stage(config, stage)]
+    if missing := [name for name in networks if name not in config.files]:
+        raise ModelFolderError(f"{folder / CONFIG}: no digest of {missing[0]}; copy the model folder again")
     for name, expected in config.files.items():
-        if Path(name).name != name:
-            raise ModelFolderError(
-                f"{folder / CONFIG}: names a file outside its folder ({name!r}); do not use this model"
-            )
         _check_file(folder / name, expected, verify)
     return config
+
+
+def _to_config(content: Mapping[str, Any], file: Path) -> ModelConfig:
+    schema = content.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        todo = "update bimodal" if isinstance(schema, int) and schema > SCHEMA else "train the model again"
+        raise ModelFolderError(f"{file}: schema {printable(str(schema))[:20]}, expected {SCHEMA}; {todo}")
+    try:
+        return msgspec.convert(content, ModelConfig)
+    except msgspec.ValidationError as error:
+        raise ModelFolderError(f"{file}: damaged ({printable(str(error))}); copy the model folder again") from error
+
+
+def _has_stage(config: ModelConfig, stage: str) -> bool:
+    parts = {"speech": config.speech, "text": config.text, "fusion": config.fusion_temperatures}
+    return bool(parts[stage])
+
+
+def _config_digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of what `config.json` says, whatever the order and layout; its own digest does not count."""
+    told = {name: value for name, value in content.items() if name != _DIGEST}
+    return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()
+
+
+def _check_digest(content: Mapping[str, Any], file: Path) -> None:
+    """Compare `config.json` with the digest that it carries; a folder of an older version has none."""
+    if _DIGEST not in content:
+        warnings.warn(
+            f"{file}: has no digest, so that an edit would not be noticed; if the model is yours, write one with "
+            f"'bimodal models --seal {file.parent}'",
+            ModelFolderWarning,
+            stacklevel=3,
+        )
+    elif content[_DIGEST] != (found := _config_digest(content)):
+        raise ModelFolderError(
+            f"{file}: edited (SHA-256 {found[:12]}..., expected {printable(str(content[_DIGEST]))[:12]}...); copy the "
+            f"model folder again, or, if the edit is yours, 'bimodal models --seal {file.parent}'"
+        )
+
+
+def seal_model(folder: Path) -> ModelConfig:
+    """Write the digest of `config.json` anew, after an edit of one's own or for a folder of an older version.
+
+    The digests of the other files stay, and are compared.
+
+    Raises:
+        ModelFolderError: Not a sound model folder.
+    """
+    content = read_json(folder / CONFIG, dict[str, Any])
+    sealed = content | {_DIGEST: _config_digest(content)}
+    check_config(_to_config(content, folder / CONFIG), folder / CONFIG)
+    try:
+        write_json(folder / CONFIG, sealed)
+    except OSError as error:
+        raise ModelFolderError(f"{folder}: cannot be written ({error.strerror})") from error
+    return load_model_config(folder)
 
 
 def _check_file(file: Path, expected: str, verify: bool) -> None:
@@ -193,5 +255,5 @@ def read_json(file: Path, kind: type[Record]) -> Record:
         if file.stat().st_size > _LARGEST_CONFIG:
             raise ModelFolderError(f"{file}: {file.stat().st_size} bytes, expected at most {_LARGEST_CONFIG}")
         return msgspec.json.decode(file.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ModelFolderError(f"{file}: damaged ({error}); copy the model folder again") from error
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ModelFolderError(f"{file}: damaged ({printable(str(error))}); copy the model folder again") from error

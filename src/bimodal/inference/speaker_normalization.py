@@ -1,13 +1,16 @@
 """A speech network's answer by statistics of the speaker, or of an adapted model. Imports no torch."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from bimodal.arrays import Floats
 from bimodal.features.adaptation import Adaptation, correct_logits, retell, shrink_to_corpus, standardise
 from bimodal.features.speaker_stats import RunningStats, speaker_stats_inputs
+from bimodal.inference.check_model import run_network
+
+_WHERE: Final = "speech network"
 
 
 def score_statistics(
@@ -27,7 +30,7 @@ def score_statistics(
         adaptation: What the model was adapted to; None where it was not.
     """
     if adaptation is None:
-        embedding, logits = session.run(None, {"statistics": statistics} | speaker_stats_inputs(own))
+        embedding, logits = run_network(session, {"statistics": statistics} | speaker_stats_inputs(own), _WHERE)
         return embedding, logits
     firm = [shrink_to_corpus(stats, adaptation.corpus) if stats.count else adaptation.corpus for stats in own]
     pairs = list(zip(statistics, firm, strict=True))
@@ -35,5 +38,5 @@ def score_statistics(
         inputs = {"statistics": statistics} | speaker_stats_inputs(firm)
     else:
         inputs = {"statistics": np.stack([retell(values, stats, adaptation) for values, stats in pairs])}
-    embedding, logits = session.run(None, inputs)
+    embedding, logits = run_network(session, inputs, _WHERE)
     return embedding, correct_logits(np.stack([standardise(*pair) for pair in pairs]), logits, adaptation)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bimodal.inference.model_folder import ModalityConfig, ModelConfig, load_model_config
-from bimodal.records import Recognition
+from bimodal.records import Recognition, printable
 
 if TYPE_CHECKING:
     from bimodal.inference.timeline import Summary
@@ -30,7 +30,7 @@ def format_result(result: Recognition, path: Path | None) -> str:
         lines.append(f"  {emotion:<12}" + "".join(cells))
     if result.gate is not None:
         lines.append(f"  weight of the voice {100 * result.gate:.0f} %, of the words {100 - 100 * result.gate:.0f} %")
-    return "\n".join([*lines, *_notes(result)])
+    return printable("\n".join([*lines, *_notes(result)]))
 
 
 def _cell(score: float | None) -> str:
@@ -41,11 +41,11 @@ def _cell(score: float | None) -> str:
 def format_line(result: Recognition, name: str) -> str:
     """One of many results as a line: recording, emotion, scores of voice and words, transcript."""
     if result.emotion is None:
-        return f"{name}: no result ({result.reason})"
+        return printable(f"{name}: no result ({result.reason})")
     modalities = {"voice": result.speech_scores, "words": result.text_scores}
     alone = [f"{name}: {_most(scores)}" for name, scores in modalities.items() if scores]
     parts = [_most(result.scores), *(alone if len(alone) > 1 else [])]
-    return "\n".join([f"{name}: {'; '.join(parts)}{_quoted(result)}", *_notes(result)])
+    return printable("\n".join([f"{name}: {'; '.join(parts)}{_quoted(result)}", *_notes(result)]))
 
 
 def format_stretch(result: Recognition) -> str:
@@ -54,7 +54,7 @@ def format_stretch(result: Recognition) -> str:
     who = f"  {result.speaker}" if result.speaker else ""
     line = f"{result.start or 0.0:9.2f} {result.end or 0.0:9.2f}  {said:<14}{who}{_quoted(result)}".rstrip()
     why = [] if result.explanation is None else [f"  why: {sentence}" for sentence in result.explanation.sentences]
-    return "\n".join([line, *why])
+    return printable("\n".join([line, *why]))
 
 
 def describe_summary(summary: "Summary") -> str:
@@ -102,7 +102,7 @@ def describe_model(name: str, folder: Path) -> str:
         "size": f"{size / 1e6:.1f} MB",
         "folder": str(folder),
     }
-    return "\n".join([name, *(_fact(label, fact) for label, fact in facts.items() if fact)])
+    return printable("\n".join([name, *(_fact(label, fact) for label, fact in facts.items() if fact)]))
 
 
 def _fact(label: str, fact: str) -> str:
