@@ -159,3 +159,19 @@ def test_a_result_with_an_error_is_written_by_json_lines_and_csv_and_left_out_el
         assert [row["anger"] for row in rows] == ["", "0.7500", ""]
     else:
         assert text == written(kind, [FIRST])
+
+
+@pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_csv_runs_no_formula_in_a_spreadsheet(words):
+    strange = replace(FIRST, transcript=words, speaker=words, scores={"=a": 1.0}, emotion="=a", model=words)
+    (row,) = csv.DictReader(io.StringIO(written("csv", [strange]), newline=""))
+    assert {row["transcript"], row["speaker"], row["model"]} == {f"'{words}"}
+    assert (row["'=a"], row["emotion"]) == ("1.0000", "'=a")
+    assert json.loads(written("jsonl", [strange]))["transcript"] == words
+
+
+@pytest.mark.parametrize("kind", ["vtt", "srt", "textgrid", "rttm", "emotionml"])
+@pytest.mark.parametrize(("start", "end"), [(1e308, 1e308), (-1.0, 2.0), (0.0, 1e8)])
+def test_absurd_times_are_one_sentence(kind, start, end):
+    with pytest.raises(BimodalError, match="needs times from 0 to 1e\\+07 s"):
+        written(kind, [replace(FIRST, start=start, end=end)])

@@ -292,3 +292,27 @@ def test_an_address_that_is_taken_and_a_missing_model_are_one_sentence(tiny_mode
         command = [sys.executable, "-m", "bimodal", "serve", *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+RESULT = {"emotion": "anger", "scores": {"anger": 1.0}, "speech_scores": None, "text_scores": None, "gate": None}
+
+
+@pytest.mark.parametrize("form", ["vtt", "srt", "textgrid", "rttm", "emotionml", "csv", "jsonl"])
+def test_an_export_at_an_absurd_time_is_refused_and_no_mistake_of_the_server(http, form):
+    for start, end in ((1e308, 1e308), (0, 1e308), (-1e300, 0), (-1, 2)):
+        result = RESULT | {"start": start, "end": end}
+        answer = http.post("/v1/export", json={"format": form, "results": [result]})
+        assert answer.status_code == (200 if form in ("csv", "jsonl") else 422), answer.text
+    for number in ("1e999", "NaN", "1" + "0" * 400, "1" + "0" * 5000):
+        body = json.dumps({"format": form, "results": [RESULT | {"start": 7, "end": 8}]}).replace("7", number, 1)
+        answer = http.post("/v1/export", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code in (400, 422), (number[:9], answer.text)
+    channel = RESULT | {"start": 0, "end": 1, "speaker": "channel " + "9" * 5000}
+    assert http.post("/v1/export", json={"format": form, "results": [channel]}).status_code == 200
+
+
+@pytest.mark.parametrize("number", [b"\xb2", b"9" * 5000, b"-1", b"x"])
+def test_a_strange_number_of_the_last_event_is_none(http, recording, number):
+    job = http.post("/v1/jobs", files={"audio": recording.open("rb")}).json()["id"]
+    answer = http.get(f"/v1/jobs/{job}/events", headers={"Last-Event-ID": number})
+    assert answer.status_code == 200 and "event: done" in answer.text

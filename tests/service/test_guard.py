@@ -6,6 +6,10 @@ import time
 
 import pytest
 
+from bimodal.service.guard import Access, Guard, split_host
+from bimodal.service.limits import Limits
+from bimodal.service.measuring import Measures
+
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 FORM = b"POST /v1/recognize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
@@ -142,3 +146,120 @@ def test_sockets_and_followers_are_counted(impatient):
         assert refused.value.response.status_code == 503 and refused.value.response.headers["Retry-After"]
     with connect(url, proxy=None):
         assert ready(impatient)
+
+
+HOSTS = {
+    "127.0.0.1": ("127.0.0.1", ""), "LOCALHOST:8000": ("localhost", "8000"), "[::1]:80": ("::1", "80"),
+    "evil@127.0.0.1": None, "127.0.0.1@evil": None, "[": None, "]": None, "[::1": None, "127.0.0.1:": None, "a b": None,
+    "127.0.0.1:80:80": None, "127.0.0.1/x": None, "127.0.0.1#": None, "127.0.0.1\\evil": None, "": None, "a:x": None,
+    "\u00b2": None, "127.0.0.1:\u00b2": None,
+}  # fmt: skip
+"""Headers `Host` and what they name."""
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_host_is_read_strictly(host):
+    assert split_host(host) == HOSTS[host]
+
+
+OWN = "127.0.0.1:8000"
+ORIGINS = {
+    None: True, f"http://{OWN}": True, f"https://{OWN}": True, "https://example.org": True,
+    "https://example.org.evil": False, "http://example.org": False, "https://example.org:8443": False,
+    f"chrome-extension://{OWN}": False, f"file://{OWN}": False, f"http://evil@{OWN}": False, "http://[": False,
+    "[": False, "null": False, "": False, "http://": False, f"http://{OWN}/": False,
+    f"http://{OWN}, http://evil": False, "http://127.0.0.1": False, "http://localhost:8000": False, "http://evil.example": False,
+}  # fmt: skip
+"""Origins of pages, and whether they may ask a server that people know as https://example.org."""
+
+
+def refusal(path: str, root: str = "", **headers: str | None):
+    """What the guard says of a request."""
+    access = Access(hosts=("127.0.0.1", "example.org"), origins=("https://example.org",), token="secret")
+    given = {"host": OWN, "authorization": "Bearer secret"} | headers
+    listed = [(name.encode(), value.encode("latin-1")) for name, value in given.items() if value is not None]
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": listed}
+    from starlette.datastructures import Headers
+
+    return Guard(None, Limits(), access, Measures())._refusal(scope, Headers(scope=scope))
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_a_page_of_another_site_is_told_from_one_of_the_server(origin):
+    found = refusal("/v1/about", origin=origin)
+    assert (found is None) == ORIGINS[origin]
+    if found is not None:
+        assert found.kind == "forbidden" and "--public-url" in found.detail
+
+
+def test_a_default_port_may_be_left_out():
+    assert refusal("/", host="example.org:443", origin="https://example.org") is None
+    assert refusal("/", host="127.0.0.1", origin="http://127.0.0.1") is None
+
+
+@pytest.mark.parametrize(("path", "root"), [("/v1/about", ""), ("/a/v1/about", "/a"), ("/v1/about", "/a")])
+def test_no_path_of_a_proxy_leads_around_the_token(path, root):
+    assert refusal(path, root) is None
+    assert refusal(path, root, authorization=None).kind == "unauthorised"
+    assert refusal("/a/metrics", "/a", authorization=None).kind == "unauthorised"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "["}, 421),
+        ({"Host": "evil@127.0.0.1"}, 421),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": "chrome-extension://127.0.0.1"}, 403),
+    ],
+)
+def test_malformed_headers_are_a_refusal_and_no_mistake_of_the_server(served, headers, status):
+    with served.client() as client:
+        answer = client.get("/v1/about", headers=headers)
+        assert answer.status_code == status and answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/"])
+def test_head_is_answered_as_get_without_a_body(served, path):
+    with served.client() as client:
+        answer = client.head(path)
+        assert answer.status_code == client.get(path).status_code == 200 and answer.content == b""
+
+
+@pytest.fixture(scope="module")
+def proxied(tiny_model, serve):
+    with serve(tiny_model, "--public-url", "https://Example.org:443/emotions/") as running:
+        yield running
+
+
+def test_a_server_behind_a_proxy_knows_its_path_and_its_pages(proxied, recording):
+    page = {"Origin": "https://example.org"}  # nginx by default sends its own address as Host
+    with proxied.client(headers=page) as client:
+        answer = client.post("/v1/jobs", files={"audio": recording.open("rb")})
+        assert answer.status_code == 202
+        location = f"/emotions/v1/jobs/{answer.json()['id']}"
+        assert answer.headers["location"] == location
+        assert client.get(location).status_code == client.get(location.removeprefix("/emotions")).status_code == 200
+        assert client.get("/emotions/").status_code == client.get("/emotions/static/app.js").status_code == 200
+        assert client.get("/v1/openapi.json").json()["servers"] == [{"url": "/emotions"}]
+        assert client.get("/v1/about", headers={"Host": "example.org"}).status_code == 200
+        assert client.get("/v1/about", headers={"Origin": "https://evil.example"}).status_code == 403
+        assert client.delete(location).status_code == 204
+
+
+def test_the_python_client_follows_a_job_through_any_path(proxied, recording):
+    from bimodal import Client
+
+    for url in (proxied.url, f"{proxied.url}emotions"):
+        with Client(url) as client:
+            assert list(client.recognize_long(recording))
+
+
+@pytest.mark.parametrize("url", ["example.org", "ftp://a", "http://[", "http://a@b", "https://a/?b", "https://a/b c"])
+def test_a_public_address_that_is_none_is_refused(tiny_model, url):
+    from typer.testing import CliRunner
+
+    from bimodal.cli import app
+
+    done = CliRunner().invoke(app, ["serve", str(tiny_model), "--public-url", url])
+    assert done.exit_code == 2 and "expected" in done.output

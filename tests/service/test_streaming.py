@@ -185,3 +185,37 @@ def test_an_old_field_is_told_its_new_name(served):
         socket.send('{"type": "words", "start": 1, "end": 2, "text": "x"}')
         told = [json.loads(socket.recv(timeout=20)) for _ in range(2)][-1]
     assert told["message"] == "the field text is now called transcript"
+
+
+def tone(kind: str) -> bytes:
+    values = 0.3 * np.sin(np.arange(8000) * 0.07)
+    return (values.astype("<f4") if kind == "float32" else (32767 * values).astype("<i2")).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message", "sentence"),
+    [
+        ("float32", tone("int16"), "no float32"),
+        ("int16", tone("float32"), "seem to be float32"),
+        ("int16", b'{"type": "end"}', "holds JSON"),
+        ("int16", b"RIFF\x00\x00\x00\x00WAVEfmt ", "holds an audio file"),
+        ("float32", b"\x1aE\xdf\xa3" + bytes(400), "holds an audio file"),
+    ],
+    ids=["int16 as float32", "float32 as int16", "JSON", "WAV", "WebM"],
+)
+def test_samples_of_another_type_are_told(served, encoding, message, sentence):
+    told = converse(served, [message], {"encoding": encoding})
+    assert told[-1]["error"] == "encoding" and sentence in told[-1]["message"]
+
+
+@pytest.mark.parametrize("encoding", ["float32", "int16"])
+def test_samples_of_the_right_type_are_taken(served, encoding):
+    for message in (tone(encoding), bytes(1600), tone(encoding)[:6]):
+        assert converse(served, [message], {"encoding": encoding})[-1]["type"] == "end"
+
+
+def test_a_binary_start_is_told_as_such(served):
+    with open_socket(served) as socket:
+        socket.send(json.dumps({"type": "start", "sampling_rate": 16_000}).encode())
+        told = json.loads(socket.recv())
+    assert told["error"] == "expected_start" and "found a binary message; send it as text" in told["message"]

@@ -1,6 +1,7 @@
 """The command `serve`: HTTP, WebSocket and the page."""
 
 import os
+import re
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +24,16 @@ def serve(
         str, typer.Option(envvar="BIMODAL_TOKEN", help="Token that requests must carry.", show_envvar=True)
     ] = "",
     allow_host: Annotated[list[str] | None, typer.Option(help="Further host name of the server. Repeatable.")] = None,
+    public_url: Annotated[
+        str,
+        typer.Option(
+            help="Address under which a proxy offers the server, such as https://example.org/emotions: its host, its "
+            "pages and its path are accepted."
+        ),
+    ] = "",
+    root_path: Annotated[
+        str, typer.Option(help="Path under which a proxy offers the server. [default: that of --public-url]")
+    ] = "",
     asr: Annotated[
         str, typer.Option(help="Whisper model in CTranslate2 format, for speech recognition. [extra asr]")
     ] = "",
@@ -44,10 +55,12 @@ def serve(
     limits = read_config(Limits(), config, settings or ())
     recognizer = Recognizer(model, threads=1)
     needed = service.server.choose_token(host, token)
-    hosts = (*service.guard.LOOPBACK, *(() if host in ("0.0.0.0", "::") else (host,)), *(allow_host or ()))  # noqa: S104
-    access = service.guard.Access(hosts=tuple(name.lower() for name in hosts), token=needed)
+    public, origins, path = _public(public_url)
+    hosts = [*service.guard.LOOPBACK, *(() if host in ("0.0.0.0", "::") else (host,)), *(allow_host or ()), *public]  # noqa: S104
+    access = service.guard.Access(hosts=tuple(name.lower() for name in hosts), origins=origins, token=needed)
     transcriber = Transcriber(asr, threads=1) if asr else None
-    app = service.app.create_app(recognizer, limits=limits, access=access, transcriber=transcriber)
+    root = _checked_path(root_path) or path
+    app = service.app.create_app(recognizer, limits=limits, access=access, transcriber=transcriber, root_path=root)
     listening = service.server.listen(host, port)
     shown = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
@@ -60,6 +73,34 @@ def serve(
             typer.launch(page)
 
     service.server.run_server(app, listening, limits, on_start)
+
+
+def _public(url: str) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Host names, origins and path of a public address; nothing of an empty one."""
+    if not url:
+        return (), (), ""
+    from urllib.parse import urlsplit
+
+    from bimodal.service.guard import split_host
+
+    try:
+        parts = urlsplit(url.lower())
+    except ValueError:
+        parts = urlsplit("")
+    found = split_host(parts.netloc)
+    if parts.scheme not in ("http", "https") or found is None or parts.query or parts.fragment:
+        raise typer.BadParameter(f"--public-url {url!r}: expected an address such as https://example.org/emotions")
+    default = {"http": "80", "https": "443"}[parts.scheme]
+    place = parts.netloc.removesuffix(f":{default}")  # as browsers write an origin
+    return (found[0],), (f"{parts.scheme}://{place}",), _checked_path(urlsplit(url).path)
+
+
+def _checked_path(path: str) -> str:
+    """A path without its last slash; empty for the top."""
+    path = path.rstrip("/")
+    if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+        raise typer.BadParameter(f"path {path!r}: expected one such as /emotions")
+    return path
 
 
 def _service() -> Any:

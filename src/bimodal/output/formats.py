@@ -45,7 +45,11 @@ LAST_COLUMNS: Final = (
 )
 """Columns after the scores."""
 
-_CHANNEL: Final = re.compile("channel ([1-9][0-9]*)")
+_CHANNEL: Final = re.compile("channel ([1-9][0-9]{0,8})")
+_LATEST: Final = 1e7
+"""Latest time that subtitles and annotations may have, in seconds: 115 days."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
@@ -61,7 +65,7 @@ def write_recognitions(
         recording: Name of the recording, for formats that contain it (RTTM, EmotionML).
 
     Raises:
-        BimodalError: An unknown format, or results without times in a format that needs them.
+        BimodalError: An unknown format, or results without times, or with absurd ones, in a format that needs them.
     """
     output = find_format(kind)
     output.write(_with_a_place(((recording, result) for result in recognitions), output), stream)
@@ -126,7 +130,8 @@ def _write_csv(found: Iterable[Named], stream: TextIO, named: bool = False, head
     emotions, results = _emotions_first(found)
     for row, (recording, result) in enumerate(results):
         if header and row == 0:
-            writer.writerow([*(["path"] if named else []), *FIRST_COLUMNS, *emotions, *LAST_COLUMNS])
+            names = [_cell(emotion) for emotion in emotions]
+            writer.writerow([*(["path"] if named else []), *FIRST_COLUMNS, *names, *LAST_COLUMNS])
         plain = result.to_dict()
         scores = [f"{result.scores[emotion]:.4f}" if result.scores else "" for emotion in emotions]
         writer.writerow(
@@ -281,6 +286,10 @@ def _times(result: Recognition, kind: str) -> tuple[int, int]:
     """Start and end in whole milliseconds; the difference is at least 1."""
     if result.start is None or result.end is None:
         raise BimodalError(f"the format '{kind}' needs results with times; use 'jsonl' or 'csv' for words alone")
+    if not (0 <= result.start <= _LATEST and 0 <= result.end <= _LATEST):
+        raise BimodalError(
+            f"the format '{kind}' needs times from 0 to {_LATEST:g} s, found {result.start:g} to {result.end:g} s"
+        )
     start = round(result.start * 1000)
     return start, max(start + 1, round(result.end * 1000))
 
@@ -327,8 +336,15 @@ def _line(text: str | None) -> str:
 
 
 def _cell(value: Any) -> Any:
+    """A cell of CSV. Spreadsheets would run text that begins like a formula; an apostrophe in front prevents it.
+
+    Example:
+        >>> _cell("=1+1"), _cell("one"), _cell(-0.5)
+        ("'=1+1", 'one', -0.5)
+    """
     if isinstance(value, str):
-        return _encodable(value)
+        text = _encodable(value) or ""
+        return f"'{text}" if text.startswith(_FORMULA) else text
     return round(value, 4) if isinstance(value, float) else value
 
 

@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
 
@@ -122,7 +123,7 @@ async def start_job(request: Request) -> Response:
             client=_client(request),
         )
         jobs.add(job)
-    return _json(job.to_dict(), 202, {"Location": f"/v1/jobs/{job.id}"})
+    return _json(job.to_dict(), 202, {"Location": f"{request.scope.get('root_path', '')}/v1/jobs/{job.id}"})
 
 
 def _own(upload: Any) -> Any:
@@ -169,7 +170,8 @@ async def follow_job(
     last_event_id: Annotated[str | None, Header(description="Number of results to skip.")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events of a job: `result`, `progress`, and at the end `done`, `failed` or `cancelled`."""
-    seen = int(last_event_id) if last_event_id and last_event_id.isdigit() else 0
+    told = last_event_id or ""
+    seen = int(told) if re.fullmatch("[0-9]{1,9}", told) else 0
     async for event, number, data in job.follow(seen):
         yield ServerSentEvent(event=event, id=str(number), raw_data=msgspec.json.encode(data).decode())
 
@@ -212,12 +214,14 @@ async def about(request: Request) -> Response:
     return _json(describe_server(_engine(request)))
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", tags=["server"])
 async def healthz() -> dict[str, str]:
     """The process is alive."""
     return {"status": "alive"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", tags=["server"], responses=problems("busy"))
 async def readyz(request: Request) -> dict[str, str]:
     """The model is loaded and the server accepts requests."""

@@ -30,6 +30,7 @@ def create_app(
     limits: Limits | None = None,
     access: Access | None = None,
     transcriber: Transcriber | None = None,
+    root_path: str = "",
 ) -> FastAPI:
     """The server as an ASGI application.
 
@@ -38,6 +39,7 @@ def create_app(
         limits: Limits of the server.
         access: Host names and token.
         transcriber: Speech recogniser for clients that ask for it.
+        root_path: Path under which a proxy offers the server, such as `/emotions`; empty for the top.
     """
     limits, access, measures = limits or Limits(), access or Access(), Measures()
 
@@ -63,6 +65,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        root_path=root_path,
     )
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer_problem)

@@ -124,7 +124,8 @@ class Client:
         fields: dict[str, Any] = {"channels": channels}
         if words:
             fields["words"] = msgspec.json.encode(list(words)).decode()
-        place = self._ask("POST", "/v1/jobs", _form(fields, _read(path))).headers["location"]
+        job = self._ask("POST", "/v1/jobs", _form(fields, _read(path))).json()["id"]
+        place = f"/v1/jobs/{job}"  # not `Location`, which holds the path below which a proxy offers the server
         try:
             yield from self._follow(place)
         finally:

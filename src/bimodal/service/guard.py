@@ -2,12 +2,12 @@
 
 import asyncio
 import hmac
+import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,7 +29,8 @@ SECURITY_HEADERS: Final = {
 
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
-_OPEN: Final = ("/healthz", "/readyz")
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
+_PORTS: Final = {"http": "80", "https": "443"}
 _LINGER_SECONDS: Final = 2.0
 
 
@@ -39,10 +40,13 @@ class Access:
 
     Attributes:
         hosts: Host names that requests may use; empty for any.
+        origins: Origins of pages that may send requests, such as `https://emotions.example.org`; a page of the server
+            itself always may.
         token: Token that requests to the API must send; empty for none.
     """
 
     hosts: tuple[str, ...] = LOOPBACK
+    origins: tuple[str, ...] = ()
     token: str = field(default="", repr=False)
 
     def knows(self, token: str) -> bool:
@@ -99,22 +103,25 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
         """The reason to refuse a request, or None."""
-        host = urlsplit(f"//{headers.get('host', '')}")
-        if self._access.hosts and _name(host) not in self._access.hosts:
+        host = split_host(headers.get("host", ""))
+        if self._access.hosts and (host is None or host[0] not in self._access.hosts):
             return Problem("wrong-host", "unknown host name; start the server with --allow-host NAME")
-        origin = headers.get("origin")
-        if origin and (urlsplit(origin).netloc.lower() != headers.get("host", "").lower()):
-            return Problem("forbidden", "requests from pages of other sites are not allowed")
-        path: str = scope["path"]
+        if not all(_is_own(origin, host, self._access.origins) for origin in headers.getlist("origin")):
+            return Problem(
+                "forbidden",
+                "requests from pages of other sites are not allowed; behind a proxy start the server with --public-url "
+                "and the address of the page",
+            )
+        path = route_path(scope)
         if scope["type"] == "http" and path.startswith(("/v1", "/metrics")) and not self._access.knows(bearer(headers)):
             return Problem("unauthorised", "send the server's token: 'Authorization: Bearer TOKEN'")
         return None
 
     def _most_bytes(self, scope: Scope) -> int:
-        return self._limits.job_bytes if scope["path"] == "/v1/jobs" else self._limits.clip_bytes
+        return self._limits.job_bytes if route_path(scope) == "/v1/jobs" else self._limits.clip_bytes
 
     def _most_seconds(self, scope: Scope) -> float:
-        return self._limits.upload_seconds * (10 if scope["path"] == "/v1/jobs" else 1)
+        return self._limits.upload_seconds * (10 if route_path(scope) == "/v1/jobs" else 1)
 
 
 def _costly(scope: Scope) -> str:
@@ -122,21 +129,46 @@ def _costly(scope: Scope) -> str:
     if scope["type"] == "websocket":
         return "socket"
     if scope["method"] in ("POST", "PUT", "PATCH"):
-        return "job" if scope["path"] == "/v1/jobs" else "upload"
-    return "follower" if scope["path"].endswith("/events") else ""
+        return "job" if route_path(scope) == "/v1/jobs" else "upload"
+    return "follower" if route_path(scope).endswith("/events") else ""
+
+
+def route_path(scope: Scope) -> str:
+    """Path of a request below `--root-path`, as the routes see it; a proxy may have taken that off already.
+
+    Example:
+        >>> route_path({"path": "/a/v1/jobs", "root_path": "/a"}), route_path({"path": "/v1/jobs", "root_path": "/a"})
+        ('/v1/jobs', '/v1/jobs')
+    """
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path
+
+
+def split_host(host: str) -> tuple[str, str] | None:
+    """Name and port of a header `Host`, the port empty where there is none; None if it is malformed.
+
+    Example:
+        >>> split_host("[::1]:8000"), split_host("evil@127.0.0.1"), split_host("[")
+        (('::1', '8000'), None, None)
+    """
+    found = _HOST.fullmatch(host.lower())
+    return None if found is None else (found[1].strip("[]"), found[2] or "")
+
+
+def _is_own(origin: str, host: tuple[str, str] | None, allowed: tuple[str, ...]) -> bool:
+    """Whether a page of this origin may ask: one of the server itself, or an allowed one."""
+    scheme, _, place = origin.lower().partition("://")
+    found = split_host(place)
+    if scheme not in _PORTS or found is None:
+        return False
+    own = host is not None and (found[0], found[1] or _PORTS[scheme]) == (host[0], host[1] or _PORTS[scheme])
+    return own or origin.lower() in allowed
 
 
 def bearer(headers: Headers) -> str:
     """The token of a request; empty if there is none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _name(host: Any) -> str:
-    try:
-        return str(host.hostname or "")
-    except ValueError:
-        return ""
 
 
 class _Exchange:
@@ -149,7 +181,7 @@ class _Exchange:
         self._deadline = asyncio.get_running_loop().time() + most_seconds
         self._seconds = most_seconds
         self._whole = scope["method"] in ("GET", "HEAD")
-        self._page = not scope["path"].startswith("/v1")
+        self._page = not route_path(scope).startswith("/v1")
 
     def too_long(self, headers: Headers) -> bool:
         """True if the declared length is too large."""

@@ -85,12 +85,13 @@ class Job:
 
     def tell(self) -> None:
         """Wake all followers."""
-        self._news.set()
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     async def follow(self, seen: int = 0) -> AsyncIterator[tuple[str, int, Any]]:
         """Events as they occur: name, number of results sent, data. `progress` comes at least every ten seconds."""
         while True:
-            self._news.clear()
+            news = self._news  # before the results are read, so that none is missed
             for result in self.results[seen:]:
                 seen += 1
                 yield "result", seen, result
@@ -100,7 +101,7 @@ class Job:
                 return
             yield "progress", seen, {name: whole[name] for name in ("state", "progress", "duration")}
             try:
-                await asyncio.wait_for(self._news.wait(), _HEARTBEAT_SECONDS)
+                await asyncio.wait_for(news.wait(), _HEARTBEAT_SECONDS)
             except TimeoutError:
                 continue
 

@@ -18,6 +18,7 @@ _POLICY: Final = (
 )
 
 
+@router.head("/", include_in_schema=False)
 @router.get("/", include_in_schema=False)
 async def page() -> HTMLResponse:
     """The page. Style sheets that a library adds need the nonce."""

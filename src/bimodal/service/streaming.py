@@ -31,6 +31,11 @@ from bimodal.service.problems import Problem, log_mistake
 router = APIRouter()
 
 _LARGEST_TEXT: Final = 65_536
+_CHECKED_SECONDS: Final = 1.0  # of a stream, for samples of another type than it says
+_FEWEST_CHECKED: Final = 100
+_LARGEST_SAMPLE: Final = 1e6
+_SMALLEST_SAMPLE: Final = 1e-7
+_CONTAINERS: Final = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"FORM")
 
 
 class Start(msgspec.Struct, tag_field="type", tag="start", forbid_unknown_fields=True):
@@ -115,7 +120,8 @@ async def _refuse(socket: WebSocket, error: StreamError) -> None:
 async def _converse(socket: WebSocket, engine: Engine, access: Access) -> None:
     start = await _next(socket, engine)
     if not isinstance(start, Start):
-        raise StreamError("expected_start", "expected a JSON message of type 'start' first")
+        found = "found a binary message; send it as text" if isinstance(start, bytes) else "found another type"
+        raise StreamError("expected_start", f"expected a JSON message of type 'start' first, {found}")
     if not access.knows(start.token):
         raise StreamError("unauthorised", "wrong or missing token; send the server's token in the message 'start'")
     if not 8000 <= start.sampling_rate <= engine.limits.sampling_rate:
@@ -142,6 +148,9 @@ async def _listen(socket: WebSocket, engine: Engine, start: Start) -> None:
             words = TimedWords(start=message.start, end=message.end, transcript=message.transcript)
             await engine.run(lambda words=words: live.stream.add_words([words]))  # type: ignore[misc]
             continue
+        early = live.stream.duration < _CHECKED_SECONDS
+        if early and (told := wrong_samples(live.rest + message, live.encoding)):
+            raise StreamError("encoding", told, 1007)
         samples = _samples(live, message)
         if live.stream.duration + len(samples) / start.sampling_rate > engine.limits.stream_seconds:
             raise StreamError("too_long", f"a stream may last {engine.limits.stream_seconds:g} s", 1009)
@@ -179,6 +188,33 @@ def _why_unreadable(text: str, error: Exception) -> str:
         if isinstance(message, dict) and (told := renamed_field(message)):
             return told
     return f"the text message is unknown ({error})"
+
+
+def wrong_samples(message: bytes, encoding: str) -> str:
+    """Why a binary message seems to hold something else than samples of an encoding; empty if it seems right.
+
+    Example:
+        >>> wrong_samples(b'{"type": "end"}', "int16")
+        "a binary message holds JSON; send messages such as 'end' and 'words' as text, samples as binary"
+        >>> wrong_samples(np.zeros(400, "<i2").tobytes(), "int16")
+        ''
+    """
+    if message[:1] == b"{" and message[-1:] == b"}" and b'"type"' in message:
+        return "a binary message holds JSON; send messages such as 'end' and 'words' as text, samples as binary"
+    if message.startswith(_CONTAINERS) or message[4:8] == b"ftyp":
+        return "a binary message holds an audio file; send samples without a header, or the file to /v1/recognize"
+    values = np.frombuffer(message[: len(message) // 4 * 4], "<f4")
+    if len(values) < _FEWEST_CHECKED:
+        return ""
+    with np.errstate(invalid="ignore"):
+        sizes = np.abs(values)
+        huge = bool(np.any((sizes > _LARGEST_SAMPLE) & np.isfinite(sizes)))
+        floats = bool((sizes <= 1).all() and np.median(sizes) > _SMALLEST_SAMPLE)
+    if encoding == "float32" and huge:
+        return "the samples are no float32: some are above a million; if they are int16, say so in 'encoding'"
+    if encoding == "int16" and floats:
+        return "the samples seem to be float32, expected int16; say so in 'encoding'"
+    return ""
 
 
 def _samples(live: _Live, message: bytes) -> Signal:

@@ -66,7 +66,7 @@ export async function recognize(fields, signal) {
 /** Recognise a long recording; `tell` is called with each event. Returns the finished job. */
 export async function follow(audio, transcribe, tell, signal) {
   const started = await ask("v1/jobs", { method: "POST", body: form({ audio, transcribe }), signal });
-  const place = started.headers.get("Location").slice(1);
+  const place = `v1/jobs/${(await started.json()).id}`; // relative: a proxy may offer the page below another path
   try {
     for await (const event of events(await ask(`${place}/events`, { signal }))) {
       if (event.name === "failed") throw new Error(event.data.problem.detail);
