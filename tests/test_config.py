@@ -227,3 +227,20 @@ def test_a_vocabulary_file_is_looked_for_beside_the_settings_that_name_it(tmp_pa
         assert read_config(default, path, ["vocabulary=own.toml"]).vocabulary == str(tmp_path / "own.toml")
         assert read_config(default, "settings/train.toml").vocabulary == str(tmp_path / "settings" / "own.toml")
         assert read_config(default, path, ["vocabulary=native"]).vocabulary == "native"
+
+
+@pytest.mark.parametrize(
+    ("setting", "most"),
+    [
+        ("speech.epochs", 100_000), ("speech.min_steps", 1_000_000), ("text.batch_size", 1_000_000),
+        ("fusion.n_folds", 1000), ("text.hidden_width", 65_536), ("speech.embedding_width", 65_536),
+        ("speech.ensemble_size", 1000), ("speech.pca_components", 65_536), ("text.context", 1000), ("threads", 1024),
+        ("speech.learning_rate", 1_000_000.0), ("speech.speaker_stats_strength", 1_000_000.0),
+    ],
+)  # fmt: skip
+def test_a_setting_of_a_billion_is_one_sentence(setting, most):
+    for value in ("1000000000", "inf", "nan") if isinstance(most, float) else ("1000000000", "9" * 30):
+        with pytest.raises(ConfigError) as told:
+            read_config(TrainConfig(), settings=[f"{setting}={value}"])
+        assert f"--set {setting}=" in str(told.value) and "\n" not in str(told.value)
+    read_config(TrainConfig(), settings=[f"{setting}={most}"])

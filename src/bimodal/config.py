@@ -23,11 +23,19 @@ RENAMED: Final = {
 """Old names of settings and their new names. An old name is refused, and the error names the new one."""
 
 Config = TypeVar("Config")
-Natural = Annotated[int, msgspec.Meta(ge=0)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Parts = Annotated[int, msgspec.Meta(ge=2)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+_MOST: Final = 1_000_000
+Natural = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
+Epochs = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+Width = Annotated[int, msgspec.Meta(ge=0, le=65_536)]
+FullWidth = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
+Few = Annotated[int, msgspec.Meta(ge=0, le=1000)]
+Parts = Annotated[int, msgspec.Meta(ge=2, le=1000)]
+Copies = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+Threads = Annotated[int, msgspec.Meta(ge=0, le=1024)]
+Seed = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -80,9 +88,9 @@ class StageConfig:
         loss: The joint loss.
     """
 
-    epochs: Natural = 30
+    epochs: Epochs = 30
     min_steps: Natural = 500
-    patience: Natural = 0
+    patience: Epochs = 0
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 1e-2
@@ -110,10 +118,10 @@ class HeadConfig(StageConfig):
 
     input_dropout: Share = 0.1
     dropout: Share = 0.4
-    ensemble_size: Count = 1
+    ensemble_size: Copies = 1
     embedding_norm: NotNegative = 4.0
-    hidden_width: Natural = 256
-    embedding_width: Count = 128
+    hidden_width: Width = 256
+    embedding_width: FullWidth = 128
     input_noise_std: NotNegative = 0.0
 
 
@@ -134,10 +142,10 @@ class SpeechHeadConfig(HeadConfig):
     batch_size: Count = 64
     input_noise_std: NotNegative = 1.0
     input_dropout: Share = 0.4
-    ensemble_size: Count = 4
-    hidden_width: Natural = 0
-    embedding_width: Count = 64
-    pca_components: Natural = 400
+    ensemble_size: Copies = 4
+    hidden_width: Width = 0
+    embedding_width: FullWidth = 64
+    pca_components: Width = 400
     speaker_shrinkage: NotNegative = 0.0
     augmentations: tuple[str, ...] = ()
     augmentation_prob: Share = 0.67
@@ -180,14 +188,14 @@ class TextConfig(HeadConfig):
         context_width: Hidden units of the context network.
     """
 
-    epochs: Natural = 10
+    epochs: Epochs = 10
     batch_size: Count = 128
     weight_decay: NotNegative = 0.05
-    hidden_width: Natural = 128
-    embedding_width: Count = 64
+    hidden_width: Width = 128
+    embedding_width: FullWidth = 64
     embedding_norm: NotNegative = 0.0
-    context: Natural = 0
-    context_width: Count = 128
+    context: Few = 0
+    context_width: FullWidth = 128
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.3))
 
 
@@ -226,17 +234,17 @@ class TuneConfig(StageConfig):
     licence: str = "unknown: set it to that of the training data"
     trained_on: str = ""
     layers: tuple[Count, ...] = ()
-    frozen: Natural = 0
+    frozen: Few = 0
     encoder_lr_multiplier: NotNegative = 0.1
     layer_decay: Probability = 0.85
-    lora_rank: Natural = 0
+    lora_rank: Width = 0
     weights: Literal["float16", "int8"] = "float16"
     dev_share: Share = 0.15
     split_by: Literal["speaker", "utterance"] = "speaker"
     official_split: str = ""
-    seed: Natural = 0
+    seed: Seed = 0
     device: str = "cpu"
-    threads: Natural = 0
+    threads: Threads = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,13 +258,13 @@ class TuneTextConfig(TuneConfig, HeadConfig):
     name: str = "text-tuned"
     source: str = "sentence-transformers/all-MiniLM-L6-v2"
     max_tokens: Count = 128
-    epochs: Natural = 3
+    epochs: Epochs = 3
     min_steps: Natural = 0
     weight_decay: NotNegative = 0.01
     dropout: Share = 0.0
     embedding_norm: NotNegative = 0.0
-    hidden_width: Natural = 0
-    embedding_width: Count = 64
+    hidden_width: Width = 0
+    embedding_width: FullWidth = 64
     max_grad_norm: NotNegative = 1.0
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
@@ -276,11 +284,11 @@ class TuneSpeechConfig(TuneConfig):
 
     name: str = "speech-tuned"
     source: str = "openai/whisper-base"
-    frozen: Natural = 2
+    frozen: Few = 2
     layer_decay: Probability = 1.0
     crop_seconds: NotNegative = 2.5
     interpolation: Probability = 0.5
-    epochs: Natural = 5
+    epochs: Epochs = 5
     min_steps: Natural = 0
     batch_size: Count = 32
     max_grad_norm: NotNegative = 1.0
@@ -318,12 +326,12 @@ class FusionConfig(StageConfig):
             trust the voice where voice and words contradict each other.
     """
 
-    epochs: Natural = 6
+    epochs: Epochs = 6
     min_steps: Natural = 60
     batch_size: Count = 256
     dropout: Share = 0.4
-    hidden_width: Natural = 32
-    embedding_width: Count = 64
+    hidden_width: Width = 32
+    embedding_width: FullWidth = 64
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
     kind: FusionKind = "gate"
     cross_fit: bool = True
@@ -373,9 +381,9 @@ class TrainConfig:
     licence: str = "unknown: set it to that of the training data"
     trained_on: str = ""
     official_split: str = ""
-    seed: Natural = 0
+    seed: Seed = 0
     device: str = "cpu"
-    threads: Natural = 0
+    threads: Threads = 0
     speech: SpeechConfig = field(default_factory=SpeechConfig)
     text: TextConfig = field(default_factory=TextConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)

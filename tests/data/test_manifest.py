@@ -1,6 +1,8 @@
 """Manifests: what is written reads back the same, and a broken file is told with line and reason, all at once."""
 
+import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -351,3 +353,26 @@ def test_melds_prosody_is_eight_columns_and_two_rows_lack_it(corpus_data):
     assert matrix.shape == (13_708, 8)
     assert np.isnan(matrix).all(axis=1).sum() == 2
     assert sum(not has_features(row) for row in rows) == 2
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(ManifestError, match=r"pipe\.csv: a pipe or device, expected a file"):
+        read_manifest(tmp_path / "pipe.csv")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_hundred_thousand_columns_are_refused_at_once(tmp_path, suffix):
+    names = ["path", "emotion", *(f"feature_{number}" for number in range(100_000))]
+    lines = [",".join(names), ",".join("1" for _ in names)]
+    text = "\n".join(lines) if suffix == ".csv" else json.dumps(dict.fromkeys(names, "1"))
+    (tmp_path / f"wide{suffix}").write_text(text)
+    with pytest.raises(ManifestError, match=r"100002 (columns|values in one object), expected at most 20000"):
+        read_manifest(tmp_path / f"wide{suffix}")
+
+
+def test_rows_that_each_have_names_of_their_own_are_refused(tmp_path):
+    rows = [json.dumps({"transcript": "a", f"own_{number}": 1}) for number in range(8000)]
+    (tmp_path / "own.jsonl").write_text("\n".join(rows))
+    with pytest.raises(ManifestError, match="8000 rows with 8001 names in all make 64008000 cells"):
+        read_manifest(tmp_path / "own.jsonl")

@@ -168,7 +168,8 @@ ORIGINS = {
     "https://example.org.evil": False, "http://example.org": False, "https://example.org:8443": False,
     f"chrome-extension://{OWN}": False, f"file://{OWN}": False, f"http://evil@{OWN}": False, "http://[": False,
     "[": False, "null": False, "": False, "http://": False, f"http://{OWN}/": False,
-    f"http://{OWN}, http://evil": False, "http://127.0.0.1": False, "http://localhost:8000": False, "http://evil.example": False,
+    f"http://{OWN}, http://evil": False, "http://127.0.0.1": False,
+    "http://localhost:8000": False, "http://evil.example": False,
 }  # fmt: skip
 """Origins of pages, and whether they may ask a server that people know as https://example.org."""
 

@@ -17,7 +17,7 @@ Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting, 
 CacheFolder = Annotated[
     Path | None, typer.Option("--cache", help="Folder of the feature cache. [default: $BIMODAL_CACHE or ~/.cache]")
 ]
-Threads = Annotated[int, typer.Option("--threads", min=0, help="Number of CPU threads; 0 uses one per core.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Number of CPU threads; 0 uses one per core.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bars.")]
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -39,6 +40,8 @@ FEATURES = ("pros_*", "feature_*")
 MAX_CELL = (
     131_072  # characters; the csv module's own limit, kept for JSON Lines as well so that either format can hold all
 )
+MAX_COLUMNS = 20_000  # the largest usual feature sets have 6373
+MAX_CELLS = 50_000_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 NOT_RELATIVE = re.compile(r"/|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -93,6 +96,8 @@ def inspect_manifest(path: Path, features: Sequence[str] = FEATURES) -> Manifest
     path = Path(path)
     if path.suffix not in (".csv", ".tsv", ".jsonl"):
         raise ManifestError(f"{path}: a manifest's name ends in .csv, .tsv or .jsonl, this one in {path.suffix!r}")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ManifestError(f"{path}: a pipe or device, expected a file; write the manifest to a file first")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -292,11 +297,14 @@ def _records(reader: Any, table: _Table) -> Iterator[tuple[int, list[str]]]:
 def _check_columns(line: int, table: _Table) -> bool:
     """Note problems of the column names; True if rows can be read with them."""
     before = len(table.problems)
-    for name in dict.fromkeys(table.columns):
+    if len(table.columns) > MAX_COLUMNS:
+        table.problems.append((line, f"{len(table.columns)} columns, expected at most {MAX_COLUMNS}"))
+        return False
+    for name, count in Counter(table.columns).items():
         if not name:
             table.problems.append((line, "a column has no name"))
-        elif table.columns.count(name) > 1:
-            table.problems.append((line, f"column {name!r} stands {table.columns.count(name)} times in the header"))
+        elif count > 1:
+            table.problems.append((line, f"column {name!r} stands {count} times in the header"))
     usable = any(fnmatchcase(name, pattern) for name in table.columns for pattern in table.features)
     if not usable and not {"path", "transcript"} & set(_sources(table.columns)):
         known = "path, transcript or feature columns"
@@ -315,6 +323,10 @@ def _read_json_lines(text: str, table: _Table) -> None:
             except (ValueError, RecursionError) as error:
                 table.problems.append((line, f"not usable JSON: {str(error)[:200]}"))
     table.columns = tuple(dict.fromkeys(name for _, cells in table.rows for name in cells))
+    if (count := len(table.columns) * len(table.rows)) > MAX_CELLS:
+        found = f"{len(table.rows)} rows with {len(table.columns)} names in all"
+        table.problems.append((1, f"{found} make {count} cells, expected at most {MAX_CELLS}"))
+        table.rows = []
     if table.rows and not _check_columns(table.rows[0][0], table):
         table.rows = []
     table.rows = [(line, {name: cells.get(name, "") for name in table.columns}) for line, cells in table.rows]
@@ -335,8 +347,9 @@ def _json_cells(content: object) -> dict[str, str]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name.strip() for name, _ in pairs]
-    if twice := [name for name in names if names.count(name) > 1]:
+    if len(pairs) > MAX_COLUMNS:
+        raise ValueError(f"{len(pairs)} values in one object, expected at most {MAX_COLUMNS}")
+    if twice := [name for name, count in Counter(name.strip() for name, _ in pairs).items() if count > 1]:
         raise ValueError(f"{twice[0]!r} stands twice in one object")
     return dict(pairs)
 

@@ -2,8 +2,12 @@
 
 import os
 from dataclasses import dataclass
+from typing import Final
 
 from bimodal.errors import ConfigError
+
+_MOST_THREADS: Final = 1024
+_LARGEST: Final = 1 << 48
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,9 @@ class Limits:
             value = getattr(self, name)
             if not value > 0 and (name, value) != ("running", 0):
                 raise ConfigError(f"{name} is {value}, expected a positive number")
+            most = _MOST_THREADS if name in ("running", "streams") else _LARGEST
+            if value > most:
+                raise ConfigError(f"{name} is {value}, expected at most {most:g}")
 
     @property
     def workers(self) -> int:
