@@ -361,8 +361,8 @@ class TrainConfig:
         split_by: What the inner splits must not share. `speaker`: no speaker. `utterance`: no restriction.
         licence: Licence of the trained weights. Weights carry the licence of their training data.
         trained_on: Names of the training data, for the model card.
-        official_split: Name of a published split. Shared speakers or texts between its parts are then reported, not
-            refused.
+        official_split: Name of a published split. Speakers, texts or recordings that its parts share are then reported,
+            not refused.
         seed: Random seed of initialisation, shuffling and inner splits.
         device: Torch device for training, such as `cpu` or `cuda`.
         threads: Threads of torch and onnxruntime; 0 for one per core.

@@ -21,6 +21,8 @@ LAW: Final = (
 """What the law says; help, server and model cards repeat it."""
 
 _SHOWN_CHARACTERS: Final = 60
+_MOST_ALIKE: Final = 3
+_NAMES: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\d+(?:\.\d+)?")
 
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal acts upon: control characters but tab and newline, and those that turn the direction of text."""
@@ -337,10 +339,28 @@ class Problem:
 def describe_problems(problems: Sequence[Problem], shown: int = 20) -> str:
     r"""The first problems, one on each line, and the number of the others.
 
+    Problems that differ in names and numbers alone have one cause. If there are more than three of them, the first
+    stands for all.
+
     Example:
         >>> describe_problems([Problem(where="a.csv:2", message="no emotion")] * 3, shown=1)
         'a.csv:2: no emotion\n(and 2 more problems)'
+        >>> missing = [Problem(where=f"a.csv:{line}", message=f"no file '{line}.wav'") for line in range(2, 99)]
+        >>> describe_problems(missing)
+        "a.csv:2: no file '2.wav' (and 96 more like this, in lines 3, 4, 5, ...)"
     """
-    lines = [str(problem) for problem in problems[:shown]]
-    rest = len(problems) - shown
-    return "\n".join([*lines, f"(and {rest} more problems)"] if rest > 0 else lines)
+    causes: dict[str, list[Problem]] = {}
+    for problem in problems:
+        causes.setdefault(_NAMES.sub("", problem.message), []).append(problem)
+    lines = [line for alike in causes.values() for line in _described(alike)]
+    rest = len(lines) - shown
+    return "\n".join([*lines[:shown], f"(and {rest} more problems)"] if rest > 0 else lines)
+
+
+def _described(alike: Sequence[Problem]) -> list[str]:
+    """Problems of one cause; of more than three, the first and where the next ones are."""
+    if len(alike) <= _MOST_ALIKE:
+        return [str(problem) for problem in alike]
+    places = [problem.where.rpartition(":")[2] for problem in alike[1:4]]
+    where = f", in lines {', '.join(places)}, ..." if all(map(str.isdecimal, places)) else ""
+    return [f"{alike[0]} (and {len(alike) - 1} more like this{where})"]

@@ -132,6 +132,92 @@ def test_problems_of_the_file_are_reported_and_the_rest_is_still_counted(corpus)
     assert "0xe9" in describe(check_manifest(corpus / "bad.csv"))
 
 
+def test_a_recording_that_two_splits_share_is_a_problem(corpus):
+    rng = np.random.default_rng(0)
+    for name in ("c.wav", "d.wav"):
+        soundfile.write(corpus / name, rng.integers(-900, 900, 16_000).astype(np.int16), 16_000)
+    soundfile.write(corpus / "c.flac", soundfile.read(corpus / "c.wav")[0], 16_000)
+    (corpus / "copy.wav").write_bytes((corpus / "c.wav").read_bytes())
+    for other in ("c.wav", "./c.wav", "copy.wav", "c.flac"):
+        rows = f"id,path,split\n1,c.wav,train\n2,d.wav,train\n3,{other},test\n"
+        report = check(corpus, rows)
+        same = "in two rows" if other == "c.wav" else f"which is '{other}'"
+        assert told(report) == [
+            f"train.csv:4: train and test share 1 recording, such as 'c.wav', {same}: a model would be tested on what "
+            "it learnt from"
+        ]
+        assert len(check(corpus, rows, probe_audio=False).problems) == (other in ("c.wav", "./c.wav"))
+        report = check(corpus, rows, official_split="EmoX")
+        assert report.problems == ()
+        assert "recordings in train and test: 1 shared, 100.0 % of the second part's rows; accepted" in describe(report)
+    assert check(corpus, "id,path,split\n1,c.wav,train\n2,d.wav,test\n").problems == ()
+
+
+def test_a_recording_of_two_speakers_or_two_emotions_is_a_problem(corpus):
+    soundfile.write(corpus / "noise.wav", np.random.default_rng(0).normal(size=2000), 16_000)
+    head = "id,path,emotion,speaker\n"
+    assert told(check(corpus, head + "1,noise.wav,joy,ann\n2,./noise.wav,happy,bob\n")) == [
+        "train.csv:3: 1 recording has two speakers, such as 'noise.wav' and './noise.wav', the same recording, with "
+        "'ann' and 'bob'"
+    ]
+    assert told(check(corpus, head + "1,noise.wav,joy,ann\n2,noise.wav,sad,ann\n")) == [
+        "train.csv:3: 1 recording has two emotions, such as 'noise.wav' with 'happiness' and 'sadness'"
+    ]
+    assert check(corpus, head + "1,noise.wav,joy,ann\n2,noise.wav,,\n").problems == ()
+
+
+def test_names_that_may_be_one_speaker_are_a_hint(corpus):
+    report = check(corpus, "transcript,speaker\nhi,Anna\nho,anna\nha,01\nhu,1\n")
+    assert report.problems == () and report.similar_speakers == (("Anna", "anna"), ("01", "1"))
+    hint = "speakers 'Anna' and 'anna' may be one person (1 other pairs likewise); if so, write the name in one way"
+    assert hint in describe(report)
+
+
+def test_words_for_an_empty_cell_are_one_problem_a_column(corpus):
+    text = "transcript,emotion,speaker\nnan,joy,nan\nNone,joy,s1\nNone.,joy,NaN\nNancy,joy,nana\n"
+    assert told(check(corpus, text)) == [
+        "train.csv:2: transcript is 'nan', 'None' in 2 rows, as programs write empty cells; leave such cells empty",
+        "train.csv:2: speaker is 'nan', 'NaN' in 2 rows, as programs write empty cells; leave such cells empty",
+    ]
+
+
+def test_unknown_labels_are_summed_up_and_said_once(corpus):
+    rows = "hi,x\n" * 1200 + "ho,y\n" * 899 + "ha,joy\n"
+    (problem,) = told(check(corpus, "transcript,emotion\n" + rows))
+    assert problem.startswith(
+        "train.csv:2: 2,099 rows have labels without a place in ekman7: 'x' 1,200, 'y' 899; expected anger, disgust,"
+    )
+    many = "".join(f"hi,label{number}\n" for number in range(30)) + "hi,joy\n"
+    (problem,) = told(check(corpus, "transcript,emotion\n" + many))
+    assert "'label9' 1 and 20 others; expected" in problem
+
+
+def test_it_is_said_when_all_rows_drop(corpus):
+    (problem,) = told(check(corpus, "transcript,emotion\nhi,calm\nho,bored\nha,\n"))
+    assert problem == (
+        "train.csv: all 2 rows with an emotion drop, so nothing is left to train on: choose another --vocabulary than "
+        "ekman7"
+    )
+    (problem,) = told(check(corpus, "transcript,emotion\nhi,0\nho,1\n"))
+    assert problem.startswith("train.csv:2: 2 rows have labels without a place in ekman7: '0' 1, '1' 1; expected")
+    assert problem.endswith("all 2 rows with an emotion drop, so nothing is left to train on")
+    assert check(corpus, "transcript,emotion\nhi,calm\nho,joy\n").problems == ()
+    assert check(corpus, "transcript\nhi\n").problems == ()
+
+
+def test_one_cause_is_one_sentence(corpus):
+    text = "id,path,emotion\n" + "".join(f"{row},none{row}.wav,joy\n" for row in range(340)) + "x,a.wav,hapy\n"
+    report = check(corpus, text)
+    assert len(report.problems) == 341
+    lines = describe(report).splitlines()
+    first = lines.index("341 problems:")
+    assert len(lines) == first + 3
+    assert "unknown emotion 'hapy', expected one of ['happy'" in lines[first + 1]
+    assert lines[first + 2].startswith(f"{corpus}/train.csv:2: no recording ") and lines[first + 2].endswith(
+        "none0.wav' (and 339 more like this, in lines 3, 4, 5, ...)"
+    )
+
+
 def test_a_missing_manifest_is_an_error(tmp_path):
     with pytest.raises(ManifestError, match=r"none\.csv"):
         check_manifest(tmp_path / "none.csv")

@@ -147,10 +147,21 @@ def test_line_numbers_are_physical_even_after_quoted_newlines(tmp_path):
 
 
 def test_the_first_twenty_problems_are_shown_and_the_rest_counted(tmp_path):
-    lines = problems(tmp_path, "id,transcript,end\n" + "".join(f"u{row},hi,x\n" for row in range(25)))
+    columns = [f"x{'y' * number}" for number in range(25)]
+    rows = f"transcript,{','.join(columns)}\n" + "".join(
+        f"hi,{','.join(chr(0) if row == column else '' for column in range(25))}\n" for row in range(25)
+    )
+    lines = problems(tmp_path, rows)
     assert len(lines) == 21
-    assert lines[0].startswith("train.csv:2: end is 'x'")
+    assert lines[0] == "train.csv:2: x holds a NUL character"
     assert lines[-1] == "(and 5 more problems)"
+
+
+def test_many_problems_of_one_cause_are_one_sentence(tmp_path):
+    (line,) = problems(tmp_path, "id,transcript,end\n" + "".join(f"u{row},hi,x\n" for row in range(25)))
+    assert line.startswith("train.csv:2: end is 'x'") and line.endswith(
+        " (and 24 more like this, in lines 3, 4, 5, ...)"
+    )
 
 
 @pytest.mark.parametrize(

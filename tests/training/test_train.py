@@ -1,6 +1,7 @@
 """All three stages over a manifest: restartable, the same twice, and what cannot be trained is said in one sentence."""
 
 import csv
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +98,19 @@ def test_test_rows_decide_nothing(tiny_manifest, cache, tmp_path):
 def test_what_cannot_be_trained_is_said(tiny_manifest, cache, tmp_path, change, kind, sentence):
     with pytest.raises(kind, match=f"(?s){sentence}"):
         train(copied(tiny_manifest, tmp_path / "c", change), tmp_path / "run", CONFIG, cache)
+
+
+def test_a_recording_in_two_parts_is_refused_unless_the_split_is_official(tiny_manifest, cache, tmp_path):
+    manifest = copied(tiny_manifest, tmp_path / "c")
+    audio = manifest.parent / "audio"
+    shutil.copy(audio / "s3-anger-1.wav", audio / "s0-anger-0.wav")
+    told = "share 1 recording, such as 'audio/s0-anger-0.wav', which is 'audio/s3-anger-1.wav': a model would be tested"
+    with pytest.raises(SplitError, match=told):
+        train(manifest, tmp_path / "run", CONFIG, cache)
+    assert not (tmp_path / "run").exists()
+    model = train(manifest, tmp_path / "run", replace(CONFIG, official_split="Tiny"), cache, stages=("text",))
+    card = (model / "README.md").read_text()
+    assert re.search("recordings in (train|dev) and test: 1 shared, .* accepted as the official split 'Tiny'", card)
 
 
 def test_missing_words_are_said_where_words_are_needed(tiny_manifest, cache, tmp_path):

@@ -1,6 +1,6 @@
 """The check of a manifest before anything is trained on it: what is in it, what would be dropped, what is wrong.
 
-No recording is decoded; only headers are read.
+The headers of all recordings are read. Recordings of equal length are decoded, too, to find one that is listed twice.
 """
 
 from collections import Counter
@@ -13,6 +13,16 @@ import soundfile
 
 from bimodal.data import labels
 from bimodal.data.labels import EmotionMap, split_labels
+from bimodal.data.leaks import (
+    EMPTY_WORDS,
+    Pair,
+    crossing_pairs,
+    describe_leak,
+    repeated_rows,
+    same_recordings,
+    shared_recordings,
+    similar_names,
+)
 from bimodal.data.manifest import FEATURES, ManifestReading, has_features, inspect_manifest
 from bimodal.data.splits import Overlap, check_disjoint, count_text_overlap, one_speaker
 from bimodal.errors import ManifestError, SplitError
@@ -20,6 +30,7 @@ from bimodal.records import Problem, Utterance, describe_problems
 
 TOLERANCE = 0.01  # seconds by which `end` may pass the end of a recording, for rounding
 NO_SPLIT = "-"
+_SHOWN_LABELS = 10
 SEVERAL = "several|labels"  # in place of a label: rows with several labels, none of them in the vocabulary
 
 
@@ -60,6 +71,7 @@ class CheckReport:
         trimmed: Rows with several labels of which only some are in the vocabulary; the others are ignored.
         dropped: Labels that are not in the vocabulary, the most frequent first.
         overlaps: Speakers and texts that any two splits share.
+        similar_speakers: Pairs of speakers whose names may mean the same person.
         problems: In the order they were found; a sound manifest has none.
     """
 
@@ -76,6 +88,7 @@ class CheckReport:
     trimmed: int
     dropped: tuple[Dropped, ...]
     overlaps: tuple[Overlap, ...]
+    similar_speakers: tuple[tuple[str, str], ...]
     problems: tuple[Problem, ...]
 
 
@@ -110,13 +123,16 @@ def check_manifest(
     found = _map_labels(reading, mapping)
     overlaps, leaks = _compare_splits(reading, official_split)
     durations, broken = _probe(reading, progress) if probe_audio else ({}, [])
+    pairs = _repeated_rows(reading, probe_audio=probe_audio)
+    shared, repeated = _judge_repeated(reading, mapping, official_split, pairs)
+    speakers = Counter(row.speaker for row in utterances if row.speaker is not None)
     return CheckReport(
         path=Path(path),
         vocabulary=mapping.vocabulary.name,
         rows=len(utterances),
         emotions=found.emotions,
         splits=Counter(row.split or NO_SPLIT for row in utterances),
-        speakers=Counter(row.speaker for row in utterances if row.speaker is not None),
+        speakers=speakers,
         modalities=Counter(_modality(row, features) for row in utterances),
         hours=sum(_length(row, durations) for row in utterances) / 3600,
         unlabelled=sum(row.emotion is None for row in utterances),
@@ -126,8 +142,16 @@ def check_manifest(
             Dropped(label=name, reason=mapping.drop_reason(name), rows=rows)
             for name, rows in found.dropped.most_common()
         ),
-        overlaps=overlaps,
-        problems=(*reading.problems, *found.problems, *broken, *leaks),
+        overlaps=(*overlaps, *shared),
+        similar_speakers=tuple(similar_names(list(speakers))),
+        problems=(
+            *reading.problems,
+            *_empty_words(reading),
+            *_unplaced(reading, mapping, found),
+            *broken,
+            *leaks,
+            *repeated,
+        ),
     )
 
 
@@ -148,6 +172,7 @@ def describe(report: CheckReport) -> str:
         *_alone(report.speakers),
         *(str(dropped) for dropped in report.dropped),
         *(str(overlap) for overlap in report.overlaps),
+        *_similar(report.similar_speakers),
     ]
     verdict = (
         f"{len(report.problems)} problems:\n{describe_problems(report.problems)}" if report.problems else "no problems"
@@ -165,19 +190,26 @@ def _counted(report: CheckReport) -> list[str]:
     return [f"{count} rows {what}" for what, count in counts.items() if count]
 
 
+def _similar(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    if not pairs:
+        return []
+    more = f" ({len(pairs) - 1} other pairs likewise)" if len(pairs) > 1 else ""
+    return [f"speakers {pairs[0][0]!r} and {pairs[0][1]!r} may be one person{more}; if so, write the name in one way"]
+
+
 def _alone(speakers: Mapping[str, int]) -> list[str]:
     return [f"{one_speaker(speakers)}, or train with --set split_by=utterance"] if len(speakers) == 1 else []
 
 
 @dataclass(kw_only=True, slots=True)
 class _Labels:
-    """Counts by emotion and split, dropped labels, and a problem for each row with an unknown label."""
+    """Counts by emotion and split, dropped labels, and the rows with an unknown label."""
 
     emotions: dict[str, Counter[str]]
     soft: int = 0
     trimmed: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
+    unknown: list[tuple[int, str]] = field(default_factory=list)
 
 
 def _map_labels(reading: ManifestReading, mapping: EmotionMap) -> _Labels:
@@ -185,9 +217,117 @@ def _map_labels(reading: ManifestReading, mapping: EmotionMap) -> _Labels:
     for line, row in zip(reading.lines, reading.manifest.utterances, strict=True):
         try:
             _count_labels(row, mapping, found)
-        except ManifestError as error:
-            found.problems.append(Problem(where=f"{reading.manifest.path}:{line}", message=str(error)))
+        except ManifestError:
+            found.unknown.append((line, row.emotion or ""))
     return found
+
+
+def _unplaced(reading: ManifestReading, mapping: EmotionMap, found: _Labels) -> list[Problem]:
+    """One problem for all labels that the map does not know, or for labels none of which has a place."""
+    labelled = sum(row.emotion is not None for row in reading.manifest.utterances)
+    some = found.soft or any(map(Counter.total, found.emotions.values()))
+    rest = f"; all {labelled:,} rows with an emotion drop, so nothing is left to train on" if not some else ""
+    if found.unknown:
+        where = f"{reading.manifest.path}:{found.unknown[0][0]}"
+        return [Problem(where=where, message=_describe_unknown([label for _, label in found.unknown], mapping) + rest)]
+    if labelled and rest:
+        message = f"{rest.removeprefix('; ')}: choose another --vocabulary than {mapping.vocabulary.name}"
+        return [Problem(where=str(reading.manifest.path), message=message)]
+    return []
+
+
+def _describe_unknown(labels: Sequence[str], mapping: EmotionMap) -> str:
+    """A sentence on the labels of rows that the map does not know."""
+    if len(labels) == 1:
+        try:
+            mapping.shares(labels[0])
+        except ManifestError as error:
+            return str(error)
+    counts = Counter(labels)
+    listed = ", ".join(f"{label!r} {count:,}" for label, count in counts.most_common(_SHOWN_LABELS))
+    more = f" and {len(counts) - _SHOWN_LABELS} others" if len(counts) > _SHOWN_LABELS else ""
+    return (
+        f"{len(labels):,} rows have labels without a place in {mapping.vocabulary.name}: {listed}{more}; "
+        f"expected {', '.join(mapping.vocabulary.emotions)}, a synonym of these, or an entry in a map of your own"
+    )
+
+
+def _empty_words(reading: ManifestReading) -> list[Problem]:
+    """A problem for each column with cells that another program meant to be empty."""
+    problems = []
+    for name in ("transcript", "speaker", "emotion"):
+        cells = [
+            (line, getattr(row, name)) for line, row in zip(reading.lines, reading.manifest.utterances, strict=True)
+        ]
+        found = [(line, cell) for line, cell in cells if cell is not None and cell.strip() in EMPTY_WORDS]
+        if found:
+            words = ", ".join(repr(cell) for cell in dict.fromkeys(cell for _, cell in found))
+            message = f"{name} is {words} in {len(found):,} rows, as programs write empty cells; leave such cells empty"
+            problems.append(Problem(where=f"{reading.manifest.path}:{found[0][0]}", message=message))
+    return problems
+
+
+def _repeated_rows(reading: ManifestReading, *, probe_audio: bool) -> list[Pair]:
+    """Pairs of rows with the same recording; without `probe_audio` by their paths alone."""
+    rows, folder = reading.manifest.utterances, reading.manifest.folder
+    wrong = {problem.where for problem in reading.problems if problem.message.startswith("path ")}
+    places = [f"{reading.manifest.path}:{line}" for line in reading.lines]
+    files = [
+        folder / row.path if row.path and place not in wrong else None for row, place in zip(rows, places, strict=True)
+    ]
+    known = [file for file in files if file is not None]
+    numbers = same_recordings(known) if probe_audio else {file: hash(file.resolve()) for file in known}
+    return repeated_rows(rows, [None if file is None else numbers[file] for file in files])
+
+
+def _judge_repeated(
+    reading: ManifestReading, mapping: EmotionMap, official_split: str | None, pairs: Sequence[Pair]
+) -> tuple[list[Overlap], list[Problem]]:
+    """Recordings in two splits, under two speakers, under two emotions: a problem for each kind."""
+    rows = reading.manifest.utterances
+    splits = [row.split for row in rows]
+    crossing = crossing_pairs(pairs, splits)
+    overlaps = [
+        shared_recordings(names, crossed, splits, official_split)
+        for names, crossed in crossing.items()
+        if official_split
+    ]
+    found = [
+        (crossed, f"{describe_leak(*names, crossed, rows)}: a model would be tested on what it learnt from")
+        for names, crossed in crossing.items()
+        if not official_split
+    ]
+    for what, values in {
+        "speakers": [row.speaker for row in rows],
+        "emotions": [_main_emotion(row, mapping) for row in rows],
+    }.items():
+        differ = [(a, b) for a, b in pairs if None not in (values[a], values[b]) and values[a] != values[b]]
+        if differ:
+            found.append((differ, _describe_conflict(what, differ, rows, values)))
+    return overlaps, [
+        Problem(where=f"{reading.manifest.path}:{reading.lines[where[0][1]]}", message=message)
+        for where, message in found
+    ]
+
+
+def _main_emotion(row: Utterance, mapping: EmotionMap) -> str | None:
+    """What a row's labels mean, or the labels themselves if the map does not know them."""
+    if row.emotion is None:
+        return None
+    try:
+        return " ".join(sorted(mapping.shares(row.emotion))) or row.emotion
+    except ManifestError:
+        return row.emotion
+
+
+def _describe_conflict(
+    what: str, pairs: Sequence[Pair], rows: Sequence[Utterance], values: Sequence[str | None]
+) -> str:
+    one, other = pairs[0]
+    count = len({b for _, b in pairs})
+    same = "" if rows[one].path == rows[other].path else f" and {rows[other].path!r}, the same recording,"
+    subject = "1 recording has" if count == 1 else f"{count:,} recordings have"
+    return f"{subject} two {what}, such as {rows[one].path!r}{same} with {values[one]!r} and {values[other]!r}"
 
 
 def _count_labels(row: Utterance, mapping: EmotionMap, found: _Labels) -> None:

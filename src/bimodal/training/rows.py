@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bimodal.config import TrainConfig, TuneConfig
 from bimodal.data.batches import count_targets, main_emotion, single_emotion
 from bimodal.data.labels import EmotionMap, Vocabulary, custom, find_map, split_labels
+from bimodal.data.leaks import check_shared_recordings
 from bimodal.data.splits import Overlap, check_disjoint, inner_dev
 from bimodal.errors import ManifestError, TrainingError
 from bimodal.records import Utterance
@@ -218,6 +219,28 @@ def split_rows(rows: LabelledRows, config: TrainConfig | TuneConfig) -> Parts:
     if np.count_nonzero(rows.counts(train)) < 2:
         raise TrainingError("the training part holds fewer than 2 emotions; a classifier needs at least 2")
     return Parts(train=train, dev=dev, overlaps=overlaps)
+
+
+def check_recordings(rows: LabelledRows, folder: Path, parts: Parts, official_split: str) -> Parts:
+    """Make sure that no two parts share a recording, whatever its path or container.
+
+    Args:
+        rows: Labelled utterances.
+        folder: Folder that their paths are relative to.
+        parts: Train and dev rows; rows of a `test` split are compared, too.
+        official_split: Published split whose shared recordings are accepted; empty for none.
+
+    Returns:
+        The parts, with what is shared and accepted.
+
+    Raises:
+        SplitError: A recording is in two parts, and nothing allows it.
+    """
+    chosen = {"train": parts.train, "dev": parts.dev, "test": rows.rows("test")}
+    part = {row: name for name, numbers in chosen.items() for row in numbers}
+    names = [part.get(row) for row in range(len(rows.utterances))]
+    shared = check_shared_recordings(rows.utterances, folder, names, official_split)
+    return replace(parts, overlaps=(*parts.overlaps, *shared))
 
 
 def _check_speakers(

@@ -29,7 +29,7 @@ from bimodal.training.outputs import compute_outputs, cross_fit, inner_folds
 from bimodal.training.package_model import package_model
 from bimodal.training.pairing import train_fusion_by_label
 from bimodal.training.prepare import STAGES, Prepared, Progress, prepare_modalities
-from bimodal.training.rows import LabelledRows, Parts, label_rows, split_rows
+from bimodal.training.rows import LabelledRows, Parts, check_recordings, label_rows, split_rows
 from bimodal.training.stage import OnEpoch, RunContext, train_modality
 from bimodal.training.trained import FittedModality, Trained
 
@@ -66,7 +66,7 @@ def train(
         torch.set_num_threads(config.threads)
     read = read_manifest(Path(manifest))
     rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
-    parts = split_rows(rows, config)
+    parts = check_recordings(rows, read.folder, split_rows(rows, config), config.official_split)
     with FeatureCache(cache) as features:
         prepared = prepare_modalities(rows, read.folder, config, features, progress, stages)
         where = RunContext(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch)

@@ -16,7 +16,7 @@ from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, BackboneDescription, load_backbone, read_description
 from bimodal.features.build_backbone import build_speech_backbone, build_text_backbone
 from bimodal.files import atomic_write
-from bimodal.training.rows import LabelledRows, Parts, label_rows, split_rows
+from bimodal.training.rows import LabelledRows, Parts, check_recordings, label_rows, split_rows
 
 ENCODER: Final = "encoder"
 """Folder below a tuned backbone that holds the encoder as `transformers` saves it, to tune it further."""
@@ -52,7 +52,8 @@ def read_tuning_data(manifest: str | Path, config: TuneConfig) -> TuningData:
         torch.set_num_threads(config.threads)
     read = read_manifest(Path(manifest))
     rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
-    return TuningData(rows=rows, parts=split_rows(rows, config), folder=read.folder)
+    parts = check_recordings(rows, read.folder, split_rows(rows, config), config.official_split)
+    return TuningData(rows=rows, parts=parts, folder=read.folder)
 
 
 def layer_lr_multipliers(embeddings: Sequence[str], blocks: Sequence[str], config: TuneConfig) -> dict[str, float]:
