@@ -40,9 +40,9 @@ def run(options: Options) -> Result:
         name="crema_d",
         title="CREMA-D: speech emotion recognition, 6 emotions, unseen actors",
         protocol=f"{len(prepared.rows.utterances)} clips of anger, disgust, fear, happiness, neutral, sadness. The "
-        "truth is the emotion that the actor was asked for. Five folds of unseen actors (`speaker_folds`, seed 0). Each "
-        "network trains on four folds for a fixed number of steps and is tested on the fifth; the predictions for "
-        "all five are pooled. There is no dev split and no model selection.",
+        "truth is the emotion that the actor was asked for. Five folds of unseen actors (`speaker_folds`, seed 0). "
+        "Each network trains on four folds for a fixed number of steps and is tested on the fifth. The predictions "
+        "for all five are pooled. There is no dev split and no model selection.",
         licence="ODbL 1.0, contents DbCL 1.0",
         seeds=options.seeds,
         figures=figures,
