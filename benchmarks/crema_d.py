@@ -1,40 +1,52 @@
 """CREMA-D, six intended emotions, five folds of unseen actors; speech alone (the sentences carry no emotion)."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
 import numpy as np
+import torch
 
-from benchmarks.acted import CONFIG, prepare_corpus, run_folds
-from benchmarks.record import Options, Result, config_digest, measure, read_options, save_result
-from bimodal.config import SpeechConfig
+from benchmarks.acted import CONFIG, prepare_corpus, progress
+from benchmarks.record import Options, Quoted, Result, config_digest, measure, read_options, save_result
+from bimodal.config import SpeechConfig, TrainConfig
 from bimodal.data.corpora.crema_d import prepare
-from bimodal.data.splits import speaker_folds
+from bimodal.data.splits import Fold, speaker_folds
 from bimodal.evaluation import metrics
-from bimodal.evaluation.predictions import Predictions
+from bimodal.evaluation.predictions import Predictions, concatenate
+from bimodal.evaluation.protocols import predict_rows, train_fold
 from bimodal.features.cache import FeatureCache
+from bimodal.training.prepare import Prepared
 
 UAR = metrics.unweighted_average_recall
 FOLDS = 5
 SPEECH = SpeechConfig()
 GROUPS = ("sex", "race", "level")
+QUOTED = (
+    Quoted(
+        system="logistic regression on the same layers",
+        metric="UA",
+        value=72.7,
+        source="our prototype, not repeated here",
+    ),
+)
 TRIED: tuple[str, ...] = ()
 
 
 def run(options: Options) -> Result:
-    """All seeds over the five folds, and a linear baseline."""
+    """All seeds over the five folds."""
     begun = time.monotonic()
+    torch.set_num_threads(options.threads)
     config = replace(CONFIG, speech=SPEECH, threads=options.threads)
     folder = options.data / "crema_d"
     with FeatureCache(options.cache) as cache:
         prepared = prepare_corpus(prepare(folder), folder, config, cache)
         folds = speaker_folds([utterance.speaker for utterance in prepared.rows.utterances], FOLDS)
-        found = run_folds(prepared, folds, config, options)
+        found = [_run_seed(prepared, folds, replace(config, seed=seed)) for seed in options.seeds]
     figures = (
-        measure(found.trained, "speech", "speech network", "UA", UAR),
-        measure(found.trained, "speech", "speech network", "WA", metrics.accuracy),
-        measure([found.linear], "speech", "logistic regression on the same statistics", "UA", UAR),
+        measure(found, "speech", "speech network", "UA", UAR),
+        measure(found, "speech", "speech network", "WA", metrics.accuracy),
     )
     result = Result(
         name="crema_d",
@@ -46,8 +58,8 @@ def run(options: Options) -> Result:
         licence="ODbL 1.0, contents DbCL 1.0",
         seeds=options.seeds,
         figures=figures,
-        quoted=(),
-        notes=_notes(found.trained),
+        quoted=QUOTED,
+        notes=_notes(found),
         tried=TRIED,
         target="UA of at least 76, mean over seeds, at most 15 million parameters",
         config=config_digest(config),
@@ -55,6 +67,15 @@ def run(options: Options) -> Result:
         minutes=(time.monotonic() - begun) / 60,
     )
     return save_result(result, options, f"UA {figures[0].mean:.2f} sd {figures[0].sd:.2f}")
+
+
+def _run_seed(prepared: Prepared, folds: Sequence[Fold], config: TrainConfig) -> Predictions:
+    """Predictions of all folds, each by a network that was trained on the others, pooled."""
+    parts = []
+    for fold in progress(folds, f"folds, seed {config.seed}"):
+        trained, inner = train_fold(prepared, fold, config)
+        parts.append(predict_rows(trained, prepared, inner, fold.test, "speaker"))
+    return concatenate(*parts)
 
 
 def _notes(found: list[Predictions]) -> tuple[str, ...]:
