@@ -115,7 +115,7 @@ def run(options: Options) -> Result:
         figures=tuple(figures),
         quoted=(),
         notes=(
-            "With CREMA-D left out, no label differs: its figures are of the same networks for all kinds of labels.",
+            "With CREMA-D left out, no label differs: its figures are of the same networks for all kinds.",
         ),
         tried=TRIED,
         target="mean UAR of at least 67 without adaptation, at least 75 with it",
