@@ -114,9 +114,7 @@ def run(options: Options) -> Result:
         seeds=options.seeds,
         figures=tuple(figures),
         quoted=(),
-        notes=(
-            "With CREMA-D left out, no label differs: its figures are of the same networks for all kinds.",
-        ),
+        notes=("With CREMA-D left out, no label differs: its figures are of the same networks for all kinds.",),
         tried=TRIED,
         target="mean UAR of at least 67 without adaptation, at least 75 with it",
         config=config_digest(config),
