@@ -1,6 +1,6 @@
 """CREMA-D: 91 North American actors say twelve sentences in six emotions (Cao et al., 2014, ODbL 1.0).
 
-A file name such as `1001_DFA_ANG_XX` is actor, sentence, intended emotion and level. On average ten listeners voted on
+A file name such as `1001_DFA_ANG_XX` is actor, sentence, intended emotion and level. On average nine listeners voted on
 the emotion of each voice without its face. They choose the intended emotion in about two clips of five.
 """
 
