@@ -89,3 +89,13 @@ def test_a_failed_clip_is_a_result_with_its_sentence():
 def test_json_gives_the_same_result_again():
     for result in (ANGRY, failed_recognition("gone")):
         assert msgspec.json.decode(msgspec.json.encode(result.to_dict()), type=Recognition) == result
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("field", ["scores", "speech_scores", "text_scores", "gate", "start", "end"])
+def test_a_result_holds_no_nan(field, number):
+    sound = {"emotion": "joy", "scores": {"joy": 1.0}, "speech_scores": None, "text_scores": None, "gate": None}
+    value = {"joy": number} if field.endswith("scores") else number
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        Recognition(**sound | {field: value})
+    assert Recognition(**sound).scores == {"joy": 1.0}

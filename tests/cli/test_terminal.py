@@ -49,3 +49,19 @@ def test_little_audio_and_other_places_than_a_terminal_have_no_bar():
     assert in_terminal(CODE.replace("100.0", "20.0")).split() == ["a", "result", "a", "sentence"]
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("a result\n", "a sentence\n")
+
+
+def test_no_text_of_a_stranger_steers_the_terminal(capsys):
+    from bimodal.cli.terminal import say
+    from bimodal.output.console import format_line, format_result, format_stretch
+    from bimodal.records import Recognition
+
+    evil = "a\x1b]0;owned\x07\x9b31m\u202eb"
+    result = Recognition(
+        emotion="joy", scores={"joy": 1.0}, speech_scores=None, text_scores=None, gate=None, start=0.0, end=1.0,
+        speaker=evil, transcript=evil, warnings=(evil,),
+    )  # fmt: skip
+    say(evil)
+    shown = [capsys.readouterr().err, format_line(result, evil), format_result(result, None), format_stretch(result)]
+    for text in shown:
+        assert not set(text) & set("\x1b\x07\x9b\u202e") and "a?]0;owned??31m?b" in text

@@ -188,7 +188,7 @@ def test_an_old_field_is_told_its_new_name(served):
 
 
 def tone(kind: str) -> bytes:
-    values = 0.3 * np.sin(np.arange(8000) * 0.07)
+    values = (0.001 if kind.startswith("quiet") else 0.3) * np.sin(np.arange(8000) * 0.07)
     return (values.astype("<f4") if kind == "float32" else (32767 * values).astype("<i2")).tobytes()
 
 
@@ -196,12 +196,13 @@ def tone(kind: str) -> bytes:
     ("encoding", "message", "sentence"),
     [
         ("float32", tone("int16"), "no float32"),
+        ("float32", tone("quiet int16"), "no float32"),
         ("int16", tone("float32"), "seem to be float32"),
         ("int16", b'{"type": "end"}', "holds JSON"),
         ("int16", b"RIFF\x00\x00\x00\x00WAVEfmt ", "holds an audio file"),
         ("float32", b"\x1aE\xdf\xa3" + bytes(400), "holds an audio file"),
     ],
-    ids=["int16 as float32", "float32 as int16", "JSON", "WAV", "WebM"],
+    ids=["int16 as float32", "quiet int16 as float32", "float32 as int16", "JSON", "WAV", "WebM"],
 )
 def test_samples_of_another_type_are_told(served, encoding, message, sentence):
     told = converse(served, [message], {"encoding": encoding})

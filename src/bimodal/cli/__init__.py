@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bimodal import __version__
-from bimodal.cli import corpora, listen, models, recognize, serve, train
+from bimodal.cli import corpora, doctor, listen, models, recognize, serve, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW
@@ -54,6 +54,7 @@ for command in (
     models.export,
     serve.serve,
     models.cache,
+    doctor.doctor,
     train.demo,
 ):
     app.command()(command)

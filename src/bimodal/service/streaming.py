@@ -35,6 +35,8 @@ _CHECKED_SECONDS: Final = 1.0  # of a stream, for samples of another type than i
 _FEWEST_CHECKED: Final = 100
 _LARGEST_SAMPLE: Final = 1e6
 _SMALLEST_SAMPLE: Final = 1e-7
+_ABSURDLY_SMALL: Final = 1e-20
+_ABSURD_SHARE: Final = 0.1
 _CONTAINERS: Final = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"FORM")
 
 
@@ -208,10 +210,10 @@ def wrong_samples(message: bytes, encoding: str) -> str:
         return ""
     with np.errstate(invalid="ignore"):
         sizes = np.abs(values)
-        huge = bool(np.any((sizes > _LARGEST_SAMPLE) & np.isfinite(sizes)))
+        absurd = np.mean((sizes > _LARGEST_SAMPLE) & np.isfinite(sizes) | (sizes > 0) & (sizes < _ABSURDLY_SMALL))
         floats = bool((sizes <= 1).all() and np.median(sizes) > _SMALLEST_SAMPLE)
-    if encoding == "float32" and huge:
-        return "the samples are no float32: some are above a million; if they are int16, say so in 'encoding'"
+    if encoding == "float32" and absurd > _ABSURD_SHARE:
+        return "the samples are no float32: many are absurdly large or small; if they are int16, say so in 'encoding'"
     if encoding == "int16" and floats:
         return "the samples seem to be float32, expected int16; say so in 'encoding'"
     return ""
