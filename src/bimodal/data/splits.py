@@ -41,7 +41,7 @@ class Overlap:
         shared: Number of values (speakers, texts) that occur in both parts.
         share_of_rows: Share of the second part's rows that hold a shared value, 0 to 1.
         unknown_rows: Rows of either part without a value; they cannot be checked.
-        allowed: Name of the official split for which the overlap is accepted; None where it is not.
+        allowed: Name of the official split for which the overlap is accepted; None if it is not.
     """
 
     what: str
@@ -212,7 +212,7 @@ def inner_dev(
 
     Args:
         speakers: One value per utterance; ignored with `by="utterance"`.
-        emotions: One value per utterance; None where unlabelled.
+        emotions: One value per utterance; None if unlabelled.
         share: Share of the rows to set aside, between 0 and 1.
         seed: Decides the choice.
         by: `utterance` takes the share of every emotion at random, so that speakers occur in both parts; for

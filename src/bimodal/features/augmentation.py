@@ -76,7 +76,7 @@ def _parts(name: str) -> list[str]:
 
 
 def _split(part: str) -> tuple[str, float, str]:
-    """Kind, number (0 where there is none) and file (empty where there is none) of one part of an augmentation."""
+    """Kind, number (0 if there is none) and file (empty if there is none) of one part of an augmentation."""
     match = _PART.fullmatch(part)
     kind, number, file = match.groups() if match else ("", None, None)
     value = float(number or 0.0)

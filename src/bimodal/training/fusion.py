@@ -48,7 +48,7 @@ def fusion_examples(
         speech: Of N utterances.
         text: Likewise.
         targets: (N,) or (N, C).
-        confidence: Of a speech recogniser in the words, (N,) from 0 to 1; None where all were given.
+        confidence: Of a speech recogniser in the words, (N,) from 0 to 1; None if all were given.
     """
     text_weight = np.ones(len(text.present), np.float32) if confidence is None else confidence
     return array_examples(

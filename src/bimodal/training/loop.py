@@ -268,7 +268,7 @@ def _step(state: _State, run: Run, step: int, chosen: list[int], last: bool) -> 
 
 
 def _pull(state: _State, losses: list[JointLoss]) -> float | None:
-    """How hard the affinity pulls at the network beside the classification, all heads; None where nothing is told."""
+    """Ratio of the gradient norms of affinity and classification loss, over all heads; None if it is not reported."""
     if state.affinity is None:
         return None
     classification, affinity = (
@@ -381,7 +381,7 @@ def _identity(network: nn.Module, run: Run) -> str:
 
 
 def _finished(network: nn.Module, folder: Path | None, identity: str) -> StageRecord | None:
-    """The record of a run that is done, with its weights loaded; None where it is not."""
+    """The record of a run that is done, with its weights loaded; None if it is not."""
     if folder is None or not (folder / RECORD).exists():
         return None
     try:
@@ -411,7 +411,7 @@ def _resume(state: _State, folder: Path | None, identity: str) -> None:
             flat = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         found, progress = notes["identity"], (notes["epoch"], notes["history"], notes["best_epoch"])
     except (SafetensorError, OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
-        raise TrainingError(f"{folder / CHECKPOINT}: damaged ({error}); delete it to start this stage anew") from error
+        raise TrainingError(f"{folder / CHECKPOINT}: damaged ({error}); delete it to train this stage again") from error
     _check_same(folder, found, identity)
     state.restore(flat, *progress)
 

@@ -27,9 +27,9 @@ class Preprocessing:
 
     Attributes:
         standardised: Plain inputs of all N, one array each: the network standardises by their statistics.
-        groups: Whose each of the N is, where the network standardises by speaker; empty where it does not.
+        groups: Whose each of the N is, where the network standardises by speaker; empty if it does not.
         views: Inputs of all N that the head is trained on, one for each view, the plain one first. Principal
-            components are fitted to all views. Empty where parameters precede the head.
+            components are fitted to all views. Empty if parameters precede the head.
         has_components: Whether the network takes principal components.
         speakers: Who speaks in each of the N.
         shrinkage: How hard the directions in which speakers differ are shrunk before the components; 0 not at all.
@@ -55,7 +55,7 @@ class Modality:
         augmented: The same for training, where views of an utterance may stand for it, drawn by torch's generator.
         augmentation_prob: Probability that one does.
         present: Where the modality is there, (N,) bool.
-        preprocessing: What precedes the head is fitted to; None where a fresh network brings it along.
+        preprocessing: What precedes the head is fitted to; None if a fresh network brings it along.
         identity: Digest of the inputs of all N and of what they are made with; other recordings are another run.
         emotions: C.
         lr_multipliers: Factors of the learning rate of parts of the network, as `Run` takes them; 0 keeps a part.
@@ -95,7 +95,7 @@ def fresh_network(modality: Modality, rows: Sequence[int], seed: int) -> nn.Modu
 
 
 def head_examples(modality: Modality, rows: Sequence[int]) -> Examples | None:
-    """What the head of `fresh_network(modality, rows)` is trained on; None where what precedes it is trained too."""
+    """What the head of `fresh_network(modality, rows)` is trained on; None if what precedes it is trained too."""
     if modality.preprocessing is None or not modality.preprocessing.views:
         return None
     features = fit_preprocessing(modality, tuple(rows)).features
@@ -129,7 +129,7 @@ class FittedPreprocessing:
 
     Attributes:
         buffers: Of the network, by name: statistics, components.
-        features: What the head sees of the rows, one array (n, P) a view; empty where parameters precede the head.
+        features: What the head sees of the rows, one array (n, P) a view; empty if parameters precede the head.
     """
 
     buffers: Mapping[str, Tensor]
@@ -163,7 +163,7 @@ def fit_preprocessing(modality: Modality, rows: tuple[int, ...]) -> FittedPrepro
 def _speaker_directions(
     given: Preprocessing, values: Tensor, targets: npt.NDArray[Any], rows: Sequence[int]
 ) -> Tensor | None:
-    """In what the speakers of some rows differ, as `Project.fit` takes it; None where nothing is to be shrunk."""
+    """In what the speakers of some rows differ, as `Project.fit` takes it; None if nothing is to be shrunk."""
     if not given.shrinkage:
         return None
     speakers = [given.speakers[row] or f"row {row}" for row in rows]

@@ -24,7 +24,7 @@ def owners(utterances: Sequence[Utterance]) -> list[str | None]:
 
 
 def measure_ood_stats(modality: Modality, rows: Sequence[int], groups: Sequence[str | None]) -> OodStats | None:
-    """Familiarity with a modality's training rows; None where fewer than two of them have it.
+    """Statistics of a modality's training rows for the out-of-domain score; None if fewer than two of them have it.
 
     Args:
         modality: Its inputs.
@@ -45,7 +45,7 @@ def measure_ood_stats(modality: Modality, rows: Sequence[int], groups: Sequence[
 
 
 def measure_temperature_factors(modality: Modality, rows: Sequence[int], groups: Sequence[str | None]) -> Floats:
-    """`temperature_factor` of all N utterances, (N,), as recognition takes it; 1 where the modality is absent.
+    """`temperature_factor` of all N utterances, (N,), as recognition takes it; 1 if the modality is absent.
 
     Args:
         modality: Its inputs.

@@ -47,7 +47,7 @@ class RunContext:
 def uar_score(logits: Floats, targets: npt.NDArray[Any]) -> float:
     """Unweighted average recall of logits (N, C), 0 to 1; what decides between epochs.
 
-    Targets of several emotions are left out; 0 where no other is there.
+    Targets of several emotions are left out; 0 if no other is there.
     """
     alone = single_emotion(targets)
     matrix = count_confusions(main_emotion(targets)[alone], logits[alone].argmax(axis=1), logits.shape[1])

@@ -62,7 +62,7 @@ def _recordings(source: Path) -> Iterator[tuple[str, str | None]]:
 
 
 def _words(recording: Path) -> str | None:
-    """The words of a recording; None where no text file is there."""
+    """The words of a recording; None if no text file is there."""
     texts = [recording.parent.parent / folder / f"{recording.stem}.txt" for folder in WORDS]
     found = [decoded(text, otherwise="cp949") for text in texts if text.is_file()]
     return next((" ".join(text.split()) for text in found if text.strip()), None)
