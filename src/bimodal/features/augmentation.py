@@ -140,5 +140,5 @@ def _load(file: str) -> Signal:
 def _digest(file: str) -> str:
     signal = _load(file)
     if not float(np.abs(signal).max()):
-        raise AudioError(f"{file}: silence is neither noise nor a room")
+        raise AudioError(f"{file}: the file is silent; give a recording of noise, or an impulse response")
     return hashlib.sha256(signal.tobytes()).hexdigest()

@@ -31,8 +31,8 @@ def check_paired(rows: Sequence[int]) -> None:
     """
     if not rows:
         raise TrainingError(
-            "no training utterance has both speech and words; the fusion stage needs paired ones (or, for a model "
-            "whose figures are no evidence, fusion.pairing=label_matched)"
+            "no training utterance has both speech and words, which the fusion stage needs; give such utterances, or "
+            "pair by label with fusion.pairing=label_matched (its figures are no evidence that fusion helps)"
         )
 
 

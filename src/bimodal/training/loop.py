@@ -39,12 +39,12 @@ _BATCHES_SORTED: Final = 50  # batches whose examples are sorted by length toget
 
 @dataclass(frozen=True, kw_only=True)
 class StageRecord:
-    """What is known of a finished stage.
+    """The record of a finished stage.
 
     Attributes:
-        identity: Digest of configuration, seed, network and data; another one is another run.
-        history: One entry an epoch: mean loss, seconds, the dev score where there is a dev set, and where there is an
-            affinity how hard it pulled at the network's parameters in the last step, beside the classification.
+        identity: Digest of configuration, seed, network and data.
+        history: One entry per epoch: mean loss, seconds, the dev score (with a dev set), and the ratio of the gradient
+            norms of affinity and classification loss in the last step (with an affinity loss).
         best_epoch: Epoch (from 1) whose weights were kept.
         parameters: Trained parameters of the network.
     """
@@ -57,7 +57,7 @@ class StageRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What the loop is told.
+    """The inputs of the training loop.
 
     Attributes:
         train: Examples to train on.
@@ -65,12 +65,12 @@ class Run:
         config: How to train.
         emotions: C.
         embedding_width: Width of the embeddings that the affinity loss sees in training.
-        seed: Decides the start, the order, the dropout.
+        seed: Random seed of initialisation, order and dropout.
         device: A torch device.
-        folder: Run folder; None trains without leaving a trace.
-        identity: What distinguishes this run beside the configuration (data, backbone).
-        lr_multipliers: Factors of the learning rate for parameters whose name starts so (`encoder.`); the longest start
-            counts.
+        folder: Run folder; None writes no files.
+        identity: Digest of what else distinguishes this run (data, backbone), besides the configuration.
+        lr_multipliers: Learning rate factors by prefix of the parameter name, such as `encoder.`; the longest prefix
+            wins.
         score: Higher is better, of logits (N, C) and targets (N,).
         on_epoch: Called with each history entry; for progress.
     """

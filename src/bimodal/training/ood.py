@@ -19,7 +19,7 @@ _AT_ONCE: Final = 64
 
 
 def owners(utterances: Sequence[Utterance]) -> list[str | None]:
-    """Whose each utterance is."""
+    """The speaker of each utterance, else its dialogue."""
     return [utterance.speaker or utterance.dialogue for utterance in utterances]
 
 
@@ -29,8 +29,8 @@ def measure_ood_stats(modality: Modality, rows: Sequence[int], groups: Sequence[
     Args:
         modality: Its inputs.
         rows: Training rows.
-        groups: Whose each utterance is, so that nobody is compared with themselves; None for rows that
-            stand alone.
+        groups: Group of each utterance, so that no speaker is compared with themselves; None for rows without a
+            group.
     """
     present = modality.present_rows(rows)
     step = -(-len(present) // MOST_CLIPS) if present else 1

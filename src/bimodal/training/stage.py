@@ -73,8 +73,8 @@ def train_modality(
     counts = count_targets(modality.examples.targets[rows], modality.emotions)
     if np.count_nonzero(counts) < 2:
         raise TrainingError(
-            f"the {modality.name} stage has {len(rows)} training utterances with {modality.name} and fewer than two "
-            "emotions among them"
+            f"the {modality.name} stage has {len(rows)} training utterances with {modality.name}, with fewer than two "
+            "emotions; give labelled utterances of at least two emotions"
         )
     network: Any = fresh_network(modality, rows, where.seed)
     network.head.limit_to(torch.from_numpy(counts > 0))

@@ -353,7 +353,7 @@ def _augmented(
     lengths: npt.NDArray[np.int64],
     targets: npt.NDArray[Any],
 ) -> Examples:
-    """Training examples: a view stands for the plain one with probability `share`; a random `crop` of frames."""
+    """Training examples: a view replaces the plain one with probability `share`; a random `crop` of frames."""
 
     def read(index: int) -> npt.NDArray[Any]:
         other = len(readers) > 1 and float(torch.rand(())) < share

@@ -27,7 +27,7 @@ WORDS = ("transcript", "script")  # what was said goes before what was to be sai
 def prepare(source: Path) -> tuple[Utterance, ...]:
     """Utterances of the emotional part, from the repository's files or from a `manifest.csv` made of them.
 
-    The columns beside the usual ones are `script` (`emotional`, `plain`) and `sentence`: which sentence of the script
+    Additional columns: `script` (`emotional`, `plain`) and `sentence`: which sentence of the script
     is said, the same for all its spellings and, in the plain script, for all emotions. Hold `sentence` out as well as
     `speaker`: the voice features carry the words.
 
