@@ -32,14 +32,14 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Doubles:
 
 
 def ratio(part: ArrayLike, whole: ArrayLike) -> Doubles:
-    """The quotient, NaN where the whole is 0."""
+    """The quotient, NaN if the whole is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         above, below = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
         return np.where(below > 0, above / below, np.nan)
 
 
 def mean_of_known(values: Doubles) -> Doubles:
-    """Mean over the last axis without its NaN; NaN where all are."""
+    """Mean over the last axis without its NaN; NaN if all are."""
     known = ~np.isnan(values)
     mean: Doubles = ratio(np.where(known, values, 0.0).sum(-1), known.sum(-1))[()]
     return mean

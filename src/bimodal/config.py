@@ -352,7 +352,7 @@ class TrainConfig:
         name: Name of the model.
         vocabulary: Emotion vocabulary: the name of a built-in one, the name of a published grouping
             (`goemotions-ekman7`), a TOML map of your own, or `native` for the manifest's own labels. A file is looked
-            up beside the settings file that names it, or in the working folder if `--set` or Python code names it.
+            up in the folder of the settings file that names it, or in the working folder for `--set` and Python code.
         multiple_labels: Training rows with several labels: `soft` makes soft targets, `drop` leaves them out.
             Evaluation always leaves them out.
         speech_backbone: Frozen speech encoder: name of an installed backbone, or its folder.
@@ -397,14 +397,14 @@ STAGE_CONFIGS: Final[Mapping[str, type[StageConfig]]] = {
     "tune speech, head": SpeechHeadConfig,
     "tune text": TuneTextConfig,
 }
-"""What each stage reads: a setting that is not in its record is refused."""
+"""The settings of each stage. A setting that is not in the record is refused."""
 
 
 def read_config(default: Config, path: str | Path | None = None, settings: Sequence[str] = ()) -> Config:
     """Settings from defaults, then a TOML file, then `key.key=value` settings; the last one wins.
 
-    A `vocabulary` that is a TOML file is looked for beside the settings file that names it, or in the working folder
-    where `--set` or Python code names it. It becomes an absolute path here, once, so that nobody looks elsewhere.
+    A `vocabulary` that is a TOML file is looked for in the folder of the settings file that names it. If `--set`
+    or Python code names it, it is looked for in the working folder. It becomes an absolute path here, once.
 
     Args:
         default: Settings to start from.
@@ -448,7 +448,7 @@ def convert(values: Mapping[str, Any], kind: type[Config], where: str) -> Config
 
 
 def _choices(kind: Any, message: str) -> str:
-    """Names that a setting may have, where a message of msgspec says that it has another one; else nothing."""
+    """The valid values of a setting, for an enum error of msgspec; else nothing."""
     if not message.startswith("Invalid enum value"):
         return ""
     place = message.partition(" - at `$.")[2].rstrip("`")
@@ -499,7 +499,7 @@ def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, wher
 
 
 def _hint(key: str, expected: Collection[str]) -> str:
-    """What to do about a key that a record does not have: who has it, what there is, what comes nearest to it."""
+    """Help for an unknown key: the stages that have it, the valid keys, the closest one."""
     name = RENAMED.get(key, key)
     users = [stage for stage, kind in STAGE_CONFIGS.items() if name in {item.name for item in fields(kind)}]
     elsewhere = f" here, which nothing would read; it is a setting of {', '.join(users)}" if users else ""

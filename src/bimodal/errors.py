@@ -1,4 +1,4 @@
-"""Exceptions: every one carries a sentence that says where, what was found, what was expected, what to do."""
+"""Exceptions: each has one sentence: where, what was found, what was expected, what to do."""
 
 
 class BimodalError(Exception):

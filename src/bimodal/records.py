@@ -18,7 +18,7 @@ LAW: Final = (
     "except for medical or safety reasons (AI Act, Art. 5(1)(f)); a classroom is education. Other uses are high-risk, "
     "and persons exposed must be told (Art. 50(3))."
 )
-"""What the law says; help, server and model cards repeat it."""
+"""The law, as help, server and model cards print it."""
 
 _SHOWN_CHARACTERS: Final = 60
 _MOST_ALIKE: Final = 3
@@ -272,7 +272,7 @@ class Recognition:
 def failed_recognition(
     error: str, *, speaker: str | None = None, transcript: str | None = None, model: str = "", revision: str = ""
 ) -> Recognition:
-    """The result of a clip that could not be recognised, for a batch that goes on.
+    """The result of a clip that could not be recognised, for a batch that continues.
 
     Args:
         error: Why, in one sentence.
@@ -302,7 +302,7 @@ def failed_recognition(
 
 
 def _facts(result: Recognition) -> Iterator[str]:
-    """What a person wants to know of a result, in few words each."""
+    """The main facts of a result, a few words each."""
     if result.error is not None:
         yield f"error ({result.error})"
     elif result.emotion is None:

@@ -75,7 +75,7 @@ def test_an_unknown_language_is_refused(transcriber, english):
 @pytest.mark.parametrize(
     ("model", "complaint"),
     [
-        ("no/such-model", "neither a folder nor on this machine already; download it by adding --download"),
+        ("no/such-model", "neither a folder nor a downloaded model; add --download to download it"),
         ("base", "base: no such folder; give that of a Whisper model"),
     ],
 )

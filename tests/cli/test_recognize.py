@@ -207,7 +207,7 @@ def test_words_are_heard_with_a_model_that_is_there(tiny_model, clips, asr_model
 def test_a_missing_speech_recogniser_says_how_to_get_one(tiny_model, clips, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     told = run("-m", tiny_model, clips / "0.wav", "--transcribe", code=1).stderr
-    assert "Systran/faster-whisper-base: neither a folder nor on this machine already; download it by adding" in told
+    assert "Systran/faster-whisper-base: neither a folder nor a downloaded model; add --download" in told
 
 
 @pytest.mark.parametrize(

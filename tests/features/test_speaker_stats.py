@@ -47,7 +47,7 @@ def test_speakers_do_not_mix_and_nobody_is_forgotten():
 
 def test_the_network_is_told_count_mean_and_deviation():
     told = speaker_stats_inputs([measure_stats(CLIPS), empty_stats(SHAPE)])
-    assert told["heard"].tolist() == [12, 0]
+    assert told["clip_count"].tolist() == [12, 0]
     assert told["own_std"][0] == pytest.approx(CLIPS.std(axis=0), abs=1e-4)
     assert not told["own_mean"][1].any() and not told["own_std"][1].any()
 

@@ -67,5 +67,5 @@ def test_a_missing_folder_is_no_download(name):
 
 def test_a_hub_id_is_not_fetched_unasked(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    with pytest.raises(ModelFolderError, match=r"nobody/nothing: neither a folder nor on this machine.*--download"):
+    with pytest.raises(ModelFolderError, match=r"nobody/nothing: neither a folder nor a downloaded model.*--download"):
         Recognizer.from_pretrained("nobody/nothing")

@@ -1,20 +1,23 @@
-"""Speakers' baselines in recognition: causal, the same under any chunking, of use only to a model that takes them."""
+"""Speaker statistics in recognition: causal, the same under any chunking, refused by a model that cannot use them."""
 
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from bimodal import Clip, Recognizer
 from bimodal.audio.decode import load_signal
 from bimodal.errors import BimodalError
-from bimodal.features.speaker_stats import SpeakerStatsStore, load_speaker_stats, save_speaker_stats
+from bimodal.features.speaker_stats import SpeakerStatsStore, load_speaker_stats, measure_stats, save_speaker_stats
+from bimodal.inference.speaker_normalization import score_statistics
+from bimodal.runtime import make_session
 from tests.conftest import FAST
 
 
 @pytest.fixture(scope="module")
 def recognizer(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
-    """A model that was trained to stand on 0 to all earlier clips of a speaker."""
+    """A model that was trained with 0 to all earlier clips of a speaker."""
     from bimodal.config import TrainConfig, read_config
     from bimodal.training.train import train
 
@@ -44,13 +47,31 @@ def test_any_chunking_gives_the_same(recognizer, clips):
         assert scores(found) == pytest.approx(whole, abs=1e-2)
 
 
-def test_a_first_clip_is_heard_by_itself_and_a_later_one_by_what_came_before(recognizer, clips):
+def test_a_first_clip_is_scored_alone_and_a_later_one_with_the_clips_before(recognizer, clips):
     alone = scores(recognizer.recognize_batch(clips))
     in_turn = scores(recognizer.recognize_batch(clips, SpeakerStatsStore()))
     first = [0, next(row for row, clip in enumerate(clips) if clip.speaker == "s1")]
     assert in_turn[first] == pytest.approx(alone[first], abs=1e-2)
     later = [row for row in range(len(clips)) if row not in first]
     assert np.abs(in_turn[later] - alone[later]).max(axis=1).min() > 5e-2
+
+
+def test_a_graph_with_other_input_names_gives_the_same(recognizer):
+    """Models of earlier versions call the number of clips `heard`."""
+    model = onnx.load(recognizer.folder / "speech.onnx")
+    for item in [*model.graph.input, *(node for node in model.graph.node)]:
+        if isinstance(item, onnx.NodeProto):
+            item.input[:] = ["heard" if name == "clip_count" else name for name in item.input]
+        elif item.name == "clip_count":
+            item.name = "heard"
+    assert "heard" in [item.name for item in model.graph.input]
+    backbone, pooling = recognizer.model.speech_backbone.description, recognizer.model.pooling
+    shape = (3, len(pooling.statistics), len(backbone.layers), backbone.width)
+    statistics = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    own = [measure_stats(statistics)] * 3
+    old = score_statistics(make_session(model.SerializeToString(), threads=1), True, statistics, own, None)
+    new = score_statistics(recognizer.model.session("speech"), True, statistics, own, None)
+    assert all((one == other).all() for one, other in zip(old, new, strict=True))
 
 
 def test_what_comes_later_changes_nothing_before(recognizer, clips):

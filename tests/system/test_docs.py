@@ -129,7 +129,8 @@ def folder(tmp_path_factory) -> Path:
     for name in ("clip.wav", "call.wav", "a.wav", "b.wav"):
         shutil.copyfile(SAMPLES / ("diary.mp3" if name == "call.wav" else "cross.mp3"), folder / name)
     export_model(find_model(None), folder / "portable")
-    shutil.copytree(folder / "portable", folder / "run" / "model")
+    for run in ("run", "run-context"):
+        shutil.copytree(folder / "portable", folder / run / "model")
     return folder
 
 

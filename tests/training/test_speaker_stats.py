@@ -41,7 +41,7 @@ def test_examples_tell_the_statistics_of_what_came_earlier():
     statistics = rng.normal(size=(4, 2, 3, 5)).astype(np.float32)
     examples = array_examples({"statistics": statistics}, np.zeros(4, np.int64))
     batch = with_speaker_stats(examples, [[], [0], [0, 1], [0, 1, 2]]).read([2, 0])
-    assert batch["heard"].tolist() == [2, 0]
+    assert batch["clip_count"].tolist() == [2, 0]
     assert batch["own_mean"][0] == pytest.approx(statistics[:2].mean(axis=0), abs=1e-2)
     assert batch["own_std"][0] == pytest.approx(statistics[:2].std(axis=0), abs=1e-2)
     assert np.array_equal(batch["statistics"], statistics[[2, 0]])

@@ -181,7 +181,7 @@ class SegmentTranscriber:
             raise damage
 
     def _begin(self, pack: Sequence[Segment], threads: ThreadPoolExecutor) -> Future[Transcription] | None:
-        """Transcribe segments in one call; None where their words are known."""
+        """Transcribe segments in one call; None if their words are known."""
         if self.language is not None and pack[-1].end <= self._known_until:
             return None
         parts = [part for one, gap in zip(pack, _gaps(pack), strict=True) for part in (one.signal, _silence(gap))]
@@ -236,7 +236,7 @@ def _length(segments: Sequence[Segment]) -> float:
 
 
 def _gaps(segments: Sequence[Segment]) -> list[float]:
-    """Seconds of silence after each segment: 0 where long speech was cut, so that no word is split."""
+    """Seconds of silence after each segment: 0 if long speech was cut, so that no word is split."""
     between = [max(0.0, min(_GAP_SECONDS, other.start - one.end)) for one, other in pairwise(segments)]
     return [*between, _GAP_SECONDS]
 

@@ -208,7 +208,7 @@ def _cell(utterance: Utterance, name: str) -> Any:
 
 
 def path_prefix(folder: Path, out: Path) -> str:
-    """What stands in front of paths relative to `folder` in a manifest `out`; empty where it lies beside them.
+    """What stands in front of paths relative to `folder` in a manifest `out`; empty if it lies beside them.
 
     Raises:
         ManifestError: From there the recordings cannot be named by relative paths downwards.

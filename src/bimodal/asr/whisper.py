@@ -50,11 +50,11 @@ class Transcription:
     """The words that a speech recogniser found.
 
     Attributes:
-        text: The words; empty where none were found.
+        text: The words; empty if none were found.
         language: ISO 639-1 code of the spoken language, detected or given; the text of a translation is English.
-        language_probability: 0 to 1; 1 where the language was given.
-        words: With times; empty where they were not asked for.
-        confidence: Geometric mean of the tokens' probabilities, 0 to 1; 0 where no words were found, and where Whisper
+        language_probability: 0 to 1; 1 if the language was given.
+        words: With times; empty if they were not asked for.
+        confidence: Geometric mean of the tokens' probabilities, 0 to 1; 0 if no words were found, or if Whisper
             repeated itself in a loop, in which it is most confident.
     """
 
@@ -75,7 +75,7 @@ class Transcriber:
         compute_type: Precision of CTranslate2; 8-bit weights are the quickest on a CPU.
         at_once: Number of calls that run at the same time, with `threads` each. Two calls at once with one thread each
             take less time than one after the other with two.
-        download: Fetch a Hub id that is not on this machine; without it, that is an error.
+        download: Download a Hub id that is not on this machine. False: raise an error.
 
     Raises:
         TranscriptionError: faster-whisper is not installed, or the model is missing or damaged.
@@ -166,7 +166,7 @@ class Transcriber:
         if language is not None and language not in known:
             raise TranscriptionError(f"{self.name}: unknown language '{language}', expected one of {sorted(known)}")
         if task == "translate" and not self._model.model.is_multilingual:
-            raise TranscriptionError(f"{self.name}: knows English only and cannot translate; take a multilingual model")
+            raise TranscriptionError(f"{self.name}: knows English only and cannot translate; use a multilingual model")
 
 
 class _OnceEncoded:
@@ -213,8 +213,8 @@ def _find_model(model: str, *, download: bool) -> Path:
 def _find_on_hub(model: str, *, download: bool) -> Path:
     if model.count("/") != 1 or model.startswith(("/", ".")):
         raise TranscriptionError(
-            f"{model}: no such folder; give that of a Whisper model in CTranslate2 format, or a Hub id such as "
-            "Systran/faster-whisper-base together with leave to download it (--download)"
+            f"{model}: no such folder; give the folder of a Whisper model in CTranslate2 format, or a Hub id such as "
+            "Systran/faster-whisper-base with --download"
         )
     _library()
     import huggingface_hub
@@ -237,8 +237,8 @@ def _find_on_hub(model: str, *, download: bool) -> Path:
         if download:
             raise TranscriptionError(f"{model}: cannot be downloaded ({str(error).splitlines()[0]})") from error
         raise TranscriptionError(
-            f"{model}: neither a folder nor on this machine already; download it by adding --download, or with "
-            f"'hf download {model} --local-dir FOLDER' and name that folder"
+            f"{model}: neither a folder nor a downloaded model; add --download to download it, or run "
+            f"'hf download {model} --local-dir FOLDER' and give that folder"
         ) from error
 
 

@@ -68,7 +68,8 @@ def serve(
     say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
 
     def on_start() -> None:
-        say(f"page: {page}\ninterface: {address}v1/openapi.json\nstop with Ctrl-C; what runs is finished first")
+        say(f"page: {page}\ninterface: {address}v1/openapi.json")
+        say("stop with Ctrl-C; requests in progress are finished first")
         if open_page:
             typer.launch(page)
 

@@ -52,7 +52,7 @@ class Bar:
     """Progress through seconds of audio, with lines of text above it.
 
     Attributes:
-        tqdm: The bar itself; None where none is shown.
+        tqdm: The bar itself; None if none is shown.
     """
 
     tqdm: Any = None

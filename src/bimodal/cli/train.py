@@ -58,7 +58,8 @@ def train(
             on_epoch=on_epoch,
         )
     say(f"feature cache {folder}: {_megabytes(folder)} after")
-    say(f"model in {model} (licence: {resolved.licence}); next: bimodal evaluate {manifest} --model {model}")
+    say(f"model in {model} (licence: {resolved.licence})")
+    say(f"next, with a manifest of other speakers: bimodal evaluate MANIFEST --model {model}")
 
 
 def tune(

@@ -73,7 +73,7 @@ def write_results(
         settings: What decides the results beside model and `options`; a folder of results stores it.
 
     Returns:
-        True where every recording was recognised.
+        True if every recording was recognised.
     """
     if output.plot is not None:
         from bimodal.output.plot import check_plot

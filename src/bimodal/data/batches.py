@@ -73,7 +73,7 @@ def token_examples(tokens: Sequence[Sequence[int]], targets: npt.NDArray[Any]) -
 
 
 def pad_tokens(items: Sequence[Sequence[int]]) -> Inputs:
-    """Several texts as one batch: tokens (B, T) and mask (B, T), int64; the mask is 1 where a token is real.
+    """Several texts as one batch: tokens (B, T) and mask (B, T), int64; the mask is 1 if a token is real.
 
     Example:
         >>> batch = pad_tokens([[7, 8], [9]])

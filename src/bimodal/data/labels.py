@@ -103,7 +103,7 @@ class EmotionMap:
     table: Mapping[str, str]
 
     def apply(self, label: str) -> str | None:
-        """The emotion that a native label means; None where it has no place in the vocabulary.
+        """The emotion that a native label means; None if it has no place in the vocabulary.
 
         Raises:
             ManifestError: If the map does not know the label; names the nearest labels that it knows.
@@ -123,7 +123,7 @@ class EmotionMap:
             cell: One label, or several with `|` between them; a repeated one counts again.
 
         Returns:
-            Shares that sum to 1, one of them for labels that all mean the same; empty where no label has a place.
+            Shares that sum to 1, one of them for labels that all mean the same; empty if no label has a place.
 
         Raises:
             ManifestError: As `apply`.

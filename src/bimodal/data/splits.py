@@ -41,7 +41,7 @@ class Overlap:
         shared: Number of values (speakers, texts) that occur in both parts.
         share_of_rows: Share of the second part's rows that hold a shared value, 0 to 1.
         unknown_rows: Rows of either part without a value; they cannot be checked.
-        allowed: Name of the official split for which the overlap is accepted; None where it is not.
+        allowed: Name of the official split for which the overlap is accepted; None if it is not.
     """
 
     what: str
@@ -77,7 +77,7 @@ def speaker_folds(speakers: Sequence[str | None], k: int | Literal["loso"], *, s
         raise SplitError(one_speaker(sizes))
     k = len(sizes) if k == "loso" else k
     if not 2 <= k <= len(sizes):
-        raise SplitError(f"{k} folds of {len(sizes)} speakers: give from 2 to as many folds as there are speakers")
+        raise SplitError(f"{k} folds of {len(sizes)} speakers: expected 2 to {len(sizes)} folds")
     names = sorted(sizes)
     if k == len(sizes):
         return named_folds(speakers, {name: [name] for name in names})
@@ -175,7 +175,10 @@ def crossed_folds(
         voices, texts_read = {known[row][0] for row in test}, {known[row][1] for row in test}
         train = [row for row, (one, other) in enumerate(known) if one not in voices and other not in texts_read]
         if not train:
-            raise SplitError(f"no row shares neither speaker nor text with part {first + 1}x{second + 1}; ask for more")
+            raise SplitError(
+                f"part {first + 1}x{second + 1}: no training row is left, because each row shares a speaker or a text "
+                "with this part; divide into more parts"
+            )
         folds.append(Fold(name=f"{first + 1}x{second + 1}", train=tuple(train), test=tuple(test)))
     return tuple(folds)
 
@@ -186,7 +189,7 @@ def _dealt(values: Sequence[str], strata: Sequence[str], k: int, generator: np.r
     for value, stratum in zip(values, strata, strict=True):
         kinds.setdefault(value, set()).add(stratum)
     if not 2 <= k <= len(sizes):
-        raise SplitError(f"{k} parts of {len(sizes)} speakers or texts: give from 2 to as many parts as there are")
+        raise SplitError(f"{k} parts of {len(sizes)} speakers or texts: expected 2 to {len(sizes)} parts")
     names = sorted(sizes)
     order = [names[place] for place in generator.permutation(len(names))]
     rows, alike, parts = [0] * k, Counter[tuple[str, int]](), dict[str, int]()
@@ -212,7 +215,7 @@ def inner_dev(
 
     Args:
         speakers: One value per utterance; ignored with `by="utterance"`.
-        emotions: One value per utterance; None where unlabelled.
+        emotions: One value per utterance; None if unlabelled.
         share: Share of the rows to set aside, between 0 and 1.
         seed: Decides the choice.
         by: `utterance` takes the share of every emotion at random, so that speakers occur in both parts; for
@@ -231,14 +234,14 @@ def inner_dev(
     if len(speakers) != len(emotions):
         raise SplitError(f"{len(speakers)} speakers but {len(emotions)} emotions, expected one of each per utterance")
     if not 0 < share < 1:
-        raise SplitError(f"a development share of {share}, expected one between 0 and 1")
+        raise SplitError(f"development share {share}, expected a number between 0 and 1")
     generator = np.random.default_rng(seed)
     if by == "utterance":
         return _stratified(emotions, share, generator)
-    known = _known(speakers, advice="; or ask for a random choice with split_by=utterance")
+    known = _known(speakers, advice="; or choose utterances at random with split_by=utterance")
     names = sorted(set(known))
     if len(names) < 2:
-        raise SplitError(f"{one_speaker(names)}, or ask for a random choice with split_by=utterance")
+        raise SplitError(f"{one_speaker(names)}, or choose utterances at random with split_by=utterance")
     told = {name: Counter[str]() for name in names}
     for speaker, emotion in zip(known, emotions, strict=True):
         told[speaker].update([] if emotion is None else [emotion])
@@ -364,8 +367,8 @@ def _known(values: Sequence[str | None], advice: str = "") -> list[str]:
     known = [value for value in values if value]
     if len(known) < len(values):
         raise SplitError(
-            f"{len(values) - len(known)} of {len(values)} utterances have no speaker (or group), which whole-speaker "
-            f"splits need: fill the column, or leave these utterances out{advice}"
+            f"{len(values) - len(known)} of {len(values)} utterances have no speaker (or group), which splits "
+            f"by speaker need: fill the column, or leave these utterances out{advice}"
         )
     return known
 

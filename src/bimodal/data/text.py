@@ -7,7 +7,7 @@ from bimodal.records import Clip, Turn, Utterance
 
 
 def normalise_transcript(transcript: str | None) -> str | None:
-    r"""Compatibility-normalised words with single spaces; None where nothing is left to read.
+    r"""Compatibility-normalised words with single spaces; None if nothing is left to read.
 
     Example:
         >>> normalise_transcript("  Well,\u00a0 that\u2019s  it. ")
@@ -68,7 +68,7 @@ def dialogue_turns(clip: Clip) -> list[tuple[str, str | None]]:
 
 
 def same_speaker(speakers: Sequence[str | None]) -> list[bool]:
-    """For each of some turns in a row, whether the speaker of the last one spoke; False where that is not known.
+    """For each of some turns in a row, whether the speaker of the last one spoke; False if that is not known.
 
     Example:
         >>> same_speaker(["ann", "bob", None, "ann"]), same_speaker([None, None])

@@ -66,7 +66,7 @@ def run_demo(
     say(
         f"\nPlot: {out / 'report' / 'report.png'}\nModel: {model}\n"
         f"Try your own voice: bimodal serve {model} --open\n"
-        f"or on a recording: bimodal recognize {model} YOUR.wav --text 'what you said'"
+        f"or on a recording: bimodal recognize {model} YOUR.wav --transcript 'what you said'"
     )
     return model
 

@@ -31,6 +31,10 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Notes = tuple[str, ...]
 _AT_ONCE: Final = 16
 _LEAST_PRIOR: Final = 1e-6
+_ALL_ROWS: Final = (
+    "there is no split 'test', so all rows are tested; "
+    "if the model was trained on some of them, the figures are too good"
+)
 
 
 def plain(items: Iterable[Any], label: str) -> Iterable[Any]:
@@ -115,7 +119,7 @@ def _chosen(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]:
     known = {utterance.split for utterance in read.utterances}
     name = split or ("test" if "test" in known else "")
     if not name:
-        return list(read.utterances), []
+        return list(read.utterances), [_ALL_ROWS]
     if name not in known:
         raise SplitError(f"{read.path}: no split '{name}', expected one of {sorted(name for name in known if name)}")
     return [utterance for utterance in read.utterances if utterance.split == name], [f"split '{name}'"]

@@ -26,8 +26,8 @@ class Estimate:
     """A metric with its interval.
 
     Attributes:
-        value: On all utterances; None where the metric is undefined.
-        low: Lower end of the interval; None where there is no interval.
+        value: On all utterances; None if the metric is undefined.
+        low: Lower end of the interval; None if there is no interval.
         high: Upper end of the interval; None if undefined.
     """
 

@@ -76,7 +76,7 @@ def _parts(name: str) -> list[str]:
 
 
 def _split(part: str) -> tuple[str, float, str]:
-    """Kind, number (0 where there is none) and file (empty where there is none) of one part of an augmentation."""
+    """Kind, number (0 if there is none) and file (empty if there is none) of one part of an augmentation."""
     match = _PART.fullmatch(part)
     kind, number, file = match.groups() if match else ("", None, None)
     value = float(number or 0.0)
@@ -140,5 +140,5 @@ def _load(file: str) -> Signal:
 def _digest(file: str) -> str:
     signal = _load(file)
     if not float(np.abs(signal).max()):
-        raise AudioError(f"{file}: silence is neither noise nor a room")
+        raise AudioError(f"{file}: the file is silent; give a recording of noise, or an impulse response")
     return hashlib.sha256(signal.tobytes()).hexdigest()

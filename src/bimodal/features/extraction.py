@@ -122,7 +122,7 @@ def cache_text(transcripts: Sequence[str | None], backbone: TextBackbone, cache:
         cache: Read and written.
 
     Returns:
-        One key per text; None where there are no words.
+        One key per text; None if there are no words.
 
     Raises:
         CacheError: The disk is full.

@@ -18,9 +18,6 @@ from safetensors.numpy import load_file, save_file
 from bimodal.arrays import Floats
 from bimodal.errors import ModelFolderError
 
-INPUTS: Final = ("heard", "own_mean", "own_std")
-"""Inputs of a speech network that uses speaker statistics; `heard` is the number of clips."""
-
 _PARTS: Final = ("count", "mean", "squares")
 
 
@@ -82,9 +79,9 @@ def merge_stats(one: RunningStats, other: RunningStats) -> RunningStats:
 
 
 def speaker_stats_inputs(speaker_stats: Sequence[RunningStats]) -> dict[str, Floats]:
-    """Network inputs for B utterances: `heard` (B,), `own_mean` and `own_std` (B, P, L, D)."""
+    """Network inputs of B utterances, in order: `clip_count` (B,), `own_mean` and `own_std` (B, P, L, D)."""
     return {
-        "heard": np.array([stats.count for stats in speaker_stats], np.float32),
+        "clip_count": np.array([stats.count for stats in speaker_stats], np.float32),
         "own_mean": np.stack([stats.mean for stats in speaker_stats]).astype(np.float32),
         "own_std": np.stack([stats.std for stats in speaker_stats]).astype(np.float32),
     }

@@ -1,4 +1,4 @@
-"""Adapt a model to somebody's unlabelled recordings: `bimodal adapt`. Labels are never looked at. Imports no torch."""
+"""Adapt a model to somebody's unlabelled recordings: `bimodal adapt`. Labels are never read. Imports no torch."""
 
 import math
 import shutil
@@ -51,7 +51,7 @@ class EncodedClips:
 
     Attributes:
         statistics: Pooled statistics (N, P, L, D).
-        speakers: Who speaks in each; None where unknown.
+        speakers: Who speaks in each; None if unknown.
         seconds: Their length together.
         unusable: Clips left out, silent or too short.
     """
@@ -73,16 +73,16 @@ def adapt_model(
 ) -> Path:
     """Write a model folder whose speech network is adapted to the recordings of a manifest.
 
-    Two things change: the recordings' own statistics replace the training corpus's, and a linear correction
-    of the logits is learnt from the network's own confident answers. Labels in the manifest are not looked at. The
-    graphs, the text network and the licence do not change. It helps where the recordings hold several emotions; what
-    was said in each should vary, as a correction may learn words in place of voices.
+    Two things change: statistics of the recordings replace those of the training corpus, and a linear correction of
+    the logits is learnt from the network's own confident answers. Labels are not read. The graphs, the text network and
+    the licence do not change. The recordings should hold several emotions and different sentences. If they repeat a few
+    sentences, the correction may learn the words instead of the emotions.
 
     Args:
         model: Model folder with a speech network that uses recordings.
         manifest: CSV or JSON Lines; columns path, start, end, speaker are read.
-        out: Folder to write; it may not exist yet.
-        by: `speaker` standardises each named speaker by their own clips, and keeps their baselines in the folder.
+        out: Folder to write; it must not exist yet.
+        by: `speaker` standardises each named speaker by their own clips, and stores these statistics in the folder.
         threads: As in `Recognizer`.
         progress: Wraps iterables with a bar.
 
@@ -90,8 +90,8 @@ def adapt_model(
         The new model folder.
 
     Raises:
-        BimodalError: Too few clips, a model without such a speech side, one that is adapted already, a recording that
-            cannot be used, or speakers that are not named.
+        BimodalError: There are too few clips, the model has no such speech network or is adapted already, a recording
+            cannot be used, or no speaker is named.
     """
     opened, out = Model(find_model(model), threads=threads), Path(out)
     _check_adaptable(opened, out)
@@ -173,11 +173,11 @@ def _uses_speaker_stats(config: ModelConfig) -> bool:
 
 
 def _check_adaptable(model: Model, out: Path) -> None:
-    side, folder = model.config.speech, model.folder
-    if side is None or side.columns:
+    speech, folder = model.config.speech, model.folder
+    if speech is None or speech.columns:
         raise BimodalError(f"{folder}: only a speech network that uses recordings can be adapted; train one on audio")
     if model.config.adapted_to:
-        raise BimodalError(f"{folder}: is adapted already ({model.config.adapted_to}); adapt the model it came from")
+        raise BimodalError(f"{folder}: is adapted already ({model.config.adapted_to}); adapt the original model")
     if out.exists():
         raise BimodalError(f"{out}: exists already; name a new folder")
 

@@ -1,6 +1,6 @@
-"""Clips and recordings through a model: what `Recognizer` and `bimodal recognize` do for each of many.
+"""Recognise clips and recordings with a model, for `Recognizer` and `bimodal recognize`.
 
-What a short clip does not need is imported where it is used: a command's start is most of what a clip costs.
+Modules that a short clip does not need are imported where they are used, so that the command starts fast.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ class RecognizeOptions:
         words: Rows of a manifest with the words of each recording, by its resolved path.
         asr: Speech recognition, for the words instead.
         speaker: Who speaks in all of them.
-        speaker_stats: Statistics of the speakers so far; they grow.
+        speaker_stats: Statistics of the speakers so far; each clip is added to them.
         explain: Say in each result why it is so.
     """
 
@@ -73,7 +73,7 @@ def recognize_signals(
 
     Args:
         model: The model.
-        clips: Their audio is not looked at.
+        clips: Their audio is not read.
         signals: Speech (T,) of each clip at 16 kHz; None for words alone. Taken one by one.
         speaker_stats: Statistics of the speakers so far.
         explain: Say in each result why it is so.
@@ -110,7 +110,7 @@ def _stats_before(
 
 
 def clip_signal(clip: Clip) -> Signal | None:
-    """A clip's speech at 16 kHz; None where there is none.
+    """A clip's speech at 16 kHz; None if there is none.
 
     Raises:
         AudioError: A recording that cannot be used, or samples without their sampling rate.
@@ -125,8 +125,8 @@ class RecordingResults:
     """The results of one recording.
 
     Attributes:
-        over_time: Whether they are those of a timeline.
-        results: As they come.
+        over_time: Whether the results form a timeline.
+        results: The results, as they come.
     """
 
     over_time: bool
@@ -145,7 +145,7 @@ def recognize_recording(
         after: Where each speaker's results of an interrupted call ended; for a timeline alone.
 
     Raises:
-        BimodalError: What is wrong with the recording; where it is damaged late, after the results before.
+        BimodalError: The recording cannot be used. If the damage comes late, the results before it are given first.
     """
     blocks = iterate_audio(recording.path, block_seconds=WHOLE_SECONDS)
     begun = [] if options.channels == "speakers" else list(islice(blocks, 2))
@@ -237,7 +237,7 @@ def read_words(manifest: Path, recordings: Sequence[Recording]) -> dict[Path, tu
     """The rows of a manifest that have words of these recordings, by the recording's resolved path, in order of time.
 
     Raises:
-        ManifestError: What is wrong with it, or that it names none of the recordings.
+        ManifestError: The manifest has a problem, or it has no words of these recordings.
     """
     from bimodal.data.manifest import read_manifest
 

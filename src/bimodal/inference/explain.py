@@ -1,8 +1,8 @@
-"""Why a model answered as it did: parts of the voice and single words are left out, and the answer is compared.
+"""Explain a result: leave out parts of the voice and single words, and compare the scores.
 
-Occlusion (Zeiler and Fergus 2014) needs nothing of a network but its answers, so it is the same for every kind of
-pooling and of fusion. A stretch of the voice is left out of the pooling, behind the encoder: what its neighbours heard
-of it through the encoder stays. Imports no torch.
+Occlusion (Zeiler and Fergus 2014) needs only the outputs of a network, so it works for every kind of
+pooling and of fusion. A stretch of the voice is left out of the pooling, after the encoder. The encoded frames beside
+it still hold some of it. Imports no torch.
 """
 
 import re
@@ -39,7 +39,7 @@ def explain(
     result: Recognition,
     stats: "RunningStats | None" = None,
 ) -> Explanation | None:
-    """Why a model gave this result; None where it abstained.
+    """Why a model gave this result; None if it abstained.
 
     Args:
         model: The model that gave it.
@@ -144,27 +144,29 @@ def _joined(words: Sequence[str], left_out: int) -> str:
 
 
 def _divergence(result: Recognition) -> float:
-    sides = [
-        [(side or {}).get(name, 0.0) for name in result.scores] for side in (result.speech_scores, result.text_scores)
-    ]
-    return divergence_bits(*sides)
+    speech, text = (
+        [(scores or {}).get(name, 0.0) for name in result.scores]
+        for scores in (result.speech_scores, result.text_scores)
+    )
+    return divergence_bits(speech, text)
 
 
 def _sentences(found: Explanation, result: Recognition) -> list[str]:
-    said = []
+    sentences = []
     if result.gate is not None:
-        said.append(f"the voice counted {100 * result.gate:.0f} %, the words {100 - 100 * result.gate:.0f} %")
+        sentences.append(f"weight of the voice {100 * result.gate:.0f} %, of the words {100 - 100 * result.gate:.0f} %")
     if found.divergence is not None:
-        said.append(_conflict(found, result))
+        sentences.append(_conflict(found, result))
     if found.times:
         best = max(found.times, key=lambda item: item.influence)
-        said.append(
-            f"in the voice, {best.start:.1f} to {best.end:.1f} s did most for {found.emotion} ({best.influence:+.2f})"
-        )
+        place = f"{best.start:.1f} to {best.end:.1f} s"
+        sentences.append(f"in the voice, {place} had the highest influence on {found.emotion} ({best.influence:+.2f})")
     if found.words:
         word = max(found.words, key=lambda item: item.influence)
-        said.append(f"of the words, '{word.text}' did most for {found.emotion} ({word.influence:+.2f})")
-    return said
+        sentences.append(
+            f"of the words, '{word.text}' had the highest influence on {found.emotion} ({word.influence:+.2f})"
+        )
+    return sentences
 
 
 def _conflict(found: Explanation, result: Recognition) -> str:
@@ -177,7 +179,5 @@ def _conflict(found: Explanation, result: Recognition) -> str:
     grade = (
         "hardly" if (found.divergence or 0) < _SLIGHT else "partly" if (found.divergence or 0) < _STRONG else "clearly"
     )
-    heard, said = f"{top(voice)} ({voice[top(voice)]:.2f})", f"{top(words)} ({words[top(words)]:.2f})"
-    return (
-        f"voice and words {grade} contradict each other: the voice sounds like {heard}, the words like {said} ({bits})"
-    )
+    speech, text = f"{top(voice)} ({voice[top(voice)]:.2f})", f"{top(words)} ({words[top(words)]:.2f})"
+    return f"voice and words {grade} contradict each other: voice {speech}, words {text} ({bits})"

@@ -10,7 +10,7 @@ from bimodal.inference.model_folder import BACKBONES, CARD, CONFIG, ModelConfig,
 
 
 def export_model(model: Path, out: str | Path) -> Path:
-    """Copy a model and the backbones it stands on into a new folder.
+    """Copy a model and the backbones that it uses into a new folder.
 
     Args:
         model: Model folder.
@@ -40,14 +40,14 @@ def export_model(model: Path, out: str | Path) -> Path:
 
 
 def _copy_backbones(model: Path, config: ModelConfig, out: Path) -> None:
-    for stage, side in (("speech", config.speech), ("text", config.text)):
-        if side is None or not side.backbone:
+    for stage, modality in (("speech", config.speech), ("text", config.text)):
+        if modality is None or not modality.backbone:
             continue
         inside = model / BACKBONES / stage
-        folder = inside if inside.is_dir() else find_backbone(side.backbone)
+        folder = inside if inside.is_dir() else find_backbone(modality.backbone)
         description = read_description(folder)
         verify_digests(folder, description.digests)
-        if description.digest != side.backbone_digest:
+        if description.digest != modality.backbone_digest:
             raise ModelFolderError(f"{model}: was trained on another version of the backbone in {folder}")
         (out / BACKBONES / stage).mkdir(parents=True)
         for name in (DESCRIPTION, *description.digests):

@@ -1,4 +1,4 @@
-"""Models by name: those that distributions carry, folders, and on request those of the Hugging Face Hub."""
+"""Find a model by name: packaged models, model folders, and the Hugging Face Hub."""
 
 from importlib import import_module
 from pathlib import Path
@@ -8,13 +8,13 @@ from bimodal.errors import ModelFolderError
 from bimodal.inference.model_folder import CONFIG
 
 DEFAULT: Final = "permissive"
-"""The model that answers where none is named."""
+"""The model that is used by default."""
 
-_CARRIERS: Final = {
+_PACKAGED: Final = {
     "permissive": ("bimodal_models", "bimodal-models"),
     "research": ("bimodal_models_research", "bimodal-emotion[research]"),
 }
-"""Module that carries each packaged model, and what installs it."""
+"""Packaged models: the module that contains the model, and the name to install with pip."""
 
 _HUB_FILES: Final = ["*.json", "*.onnx", "*.weights", "*.safetensors", "*.toml", "README.md"]
 
@@ -25,15 +25,15 @@ def find_model(name: str | Path | None = None, *, download: bool = False) -> Pat
     Args:
         name: A model folder, a packaged model (`permissive`, `research`), or the Hub id of one, `owner/name` or
             `owner/name@revision`; None for the default.
-        download: Fetch a Hub id that is not on this machine; without it, that is an error.
+        download: Download a Hub id that is not on this machine. False: raise an error.
 
     Raises:
-        ModelFolderError: It is not there; says how to get it.
+        ModelFolderError: The model is not there. The message says how to get it.
     """
     name = DEFAULT if name is None else name
     if (Path(name) / CONFIG).is_file():
         return Path(name)
-    if str(name) in _CARRIERS:
+    if str(name) in _PACKAGED:
         return _packaged(str(name))
     if isinstance(name, Path) or Path(name).exists() or not _is_hub_id(name):
         raise ModelFolderError(
@@ -45,17 +45,17 @@ def find_model(name: str | Path | None = None, *, download: bool = False) -> Pat
 
 def installed_models() -> dict[str, Path]:
     """Folder of each packaged model that is installed, by name."""
-    return {name: folder for module, _ in _CARRIERS.values() for name, folder in _carried(module).items()}
+    return {name: folder for module, _ in _PACKAGED.values() for name, folder in _packaged_folders(module).items()}
 
 
 def is_packaged(folder: Path) -> bool:
-    """Whether a distribution carries a model folder: who installed it compared its files with their digests."""
+    """Whether a model folder belongs to an installed package. Then pip has compared its files with their digests."""
     return folder in installed_models().values()
 
 
 def _packaged(name: str) -> Path:
-    module, distribution = _CARRIERS[name]
-    folders = _carried(module)
+    module, distribution = _PACKAGED[name]
+    folders = _packaged_folders(module)
     if name not in folders:
         raise ModelFolderError(
             f"the model '{name}' is not installed; install it with pip install '{distribution}', or name a model "
@@ -64,14 +64,14 @@ def _packaged(name: str) -> Path:
     return folders[name]
 
 
-def _carried(module: str) -> dict[str, Path]:
+def _packaged_folders(module: str) -> dict[str, Path]:
     try:
-        carrier: Any = import_module(module)
+        package: Any = import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
         return {}
-    return {name: Path(folder) for name, folder in carrier.FOLDERS.items()}
+    return {name: Path(folder) for name, folder in package.FOLDERS.items()}
 
 
 def _is_hub_id(name: str) -> bool:
@@ -97,6 +97,5 @@ def _on_hub(name: str, *, download: bool) -> Path:
         if download:
             raise ModelFolderError(f"{name}: cannot be downloaded ({str(error).splitlines()[0]})") from error
         raise ModelFolderError(
-            f"{name}: neither a folder nor on this machine already; download it by adding --download (in Python "
-            "download=True)"
+            f"{name}: neither a folder nor a downloaded model; add --download (in Python download=True) to download it"
         ) from error

@@ -1,4 +1,4 @@
-"""Live sound through a stream: what is known after each block."""
+"""Recognise live audio with a stream: one `Moment` after each block of samples."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from bimodal.inference.stream import Stream
 from bimodal.records import Recognition
 
 PARTIAL_SECONDS: Final = 0.5
-"""How often a segment that still goes on is scored."""
+"""Interval, in seconds, between provisional results of the same segment."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """What is known after one more block.
+    """The state of a live recognition after one more block.
 
     Attributes:
-        duration: How much was heard so far, in seconds.
+        duration: Length of the audio so far, in seconds.
         level: Of the block, in dB relative to full scale.
-        results: Those that the block made known.
-        partial: What is being said sounds like this so far; None where nobody is speaking.
+        results: Results that the block completed.
+        partial: Provisional result for the speech of the moment; None if nobody speaks.
     """
 
     duration: float
@@ -31,10 +31,10 @@ class Moment:
 
 
 def listen(stream: Stream, source: Source) -> Iterator[Moment]:
-    """Push what a source gives; finish the stream yourself, also where it is interrupted.
+    """Push the blocks of a source into a stream. The caller must call `stream.finish()`, also after an interruption.
 
     Raises:
-        AudioError: The source fails, or this machine is slower than it.
+        AudioError: The source fails, or this machine is too slow for it.
     """
     partial, due = None, PARTIAL_SECONDS
     for block in source.blocks:

@@ -79,12 +79,12 @@ class Model:
 
     @property
     def takes_audio(self) -> bool:
-        """Whether the model uses recordings; False where it uses words or feature columns alone."""
+        """Whether the model uses recordings; False if it uses words or feature columns alone."""
         return self.config.speech is not None and not self.config.speech.columns
 
     @property
     def uses_speaker_stats(self) -> bool:
-        """Whether what is known of a speaker changes the scores."""
+        """Whether statistics of the speaker change the scores."""
         return self.config.speech is not None and (self.config.speech.speaker_stats or self.adaptation is not None)
 
     @property
@@ -159,7 +159,7 @@ class Model:
         return replace(encoded, frames=frames if keep_frames else (), warnings=describe_quality(signal))
 
     def encode_frames(self, signal: Signal) -> SpeechFrames | None:
-        """Frames of a stretch of 16 kHz speech (T,), to be sliced and pooled; None for silence and scraps.
+        """Frames of a stretch of 16 kHz speech (T,), to be sliced and pooled; None if it is silent or too short.
 
         Raises:
             BimodalError: The model uses no recordings.
@@ -186,7 +186,7 @@ class Model:
         """The answer for each of N clips; what a batch gives equals what single calls give.
 
         Args:
-            clips: Words, speaker, start and end of each; their audio is not looked at.
+            clips: Words, speaker, start and end of each; their audio is not read.
             encoded: Speech of each.
             stats: Statistics of each clip's speaker before it; None for those that the model was adapted to.
 
@@ -361,7 +361,7 @@ class Model:
 
     @property
     def adaptation(self) -> "Adaptation | None":
-        """What the model was adapted to; None where it was not."""
+        """What the model was adapted to; None if it was not."""
         if ADAPTATION not in self.config.files:
             return None
         from bimodal.features.adaptation import load_adaptation  # start-up: adapted models alone

@@ -1,4 +1,4 @@
-"""What the networks of a model give for clips, and the answer made of it. Imports no torch."""
+"""Outputs of a model's networks for clips, and the `Recognition` made of them. Imports no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -24,10 +24,10 @@ class ModalityOutputs:
     """What one network gives for N utterances.
 
     Attributes:
-        embedding: Emotion embeddings (N, E), zero where the modality is absent.
-        logits: (N, C), zero where it is absent.
+        embedding: Emotion embeddings (N, E), zero if the modality is absent.
+        logits: (N, C), zero if it is absent.
         present: Whether the utterance has the modality, (N,) bool.
-        identity: Digest of the network and its inputs; empty where only the arrays identify it. The number of threads
+        identity: Digest of the network and its inputs; empty if only the arrays identify it. The number of threads
             may change the last digit, and does not count.
     """
 
@@ -37,7 +37,7 @@ class ModalityOutputs:
     identity: str = ""
 
     def logits_of(self, row: int) -> Floats | None:
-        """Logits (C,) of one row; None where the modality is absent."""
+        """Logits (C,) of one row; None if the modality is absent."""
         return self.logits[row] if self.present[row] else None
 
 
@@ -48,8 +48,8 @@ def scatter_outputs(
 
     Args:
         found: Embeddings (n, E) and logits (n, C) of the rows; None without rows.
-        rows: Their numbers, (n,).
-        count: How many utterances N there are.
+        rows: Indices of these rows, (n,).
+        count: Number of utterances N.
         widths: E and C.
 
     Example:
@@ -113,9 +113,9 @@ class Encoded:
 
     Attributes:
         duration: In seconds; None without a recording.
-        statistics: Pooled over time, (P, L, D); None where there is no speech to recognise.
-        ood_score: How far they lie from the training data; None where the model does not know or nothing is there.
-        frames: Frames of each test-time augmentation, where they were asked for; they are large.
+        statistics: Pooled over time, (P, L, D); None if there is no speech to recognise.
+        ood_score: How far they lie from the training data; None without statistics, or if the model cannot tell.
+        frames: Frames of each test-time augmentation; only if `encode` was asked to keep them, as they are large.
         warnings: About the recording.
     """
 
@@ -127,7 +127,7 @@ class Encoded:
 
 
 def ood_scores(encoded: Sequence[Encoded]) -> Floats:
-    """The distances of N stretches from the training data, (N,); NaN where there is none.
+    """The distances of N stretches from the training data, (N,); NaN if there is none.
 
     Example:
         >>> ood_scores([Encoded(ood_score=0.5), Encoded()]).tolist()
@@ -198,7 +198,7 @@ def _given(clip: Clip, encoded: Encoded, config: ModelConfig, *, spoken: bool) -
 
 
 def _abstained(config: ModelConfig, clip: Clip, encoded: Encoded, known: dict[str, Any]) -> Recognition:
-    """No claim, and why; the scores are the shares of the training data."""
+    """A result that abstains, and why; its scores are the shares of the emotions in the training data."""
     duration = encoded.duration
     if duration is None and clip.columns is None and normalise_transcript(clip.transcript) is None:
         raise BimodalError("nothing to recognise: give a recording, words, or both")
@@ -213,7 +213,7 @@ def _abstained(config: ModelConfig, clip: Clip, encoded: Encoded, known: dict[st
         abstained=True,
         reason=why_silent(duration or 0.0, encoded.warnings)
         if silent
-        else f"the model '{config.name}' has no use for what was given",
+        else f"the model '{config.name}' cannot use the given input",
         **known,
     )
 
@@ -231,7 +231,7 @@ def why_silent(duration: float, warnings: Sequence[str]) -> str:
 
 
 def _scores(outputs: ModalityOutputs | None, row: int, config: Any) -> Floats | None:
-    """Calibrated scores (C,) of one row from one modality; None where it is absent."""
+    """Calibrated scores (C,) of one row from one modality; None if it is absent."""
     logits = None if outputs is None else outputs.logits_of(row)
     return None if logits is None else softmax(logits, config.temperature).astype(np.float32)
 
@@ -244,7 +244,7 @@ def name_scores(emotions: Sequence[str], scores: Floats) -> dict[str, float]:
 def _known_scores(
     emotions: Sequence[str], scores: Floats | None, outputs: ModalityOutputs | None, row: int
 ) -> dict[str, float] | None:
-    """The scores of one modality for the emotions that its training data showed; None where it is absent."""
+    """The scores of one modality for the emotions in its training data; None if it is absent."""
     if scores is None or outputs is None:
         return None
     named = name_scores(emotions, scores)
@@ -257,11 +257,11 @@ def unlike_training(outputs: Outputs, row: int) -> list[str]:
 
     Example:
         >>> unlike_training(Outputs(speech_ood_score=np.array([1.5]), text_ood_score=np.array([np.nan])), 0)
-        ['the voice is 1.5 times as far from the training data as nearly all of that is']
+        ['the voice is unlike the training data (distance 1.5, expected at most 1)']
     """
     distances = {"voice is": outputs.speech_ood_score, "words are": outputs.text_ood_score}
     return [
-        f"the {name} {ood[row]:.1f} times as far from the training data as nearly all of that is"
+        f"the {name} unlike the training data (distance {ood[row]:.1f}, expected at most 1)"
         for name, ood in distances.items()
         if ood is not None and ood[row] > 1
     ]

@@ -1,4 +1,4 @@
-"""Load a model while the rest of the program is imported: both take as long."""
+"""Load a model in a thread while the rest of the program is imported, so that the command starts faster."""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @cache
 def open_model(folder: Path, threads: int) -> "Model":
-    """A model whose speech parts are loading in a thread; the same one when asked again.
+    """A model whose speech parts load in a thread. The same arguments give the same model.
 
     Args:
         folder: Model folder.
@@ -26,20 +26,22 @@ def open_model(folder: Path, threads: int) -> "Model":
     Raises:
         ModelFolderError: A file is missing, altered, or of an unknown schema.
     """
-    import onnxruntime  # noqa: F401 - before the thread, which would wait for the imports of this one
+    import onnxruntime  # noqa: F401 - imported before the thread starts; the thread would wait for it
 
     from bimodal.inference.model import Model
 
     model = Model(folder, threads=threads)
-    Thread(target=_load, args=(model,)).start()  # no daemon: a session torn down half made ends the process
+    Thread(
+        target=_load, args=(model,)
+    ).start()  # not a daemon: stopping it while it makes a session would crash the process
     return model
 
 
 def preload(arguments: Sequence[str]) -> None:
-    """Open the model that a command line seems to ask for, before it is read; a wrong guess costs a little time.
+    """Guess from the command line which model it needs, and open it early. A wrong guess only costs time.
 
     Args:
-        arguments: Of `bimodal recognize`; nothing is opened where none of them is a recording.
+        arguments: Arguments of `bimodal recognize`; without a recording among them, nothing is opened.
     """
     if not any(os.path.exists(word) or word == "-" for word in arguments):  # noqa: PTH110 - a Path may refuse long words
         return
@@ -47,12 +49,12 @@ def preload(arguments: Sequence[str]) -> None:
     from bimodal.inference.model_folder import CONFIG
 
     values = dict(pairwise(arguments))
-    with suppress(BimodalError, ValueError, OSError):  # told when the command line is read
+    with suppress(BimodalError, ValueError, OSError):  # reported when the command line is parsed
         first = arguments[0] if (Path(arguments[0]) / CONFIG).is_file() else None
         name = values.get("--model") or values.get("-m") or first
         open_model(find_model(name), int(values.get("--threads", 0)))
 
 
 def _load(model: "Model") -> None:
-    with suppress(BimodalError):  # told where it is needed
+    with suppress(BimodalError):  # reported where the model is used
         model.warm_up()

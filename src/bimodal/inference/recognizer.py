@@ -1,4 +1,4 @@
-"""Speech and words in, an emotion with calibrated scores out (step 205 of the method). Imports no torch."""
+"""`Recognizer`: from speech and words to an emotion with calibrated scores. Imports no torch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,7 +84,7 @@ class Recognizer:
 
     @property
     def config(self) -> "ModelConfig":
-        """What the model is: emotions, backbones, licence, ..."""
+        """The model's description: emotions, backbones, licence, ..."""
         return self.model.config
 
     @property
@@ -128,10 +128,10 @@ class Recognizer:
 
         Args:
             clips: `Clip`s, or audio as `recognize` takes it, in the order in which they were spoken.
-            speaker_stats: Statistics of the speakers so far. A clip is scored by those of its speaker and joins them
-                afterwards, so that batches of any size give the same. None scores each clip by itself, or by what the
-                model was adapted to.
-            explain: Say in each result's `explanation` why it is so. It costs about 12 forward passes of the small
+            speaker_stats: Statistics of the speakers so far. A clip is scored with those of its speaker, and then
+                added to them, so the size of a batch changes nothing. None: each clip is scored alone, or with the
+                statistics that the model was adapted to.
+            explain: Fill `explanation` of each result. It costs about 12 forward passes of the small
                 networks.
             strict: Raise the first error. False gives a result with `error` for a clip that cannot be recognised.
 
@@ -172,7 +172,7 @@ class Recognizer:
         The arguments are those of `bimodal.inference.timeline.recognize_long`.
 
         Raises:
-            AudioError: The recording cannot be used; where it is damaged late, after the results before.
+            AudioError: The recording cannot be used. If the damage comes late, the results before it are given first.
             BimodalError: The model uses no recordings, or the names do not fit the channels.
         """
         from bimodal.inference.timeline import recognize_long  # start-up: a short clip does not need it
@@ -202,7 +202,7 @@ class Recognizer:
             sampling_rate: Of the samples, in Hz.
             speaker: Who speaks; open a stream for each speaker of a call.
             config: Settings; by default those of `bimodal recognize --timeline`.
-            speaker_stats: Statistics of the speaker so far; they grow.
+            speaker_stats: Statistics of the speaker so far; each segment is added to them.
 
         Raises:
             AudioError: A sampling rate that is not positive.

@@ -1,4 +1,4 @@
-"""A speech network's answer by statistics of the speaker, or of an adapted model. Imports no torch."""
+"""Scores of a speech network with speaker statistics, or of an adapted model. Imports no torch."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -24,19 +24,25 @@ def score_statistics(
 
     Args:
         session: Of the speech network.
-        uses_speaker_stats: True where the network was trained with speaker statistics.
+        uses_speaker_stats: True if the network was trained with speaker statistics.
         statistics: Pooled statistics (n, P, L, D).
         own: Statistics of each segment's speaker before it.
-        adaptation: What the model was adapted to; None where it was not.
+        adaptation: The adaptation of the model; None for an unadapted model.
     """
     if adaptation is None:
-        embedding, logits = run_network(session, {"statistics": statistics} | speaker_stats_inputs(own), _WHERE)
+        embedding, logits = run_network(session, _inputs(session, statistics, own), _WHERE)
         return embedding, logits
     firm = [shrink_to_corpus(stats, adaptation.corpus) if stats.count else adaptation.corpus for stats in own]
     pairs = list(zip(statistics, firm, strict=True))
     if uses_speaker_stats:
-        inputs = {"statistics": statistics} | speaker_stats_inputs(firm)
+        inputs = _inputs(session, statistics, firm)
     else:
         inputs = {"statistics": np.stack([retell(values, stats, adaptation) for values, stats in pairs])}
     embedding, logits = run_network(session, inputs, _WHERE)
     return embedding, correct_logits(np.stack([standardise(*pair) for pair in pairs]), logits, adaptation)
+
+
+def _inputs(session: Any, statistics: Floats, stats: Sequence[RunningStats]) -> dict[str, Floats]:
+    """Inputs of the graph, matched by order: graphs of earlier versions have other names for them."""
+    names = [item.name for item in session.get_inputs()]
+    return dict(zip(names, (statistics, *speaker_stats_inputs(stats).values()), strict=True))

@@ -28,11 +28,11 @@ class TimelineConfig:
 
     Attributes:
         segments: Where speech begins and ends.
-        hop: About the length of the stretch that one result covers; a segment is divided evenly.
-        window: Length of the speech that a stretch is scored by: the stretch itself in the middle, and its
-            surroundings in the segment.
+        hop: Approximate length of the stretch that one result covers. A segment is divided into equal stretches.
+        window: Length of the speech that scores a stretch: the stretch in the middle, and its surroundings in the
+            segment.
         smoothing: Time constant of an exponential average over a speaker's earlier scores; 0 for none.
-        explain: Say in each result's `explanation` why it is so, before any smoothing; several times as slow.
+        explain: Fill `explanation` of each result, for the scores before smoothing. It is several times slower.
         channels: `mix` averages all channels; `speakers` takes each channel for one speaker, as in a stereo call.
     """
 
@@ -56,15 +56,15 @@ class TimelineConfig:
 class Stream:
     """One speaker's timeline as it is spoken; `Recognizer.stream` opens one. Not for several threads at once.
 
-    However the samples are cut into pieces, the results are those that `recognize_long` gives of the same samples in a
-    file. A segment is scored when a pause, or its greatest length, ends it; memory holds that segment alone.
+    The results do not depend on how the samples are cut into pieces: `recognize_long` gives the same for a file. A
+    segment ends at a pause or at its maximum length, and is scored then. Memory holds one segment only.
 
     Args:
         model: A model that uses recordings.
         sampling_rate: Of the samples, in Hz.
-        speaker: Who speaks; stands in the results, and names the speaker's statistics.
+        speaker: Who speaks. The results repeat it, and it is the key of the speaker statistics.
         config: Settings; its `channels` is not used.
-        speaker_stats: As in `recognize_long`; they grow.
+        speaker_stats: As in `recognize_long`.
 
     Raises:
         AudioError: A sampling rate that is not positive.
@@ -93,28 +93,28 @@ class Stream:
 
     @property
     def duration(self) -> float:
-        """How much was pushed, in seconds."""
+        """Length of the samples so far, in seconds."""
         return self._samples / self._sampling_rate
 
     def push(self, samples: npt.ArrayLike, sampling_rate: int | None = None) -> list[Recognition]:
-        """Take the next samples; gives the results that they make known, in order.
+        """Take the next samples, and give the results that they complete, in order.
 
         Args:
             samples: Floating point (T,) in [-1, 1]; any number, also none.
             sampling_rate: Of these samples; None for that of the stream.
 
         Raises:
-            AudioError: Samples that are not finite, of another shape or kind, or of another sampling rate; the stream
-                goes on as if they had not come.
+            AudioError: Samples that are not finite, of another shape or kind, or of another sampling rate. The stream
+                ignores them and stays usable.
             BimodalError: The stream was finished.
         """
         return [result for segment in self.cut(samples, sampling_rate) for result in self.score_segment(segment)]
 
     def finish(self) -> list[Recognition]:
-        """The results that the end makes known; where nobody spoke at all, one that abstained.
+        """The remaining results; if nobody spoke at all, one that abstained.
 
         Raises:
-            BimodalError: The stream was finished before.
+            BimodalError: The stream was already finished.
         """
         found = [result for segment in self.cut_rest() for result in self.score_segment(segment)]
         return found if self._results else [self.nothing()]
@@ -130,7 +130,7 @@ class Stream:
         return self._segments.finish()
 
     def score_segment(self, segment: Segment) -> list[Recognition]:
-        """The results of a segment that ended; segments are scored in their order."""
+        """The results of a finished segment. Call it for the segments in order."""
         frames = self._model.encode_frames(segment.signal)
         before = None
         if frames is not None and self._speaker_stats is not None:
@@ -150,7 +150,7 @@ class Stream:
         before: RunningStats | None = None,
         warnings: Sequence[str] = (),
     ) -> list[Recognition]:
-        """Results of windows of one segment, all by what was known of the speaker before it."""
+        """Results of the windows of one segment, all with the speaker statistics before it."""
         durations = [(clip.end or 0.0) - (clip.start or 0.0) for clip in clips]
         encoded = [self._model.pool(*parts, warnings) for parts in zip(windows, durations, strict=True)]
         return self._model.score(clips, encoded, None if self._speaker_stats is None else [before] * len(clips))
@@ -162,7 +162,7 @@ class Stream:
         return replace(result, explanation=explain(self._model, kept, clip, result, before))
 
     def skip(self, segment: Segment) -> None:
-        """Take note of what was said in a segment, and no more."""
+        """Remember the words of a segment as context, without scoring it."""
         self._conversation.add(self._words.between(segment.start, segment.end), self.speaker)
         self._words.forget(segment.end)
 
@@ -172,14 +172,14 @@ class Stream:
         return replace(self._score([None], [clip])[0], reason=NO_SPEECH)
 
     def join(self, conversation: Conversation) -> None:
-        """Share what was said before with the streams of the other speakers."""
+        """Share the earlier utterances with the streams of the other speakers."""
         self._conversation = conversation
 
     def partial(self) -> Recognition | None:
-        """What the last `window` seconds of the running segment sound like so far; None where nobody is speaking.
+        """A provisional result for the last `window` seconds of the running segment; None if nobody is speaking.
 
-        It is provisional: the same speech is scored again, with what follows, when its segment ends. Nothing else
-        depends on whether it was asked for. It is not smoothed.
+        The same speech is scored again when its segment ends. A call changes no later result. The scores are not
+        smoothed.
         """
         segment = None if self._finished else self._segments.running(self._config.window)
         if segment is None:
@@ -192,9 +192,9 @@ class Stream:
         return self._score([frames], [clip], before)[0]
 
     def add_words(self, words: Iterable[TimedWords]) -> None:
-        """Words that were said, in any order; a segment is scored by those that are known when it ends.
+        """Add words with times, in any order. A segment is scored with the words that were added before it ended.
 
-        Those of another speaker are skipped.
+        Words of another speaker are skipped.
 
         Raises:
             ConfigError: Invalid times.
@@ -252,7 +252,7 @@ def _clip(
     stretch: tuple[float, float],
     window: tuple[float, float],
 ) -> Clip:
-    """A stretch with the words of its window and what was said before that."""
+    """A stretch with the words of its window and the earlier words."""
     said = words.between(*window)
     earlier = [item for item in words.between(segment.start, window[0]) if item not in said]
     before = conversation.before(earlier if window[0] > segment.start else [], speaker)
@@ -273,7 +273,7 @@ def _stretches(times: Sequence[float], config: TimelineConfig) -> Iterator[tuple
 
 
 def _smoother(constant: float) -> Callable[[Recognition], Recognition]:
-    """Averages the scores of one speaker with those before, the less the longer ago they were."""
+    """Exponential average of one speaker's scores over time."""
     before: dict[str, float] = {}
     when = 0.0
 

@@ -1,4 +1,4 @@
-"""The emotions of a long recording over time, one timeline a speaker, and what they come to together."""
+"""The emotions of a long recording over time, one timeline per speaker, and their summary."""
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,15 +21,15 @@ Blocks = Iterator[tuple[Signal, int]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """A recording as a whole.
+    """The summary of a recording.
 
     Attributes:
         duration: Where the last result ends, in seconds.
-        speech_seconds: Length of all results that claim an emotion; two who speak at once count twice.
-        shares: Share of these seconds for each emotion of the model; sums to 1, all 0 where nothing is claimed.
-        scores: Mean of the scores, weighted by length; empty where nothing is claimed.
-        dominant: The emotion with the largest share; None where nothing is claimed.
-        abstained: True where nothing is claimed.
+        speech_seconds: Total length of all results with an emotion. If two people speak at once, both count.
+        shares: Share of these seconds for each emotion of the model; sums to 1, all 0 if no result has an emotion.
+        scores: Mean of the scores, weighted by length; empty if no result has an emotion.
+        dominant: The emotion with the largest share; None if no result has an emotion.
+        abstained: True if no result has an emotion.
         results: Number of results.
         warned: Number of results with warnings.
     """
@@ -63,22 +63,22 @@ def recognize_long(
         path: A file, as `iterate_audio` reads it.
         words: Words with times, in any order. A stretch is scored by the words that overlap its window by half, and by
             those before where the model reads context.
-        asr: Speech recognition, for the words instead.
+        asr: Speech recognition that gives the words instead.
         speakers: Names of the speakers, one a channel; with `channels="mix"` at most one. Channels are called
             `channel 1`, `channel 2`, ... where no names are given.
         config: Settings.
-        speaker_stats: Statistics of the speakers so far, by their names here. A segment is scored by them and joins
-            them afterwards. With `channels="mix"` only a named speaker has any.
-        after: Where each speaker's results of an interrupted call ended, in seconds: the ones that follow are given.
-            Not with smoothing or speaker statistics, which depend on the results before.
+        speaker_stats: Statistics of the speakers so far, by name. A segment is scored with them and then added to
+            them. With `channels="mix"` they are used only if the speaker is named.
+        after: To continue an interrupted call: the end of each speaker's last result, in seconds. Only later results
+            are given. Do not use it with smoothing or speaker statistics, which depend on the earlier results.
         opened: The recording, opened before, as `iterate_audio` gives it; for `channels="mix"` alone.
 
     Yields:
-        Results in order of their beginning; those of one speaker do not overlap. A recording, or a channel, in which
-        nobody speaks gives one result that abstained.
+        Results, sorted by their start. Results of one speaker do not overlap. A recording or channel without speech
+        gives one result that abstained.
 
     Raises:
-        AudioError: The recording cannot be used; where it is damaged late, after the results before.
+        AudioError: The recording cannot be used. If the damage comes late, the results before it are given first.
         BimodalError: The model uses no recordings, or the names do not fit the channels.
     """
     config = config or TimelineConfig()
@@ -133,7 +133,7 @@ def summarise(recognitions: Iterable[Recognition]) -> Summary:
 def _sources(
     path: str | Path, given: Sequence[str], config: TimelineConfig, opened: Blocks | None
 ) -> dict[str | None, Blocks]:
-    """Blocks of each speaker's speech; the name is None where nobody is named."""
+    """Blocks of each speaker's speech; the name is None if nobody is named."""
     if config.channels == "mix":
         names: list[str | None] = [None]
     else:

@@ -71,7 +71,7 @@ class Standardise(nn.Module):
 
 
 class StandardiseBySpeaker(nn.Module):
-    """Centre and scale each feature by a speaker's baseline, as far as it is known; then clip at 5 deviations.
+    """Centre and scale each feature with the speaker's statistics, as far as known; then clip at 5 deviations.
 
     The centre is the posterior mean of a normal model whose three statistics `fit` takes from the training speakers
     (empirical Bayes): of n clips it weighs n against `strength` x within / between, feature by feature, so that one
@@ -106,9 +106,9 @@ class StandardiseBySpeaker(nn.Module):
         self.within.copy_(torch.stack(variances).mean(0).clamp(min=smallest))
         self.between.copy_(spread.clamp(min=smallest))
 
-    def forward(self, values: Tensor, heard: Tensor, own_mean: Tensor, own_std: Tensor) -> Tensor:
-        """Standardised values (B, F) by `heard` (B,) clips of their speakers with own_mean and own_std (B, F)."""
-        count, prior = heard[:, None], self.strength * self.within / self.between
+    def forward(self, values: Tensor, clip_count: Tensor, own_mean: Tensor, own_std: Tensor) -> Tensor:
+        """Standardise values (B, F) by the mean and std (B, F) of `clip_count` (B,) clips of each speaker."""
+        count, prior = clip_count[:, None], self.strength * self.within / self.between
         known = count / (count + prior)
         centre = self.mean + known * (own_mean - self.mean)
         settled = count / (count + _CLIPS_OF_A_DEVIATION)

@@ -83,7 +83,7 @@ def pool_frames(states: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class SpeakerNormalizedNetwork(nn.Module):
-    """Statistics over time, standardised by the speaker's baseline; components, embedding, classifier.
+    """Statistics over time, standardised by speaker statistics; principal components, embedding, classifier.
 
     Args:
         statistics: As in `SpeechNetwork`.
@@ -111,27 +111,29 @@ class SpeakerNormalizedNetwork(nn.Module):
         self.project = Project(statistics * layers * width, pca_components)
         self.head = EmotionHead(self.project.width, emotions, shape)
 
-    def standard(self, statistics: Tensor, heard: Tensor, own_mean: Tensor, own_std: Tensor) -> Tensor:
+    def standard(self, statistics: Tensor, clip_count: Tensor, own_mean: Tensor, own_std: Tensor) -> Tensor:
         """Standardised statistics (B, P L D) of what `forward` takes."""
-        values = (statistics.flatten(1), heard, own_mean.flatten(1), own_std.flatten(1))
+        values = (statistics.flatten(1), clip_count, own_mean.flatten(1), own_std.flatten(1))
         standard: Tensor = self.standardise(*values)
         return standard
 
-    def features(self, statistics: Tensor, heard: Tensor, own_mean: Tensor, own_std: Tensor) -> Tensor:
+    def features(self, statistics: Tensor, clip_count: Tensor, own_mean: Tensor, own_std: Tensor) -> Tensor:
         """What the head sees, (B, components)."""
-        projected: Tensor = self.project(self.standard(statistics, heard, own_mean, own_std))
+        projected: Tensor = self.project(self.standard(statistics, clip_count, own_mean, own_std))
         return projected
 
-    def forward(self, statistics: Tensor, heard: Tensor, own_mean: Tensor, own_std: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, statistics: Tensor, clip_count: Tensor, own_mean: Tensor, own_std: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Embedding and logits, as `EmotionHead`.
 
         Args:
             statistics: Of the clip, (B, P, L, D).
-            heard: Clips that the speaker's baseline stands on, (B,); with 0 the next two are not looked at.
+            clip_count: Number of earlier clips in the speaker statistics, (B,); with 0 the next two are ignored.
             own_mean: Mean of their statistics, (B, P, L, D).
             own_std: Their deviation, (B, P, L, D).
         """
-        embedding, logits = self.head(self.features(statistics, heard, own_mean, own_std))
+        embedding, logits = self.head(self.features(statistics, clip_count, own_mean, own_std))
         return embedding, logits
 
 

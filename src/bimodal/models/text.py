@@ -73,8 +73,8 @@ class ContextTextNetwork(nn.Module):
 
         Args:
             pooled: Pooled layers (B, S, L, D), the utterance itself last.
-            same: 1 where the utterance's own speaker spoke, (B, S).
-            there: 1 where an utterance is, (B, S); the last one always is.
+            same: 1 if the utterance's own speaker spoke, (B, S).
+            there: 1 if an utterance is, (B, S); the last one always is.
         """
         standard = self.standardise(pooled.flatten(2))
         read = self.read(standard)

@@ -78,7 +78,7 @@ def write_recordings(found: Iterable[Named], stream: TextIO, kind: str, *, heade
         found: Pairs of recording name and result. Results of one recording follow one another.
         stream: As in `write_recognitions`.
         kind: A key of `FORMATS`; for several recordings one with `append`.
-        header: False where the stream holds rows already, so that CSV needs no second header.
+        header: False if the stream holds rows already, so that CSV needs no second header.
 
     Raises:
         BimodalError: As in `write_recognitions`.
@@ -242,7 +242,7 @@ class FormatInfo:
         suffix: Ending of a file in this format.
         media_type: What an HTTP response in this format is called.
         append: Writes the results of one recording with its name behind those of others; the last argument is True for
-            the first one, which gets the header. None where a stream holds one recording.
+            the first one, which gets the header. None if a stream holds one recording.
         errors: Whether results with an error have a place; they are left out elsewhere.
     """
 

@@ -18,7 +18,7 @@ _QUIETEST: Final = -60.0  # dB at which the level shows nothing
 
 
 def draw(seen: Iterable[Recognition], moment: Moment) -> "RenderableType":
-    """The view of the terminal: level, what is being said sounds like, the last results."""
+    """The live view in the terminal: level, provisional scores, the last results."""
     from rich.console import Group
     from rich.text import Text
 
@@ -28,7 +28,7 @@ def draw(seen: Iterable[Recognition], moment: Moment) -> "RenderableType":
 
 
 def _scores(partial: Recognition | None) -> "RenderableType":
-    """Bars of what is being said."""
+    """Bars of the provisional scores."""
     from rich.bar import Bar
     from rich.table import Table
     from rich.text import Text

@@ -21,7 +21,7 @@ RENAMED: Final = {"text": "transcript", "text_confidence": "transcript_confidenc
 
 
 def renamed_field(names: Iterable[str]) -> str | None:
-    """The sentence that names the new name of an old field; None where there is no old one.
+    """The sentence that names the new name of an old field; None if there is no old one.
 
     Example:
         >>> renamed_field(["audio", "text"])

@@ -29,7 +29,7 @@ CASES: Final = ((True, True), (True, False), (False, True))
 
 
 def calibrate_modality(outputs: ModalityOutputs, targets: npt.NDArray[Any], rows: Sequence[int]) -> float:
-    """Temperature of one modality's logits, fitted on some rows; 1 where none of them has it."""
+    """Temperature of one modality's logits, fitted on some rows; 1 if none of them has it."""
     held = [row for row in rows if outputs.present[row]]
     return _temperature(outputs.logits[held], targets[held])
 
@@ -48,7 +48,7 @@ def calibrate_fusion(
     config: FusionConfig,
     where: RunContext,
 ) -> tuple[float, ...]:
-    """Temperatures of a fusion network's logits, one for each of `CASES`; 1 where no row has a case.
+    """Temperatures of a fusion network's logits, one for each of `CASES`; 1 if no row has a case.
 
     Args:
         network: The fusion network.
@@ -84,7 +84,7 @@ def _held_examples(
 
 
 def text_weights(utterances: Sequence[Utterance]) -> npt.NDArray[np.float32]:
-    """How far the words of each row are to be trusted, (N,) from 0 to 1: 1 where somebody gave them.
+    """How far the words of each row are to be trusted, (N,) from 0 to 1: 1 if somebody gave them.
 
     Raises:
         BimodalError: A cell of the column `asr_confidence` is no number from 0 to 1.
@@ -94,5 +94,5 @@ def text_weights(utterances: Sequence[Utterance]) -> npt.NDArray[np.float32]:
 
 
 def _temperature(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> float:
-    """Temperature fitted on held-out rows; 1 where there are none."""
+    """Temperature fitted on held-out rows; 1 if there are none."""
     return float(fit_temperature(logits, targets)) if len(targets) else 1.0

@@ -31,8 +31,8 @@ def check_paired(rows: Sequence[int]) -> None:
     """
     if not rows:
         raise TrainingError(
-            "no training utterance has both speech and words; the fusion stage needs paired ones (or, for a model "
-            "whose figures are no evidence, fusion.pairing=label_matched)"
+            "no training utterance has both speech and words, which the fusion stage needs; give such utterances, or "
+            "pair by label with fusion.pairing=label_matched (its figures are no evidence that fusion helps)"
         )
 
 
@@ -48,7 +48,7 @@ def fusion_examples(
         speech: Of N utterances.
         text: Likewise.
         targets: (N,) or (N, C).
-        confidence: Of a speech recogniser in the words, (N,) from 0 to 1; None where all were given.
+        confidence: Of a speech recogniser in the words, (N,) from 0 to 1; None if all were given.
     """
     text_weight = np.ones(len(text.present), np.float32) if confidence is None else confidence
     return array_examples(

@@ -39,12 +39,12 @@ _BATCHES_SORTED: Final = 50  # batches whose examples are sorted by length toget
 
 @dataclass(frozen=True, kw_only=True)
 class StageRecord:
-    """What is known of a finished stage.
+    """The record of a finished stage.
 
     Attributes:
-        identity: Digest of configuration, seed, network and data; another one is another run.
-        history: One entry an epoch: mean loss, seconds, the dev score where there is a dev set, and where there is an
-            affinity how hard it pulled at the network's parameters in the last step, beside the classification.
+        identity: Digest of configuration, seed, network and data.
+        history: One entry per epoch: mean loss, seconds, the dev score (with a dev set), and the ratio of the gradient
+            norms of affinity and classification loss in the last step (with an affinity loss).
         best_epoch: Epoch (from 1) whose weights were kept.
         parameters: Trained parameters of the network.
     """
@@ -57,7 +57,7 @@ class StageRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What the loop is told.
+    """The inputs of the training loop.
 
     Attributes:
         train: Examples to train on.
@@ -65,12 +65,12 @@ class Run:
         config: How to train.
         emotions: C.
         embedding_width: Width of the embeddings that the affinity loss sees in training.
-        seed: Decides the start, the order, the dropout.
+        seed: Random seed of initialisation, order and dropout.
         device: A torch device.
-        folder: Run folder; None trains without leaving a trace.
-        identity: What distinguishes this run beside the configuration (data, backbone).
-        lr_multipliers: Factors of the learning rate for parameters whose name starts so (`encoder.`); the longest start
-            counts.
+        folder: Run folder; None writes no files.
+        identity: Digest of what else distinguishes this run (data, backbone), besides the configuration.
+        lr_multipliers: Learning rate factors by prefix of the parameter name, such as `encoder.`; the longest prefix
+            wins.
         score: Higher is better, of logits (N, C) and targets (N,).
         on_epoch: Called with each history entry; for progress.
     """
@@ -268,7 +268,7 @@ def _step(state: _State, run: Run, step: int, chosen: list[int], last: bool) -> 
 
 
 def _pull(state: _State, losses: list[JointLoss]) -> float | None:
-    """How hard the affinity pulls at the network beside the classification, all heads; None where nothing is told."""
+    """Ratio of the gradient norms of affinity and classification loss, over all heads; None if it is not reported."""
     if state.affinity is None:
         return None
     classification, affinity = (
@@ -381,7 +381,7 @@ def _identity(network: nn.Module, run: Run) -> str:
 
 
 def _finished(network: nn.Module, folder: Path | None, identity: str) -> StageRecord | None:
-    """The record of a run that is done, with its weights loaded; None where it is not."""
+    """The record of a run that is done, with its weights loaded; None if it is not."""
     if folder is None or not (folder / RECORD).exists():
         return None
     try:
@@ -411,7 +411,7 @@ def _resume(state: _State, folder: Path | None, identity: str) -> None:
             flat = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         found, progress = notes["identity"], (notes["epoch"], notes["history"], notes["best_epoch"])
     except (SafetensorError, OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
-        raise TrainingError(f"{folder / CHECKPOINT}: damaged ({error}); delete it to start this stage anew") from error
+        raise TrainingError(f"{folder / CHECKPOINT}: damaged ({error}); delete it to train this stage again") from error
     _check_same(folder, found, identity)
     state.restore(flat, *progress)
 

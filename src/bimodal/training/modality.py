@@ -23,16 +23,16 @@ _FITTED_KEPT: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What precedes a network's head is fitted to training rows of these inputs, before the head is trained.
+    """Inputs to fit the layers before a network's head (standardisation, PCA), before the head is trained.
 
     Attributes:
         standardised: Plain inputs of all N, one array each: the network standardises by their statistics.
-        groups: Whose each of the N is, where the network standardises by speaker; empty where it does not.
+        groups: Speaker (or other group) of each of the N, for a network that standardises by speaker; else empty.
         views: Inputs of all N that the head is trained on, one for each view, the plain one first. Principal
-            components are fitted to all views. Empty where parameters precede the head.
-        has_components: Whether the network takes principal components.
+            components are fitted to all views. Empty if parameters precede the head.
+        has_components: Whether the network uses principal components.
         speakers: Who speaks in each of the N.
-        shrinkage: How hard the directions in which speakers differ are shrunk before the components; 0 not at all.
+        shrinkage: How much to shrink the directions in which speakers differ, before PCA; 0 disables it.
     """
 
     standardised: Examples
@@ -49,16 +49,16 @@ class Modality:
 
     Attributes:
         name: `speech` or `text`.
-        network: What makes a fresh network: its class, or a function.
-        options: Its arguments.
+        network: Makes a new network: its class, or a function.
+        options: Keyword arguments of `network`.
         examples: Inputs of all N; only rows that are present may be read.
-        augmented: The same for training, where views of an utterance may stand for it, drawn by torch's generator.
-        augmentation_prob: Probability that one does.
-        present: Where the modality is there, (N,) bool.
-        preprocessing: What precedes the head is fitted to; None where a fresh network brings it along.
-        identity: Digest of the inputs of all N and of what they are made with; other recordings are another run.
+        augmented: The same for training: an augmented copy may replace an utterance, drawn by torch's generator.
+        augmentation_prob: Probability, 0 to 1, of such a replacement.
+        present: Whether an utterance has the modality, (N,) bool.
+        preprocessing: Inputs to fit the layers before the head; None if a new network needs no fitting.
+        identity: Digest of all inputs and of how they are made. Other recordings give another digest.
         emotions: C.
-        lr_multipliers: Factors of the learning rate of parts of the network, as `Run` takes them; 0 keeps a part.
+        lr_multipliers: Factors of the learning rate of parts of the network, as `Run` takes them; 0 freezes a part.
         described: How a model folder describes the modality.
     """
 
@@ -76,7 +76,7 @@ class Modality:
     described: ModalityConfig = field(default_factory=ModalityConfig)
 
     def present_rows(self, rows: Sequence[int]) -> list[int]:
-        """Those of some rows where the modality is there."""
+        """The given rows that have the modality."""
         return [row for row in rows if self.present[row]]
 
 
@@ -95,7 +95,7 @@ def fresh_network(modality: Modality, rows: Sequence[int], seed: int) -> nn.Modu
 
 
 def head_examples(modality: Modality, rows: Sequence[int]) -> Examples | None:
-    """What the head of `fresh_network(modality, rows)` is trained on; None where what precedes it is trained too."""
+    """What the head of `fresh_network(modality, rows)` is trained on; None if what precedes it is trained too."""
     if modality.preprocessing is None or not modality.preprocessing.views:
         return None
     features = fit_preprocessing(modality, tuple(rows)).features
@@ -110,7 +110,7 @@ def head_inputs(modality: Modality, network: Any, rows: Sequence[int]) -> Exampl
 
 
 def view_examples(views: Sequence[Floats], targets: npt.NDArray[Any], share: float) -> Examples:
-    """Features (n, P) by view, the plain one first; with probability `share` another one stands for it."""
+    """Features (n, P) by view, the plain one first; with probability `share` another one replaces it."""
     if len(views) == 1:
         return array_examples({"features": views[0]}, targets)
     held = np.stack(views)
@@ -129,7 +129,7 @@ class FittedPreprocessing:
 
     Attributes:
         buffers: Of the network, by name: statistics, components.
-        features: What the head sees of the rows, one array (n, P) a view; empty where parameters precede the head.
+        features: What the head sees of the rows, one array (n, P) a view; empty if parameters precede the head.
     """
 
     buffers: Mapping[str, Tensor]
@@ -163,7 +163,7 @@ def fit_preprocessing(modality: Modality, rows: tuple[int, ...]) -> FittedPrepro
 def _speaker_directions(
     given: Preprocessing, values: Tensor, targets: npt.NDArray[Any], rows: Sequence[int]
 ) -> Tensor | None:
-    """In what the speakers of some rows differ, as `Project.fit` takes it; None where nothing is to be shrunk."""
+    """In what the speakers of some rows differ, as `Project.fit` takes it; None if nothing is to be shrunk."""
     if not given.shrinkage:
         return None
     speakers = [given.speakers[row] or f"row {row}" for row in rows]

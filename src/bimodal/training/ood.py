@@ -19,18 +19,18 @@ _AT_ONCE: Final = 64
 
 
 def owners(utterances: Sequence[Utterance]) -> list[str | None]:
-    """Whose each utterance is."""
+    """The speaker of each utterance, else its dialogue."""
     return [utterance.speaker or utterance.dialogue for utterance in utterances]
 
 
 def measure_ood_stats(modality: Modality, rows: Sequence[int], groups: Sequence[str | None]) -> OodStats | None:
-    """Familiarity with a modality's training rows; None where fewer than two of them have it.
+    """Statistics of a modality's training rows for the out-of-domain score; None if fewer than two of them have it.
 
     Args:
         modality: Its inputs.
         rows: Training rows.
-        groups: Whose each utterance is, so that nobody is compared with themselves; None for rows that
-            stand alone.
+        groups: Group of each utterance, so that no speaker is compared with themselves; None for rows without a
+            group.
     """
     present = modality.present_rows(rows)
     step = -(-len(present) // MOST_CLIPS) if present else 1
@@ -45,7 +45,7 @@ def measure_ood_stats(modality: Modality, rows: Sequence[int], groups: Sequence[
 
 
 def measure_temperature_factors(modality: Modality, rows: Sequence[int], groups: Sequence[str | None]) -> Floats:
-    """`temperature_factor` of all N utterances, (N,), as recognition takes it; 1 where the modality is absent.
+    """`temperature_factor` of all N utterances, (N,), as recognition takes it; 1 if the modality is absent.
 
     Args:
         modality: Its inputs.

@@ -53,7 +53,7 @@ class TrainReport:
         overlaps: What an official split shares between its parts.
         counts: Training utterances of each emotion; those with several count by share.
         dev_uar: Unweighted average recall on the held-out rows, by stage, 0 to 1; it chose, so it is no headline.
-        remarks: What to mind when reading the figures.
+        remarks: Warnings for readers of the figures.
         parameters: Trained parameters of each stage.
         versions: Of the libraries.
     """
@@ -184,7 +184,7 @@ def model_card(config: ModelConfig, report: TrainReport) -> str:
     """The model card: what it is, what it saw, how good, what it must not be used for."""
     figures = "\n".join(f"| {stage} | {100 * value:.1f} |" for stage, value in report.dev_uar.items())
     counts = ", ".join(f"{emotion} {count}" for emotion, count in report.counts.items())
-    soft = f"; {report.soft_rows} of them carry several emotions, as soft targets" if report.soft_rows else ""
+    soft = f"; {report.soft_rows} of them have several emotions, as soft targets" if report.soft_rows else ""
     remarks = "".join(f"\n**{remark}**\n" for remark in report.remarks)
     overlaps = "".join(f"\n- {overlap}" for overlap in report.overlaps) or "\n- none between train and dev speakers"
     return f"""---
@@ -195,7 +195,7 @@ tags: [speech-emotion-recognition, multimodal]
 ---
 # {config.name}
 
-Recognises the emotion expressed in speech, as perceived by others, from what is heard and what is said.
+Recognises the emotion expressed in speech, as perceived by others, from the voice and the words.
 Version {config.version}, revision {config.revision}. Emotions: {", ".join(config.emotions)}.
 
 **Licence of these weights:** {config.licence}
@@ -207,16 +207,17 @@ Version {config.version}, revision {config.revision}. Emotions: {", ".join(confi
 Shared between the parts of the split:{overlaps}
 {remarks}
 ## Figures on the held-out speakers
-Unweighted average recall, %. These speakers also fitted the temperatures, so the figures are a check and no headline;
-`bimodal evaluate` gives those of other data, with intervals.
+Unweighted average recall, %. The temperatures were fitted on the same speakers, so these figures are too good to
+report. Run `bimodal evaluate` on other data to get figures with intervals.
 
 | stage | UAR |
 |---|---|
 {figures}
 
 ## Limits and forbidden uses
-It hears what resembles its training data; other languages, acted against spontaneous speech, noise and distance all
-cost accuracy. It tells what is expressed, not what is felt, and must not decide anything about a person.
+It works best on recordings like its training data. Another language, another way to speak (acted or spontaneous), noise
+and a distant microphone lower its accuracy. It names the emotion that is expressed, not what a person feels. Do not let
+it decide anything about a person.
 {LAW}
 
 ## Configuration

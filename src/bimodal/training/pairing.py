@@ -51,9 +51,9 @@ class _Anchor:
 def pair_by_label(
     speech: ModalityOutputs, text: ModalityOutputs, targets: npt.NDArray[Any], rows: Sequence[int], *, mismatched: float
 ) -> Examples:
-    """Examples of the fusion stage: each modality of a row beside the other modality of another row of its emotion.
+    """Examples of the fusion stage: each modality of a row with the other modality of another row of its emotion.
 
-    The pairs are drawn anew at each reading, by torch's generator. The modalities of a mismatched pair are of two
+    Each reading draws new pairs, by torch's generator. The modalities of a mismatched pair are of two
     emotions, and its target is half of each; so a reading hands over its own targets, and those of the examples are
     the expected ones. An utterance whose emotion the other modality lacks stays alone. Rows of several emotions are
     left out.

@@ -115,9 +115,9 @@ def _check_speech(config: TrainConfig) -> None:
     for view in dict.fromkeys((*config.speech.augmentations, *config.speech.tta)):
         check_augmentation(view)
     if any(":" in view for view in config.speech.tta):
-        raise TrainingError("speech.tta go with the model: views that name a file of this machine cannot")
+        raise TrainingError("speech.tta: an augmentation that reads a file cannot be stored in the model; use others")
     if config.speech.speaker_shrinkage and not config.speech.pca_components:
-        raise TrainingError("speech.speaker_shrinkage needs components to shrink: set speech.pca_components above 0")
+        raise TrainingError("speech.speaker_shrinkage needs principal components: set speech.pca_components above 0")
 
 
 def _encode(
@@ -128,7 +128,7 @@ def _encode(
     views: Sequence[str],
     progress: Progress,
 ) -> list[str | None]:
-    """Cache keys of all utterances, encoded in some views together; None where there is no recording."""
+    """Cache keys of all utterances, encoded in some views together; None if there is no recording."""
     rows = [row for row, utterance in enumerate(utterances) if utterance.path]
     label = "speech features" if tuple(views) == (PLAIN,) else f"speech features, {' + '.join(views)}"
     listed = progress([utterances[row] for row in rows], label)

@@ -184,7 +184,7 @@ class Parts:
     Attributes:
         train: Rows to train on.
         dev: Rows held out for temperature and early stopping.
-        overlaps: What an official split shares between its parts; empty where nothing is shared.
+        overlaps: What an official split shares between its parts; empty if nothing is shared.
     """
 
     train: list[int]

@@ -1,4 +1,4 @@
-"""Training and testing with baselines: whose earlier clips an utterance stands on, drawn without looking at labels."""
+"""Speaker statistics in training and testing: draw the earlier clips of each utterance, without using labels."""
 
 from collections.abc import Sequence
 
@@ -16,24 +16,24 @@ _ROWS_AT_ONCE = 256
 
 
 def group_by_column(utterances: Sequence[Utterance], column: str) -> list[str | None]:
-    """Whose clip each utterance is.
+    """The speaker (or other group) of each utterance.
 
     Raises:
-        TrainingError: The manifest says it of none.
+        TrainingError: No utterance has a value in the column.
     """
     named = [
         utterance.speaker if column == "speaker" else utterance.extra.get(column) or None for utterance in utterances
     ]
     if not any(named):
         raise TrainingError(
-            f"no utterance has a '{column}', which speech.speaker_stats needs to tell whose clips belong together; "
+            f"no utterance has a '{column}', which speech.speaker_stats needs to group the clips; "
             "fill the column, or leave speech.speaker_stats empty"
         )
     return named
 
 
 def draw_earlier(groups: Groups, amount: int, seed: int) -> list[list[int]]:
-    """For each row up to `amount` others of its group, at random; none for a row without a group.
+    """For each row up to `amount` others of its group, at random; an empty list for a row without a group.
 
     Example:
         >>> draw_earlier(["ann", "ann", "bob", None], 5, seed=0)
@@ -73,7 +73,7 @@ def _members(groups: Groups) -> dict[str, list[int]]:
 
 
 def with_speaker_stats(examples: Examples, earlier: Earlier) -> Examples:
-    """The same examples of whole segments, each with the baseline of the rows that came earlier."""
+    """The same examples of whole segments, each with the statistics of its earlier rows."""
     statistics = _all_statistics(examples)
 
     def read(indices: Sequence[int]) -> Inputs:

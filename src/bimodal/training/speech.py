@@ -20,7 +20,7 @@ from bimodal.training.rows import LabelledRows
 from bimodal.training.speaker_stats import Groups, draw_earlier, order_earlier, with_speaker_stats
 
 Keys = Sequence[str | None]
-"""Where the cache holds the features of each of N utterances; None where one has no recording."""
+"""Where the cache holds the features of each of N utterances; None if one has no recording."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def _network_options(backbone: BackboneDescription, config: SpeechConfig, emotio
 def _identity(
     keys: SpeechKeys, rows: LabelledRows, backbone: BackboneDescription, config: SpeechConfig, groups: Groups
 ) -> str:
-    """Digest of all inputs. The words `heard` and `baselines` are part of digests of runs that are done: keep them."""
+    """Digest of all inputs. `heard` and `baselines` stay: other words would change the digests of stored runs."""
     inputs = (item for view, chosen in {**keys.views, "heard": keys.encoded}.items() for item in (view, *chosen))
     others = ["baselines", *groups] if groups else []
     speakers = [row.speaker for row in rows.utterances] if config.speaker_shrinkage else []

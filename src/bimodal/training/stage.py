@@ -47,7 +47,7 @@ class RunContext:
 def uar_score(logits: Floats, targets: npt.NDArray[Any]) -> float:
     """Unweighted average recall of logits (N, C), 0 to 1; what decides between epochs.
 
-    Targets of several emotions are left out; 0 where no other is there.
+    Targets of several emotions are left out; 0 if no other is there.
     """
     alone = single_emotion(targets)
     matrix = count_confusions(main_emotion(targets)[alone], logits[alone].argmax(axis=1), logits.shape[1])
@@ -73,8 +73,8 @@ def train_modality(
     counts = count_targets(modality.examples.targets[rows], modality.emotions)
     if np.count_nonzero(counts) < 2:
         raise TrainingError(
-            f"the {modality.name} stage has {len(rows)} training utterances with {modality.name} and fewer than two "
-            "emotions among them"
+            f"the {modality.name} stage has {len(rows)} training utterances with {modality.name}, with fewer than two "
+            "emotions; give labelled utterances of at least two emotions"
         )
     network: Any = fresh_network(modality, rows, where.seed)
     network.head.limit_to(torch.from_numpy(counts > 0))

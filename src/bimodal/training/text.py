@@ -23,7 +23,7 @@ class Texts:
     """What a text backbone made of N transcripts.
 
     Attributes:
-        pooled: Pooled layers (N, L, D), zero where there are no words.
+        pooled: Pooled layers (N, L, D), zero if there are no words.
         present: Where there are any, (N,).
         identity: Digest of transcripts and backbone.
     """
@@ -34,7 +34,7 @@ class Texts:
 
 
 def read_texts(keys: Sequence[str | None], cache: FeatureCache, backbone: BackboneDescription) -> Texts:
-    """Cached pooled layers in memory; a key is None where a row has no words."""
+    """Cached pooled layers in memory; a key is None if a row has no words."""
     shape = (len(backbone.layers), backbone.width)
     nothing = np.zeros(shape, np.float32)
     pooled = [nothing if key is None else read_pooled(cache, key) for key in keys]

@@ -86,7 +86,7 @@ def train_stages(
         TrainingError: The data do not allow a stage, or a folder holds another run.
     """
     fusing = "fusion" in stages and len(prepared.modalities) == 2
-    # All folds first: what makes the fusion impossible is told before hours of training.
+    # All folds first, so that an error of the fusion stage comes before hours of training.
     folds = {name: _folds_of(prepared, name, parts, config) if fusing else () for name in prepared.modalities}
     fitted = {name: fit_modality(prepared, name, parts, config, where, folds[name]) for name in prepared.modalities}
     if fusing:
@@ -162,8 +162,8 @@ def fit_fused(
         identity = cache_key(*(one.identity for one in crossed), *weights.tolist())
         examples = fusion_examples(*crossed, rows.targets, weights)
         network, _ = train_fusion(examples, parts.train, parts.dev, config.fusion, there, identity)
-    judged, held = (outputs, parts.dev) if parts.dev else (crossed, parts.train)
-    temperatures = calibrate_fusion(network, judged, rows, held, config.fusion, where)
+    fitted_on, held = (outputs, parts.dev) if parts.dev else (crossed, parts.train)
+    temperatures = calibrate_fusion(network, fitted_on, rows, held, config.fusion, where)
     logits, gate = predict(network, fusion_examples(*outputs, rows.targets, weights), where.device)[1:]
     matched = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
     return Trained(

@@ -150,7 +150,7 @@ def store_backbone(out: Path, description: BackboneDescription, saved: Sequence[
 
 
 def is_built(out: Path, description: BackboneDescription) -> bool:
-    """True where the folder holds this very backbone, sound."""
+    """True if the folder holds this very backbone, sound."""
     if not (out / DESCRIPTION).is_file():
         return False
     try:

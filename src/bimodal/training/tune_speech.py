@@ -187,7 +187,7 @@ def tuned_speech(
     """Speech whose network is the encoder's upper part, for any of the stages' functions.
 
     Args:
-        rows: Labelled utterances; absent where they have no recording.
+        rows: Labelled utterances; absent if they have no recording.
         folder: Folder that their paths are relative to.
         pretrained: Where every fresh network starts.
         config: How to tune; the views of its `head` are used in both trainings.
@@ -290,8 +290,8 @@ class LowerLayers:
         level = np.concatenate(
             [frame_levels(part, (mel.shape[1] + 1) // 2) for part, mel in zip(parts, mels, strict=True)]
         )
-        heard = SpeechFrames(states=exposed.float().permute(1, 0, 2).cpu().numpy(), level=level)
-        statistics = pool_all(heard).astype(np.float16)
+        frames = SpeechFrames(states=exposed.float().permute(1, 0, 2).cpu().numpy(), level=level)
+        statistics = pool_all(frames).astype(np.float16)
         if not self.pretrained.frozen:
             return statistics, np.concatenate(mels, axis=1).T.astype(np.float16)
         given = states[[layer - 1 for layer in self.given]].permute(1, 0, 2)
@@ -320,14 +320,14 @@ def _cache_lower(
                 keys.append(None)
                 continue
             file = recording(utterance, folder)
-            heard = (recording_digest(file), utterance.start, utterance.end, augmentation_key(view), _PREPROCESSING)
+            source = (recording_digest(file), utterance.start, utterance.end, augmentation_key(view), _PREPROCESSING)
             made = (
                 pretrained.digest,
                 str(pretrained.layers),
                 pretrained.frozen,
                 *(["bfloat16"] if lower.halved else []),
             )
-            pooled, frames = (cache_key("lower", kind, *heard, *made) for kind in ("statistics", "frames"))
+            pooled, frames = (cache_key("lower", kind, *source, *made) for kind in ("statistics", "frames"))
             if pooled not in cache or frames not in cache:
                 signal = load_signal(file, start=utterance.start, end=utterance.end)
                 statistics, given = lower.encode(apply_augmentation(signal, view))
@@ -353,7 +353,7 @@ def _augmented(
     lengths: npt.NDArray[np.int64],
     targets: npt.NDArray[Any],
 ) -> Examples:
-    """Training examples: a view stands for the plain one with probability `share`; a random `crop` of frames."""
+    """Training examples: a view replaces the plain one with probability `share`; a random `crop` of frames."""
 
     def read(index: int) -> npt.NDArray[Any]:
         other = len(readers) > 1 and float(torch.rand(())) < share

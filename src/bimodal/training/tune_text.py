@@ -109,7 +109,7 @@ def tuned_text_modality(rows: LabelledRows, pretrained: LanguageModel, config: T
     """The text modality whose network is the language model itself, for any of the stages' functions.
 
     Args:
-        rows: Labelled utterances; absent where they have no words.
+        rows: Labelled utterances; absent if they have no words.
         pretrained: Where every fresh network starts.
         config: How to tune.
     """

@@ -71,7 +71,7 @@ def test_what_is_missing_is_named_and_a_manifest_of_meld_is_not_taken(tmp_path):
     (tmp_path / emorynlp.JSON["dev"]).unlink()
     header = "transcript,emotion,speaker,dialogue,utterance,split\n"
     (tmp_path / "manifest.csv").write_text(header + "hi,joy,Joey,train_0,1,train\n")
-    with pytest.raises(ManifestError, match=r"no EmoryNLP below, expected emotion-detection-trn\.json"):
+    with pytest.raises(ManifestError, match=r"no EmoryNLP in this folder; expected emotion-detection-trn\.json"):
         emorynlp.prepare(tmp_path)
 
 

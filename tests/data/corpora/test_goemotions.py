@@ -44,7 +44,7 @@ def test_a_row_of_another_kind_is_told_with_its_line(official, row):
 def test_a_missing_file_and_a_foreign_manifest_are_refused(official):
     (official / "goemotions" / "data" / "test.tsv").unlink()
     (official / "manifest.csv").write_text("transcript,emotion\nhi,joy\n")
-    with pytest.raises(ManifestError, match=r"no GoEmotions below, expected train\.tsv, dev\.tsv, test\.tsv"):
+    with pytest.raises(ManifestError, match=r"no GoEmotions in this folder; expected train\.tsv, dev\.tsv, test\.tsv"):
         goemotions.prepare(official)
 
 

@@ -46,7 +46,7 @@ def test_clips_are_found_by_the_name_of_their_split_and_wav_goes_before_mp4(offi
 
 def test_a_missing_file_is_named(official):
     (official / "MELD" / "dev_sent_emo.csv").unlink()
-    with pytest.raises(ManifestError, match=r"no MELD below, dev_sent_emo\.csv missing"):
+    with pytest.raises(ManifestError, match=r"no complete MELD in this folder, dev_sent_emo\.csv missing"):
         meld.prepare(official)
 
 
@@ -64,7 +64,7 @@ def test_other_columns_and_a_broken_row_are_told_with_their_line(official):
 
 def test_a_manifest_of_another_corpus_is_not_taken_for_meld(tmp_path):
     (tmp_path / "manifest.csv").write_text("id,transcript\na,hi\n")
-    with pytest.raises(ManifestError, match="no MELD below"):
+    with pytest.raises(ManifestError, match="no complete MELD in this folder"):
         meld.prepare(tmp_path)
 
 

@@ -47,7 +47,7 @@ def test_a_label_too_few_and_an_unknown_one_are_told(official):
 
 def test_another_task_alone_is_refused(official):
     (official / "datasets" / "emotion" / "mapping.txt").unlink()
-    with pytest.raises(ManifestError, match="no emotion task of TweetEval below"):
+    with pytest.raises(ManifestError, match="no emotion task of TweetEval in this folder"):
         tweeteval.prepare(official)
 
 

@@ -41,7 +41,7 @@ MEN = ("03", "10", "11", "12", "15")
 def prepare(source: Path) -> tuple[Utterance, ...]:
     """Utterances of the recordings, `.wav` or `.flac`, anywhere below a folder.
 
-    The columns beside the usual ones are `gender`, `sentence` and `version`. Second copies of a file are left out, and
+    Additional columns: `gender`, `sentence` and `version`. Second copies of a file are left out, and
     counted in a warning of the log.
 
     Args:

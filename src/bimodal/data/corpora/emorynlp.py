@@ -47,7 +47,7 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
     if manifest and all(SCENE.fullmatch(row.dialogue or "") for row in manifest.utterances):
         return tuple(_from_manifest(row) for row in manifest.utterances)
     expected = f"{', '.join(JSON.values())} or {', '.join(TABLES.values())}"
-    raise ManifestError(f"{source}: no EmoryNLP below, expected {expected}; nor a manifest.csv made of it")
+    raise ManifestError(f"{source}: no EmoryNLP in this folder; expected {expected}, or a manifest.csv made from them")
 
 
 def _from_json(file: Path, split: str) -> list[Utterance]:

@@ -27,7 +27,7 @@ WORDS = ("transcript", "script")  # what was said goes before what was to be sai
 def prepare(source: Path) -> tuple[Utterance, ...]:
     """Utterances of the emotional part, from the repository's files or from a `manifest.csv` made of them.
 
-    The columns beside the usual ones are `script` (`emotional`, `plain`) and `sentence`: which sentence of the script
+    Additional columns: `script` (`emotional`, `plain`) and `sentence`: which sentence of the script
     is said, the same for all its spellings and, in the plain script, for all emotions. Hold `sentence` out as well as
     `speaker`: the voice features carry the words.
 
@@ -62,7 +62,7 @@ def _recordings(source: Path) -> Iterator[tuple[str, str | None]]:
 
 
 def _words(recording: Path) -> str | None:
-    """The words of a recording; None where no text file is there."""
+    """The words of a recording; None if no text file is there."""
     texts = [recording.parent.parent / folder / f"{recording.stem}.txt" for folder in WORDS]
     found = [decoded(text, otherwise="cp949") for text in texts if text.is_file()]
     return next((" ".join(text.split()) for text in found if text.strip()), None)

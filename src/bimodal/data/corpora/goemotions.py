@@ -35,8 +35,8 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
     if manifest := made_manifest(source, ("labels28", "transcript", "split")):
         return tuple(_from_manifest(row) for row in manifest.utterances)
     raise ManifestError(
-        f"{source}: no GoEmotions below, expected {', '.join(FILES.values())} in one folder; nor a manifest.csv made "
-        "of it (with a column labels28)"
+        f"{source}: no GoEmotions in this folder; expected {', '.join(FILES.values())} in one folder, or a "
+        "manifest.csv made from them (with a column labels28)"
     )
 
 

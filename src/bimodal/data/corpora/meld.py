@@ -46,7 +46,8 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
         return manifest.utterances
     missing = [name for split, name in FILES.items() if not tables[split]]
     raise ManifestError(
-        f"{source}: no MELD below, {', '.join(missing)} missing; nor a manifest.csv of MELD in the folder"
+        f"{source}: no complete MELD in this folder, {', '.join(missing)} missing; give these files, or a "
+        "manifest.csv made from MELD"
     )
 
 

@@ -32,8 +32,8 @@ COMPLETE = 1_440  # spoken audio files
 def prepare(source: Path) -> tuple[Utterance, ...]:
     """Utterances of the spoken audio files, `.wav` or `.flac`, anywhere below a folder.
 
-    Song, video and second copies of a file are left out, and counted in a warning of the log. The columns beside the
-    usual ones are `gender`, `intensity`, `repetition` and `fold` (EmoBox).
+    Song, video and second copies of a file are left out, and counted in a warning of the log. Additional
+    columns: `gender`, `intensity`, `repetition` and `fold` (EmoBox).
 
     Args:
         source: Folder that the archive was unpacked in; paths are relative to it.

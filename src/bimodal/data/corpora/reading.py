@@ -46,7 +46,7 @@ def table_rows(file: Path, needed: Collection[str]) -> Iterator[tuple[int, Mappi
 
 
 def split_files(source: Path, names: Mapping[str, str]) -> Mapping[str, Path] | None:
-    """The file of each split, anywhere below a folder and all in one; None where there is no such folder."""
+    """The file of each split, anywhere below a folder and all in one; None if there is no such folder."""
     for first in sorted(source.rglob(next(iter(names.values())))):
         files = {split: first.parent / name for split, name in names.items()}
         if all(file.is_file() for file in files.values()):
@@ -55,7 +55,7 @@ def split_files(source: Path, names: Mapping[str, str]) -> Mapping[str, Path] | 
 
 
 def made_manifest(source: Path, columns: Collection[str]) -> Manifest | None:
-    """A `manifest.csv` that was made of a corpus, recognised by its columns; None where there is none.
+    """A `manifest.csv` that was made of a corpus, recognised by its columns; None if there is none.
 
     Raises:
         ManifestError: If there is one and it has a problem.

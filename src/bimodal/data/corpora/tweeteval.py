@@ -31,8 +31,8 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
     if (manifest := made_manifest(source, ("transcript", "emotion", "split"))) and _is_ours(manifest.utterances):
         return tuple(_numbered(manifest.utterances))
     raise ManifestError(
-        f"{source}: no emotion task of TweetEval below, expected {MAPPING}, train_text.txt, train_labels.txt and so "
-        "on; nor a manifest.csv made of it"
+        f"{source}: no emotion task of TweetEval in this folder; expected {MAPPING}, train_text.txt, "
+        "train_labels.txt and so on, or a manifest.csv made from them"
     )
 
 

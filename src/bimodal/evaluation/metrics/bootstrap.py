@@ -20,7 +20,7 @@ class Interval:
 
     Attributes:
         value: The figure on all data.
-        low: Lower end; NaN where there is no interval.
+        low: Lower end; NaN if there is no interval.
         high: Upper end; NaN likewise.
     """
 
@@ -35,7 +35,7 @@ class Difference:
 
     Attributes:
         value: First system minus second, on all data.
-        low: Lower end of its interval; NaN where there is no interval.
+        low: Lower end of its interval; NaN if there is no interval.
         high: Upper end; NaN likewise.
         p: Two-sided bootstrap p of "no difference", above 0 and at most 1; NaN likewise.
     """

@@ -18,8 +18,8 @@ class ReliabilityBins:
 
     Attributes:
         edges: (M + 1,), from 0 to 1; a bin holds its upper edge.
-        confidence: (M,) mean score of the predicted emotion; NaN where empty.
-        accuracy: (M,) share of right predictions; NaN where empty.
+        confidence: (M,) mean score of the predicted emotion; NaN if empty.
+        accuracy: (M,) share of right predictions; NaN if empty.
         count: (M,) utterances.
     """
 

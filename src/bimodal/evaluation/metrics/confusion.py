@@ -136,7 +136,7 @@ def accuracy(matrix: ArrayLike) -> Doubles:
 
 
 def _f1_per_class(matrix: ArrayLike) -> Doubles:
-    """F1 = 2 TP / (row + column) of each emotion, (..., C); NaN where it is in neither truth nor prediction."""
+    """F1 = 2 TP / (row + column) of each emotion, (..., C); NaN if it is in neither truth nor prediction."""
     return ratio(2.0 * _diagonal(matrix), np.sum(matrix, axis=-1) + np.sum(matrix, axis=-2))
 
 
@@ -169,7 +169,7 @@ def confusion_mass(matrix: ArrayLike, pairs: Sequence[tuple[int, int]]) -> Doubl
     """Mean share of an emotion's utterances that went to its counterpart, over the pairs and both directions, 0 to 1.
 
     Each direction is a share of its own row, so a rare emotion counts as much as a frequent one; a row without
-    utterances is left out, and the result is NaN where all are.
+    utterances is left out, and the result is NaN if all are.
 
     Args:
         matrix: (..., C, C).

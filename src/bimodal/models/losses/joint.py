@@ -18,7 +18,7 @@ class JointLoss:
     Attributes:
         total: classification + beta * affinity; what to call `backward` on.
         classification: The loss on the logits.
-        affinity: The loss on the embeddings, before beta; 0 where there is none.
+        affinity: The loss on the embeddings, before beta; 0 if there is none.
         beta: The weight that was used.
     """
 
@@ -114,7 +114,7 @@ def affinity_gradient_ratio(loss: JointLoss, *shared: Tensor) -> float:
             those that the affinity does not reach count in neither norm.
 
     Returns:
-        The ratio; `inf` where only the classification has no gradient left, 0 where the affinity has none.
+        The ratio; `inf` where only the classification has no gradient left, 0 if the affinity has none.
 
     Raises:
         ValueError: If nothing of it is part of a graph.

@@ -160,12 +160,12 @@ def make_logit_adjusted(setup: LossSetup) -> BatchLoss:
     """Cross-entropy adjusted by a stage's priors; an emotion that never occurs has the prior of one that occurs once.
 
     Raises:
-        TrainingError: Class weights are asked for beside it, which would raise rare emotions twice.
+        TrainingError: Class weights are set too; they would raise rare emotions twice.
     """
     if setup.weighting != "none":
         raise TrainingError(
-            f"loss.classification 'logit_adjusted' raises rare emotions itself, found loss.class_weights "
-            f"'{setup.weighting}' beside it; set that to 'none'"
+            f"loss.classification 'logit_adjusted' already raises rare emotions, found loss.class_weights "
+            f"'{setup.weighting}' too; set loss.class_weights to 'none'"
         )
     known = setup.counts.clamp(min=1)
     return partial(adjusted_cross_entropy, priors=known / known.sum())
