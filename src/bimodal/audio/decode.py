@@ -52,6 +52,31 @@ class Decoded:
     sampling_rate: int
     warnings: tuple[str, ...] = ()
 
+    def whole(self, name: str) -> Signal:
+        """The signal of a recording that is neither cut nor damaged.
+
+        Args:
+            name: Name for the error message.
+
+        Raises:
+            AudioError: It is cut or damaged.
+        """
+        if self.warnings:
+            raise AudioError(f"{name}: {self.warnings[0]}; copy or convert the recording again")
+        return self.signal
+
+    def at_model_rate(self, name: str) -> "Decoded":
+        """The same at `SAMPLING_RATE`.
+
+        Args:
+            name: Name for the error message.
+
+        Raises:
+            AudioError: As in `to_model_rate`.
+        """
+        signal = to_model_rate(self.signal, self.sampling_rate, name)
+        return replace(self, signal=signal, sampling_rate=SAMPLING_RATE)
+
 
 def read_audio(path: Encoded, *, start: float | None = None, end: float | None = None) -> tuple[Signal, int]:
     """Decode a whole recording, or a stretch of it, and mix its channels to one.
@@ -68,10 +93,9 @@ def read_audio(path: Encoded, *, start: float | None = None, end: float | None =
     Raises:
         AudioError: The file is missing, empty, cut, damaged, not audio, or holds samples that are not finite.
     """
-    decoded = decode_audio(path, start=start, end=end)
-    if decoded.warnings:
-        raise AudioError(f"{source_name(as_source(path))}: {decoded.warnings[0]}; copy or convert the recording again")
-    return decoded.signal, decoded.sampling_rate
+    source = as_source(path)
+    decoded = decode_audio(source, start=start, end=end)
+    return decoded.whole(source_name(source)), decoded.sampling_rate
 
 
 def decode_audio(
@@ -439,7 +463,7 @@ def resample(signal: Signal, sampling_rate: int, target: int = SAMPLING_RATE) ->
 
 
 def load_signal(path: Encoded, *, start: float | None = None, end: float | None = None) -> Signal:
-    """A recording, or a stretch of it, as the backbones take it: one channel, 16 kHz; level unchanged.
+    """A whole recording, or a stretch of it, as the backbones take it: one channel, 16 kHz; level unchanged.
 
     Args:
         path: As in `read_audio`.
