@@ -115,6 +115,7 @@ class Clip:
         language: Of the words, as ISO 639-1 code; None if unknown. The result repeats it.
         start: Start in a file, in seconds; None for its beginning.
         end: End in a file, in seconds; None for its end.
+        track: Number of the sound track of a file, from 1; None for the one that the file marks as default.
         columns: Feature values in place of audio, for a model that was trained on feature columns; in its order.
         speaker: Who speaks. The result repeats it, and speaker statistics are kept by it.
         before: Earlier turns, oldest first. A model with `text.context` reads them; it compares `speaker` to know
@@ -128,6 +129,7 @@ class Clip:
     language: str | None = None
     start: float | None = None
     end: float | None = None
+    track: int | None = None
     columns: Sequence[float] | None = None
     speaker: str | None = None
     before: Sequence[Turn] = ()
@@ -211,8 +213,9 @@ class Recognition:
         reason: One sentence; None unless `abstained`.
         model: Name of the model.
         revision: Digest of the model's weights and configuration.
-        warnings: Reasons to doubt the result, one sentence each: short, noisy or clipped speech, another language, or
-            an input unlike the training data.
+        warnings: Reasons to doubt the result, one sentence each: a recording that is cut or damaged, short, noisy or
+            clipped speech, another language, or an input unlike the training data. Over time, the last result says
+            that the recording is cut or damaged.
         explanation: Which parts of the input led to the result; None unless `explain=True`.
         error: Why the clip could not be recognised, in one sentence; None if it was. Only a batch with `strict=False`
             returns such a result; `reason` holds the same sentence.

@@ -1,77 +1,109 @@
-"""Sound in containers that libsndfile does not read (m4a, AAC, WebM, video), through PyAV (extra `containers`).
+"""Compressed sound and the sound of videos (MP3, Ogg, Opus, m4a, WebM, ...), decoded by FFmpeg through PyAV.
 
-A container is told by its first bytes and opened as that format alone: left to guess, FFmpeg takes a text file for a
-playlist and follows it to other files.
+Length is what can be decoded. Time is presentation time: where a container says that sound comes later, silence stands
+before it. PyAV is imported only where a file needs it, since its import costs about as much as that of NumPy.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio.source import opened, source_name
+from bimodal.audio.formats import ends_early, mpeg_frame_bytes, mpeg_frames_promised
 from bimodal.errors import AudioError
 
 Frames = npt.NDArray[np.float32]
 
-EXTENSIONS: Final = frozenset(
-    {".3gp", ".aac", ".amr", ".avi", ".flv", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp4", ".webm", ".wma", ".wmv"}
-)
-"""Extensions of such files."""
+EXTENSIONS: Final = frozenset({
+    ".3gp", ".aac", ".ac3", ".amr", ".avi", ".flv", ".gsm", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp2", ".mp4",
+    ".mpg", ".mts", ".ts", ".tta", ".webm", ".wma", ".wmv", ".wv",
+})  # fmt: skip
+"""Extensions of files that libsndfile never decodes."""
 
-_SIGNATURES: Final[tuple[tuple[int, bytes, str], ...]] = (
-    (4, b"ftyp", "mov"),
-    (4, b"moov", "mov"),
-    (0, b"\x1aE\xdf\xa3", "matroska"),
-    (0, b"0&\xb2u\x8ef\xcf\x11", "asf"),
-    (0, b"FLV\x01", "flv"),
-    (8, b"AVI ", "avi"),
-    (0, b"#!AMR", "amr"),
-    (0, b"\xff\xf1", "aac"),
-    (0, b"\xff\xf9", "aac"),
-)
-_HEADLESS: Final = ("aac", "amr")  # FFmpeg guesses their length from the bit rate
-_SHORTFALL: Final = 1.0  # seconds by which a header may promise more sound than there is
+ABOUT_RECORDING: Final = "the recording is "
+"""How warnings begin that tell of a whole recording: it is cut or damaged."""
+
+_TIMED: Final = frozenset({"asf", "avi", "flac", "flv", "matroska", "mov", "mpeg", "mpegts", "ogg"})
+_FROM_ZERO: Final = frozenset({"flac", "matroska", "mov"})  # the others begin at any time, which is then zero
+_PROMISING: Final = frozenset({"asf", "flac", "matroska", "mov", "ogg", "tta", "wv"})  # their length is no estimate
+_TOLERANCE: Final = 0.1  # seconds by which times may be off without a gap
+_SHORTFALL: Final = {"flac": 0.01, "ogg": 0.1, "mp3": 0.25}  # seconds that a header may promise too much, else 0.5
+_MOST_SILENCE: Final = 6 * 3600.0  # seconds; times that jump further are wrong
+_DEFAULT: Final = 1  # FFmpeg's mark of a default track
+_SILENT_BLOCK: Final = 1 << 16
+_INFO_FRAMES: Final = (b"Xing", b"Info", b"VBRI")  # headers within an MP3 that was joined from several
 
 
-def container_kind(source: Path | IO[bytes]) -> str:
-    """FFmpeg's name of the container, by its first bytes; empty for anything else."""
-    with opened(source) as stream:
-        head = stream.read(16)
-    return next((kind for offset, magic, kind in _SIGNATURES if head[offset:].startswith(magic)), "")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """How a recording ended.
+
+    Attributes:
+        seconds: Length of what there is, with the silence that stands for what is not.
+        promised: Length that the header promises, in seconds; 0 where it does not say.
+        is_cut: Whether it stops in the middle.
+        lost: Seconds before the end that cannot be decoded.
+    """
+
+    seconds: float
+    promised: float = 0.0
+    is_cut: bool = False
+    lost: float = 0.0
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a result of this recording must say.
+
+        Example:
+            >>> Ending(seconds=2.5, promised=4.0, is_cut=True).warnings()
+            ('the recording is cut: it ends after 2.50 s, and its header promises 4.00 s',)
+        """
+        told = []
+        if self.is_cut:
+            more = self.promised > self.seconds + 0.005
+            why = f", and its header promises {self.promised:.2f} s" if more else ", in the middle of its data"
+            told.append(f"{ABOUT_RECORDING}cut: it ends after {self.seconds:.2f} s{why}")
+        if self.lost > 0:
+            about = max(self.lost, 0.1)
+            told.append(f"{ABOUT_RECORDING}damaged: about {about:.1f} s of it cannot be decoded and are silent here")
+        return tuple(told)
 
 
 class Container:
-    """An open container, of which the first sound track is heard.
+    """An open file that FFmpeg decodes, of which one sound track is read.
 
     Args:
-        source: A path, or a binary file object that can seek.
+        stream: The file, which can seek.
         kind: As `container_kind` names it.
+        name: For messages.
+        track: Number of the sound track, from 1; None for the one that the file marks as default, or else the first.
 
     Raises:
-        AudioError: PyAV is not installed, or the file is damaged or has no sound.
+        AudioError: PyAV is not installed, the file is damaged, or it has no such sound track.
     """
 
-    def __init__(self, source: Path | IO[bytes], kind: str) -> None:
-        self._name, self._kind, self._opened = source_name(source), kind, opened(source)
-        av = _library(self._name)
-        self._errors = av.error.FFmpegError
-        self._file = self._opened.__enter__()
+    def __init__(self, stream: IO[bytes], kind: str, name: str, track: int | None = None) -> None:
+        av = _library(name)
+        self._name, self._kind, self._file, self._av = name, kind, stream, av
+        self._errors = (av.error.FFmpegError, ValueError)
+        stream.seek(0)
         try:
-            self._container = av.open(self._file, mode="r", format=kind, metadata_errors="ignore")
-            self._stream: Any = next(iter(self._container.streams.audio), None)
-            if self._stream is None:
-                raise AudioError(f"{self._name}: holds no sound, only {_tracks(self._container)}")
-            self.samplerate, self.channels = int(self._stream.rate), int(self._stream.channels)
-            self._resampler = av.AudioResampler(format="fltp", layout=self._stream.layout, rate=self.samplerate)
-        except (self._errors, ValueError) as error:
+            self._container = av.open(stream, mode="r", format=kind, metadata_errors="ignore")
+        except self._errors as error:
+            raise AudioError(f"{name}: cannot be decoded as audio ({_reason(error)})") from error
+        try:
+            self._stream: Any = _choose(self._container, name, track)
+            self.sampling_rate, self.channels = int(self._stream.rate), int(self._stream.channels)
+            if self.sampling_rate <= 0 or self.channels <= 0:
+                raise AudioError(f"{name}: cannot be decoded as audio (no sampling rate or no channels)")
+        except self._errors as error:
             self.close()
-            raise AudioError(f"{self._name}: cannot be decoded as audio ({_reason(error)})") from error
+            raise AudioError(f"{name}: cannot be decoded as audio ({_reason(error)})") from error
         except AudioError:
             self.close()
             raise
+        self._lost = self._lost_at_end = 0.0
 
     def __enter__(self) -> "Container":
         return self
@@ -80,75 +112,165 @@ class Container:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        if hasattr(self, "_container"):
-            self._container.close()
-        self._opened.__exit__(None, None, None)
+        """Close the container; its file stays open."""
+        self._container.close()
+
+    @property
+    def _is_exact(self) -> bool:
+        """Whether each frame tells its place to the sample, so that every gap is damage."""
+        return self._kind == "flac"
+
+    @property
+    def zero(self) -> float:
+        """The container's time, in seconds, at which the recording begins."""
+        start = (self._container.start_time or 0) / 1e6
+        return 0.0 if self._kind in _FROM_ZERO and start < _MOST_SILENCE else start
 
     @property
     def promised(self) -> float:
-        """Seconds of sound that the header promises; 0 where it does not say."""
-        if self._kind in _HEADLESS:
+        """Where the header says that the sound ends, in seconds; 0 where it does not say."""
+        if self._kind == "mp3":
+            return self._promised_by_frames()
+        if self._kind not in _PROMISING:
             return 0.0
         if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
+            start = float((self._stream.start_time or 0) * self._stream.time_base) - self.zero
+            return max(0.0, start) + float(self._stream.duration * self._stream.time_base)
         whole = self._container.duration if len(self._container.streams) == 1 else None
         return (whole or 0) / 1e6
 
+    def _promised_by_frames(self) -> float:
+        at = self._file.tell()
+        samples = 1152 if self.sampling_rate >= 32_000 else 576  # of a frame of layer 3, ISO/IEC 11172-3
+        seconds = mpeg_frames_promised(self._file) * samples / self.sampling_rate
+        self._file.seek(at)
+        return seconds
+
     def measure(self) -> float:
-        """Seconds of sound; where the header does not say, all packets are counted, which uses the container up."""
+        """Length by the header; where that does not say, by the times of all packets, which uses the container up."""
         if self.promised:
             return self.promised
-        ends = [0.0]
-        for packet in self._container.demux(self._stream):
-            if packet.pts is not None and packet.time_base is not None:
-                ends.append(float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        return max(ends)
+        end = total = 0.0
+        for packet in self._packets():
+            scale = float(packet.time_base or 0)
+            total += (packet.duration or 0) * scale
+            end = max(end, ((packet.pts or 0) + (packet.duration or 0)) * scale)
+        return end - self.zero if self._kind in _TIMED else total
 
-    def blocks(self, size: int) -> Iterator[Frames]:
-        """All sound as blocks (T, channels) of at least `size` samples but for the last one.
+    def blocks(self) -> Iterator[Frames | Ending]:
+        """All sound as blocks (T, channels) of any size, silence in its gaps; at last how it ended.
 
         Raises:
-            AudioError: The file is damaged or ends too early.
+            AudioError: Nothing, or next to nothing, can be decoded.
         """
-        decoded, held = 0, list[Frames]()
-        try:
-            for frame in self._container.decode(self._stream):
-                held += self._planar(frame)
-                if sum(map(len, held)) >= size:
-                    yield np.concatenate(held)
-                    decoded, held = decoded + sum(map(len, held)), []
-            held += self._planar(None)
-        except self._errors as error:
-            raise AudioError(
-                f"{self._name}: damaged or truncated ({_reason(error)}); copy or convert the recording again"
-            ) from error
-        if sum(map(len, held)):
-            yield np.concatenate(held)
-        seconds = (decoded + sum(map(len, held))) / self.samplerate
-        if seconds < self.promised - _SHORTFALL:
-            raise AudioError(
-                f"{self._name}: truncated: the header promises {self.promised:.1f} s, there are {seconds:.1f} s; copy "
-                "or convert the recording again"
-            )
+        position = decoded = 0
+        for block in self._on_time():
+            yield block
+            position += len(block)
+            decoded += len(block)
+        seconds, promised = position / self.sampling_rate, self.promised
+        lost = self._lost - self._lost_at_end
+        if not decoded or lost > seconds / 2:
+            raise AudioError(f"{self._name}: damaged: cannot be decoded; copy or convert the recording again")
+        self._file.seek(0, 2)
+        early = ends_early(self._file, self._file.tell(), self._kind)
+        is_cut = early or self._lost_at_end > 0 or seconds < promised - _SHORTFALL.get(self._kind, 0.5)
+        yield Ending(seconds=seconds, promised=promised, is_cut=is_cut, lost=lost)
 
-    def _planar(self, frame: Any) -> list[Frames]:
-        return [piece.to_ndarray().T for piece in self._resampler.resample(frame)]
+    def _on_time(self) -> Iterator[Frames]:
+        """Sound with silence where the container's times leave gaps. Times that go back begin a joined recording."""
+        rate, position, shift, left = self.sampling_rate, 0, 0, round(_MOST_SILENCE * self.sampling_rate)
+        tolerance = 0 if self._is_exact else round(_TOLERANCE * rate)
+        unsure = 0  # samples whose place FFmpeg does not know, since bytes before them are damaged
+        for at, frames in self._decoded():
+            gap = 0 if at is None else at + shift - position
+            if gap < -tolerance or gap > left:
+                shift -= gap
+            elif gap > tolerance:
+                left -= gap
+                position += gap
+                yield from self._silence(gap)
+            if self._is_exact:
+                self._lost += (gap or unsure) / rate if at is not None and gap >= 0 else 0.0
+                unsure = unsure + len(frames) if at is None else 0
+            if len(frames):
+                position += len(frames)
+                yield frames
+
+    def _silence(self, length: int) -> Iterator[Frames]:
+        for begin in range(0, length, _SILENT_BLOCK):
+            yield np.zeros((min(_SILENT_BLOCK, length - begin), self.channels), np.float32)
+
+    def _decoded(self) -> Iterator[tuple[int | None, Frames]]:
+        """Samples in order, each piece with the sample at which it should stand, where the container says so."""
+        resampler, form = None, None
+        for packet in self._packets():
+            lost = self._lost_at_end
+            frames = self._frames(packet)
+            if frames and lost and self._kind not in _TIMED:  # nothing else tells where the following sound stands
+                yield None, np.zeros((round(lost * self.sampling_rate), self.channels), np.float32)
+            for frame in frames:
+                if (found := (frame.sample_rate, frame.layout.name, frame.format.name)) != form:  # joined files differ
+                    form, layout = found, self._stream.layout
+                    resampler = self._av.AudioResampler(format="fltp", layout=layout, rate=self.sampling_rate)
+                at = self._sample(frame)
+                for piece in resampler.resample(frame) if resampler is not None else ():
+                    yield at, piece.to_ndarray().T
+                    at = None
+        for piece in resampler.resample(None) if resampler is not None else ():
+            yield None, piece.to_ndarray().T
+
+    def _sample(self, frame: Any) -> int | None:
+        if self._kind not in _TIMED or frame.pts is None or frame.time_base is None:
+            return None
+        return round((float(frame.pts * frame.time_base) - self.zero) * self.sampling_rate)
+
+    def _packets(self) -> Iterator[Any]:
+        """Packets of the track; reading stops where the file cannot be read further."""
+        try:
+            yield from self._container.demux(self._stream)
+        except self._errors:
+            self._lost_at_end += 1e-3
+
+    def _frames(self, packet: Any) -> list[Any]:
+        """Frames of a packet; none where it is damaged, of which note is taken."""
+        seconds = float((packet.duration or 0) * (packet.time_base or 0)) or 1e-3
+        try:
+            frames = list(packet.decode())
+        except self._errors:
+            if not any(name in bytes(packet)[:256] for name in _INFO_FRAMES):
+                self._lost, self._lost_at_end = self._lost + seconds, self._lost_at_end + seconds
+            return []
+        cut = self._kind == "mp3" and packet.size and mpeg_frame_bytes(bytes(packet)[:4]) > packet.size
+        if cut:
+            self._lost, self._lost_at_end = self._lost + seconds, self._lost_at_end + seconds
+        elif frames and packet.size:
+            self._lost_at_end = 0.0
+        return frames
+
+
+def _choose(container: Any, name: str, track: int | None) -> Any:
+    """The sound track of that number, or the default one."""
+    tracks = list(container.streams.audio)
+    if not tracks:
+        found = " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise AudioError(f"{name}: holds no sound, only {found}")
+    if track is None:
+        return next((one for one in tracks if int(one.disposition) & _DEFAULT), tracks[0])
+    if not 1 <= track <= len(tracks):
+        languages = [one.language or "unknown language" for one in tracks]
+        listed = ", ".join(f"{number} ({language})" for number, language in enumerate(languages, 1))
+        raise AudioError(f"{name}: no sound track {track}, expected one of {listed}")
+    return tracks[track - 1]
 
 
 def _library(name: str) -> Any:
     try:
         import av
     except ImportError as error:
-        raise AudioError(
-            f"{name}: a recording of this kind needs PyAV: pip install 'bimodal-emotion[containers]'"
-        ) from error
+        raise AudioError(f"{name}: a recording of this kind needs PyAV: pip install av") from error
     return av
 
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).splitlines()[0]
-
-
-def _tracks(container: Any) -> str:
-    return " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"

@@ -4,14 +4,15 @@ Files go to the decoder as they are. Arrays become float32 samples (T,) in [-1, 
 same samples.
 """
 
-import operator
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio.decode import MAX_CHANNELS, Signal, check_signal, read_audio, to_model_rate
+from bimodal.audio.decode import MAX_CHANNELS, Decoded, Signal, check_signal, decode_audio
+from bimodal.audio.mixing import MIXED_AT_ONCE, Mixer
+from bimodal.audio.rates import check_rate
 from bimodal.audio.source import Encoded, is_encoded
 from bimodal.errors import AudioError
 from bimodal.records import Clip
@@ -35,8 +36,9 @@ def as_audio(audio: Any, sampling_rate: int | None = None) -> Encoded | Samples:
 
             - a path, bytes, or a binary file object,
             - samples (T,), (T, C) or (C, T): array, list or torch tensor, floating point in [-1, 1] or integers
-              (int8, int16, int32, uint8) over their full range; several channels are averaged,
+              (int8, int16, int32, uint8) over their full range; several channels are mixed,
             - `(samples, rate)`, or `(rate, samples)` as `scipy.io.wavfile.read` returns it,
+            - a recording as `decode_audio` decodes it,
             - a mapping with `array` and `sampling_rate`, or with `bytes` or `path`, as Hugging Face data sets hold.
         sampling_rate: Rate of the samples in Hz, where `audio` does not hold it; None for encoded audio.
 
@@ -53,6 +55,8 @@ def as_audio(audio: Any, sampling_rate: int | None = None) -> Encoded | Samples:
         >>> signal.shape, float(signal[0]), rate
         ((100,), 0.25, 8000)
     """
+    if isinstance(audio, Decoded):
+        return audio.signal, _one_rate(audio.sampling_rate, sampling_rate)
     if isinstance(audio, Mapping):
         return as_audio(*_unwrap(audio, sampling_rate))
     if isinstance(audio, tuple) and (pair := _pair(audio)) is not None:
@@ -63,7 +67,7 @@ def as_audio(audio: Any, sampling_rate: int | None = None) -> Encoded | Samples:
             raise AudioError("sampling_rate goes with samples; a file holds its own, so leave it out")
         encoded: Encoded = audio
         return encoded
-    rate = _check_rate(sampling_rate)
+    rate = _needed_rate(sampling_rate)
     return as_signal(audio), rate
 
 
@@ -90,7 +94,7 @@ def as_signal(samples: Any) -> Signal:
 def load_audio(
     audio: Any, sampling_rate: int | None = None, *, start: float | None = None, end: float | None = None
 ) -> Signal:
-    """Audio in any form as the backbones take it: one channel, 16 kHz.
+    """Audio in any form as the backbones take it: one channel, 16 kHz. It is neither cut nor damaged.
 
     Args:
         audio: As in `as_audio`.
@@ -105,9 +109,29 @@ def load_audio(
         >>> load_audio((np.zeros(8000), 8000)).shape
         (16000,)
     """
-    found = as_audio(audio, sampling_rate)
-    signal, rate = found if isinstance(found, tuple) else read_audio(found, start=start, end=end)
-    return to_model_rate(signal, rate, "audio")
+    return decode_clip(Clip(audio=audio, sampling_rate=sampling_rate, start=start, end=end)).whole("audio")
+
+
+def decode_clip(clip: Clip) -> Decoded:
+    """The audio of a clip, in any form, as the backbones take it; with what its results must say.
+
+    Args:
+        clip: With audio.
+
+    Raises:
+        AudioError: As in `as_audio` and `decode_audio`.
+
+    Example:
+        >>> decode_clip(Clip(audio=np.zeros(8000), sampling_rate=8000)).signal.shape
+        (16000,)
+    """
+    found = as_audio(clip.audio, clip.sampling_rate)
+    if isinstance(found, tuple):
+        told = clip.audio.warnings if isinstance(clip.audio, Decoded) else ()
+        decoded = Decoded(signal=found[0], sampling_rate=found[1], warnings=told)
+    else:
+        decoded = decode_audio(found, start=clip.start, end=clip.end, track=clip.track)
+    return decoded.at_model_rate("audio")
 
 
 def as_clip(item: Any) -> Clip:
@@ -152,22 +176,16 @@ def _is_number(value: Any) -> bool:
 
 def _one_rate(given: Any, named: int | None) -> int:
     """The rate that audio holds; the argument may only repeat it."""
-    rate = _check_rate(given if given is not None else named)
+    rate = _needed_rate(given if given is not None else named)
     if named is not None and rate != named:
         raise AudioError(f"sampling_rate={named}, but the audio says {rate} Hz; leave sampling_rate out")
     return rate
 
 
-def _check_rate(rate: Any) -> int:
+def _needed_rate(rate: Any) -> int:
     if rate is None:
         raise AudioError("samples need their sampling rate in Hz, for example sampling_rate=16000 or (array, 16000)")
-    try:
-        whole = operator.index(int(rate) if float(rate).is_integer() else rate)
-    except (TypeError, ValueError) as error:
-        raise AudioError(f"sampling rate {rate!r}, expected a whole number of Hz such as 16000") from error
-    if isinstance(rate, bool | np.bool_) or whole <= 0:
-        raise AudioError(f"sampling rate {rate!r}, expected a positive number of Hz such as 16000")
-    return whole
+    return check_rate(rate)
 
 
 def _as_array(samples: Any) -> npt.NDArray[Any]:
@@ -213,7 +231,7 @@ def _check_range(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _mix(array: npt.NDArray[np.float32]) -> Signal:
-    """Mean over the channels of (T, C) or (C, T); the axis with more than `MAX_CHANNELS` entries is time."""
+    """Mix of the channels of (T, C) or (C, T), as of a file; the axis with more than `MAX_CHANNELS` entries is time."""
     if array.ndim == 2 and array.size == 0:
         raise AudioError(f"audio: shape {array.shape} holds no samples")
     if array.ndim != 2:
@@ -224,6 +242,6 @@ def _mix(array: npt.NDArray[np.float32]) -> Signal:
             f"audio: shape {array.shape} does not tell time from channels (one axis of at most {MAX_CHANNELS}, the "
             "other longer); pass one channel as (T,), for example array.mean(axis=1) for (T, channels)"
         )
-    frames = np.ascontiguousarray(array if long[0] else array.T)
-    mixed: Signal = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
-    return mixed
+    frames, mixer = np.ascontiguousarray(array if long[0] else array.T), Mixer()
+    blocks = range(0, len(frames), MIXED_AT_ONCE)
+    return np.concatenate([mixer.mix(frames[begin : begin + MIXED_AT_ONCE]) for begin in blocks])

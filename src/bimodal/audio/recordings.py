@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bimodal.audio.containers import EXTENSIONS as CONTAINERS
-from bimodal.audio.decode import read_header
+from bimodal.audio.decode import iterate_audio, read_header
 from bimodal.errors import AudioError
 
 EXTENSIONS: Final = CONTAINERS | {
@@ -100,3 +100,12 @@ def header_seconds(recording: Recording) -> float:
         return read_header(recording.path).duration
     except AudioError:
         return 0.0
+
+
+def decoded_seconds(recording: Recording) -> float:
+    """Length of a recording: what can be decoded, whatever its header says.
+
+    Raises:
+        AudioError: As in `iterate_audio`.
+    """
+    return sum(len(block) / rate for block, rate in iterate_audio(recording.path))

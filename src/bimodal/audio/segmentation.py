@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from bimodal.audio.decode import SAMPLING_RATE, Signal, iterate_audio
+from bimodal.audio.rates import check_rate
 from bimodal.audio.voice_activity import VAD_FRAME, VAD_FRAME_SECONDS, SpeechDetector
-from bimodal.errors import AudioError, ConfigError
+from bimodal.errors import ConfigError
 
 NO_SPEECH: Final = "no speech was found"
 """Reason of the one result of a recording, or a channel, in which nobody speaks."""
@@ -166,7 +167,7 @@ def segment_audio(
     """Cut a recording of any length at its pauses.
 
     Args:
-        path: A file that libsndfile reads.
+        path: A file, as `iterate_audio` reads it.
         config: Where speech begins and ends.
         channel: Number of the channel to read, from 0; None for the mean of all.
         block_seconds: How much is decoded at once; has no influence on the segments.
@@ -192,7 +193,7 @@ class SegmentStream:
         config: Where speech begins and ends.
 
     Raises:
-        AudioError: A sampling rate that is not positive.
+        AudioError: As in `check_rate`.
     """
 
     def __init__(self, sampling_rate: int, config: SegmentConfig) -> None:
@@ -263,13 +264,12 @@ class Resampler:
     """Brings a stream to 16 kHz; libsoxr gives the same samples, however the stream is cut into pieces."""
 
     def __init__(self, sampling_rate: int) -> None:
-        if sampling_rate <= 0:
-            raise AudioError(f"sampling rate {sampling_rate} Hz, expected a positive number")
+        rate = check_rate(sampling_rate)
         self._stream: Any = None
-        if sampling_rate != SAMPLING_RATE:
+        if rate != SAMPLING_RATE:
             import soxr
 
-            self._stream = soxr.ResampleStream(sampling_rate, SAMPLING_RATE, 1, dtype="float32")
+            self._stream = soxr.ResampleStream(rate, SAMPLING_RATE, 1, dtype="float32")
 
     def push(self, signal: Signal) -> Signal:
         """What the next samples make known."""

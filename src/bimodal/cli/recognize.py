@@ -53,6 +53,11 @@ Channels = Annotated[
     typer.Option(help="Mix all channels, or take each channel as one speaker (results over time)."),
 ]
 
+Track = Annotated[
+    int | None,
+    typer.Option(min=1, help="Sound track of a video, from 1. [default: the one that the file marks as default]"),
+]
+
 
 def _formats() -> list[str]:
     from bimodal.output.formats import FORMATS  # here, as a table for people starts faster without
@@ -102,6 +107,7 @@ def recognize(
     download: Download = False,
     timeline: Timeline = None,
     channels: Channels = "mix",
+    track: Track = None,
     form: Form = "table",
     out: Out = None,
     plot: Plot = None,
@@ -139,13 +145,14 @@ def recognize(
     options = RecognizeOptions(
         timeline=timeline,
         channels=channels,
+        track=track,
         transcript=transcript,
         words=read_words(transcripts, recordings) if transcripts else None,
         speaker=speaker,
         speaker_stats=_known_speakers(speaker_stats),
         explain=explain,
     )
-    settings = {}
+    settings = {} if track is None else {"track": str(track)}
     if by_asr:
         from bimodal.asr.timed_words import make_asr
 

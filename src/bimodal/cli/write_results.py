@@ -8,6 +8,7 @@ from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bimodal.audio.containers import ABOUT_RECORDING
 from bimodal.audio.recordings import Recording, header_seconds
 from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
@@ -153,14 +154,18 @@ def _write(run: _Run, recording: Recording, begin: float, journal: "Journal | No
 def _kept(
     run: _Run, recording: Recording, results: Iterator[Recognition], begin: float, journal: "Journal | None"
 ) -> Iterator[Recognition]:
-    """Pass on results; advance the progress bar and write to the folder."""
+    """Pass on results; advance the progress bar, write to the folder, say at last what is wrong with the recording."""
+    told: dict[str, None] = {}
     for result in results:
+        told |= dict.fromkeys(warning for warning in result.warnings if warning.startswith(ABOUT_RECORDING))
         if journal is not None:
             journal.add(result)
         run.bar.reach(begin + (result.end or 0.0))
         yield result
     if journal is not None and run.folder is not None:
         run.folder.finish(run.tasks[recording], journal)
+    for warning in told:
+        run.bar.say(f"bimodal: warning: {recording.name}: {warning}")
 
 
 def _result_folder(

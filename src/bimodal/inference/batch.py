@@ -5,15 +5,14 @@ Modules that a short clip does not need are imported where they are used, so tha
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from bimodal.audio.decode import SAMPLING_RATE, Signal, iterate_audio, to_model_rate
-from bimodal.audio.inputs import load_audio
-from bimodal.audio.recordings import Recording, header_seconds
+from bimodal.audio.decode import SAMPLING_RATE, AudioBlocks, Decoded, Signal, iterate_audio
+from bimodal.audio.inputs import decode_clip
+from bimodal.audio.recordings import Recording, decoded_seconds
 from bimodal.errors import ManifestError
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import Encoded
@@ -22,7 +21,6 @@ from bimodal.records import Clip, Recognition, Utterance
 if TYPE_CHECKING:
     from bimodal.asr.timed_words import Asr, TimedWords
     from bimodal.features.speaker_stats import RunningStats, SpeakerStatsStore
-    from bimodal.inference.timeline import Blocks
 
 WHOLE_SECONDS: Final = 30.0
 """A longer recording gets a timeline, unless it is asked for as a whole."""
@@ -37,6 +35,7 @@ class RecognizeOptions:
     Attributes:
         timeline: Over time, or as a whole; None decides by length.
         channels: `mix`, or `speakers` for one speaker a channel, which always gives a timeline.
+        track: Number of the sound track, from 1; None for the default one.
         transcript: The words of the one recording.
         words: Rows of a manifest with the words of each recording, by its resolved path.
         asr: Speech recognition, for the words instead.
@@ -47,6 +46,7 @@ class RecognizeOptions:
 
     timeline: bool | None = None
     channels: Literal["mix", "speakers"] = "mix"
+    track: int | None = None
     transcript: str | None = None
     words: Mapping[Path, Sequence[Utterance]] | None = None
     asr: "Asr | None" = None
@@ -64,7 +64,7 @@ class RecognizeOptions:
 def recognize_signals(
     model: Model,
     clips: Sequence[Clip],
-    signals: Iterable[Signal | None],
+    speech: Iterable[Decoded | None],
     speaker_stats: "SpeakerStatsStore | None" = None,
     *,
     explain: bool = False,
@@ -74,22 +74,30 @@ def recognize_signals(
     Args:
         model: The model.
         clips: Their audio is not read.
-        signals: Speech (T,) of each clip at 16 kHz; None for words alone. Taken one by one.
+        speech: Of each clip at 16 kHz; None for words alone. Taken one by one.
         speaker_stats: Statistics of the speakers so far.
         explain: Say in each result why it is so.
     """
     if explain:
-        return [_explained(model, clip, signal, speaker_stats) for clip, signal in zip(clips, signals, strict=True)]
-    encoded = [model.encode(signal) for signal in signals]
+        return [_explained(model, clip, one, speaker_stats) for clip, one in zip(clips, speech, strict=True)]
+    encoded = [_encode(model, one) for one in speech]
     return model.score(clips, encoded, _stats_before(model, clips, encoded, speaker_stats))
 
 
+def _encode(model: Model, speech: Decoded | None, *, keep_frames: bool = False) -> Encoded:
+    """Speech with what its recording's results must say."""
+    if speech is None:
+        return model.encode(None)
+    encoded = model.encode(speech.signal, keep_frames=keep_frames)
+    return replace(encoded, warnings=(*encoded.warnings, *speech.warnings))
+
+
 def _explained(
-    model: Model, clip: Clip, signal: Signal | None, speaker_stats: "SpeakerStatsStore | None"
+    model: Model, clip: Clip, speech: Decoded | None, speaker_stats: "SpeakerStatsStore | None"
 ) -> Recognition:
     from bimodal.inference.explain import explain  # start-up
 
-    encoded = [model.encode(signal, keep_frames=True)]
+    encoded = [_encode(model, speech, keep_frames=True)]
     stats = _stats_before(model, [clip], encoded, speaker_stats)
     (result,) = model.score([clip], encoded, stats)
     return replace(result, explanation=explain(model, encoded[0].frames, clip, result, stats[0] if stats else None))
@@ -109,7 +117,7 @@ def _stats_before(
     ]
 
 
-def clip_signal(clip: Clip) -> Signal | None:
+def clip_speech(clip: Clip) -> Decoded | None:
     """A clip's speech at 16 kHz; None if there is none.
 
     Raises:
@@ -117,7 +125,7 @@ def clip_signal(clip: Clip) -> Signal | None:
     """
     if clip.audio is None:
         return None
-    return load_audio(clip.audio, clip.sampling_rate, start=clip.start, end=clip.end)
+    return decode_clip(clip)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,15 +155,17 @@ def recognize_recording(
     Raises:
         BimodalError: The recording cannot be used. If the damage comes late, the results before it are given first.
     """
-    blocks = iterate_audio(recording.path, block_seconds=WHOLE_SECONDS)
-    begun = [] if options.channels == "speakers" else list(islice(blocks, 2))
-    if options.over_time(longer=len(begun) > 1):
-        opened = chain(begun, blocks) if begun else None
+    blocks = iterate_audio(recording.path, block_seconds=WHOLE_SECONDS, track=options.track)
+    opened = None if options.channels == "speakers" else blocks
+    if options.over_time(longer=opened is not None and opened.read_ahead(2) > 1):
         return RecordingResults(over_time=True, results=_timeline(model, recording, options, after, opened))
-    read = [*begun, *blocks]
-    signal = to_model_rate(np.concatenate([block for block, _ in read]), read[0][1], str(recording.path))
-    clip = _clip(recording, signal, options)
-    results = recognize_signals(model, [clip], iter([signal]), options.speaker_stats, explain=options.explain)
+    read = list(blocks)
+    decoded = Decoded(
+        signal=np.concatenate([block for block, _ in read]), sampling_rate=read[0][1], warnings=blocks.warnings
+    )
+    speech = decoded.at_model_rate(str(recording.path))
+    clip = _clip(recording, speech.signal, options)
+    results = recognize_signals(model, [clip], iter([speech]), options.speaker_stats, explain=options.explain)
     return RecordingResults(over_time=False, results=iter(results))
 
 
@@ -185,7 +195,7 @@ def _timeline(
     recording: Recording,
     options: RecognizeOptions,
     after: Ends | None,
-    opened: "Blocks | None",
+    opened: AudioBlocks | None,
 ) -> Iterator[Recognition]:
     """A recording over time."""
     from bimodal.inference.stream import TimelineConfig
@@ -198,14 +208,14 @@ def _timeline(
                 f"{recording.name}: the words of '{row.id}' have no start and end, which a timeline needs; give them, "
                 "or recognise the recording with --whole"
             )
-    length = header_seconds(recording) if any(row.end is None for row in rows) else 0.0
+    length = decoded_seconds(recording) if any(row.end is None for row in rows) else 0.0
     return recognize_long(
         model,
         recording.path,
         words=[_timed(row, length) for row in rows],
         asr=options.asr,
         speakers=() if options.speaker is None else (options.speaker,),
-        config=TimelineConfig(channels=options.channels, explain=options.explain),
+        config=TimelineConfig(channels=options.channels, track=options.track, explain=options.explain),
         speaker_stats=options.speaker_stats,
         after=after,
         opened=opened,

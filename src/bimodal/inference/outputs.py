@@ -214,6 +214,7 @@ def _abstained(config: ModelConfig, clip: Clip, encoded: Encoded, known: dict[st
         reason=why_silent(duration or 0.0, encoded.warnings)
         if silent
         else f"the model '{config.name}' cannot use the given input",
+        warnings=tuple(warning for warning in encoded.warnings if warning != NO_SPEECH),
         **known,
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bimodal.audio.inputs import as_clip
 from bimodal.errors import BimodalError
-from bimodal.inference.batch import clip_signal, recognize_signals
+from bimodal.inference.batch import clip_speech, recognize_signals
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import Outputs
@@ -98,6 +98,7 @@ class Recognizer:
         *,
         sampling_rate: int | None = None,
         transcript: str | None = None,
+        track: int | None = None,
         explain: bool = False,
     ) -> Recognition:
         """Recognise the emotion expressed in one clip, as a whole.
@@ -107,13 +108,14 @@ class Recognizer:
                 words alone.
             sampling_rate: Of samples, in Hz.
             transcript: The words, if known.
+            track: Number of the sound track of a video, from 1; None for the one that the file marks as default.
             explain: As in `recognize_batch`.
 
         Raises:
             AudioError: A recording that cannot be used.
             BimodalError: Neither speech nor words, or the model cannot use what was given.
         """
-        clip = Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)
+        clip = Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript, track=track)
         return self.recognize_batch([clip], explain=explain)[0]
 
     def recognize_batch(
@@ -141,12 +143,12 @@ class Recognizer:
         """
         given = [as_clip(one) for one in clips]
         if strict:
-            return recognize_signals(self.model, given, map(clip_signal, given), speaker_stats, explain=explain)
+            return recognize_signals(self.model, given, map(clip_speech, given), speaker_stats, explain=explain)
         return [self._recognize_or_error(clip, speaker_stats, explain) for clip in given]
 
     def _recognize_or_error(self, clip: Clip, speaker_stats: "SpeakerStatsStore | None", explain: bool) -> Recognition:
         try:
-            return recognize_signals(self.model, [clip], [clip_signal(clip)], speaker_stats, explain=explain)[0]
+            return recognize_signals(self.model, [clip], [clip_speech(clip)], speaker_stats, explain=explain)[0]
         except BimodalError as error:
             return failed_recognition(
                 str(error),
@@ -205,7 +207,7 @@ class Recognizer:
             speaker_stats: Statistics of the speaker so far; each segment is added to them.
 
         Raises:
-            AudioError: A sampling rate that is not positive.
+            AudioError: No sampling rate in Hz.
             BimodalError: The model uses no recordings.
         """
         from bimodal.inference.stream import Stream  # start-up: a short clip does not need it
@@ -219,7 +221,10 @@ class Recognizer:
             AudioError: As in `recognize`.
             BimodalError: As in `recognize`.
         """
-        return self.model.extract(clips, [self.model.encode(clip_signal(clip)) for clip in clips])
+        speech = (clip_speech(clip) for clip in clips)
+        return self.model.extract(
+            clips, [self.model.encode(None if one is None else one.whole("audio")) for one in speech]
+        )
 
     def warm_up(self) -> None:
         """Load what speech needs, so that the first recording does not wait for it.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from bimodal.asr.timed_words import Conversation, TimedWords, WordsByTime, clip_words
 from bimodal.audio.decode import Signal, check_signal
+from bimodal.audio.rates import check_rate
 from bimodal.audio.segmentation import NO_SPEECH, Segment, SegmentConfig, SegmentStream
 from bimodal.errors import AudioError, BimodalError, ConfigError
 from bimodal.features.pooling import BACKBONE_FRAME_SECONDS, SpeechFrames, pool
@@ -34,6 +35,7 @@ class TimelineConfig:
         smoothing: Time constant of an exponential average over a speaker's earlier scores; 0 for none.
         explain: Fill `explanation` of each result, for the scores before smoothing. It is several times slower.
         channels: `mix` averages all channels; `speakers` takes each channel for one speaker, as in a stereo call.
+        track: Number of the sound track of a file, from 1; None for the one that the file marks as default.
     """
 
     segments: SegmentConfig = field(default_factory=SegmentConfig)
@@ -42,6 +44,7 @@ class TimelineConfig:
     smoothing: float = 0.0
     explain: bool = False
     channels: Literal["mix", "speakers"] = "mix"
+    track: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that contradict one another."""
@@ -63,11 +66,11 @@ class Stream:
         model: A model that uses recordings.
         sampling_rate: Of the samples, in Hz.
         speaker: Who speaks. The results repeat it, and it is the key of the speaker statistics.
-        config: Settings; its `channels` is not used.
-        speaker_stats: As in `recognize_long`.
+        config: Settings; its `channels` and `track` are not used.
+        speaker_stats: As in `recognize_long`; they grow.
 
     Raises:
-        AudioError: A sampling rate that is not positive.
+        AudioError: No sampling rate in Hz.
         BimodalError: The model uses no recordings, or no speaker statistics.
     """
 
@@ -83,7 +86,7 @@ class Stream:
         model.check_takes_audio()
         if speaker_stats is not None:
             model.check_uses_speaker_stats()
-        self._model, self._sampling_rate = model, sampling_rate
+        self._model, self._sampling_rate = model, check_rate(sampling_rate)
         self.speaker, self._config, self._speaker_stats = speaker, config or TimelineConfig(), speaker_stats
         self._segments = SegmentStream(sampling_rate, self._config.segments)
         self._words, self._smooth = WordsByTime(), _smoother(self._config.smoothing)

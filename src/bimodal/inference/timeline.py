@@ -1,13 +1,13 @@
 """The emotions of a long recording over time, one timeline per speaker, and their summary."""
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
 from bimodal.asr.timed_words import Asr, Conversation, SegmentTranscriber, TimedWords
-from bimodal.audio.decode import Signal, iterate_audio, read_header
+from bimodal.audio.decode import AudioBlocks, Signal, iterate_audio, read_header
 from bimodal.audio.segmentation import Segment
 from bimodal.errors import AudioError, ConfigError
 from bimodal.features.speaker_stats import SpeakerStatsStore
@@ -54,7 +54,7 @@ def recognize_long(
     config: TimelineConfig | None = None,
     speaker_stats: SpeakerStatsStore | None = None,
     after: Mapping[str | None, float] | None = None,
-    opened: Blocks | None = None,
+    opened: AudioBlocks | None = None,
 ) -> Iterator[Recognition]:
     """Recognise the emotions expressed in a recording of any length, as they come.
 
@@ -75,7 +75,7 @@ def recognize_long(
 
     Yields:
         Results, sorted by their start. Results of one speaker do not overlap. A recording or channel without speech
-        gives one result that abstained.
+        gives one result that abstained. The last result warns of a recording that is cut or damaged.
 
     Raises:
         AudioError: The recording cannot be used. If the damage comes late, the results before it are given first.
@@ -93,7 +93,32 @@ def recognize_long(
         transcriber = None if asr is None else SegmentTranscriber(asr, known_until=known)
         timelines.append(_cut(stream, chain([first], blocks), transcriber))
     scored = _scored(heapq.merge(*timelines, key=lambda cut: cut.start), after or {})
-    return chain.from_iterable(scored) if len(sources) == 1 else _in_order(scored)
+    results = chain.from_iterable(scored) if len(sources) == 1 else _in_order(scored)
+    return warn_at_end(results, lambda: [warning for blocks in sources.values() for warning in blocks.warnings])
+
+
+def warn_at_end(results: Iterable[Recognition], warnings: Callable[[], Iterable[str]]) -> Iterator[Recognition]:
+    """The results, the last one with warnings that are known when all were taken.
+
+    Args:
+        results: In order. Each is given when the one after it is known.
+        warnings: Called at the end; each warning is told once.
+
+    Example:
+        >>> one = Recognition(emotion="anger", scores={"anger": 1.0}, speech_scores=None, text_scores=None, gate=None)
+        >>> [result.warnings for result in warn_at_end([one, one], lambda: ["cut", "cut"])]
+        [(), ('cut',)]
+    """
+    held: list[Recognition] = []
+    try:
+        for result in results:
+            yield from held
+            held = [result]
+    except AudioError:
+        yield from held
+        raise
+    for result in held:
+        yield replace(result, warnings=tuple(dict.fromkeys([*result.warnings, *warnings()])))
 
 
 def summarise(recognitions: Iterable[Recognition]) -> Summary:
@@ -131,13 +156,13 @@ def summarise(recognitions: Iterable[Recognition]) -> Summary:
 
 
 def _sources(
-    path: str | Path, given: Sequence[str], config: TimelineConfig, opened: Blocks | None
-) -> dict[str | None, Blocks]:
+    path: str | Path, given: Sequence[str], config: TimelineConfig, opened: AudioBlocks | None
+) -> dict[str | None, AudioBlocks]:
     """Blocks of each speaker's speech; the name is None if nobody is named."""
     if config.channels == "mix":
         names: list[str | None] = [None]
     else:
-        names = [f"channel {number}" for number in range(1, read_header(path).channels + 1)]
+        names = [f"channel {number}" for number in range(1, read_header(path, track=config.track).channels + 1)]
     if given and len(given) != len(names):
         raise ConfigError(
             f"{path}: {len(given)} names of speakers, expected {len(names)} with channels={config.channels}"
@@ -146,8 +171,8 @@ def _sources(
         raise ConfigError(f"{path}: the names of the speakers are not distinct")
     named = list(given) or names
     if config.channels == "mix":
-        return {named[0]: opened or iterate_audio(path)}
-    return {name: iterate_audio(path, channel=channel) for channel, name in enumerate(named)}
+        return {named[0]: opened or iterate_audio(path, track=config.track)}
+    return {name: iterate_audio(path, channel=channel, track=config.track) for channel, name in enumerate(named)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.audio.decode import iterate_audio, read_header
+from bimodal.audio.outline import Outline
 from bimodal.errors import BimodalError
 from bimodal.output.colours import emotion_colour
 from bimodal.records import Recognition
@@ -71,17 +72,12 @@ def _library() -> tuple[Any, Any]:
 
 
 def envelope(recording: Path, points: int = _POINTS) -> tuple[npt.NDArray[np.float32], float]:
-    """Peaks of at most `points` equal intervals of a recording, and its duration in seconds."""
+    """Peaks of about `points` equal intervals of a recording, and its duration in seconds."""
     header = read_header(recording)
-    size = max(1, round(header.duration * header.sampling_rate / points))
-    peaks, rest, samples = list[np.float32](), np.zeros(0, np.float32), 0
+    outline = Outline(header.duration * header.sampling_rate, points)
     for signal, _ in iterate_audio(recording):
-        rest, samples = np.concatenate([rest, signal]), samples + len(signal)
-        whole = len(rest) // size * size
-        peaks += list(np.abs(rest[:whole]).reshape(-1, size).max(axis=1))
-        rest = rest[whole:]
-    peaks += [np.abs(rest).max()] if len(rest) else []
-    return np.array(peaks, np.float32), samples / header.sampling_rate
+        outline.add(signal)
+    return outline.peaks(), outline.samples / header.sampling_rate
 
 
 def _draw_wave(axes: Any, recording: Path, results: Sequence[Recognition], colours: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from bimodal.asr.timed_words import TimedWords
 from bimodal.audio.decode import check_signal
 from bimodal.audio.inputs import as_audio, as_clip
+from bimodal.audio.rates import check_rate
 from bimodal.audio.source import Encoded, as_source, opened, source_name
 from bimodal.errors import BimodalError
 from bimodal.records import Clip, Recognition, failed_recognition
@@ -143,10 +144,11 @@ class Client:
             hop: Approximate time between results, in seconds.
 
         Raises:
+            AudioError: No sampling rate in Hz.
             BimodalError: The server cannot be reached or refuses the request.
         """
         start = {
-            "type": "start", "sampling_rate": sampling_rate, "speaker": speaker, "partial": partial,
+            "type": "start", "sampling_rate": check_rate(sampling_rate), "speaker": speaker, "partial": partial,
             "hop": hop, "window": max(4.0, hop), "token": self._token,
         }  # fmt: skip
         return RemoteStream(f"{str(self._http.base_url).rstrip('/')}/v1/stream".replace("http", "ws", 1), start)
@@ -160,9 +162,9 @@ class Client:
             return failed_recognition(str(error), speaker=clip.speaker, transcript=clip.transcript)
 
     def _recognize(self, clip: Clip, explain: bool) -> Recognition:
-        if clip.columns is not None or clip.before:
+        if clip.columns is not None or clip.before or clip.track is not None:
             raise BimodalError(
-                "a server accepts recordings and words only; for feature columns or earlier turns use Recognizer"
+                "a server accepts recordings and words only; use Recognizer for feature columns, earlier turns, tracks"
             )
         fields = {
             "transcript": clip.transcript,

@@ -10,13 +10,13 @@ import math
 import os
 import resource
 import socket
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import numpy as np
 
-from bimodal.audio.decode import SAMPLING_RATE, AudioHeader, Signal, iterate_audio, load_signal, read_header
+from bimodal.audio.decode import SAMPLING_RATE, AudioHeader, Decoded, Signal, iterate_audio, read_header
+from bimodal.audio.outline import Outline
 from bimodal.audio.segmentation import Resampler
 from bimodal.errors import AudioError
 
@@ -51,9 +51,9 @@ def _answer(options: dict[str, Any], upload: int, out: int) -> dict[str, Any]:
     try:
         header = _check_header(path, options)
         if options["whole"]:
-            signal = load_signal(path, start=options["start"], end=options["end"])
-            _write(out, signal)
-            return {"duration": len(signal) / SAMPLING_RATE}
+            decoded = _decode_whole(path, options)
+            _write(out, decoded.signal)
+            return {"duration": len(decoded.signal) / SAMPLING_RATE, "warnings": decoded.warnings}
         return _decode_long(path, header, out, options)
     except AudioError as error:
         return {"error": str(error).replace(path, "the recording"), "kind": "unusable"}
@@ -76,14 +76,25 @@ def _check_header(path: str, options: dict[str, Any]) -> AudioHeader:
         raise TooMuch(f"the recording has {header.channels} channels, expected at most {options['max_channels']}")
     if header.sampling_rate > options["max_rate"]:
         raise TooMuch(f"the recording has {header.sampling_rate} Hz, expected at most {options['max_rate']} Hz")
-    _check_seconds(min(header.duration, options["end"] or math.inf) - (options["start"] or 0.0), options)
     return header
+
+
+def _decode_whole(path: str, options: dict[str, Any]) -> Decoded:
+    """A recording, or a stretch of it, at 16 kHz. What its header says about its length does not count."""
+    blocks = iterate_audio(path, start=options["start"], end=options["end"], block_seconds=_BLOCK_SECONDS)
+    read, seconds = [], 0.0
+    for block, rate in blocks:
+        read.append(block)
+        seconds += len(block) / rate
+        _check_seconds(seconds, options)
+    signal = np.concatenate(read)
+    return Decoded(signal=signal, sampling_rate=rate, warnings=blocks.warnings).at_model_rate(path)
 
 
 def _check_seconds(seconds: float, options: dict[str, Any]) -> None:
     if seconds > options["max_seconds"]:
         raise TooMuch(
-            f"the recording lasts {seconds:.0f} s, expected at most {options['max_seconds']:g} s"
+            f"the recording lasts longer than {options['max_seconds']:g} s"
             + ("; send long recordings to /v1/jobs" if options["whole"] else "")
         )
 
@@ -99,21 +110,21 @@ def _decode_long(path: str, header: AudioHeader, out: int, options: dict[str, An
     import soundfile as sf
 
     channels: list[int | None] = [None] if options["mix"] else list(range(header.channels))
-    signals = [_resampled(path, channel, header.sampling_rate) for channel in channels]
-    per_peak = max(1, math.ceil(header.duration * SAMPLING_RATE / PEAKS))
-    outline = _Outline(per_peak)
+    read = [iterate_audio(path, channel=channel, block_seconds=_BLOCK_SECONDS) for channel in channels]
+    outline = Outline(header.duration * SAMPLING_RATE, PEAKS)
     with sf.SoundFile(out, "w", SAMPLING_RATE, len(channels), "FLOAT", format="WAV", closefd=False) as file:
-        for block in _side_by_side(signals):
+        for block in _side_by_side([_resampled(blocks, header.sampling_rate) for blocks in read]):
             file.write(block)
             outline.add(block)
             _check_seconds(outline.samples / SAMPLING_RATE, options)
-    return {"duration": outline.samples / SAMPLING_RATE, "peaks": outline.finish()}
+    peaks = [round(peak, 4) for peak in outline.peaks().tolist()]
+    return {"duration": outline.samples / SAMPLING_RATE, "peaks": peaks, "warnings": read[0].warnings}
 
 
-def _resampled(path: str, channel: int | None, rate: int) -> Iterator[Signal]:
-    """One channel, or the mean of all, at 16 kHz."""
+def _resampled(blocks: Iterable[tuple[Signal, int]], rate: int) -> Iterator[Signal]:
+    """Blocks of a signal at 16 kHz."""
     resampler = Resampler(rate)
-    for signal, _ in iterate_audio(path, channel=channel, block_seconds=_BLOCK_SECONDS):
+    for signal, _ in blocks:
         yield resampler.push(signal)
     yield resampler.finish()
 
@@ -124,32 +135,10 @@ def _side_by_side(signals: list[Iterator[Signal]]) -> Iterator[np.ndarray[Any, A
         yield np.stack(blocks, axis=1)
 
 
-class _Outline:
-    """Largest absolute sample of each interval of equal length."""
-
-    def __init__(self, length: int) -> None:
-        self.samples = 0
-        self._length = length
-        self._peaks: list[float] = []
-        self._rest = np.zeros(0, np.float32)
-
-    def add(self, block: np.ndarray[Any, Any]) -> None:
-        """Add the next block (T, channels)."""
-        self.samples += len(block)
-        loud = np.concatenate([self._rest, np.abs(block).max(axis=1)])
-        whole = len(loud) // self._length * self._length
-        self._peaks += loud[:whole].reshape(-1, self._length).max(axis=1).tolist()
-        self._rest = loud[whole:]
-
-    def finish(self) -> list[float]:
-        """All peaks, including the last, shorter interval."""
-        last = [float(self._rest.max())] if len(self._rest) else []
-        return [round(peak, 4) for peak in chain(self._peaks, last)]
-
-
 def main() -> None:
     """Load the codecs, set the limits, serve."""
-    import soundfile  # noqa: F401  # import before the limits are set
+    import av  # noqa: F401  # import before the limits are set
+    import soundfile  # noqa: F401
     import soxr  # noqa: F401
 
     memory, file_size = int(os.environ["BIMODAL_DECODER_BYTES"]), int(os.environ["BIMODAL_DECODER_FILE_BYTES"])

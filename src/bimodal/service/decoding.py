@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from bimodal.audio.decode import Signal
+from bimodal.audio.decode import SAMPLING_RATE, Decoded
 from bimodal.service.limits import Limits
 from bimodal.service.problems import Problem
 
@@ -53,11 +53,13 @@ class LongRecording:
         file: 16 kHz WAV without a name; closing deletes it.
         duration: In seconds.
         peaks: Largest absolute sample of each interval of equal length.
+        warnings: What its results must say.
     """
 
     file: IO[bytes]
     duration: float
     peaks: list[float] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -80,8 +82,8 @@ class Decoders:
         for _ in range(count):
             self._idle.put(None)
 
-    def decode_clip(self, upload: IO[bytes], start: float | None, end: float | None) -> Signal:
-        """An upload, or a part of it, as a signal (T,) at 16 kHz.
+    def decode_clip(self, upload: IO[bytes], start: float | None, end: float | None) -> Decoded:
+        """An upload, or a part of it, at 16 kHz.
 
         Raises:
             Problem: The upload cannot be decoded or exceeds a limit.
@@ -97,9 +99,10 @@ class Decoders:
             cpu_seconds=limits.decoding_seconds,
         )
         with tempfile.TemporaryFile() as out:
-            self._ask(options, upload, out)
+            answer = self._ask(options, upload, out)
             out.seek(0)
-            return np.frombuffer(out.read(), np.float32)
+            signal = np.frombuffer(out.read(), np.float32)
+        return Decoded(signal=signal, sampling_rate=SAMPLING_RATE, warnings=tuple(answer["warnings"]))
 
     def decode_long(self, upload: IO[bytes], mix: bool) -> LongRecording:
         """A long upload as 16 kHz WAV.
@@ -122,7 +125,9 @@ class Decoders:
         except BaseException:
             out.close()
             raise
-        return LongRecording(file=out, duration=answer["duration"], peaks=answer["peaks"])
+        return LongRecording(
+            file=out, duration=answer["duration"], peaks=answer["peaks"], warnings=tuple(answer["warnings"])
+        )
 
     def close(self) -> None:
         """End all processes; running requests are refused."""

@@ -65,11 +65,11 @@ class Engine:
 
     def _recognize(self, clip: Clip, upload: IO[bytes] | None, transcribe: bool, explain: bool) -> Recognition:
         if upload is not None:
-            signal = self.decoders.decode_clip(upload, clip.start, clip.end)
-            clip = replace(clip, audio=signal, sampling_rate=16_000)
-            self.measures.audio_seconds.inc(len(signal) / 16_000)
+            decoded = self.decoders.decode_clip(upload, clip.start, clip.end)
+            clip = replace(clip, audio=decoded)
+            self.measures.audio_seconds.inc(len(decoded.signal) / decoded.sampling_rate)
             if transcribe and self.transcriber is not None:
-                recognised = self.transcriber.transcribe(signal)
+                recognised = self.transcriber.transcribe(decoded.signal)
                 clip = replace(
                     clip,
                     transcript=recognised.text or None,

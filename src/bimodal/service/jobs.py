@@ -12,7 +12,7 @@ import msgspec
 from bimodal.asr.timed_words import Asr, TimedWords
 from bimodal.errors import BimodalError
 from bimodal.inference.stream import TimelineConfig
-from bimodal.inference.timeline import summarise
+from bimodal.inference.timeline import summarise, warn_at_end
 from bimodal.records import Recognition
 from bimodal.service.decoding import LongRecording
 from bimodal.service.engine import Engine
@@ -205,9 +205,8 @@ class Jobs:
             job.duration, job.peaks = recording.duration, recording.peaks
             loop.call_soon_threadsafe(job.tell)
             job.recording = recording
-            for result in engine.recognizer.recognize_long(
-                recording.path, words=job.words, asr=job.asr, config=job.config
-            ):
+            results = engine.recognizer.recognize_long(recording.path, words=job.words, asr=job.asr, config=job.config)
+            for result in warn_at_end(results, lambda: recording.warnings):
                 job.results.append(result)
                 loop.call_soon_threadsafe(job.tell)
             job.recording = None
