@@ -86,6 +86,11 @@ def test_train_evaluate_recognize_extract(tiny_manifest, fast_settings, tmp_path
         "report.json", "report.md", "report.png", "predictions.csv",
     }  # fmt: skip
     assert len((tmp_path / "report" / "predictions.csv").read_text().splitlines()) == 1 + 9
+    assert "chance 33.3 %" in done.stderr
+    assert done.stderr.splitlines()[-1] == f"next: bimodal evaluate {tiny_manifest} --model {model}"
+    seen = ["evaluate", tiny_manifest, "--model", model, "--split", "train"]
+    assert "was trained or calibrated on 45 of 45 rows" in run(*seen, code=1).stderr
+    assert run(*seen, "--seen-rows").stdout.startswith("WARNING: the model was trained or calibrated on 45 of 45 rows")
     run("extract", model, tiny_manifest, tmp_path / "x.npz")
     arrays = np.load(tmp_path / "x.npz")
     assert len(arrays["ids"]) == len(arrays["fused"]) == 54 and np.isfinite(arrays["fused_logits"]).all()

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -58,7 +59,8 @@ def train(
             on_epoch=on_epoch,
         )
     say(f"feature cache {folder}: {_megabytes(folder)} after")
-    say(f"model in {model} (licence: {resolved.licence}); next: bimodal evaluate {manifest} --model {model}")
+    for line in _training("train", "summary").summarise_training(Path(manifest), model):
+        say(line)
 
 
 def tune(
@@ -160,6 +162,9 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.json, report.md, report.png, predictions.csv.")
     ] = None,
+    seen_rows: Annotated[
+        bool, typer.Option("--seen-rows", help="Evaluate on rows that the model was trained on; the report says so.")
+    ] = False,
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
@@ -173,15 +178,20 @@ def evaluate(
     from bimodal.evaluation.describe import describe
     from bimodal.evaluation.protocols import evaluate_folds, evaluate_model
     from bimodal.evaluation.report import evaluate
+    from bimodal.evaluation.rows import check_seen_rows
     from bimodal.evaluation.writing import write_report
 
     if (model is None) == (not folds):
         raise typer.BadParameter("give either --model or --folds", param_hint="--model/--folds")
+    if seen_rows and model is None:
+        raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
 
     def progress(items: Iterable[Any], label: str) -> Iterable[Any]:
         return bar(items, label, quiet)
 
+    caveat = ""
     if model is not None:
+        caveat = check_seen_rows(model, manifest, split=split, allow=seen_rows)
         predictions, notes = evaluate_model(
             model, manifest, split=split, cluster=cluster, threads=threads, progress=progress
         )
@@ -193,7 +203,7 @@ def evaluate(
         predictions, notes = evaluate_folds(
             manifest, folds, resolved, cache or default_cache(), cluster=cluster, progress=progress
         )
-    report = evaluate(predictions, title=str(manifest), notes=notes)
+    report = replace(evaluate(predictions, title=str(manifest), notes=notes), caveat=caveat)
     typer.echo(describe(report))
     if out is not None:
         write_report(out, report, predictions)

@@ -17,6 +17,7 @@ from bimodal.data.text import preceding_rows
 from bimodal.errors import BimodalError, SplitError
 from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
+from bimodal.evaluation.rows import choose_rows, note_on_seen
 from bimodal.features.cache import FeatureCache
 from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
 from bimodal.inference.recognizer import Recognizer
@@ -63,8 +64,9 @@ def evaluate_model(
     Raises:
         BimodalError: A problem with the model, the manifest or a recording.
     """
-    recognizer = Recognizer(model, threads=threads)
-    return predict_model(recognizer, read_manifest(Path(manifest)), split=split, cluster=cluster, progress=progress)
+    recognizer, read = Recognizer(model, threads=threads), read_manifest(Path(manifest))
+    found, notes = predict_model(recognizer, read, split=split, cluster=cluster, progress=progress)
+    return found, (*notes, *note_on_seen(recognizer.folder, read, split))
 
 
 def predict_model(
@@ -89,7 +91,7 @@ def predict_model(
     Raises:
         BimodalError: A problem with the manifest or a recording.
     """
-    utterances, notes = _chosen(read, split)
+    utterances, notes = choose_rows(read, split)
     utterances = _really_paired(utterances, notes)
     by_label = recognizer.config.pairing == LABEL_MATCHED
     notes += [NO_EVIDENCE] if by_label else []
@@ -108,17 +110,6 @@ def predict_model(
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
     priors = np.array(recognizer.config.priors)
     return _predictions(rows, systems, priors, cluster, paired_only=by_label), tuple(notes)
-
-
-def _chosen(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]:
-    """The utterances of a split, and a note that names it."""
-    known = {utterance.split for utterance in read.utterances}
-    wanted = split or ("test" if "test" in known else "")
-    if not wanted:
-        return list(read.utterances), []
-    if wanted not in known:
-        raise SplitError(f"{read.path}: no split '{wanted}', expected one of {sorted(name for name in known if name)}")
-    return [utterance for utterance in read.utterances if utterance.split == wanted], [f"split '{wanted}'"]
 
 
 def _really_paired(utterances: Sequence[Utterance], notes: list[str]) -> list[Utterance]:

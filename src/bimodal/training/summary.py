@@ -1,0 +1,48 @@
+"""What is said at the end of a training: where the model is, how good on held-out rows, what to do next."""
+
+from pathlib import Path
+
+from bimodal.data.manifest import read_manifest
+from bimodal.inference.model_folder import REPORT, load_model_config, read_json
+from bimodal.training.package_model import TrainReport
+
+_MOST_FOLDS = 5
+
+
+def summarise_training(manifest: Path, model: Path) -> list[str]:
+    """Lines for people after a training.
+
+    Args:
+        manifest: What the model was trained on.
+        model: Its folder.
+    """
+    config = load_model_config(model, verify=False)
+    lines = [f"model in {model} (licence: {config.licence})", describe_dev(read_json(model / REPORT, TrainReport))]
+    return [*lines, f"next: {next_step(manifest, model)}"]
+
+
+def describe_dev(report: TrainReport) -> str:
+    """The figures on the held-out rows, beside chance."""
+    figures = ", ".join(f"{stage} {100 * value:.1f} %" for stage, value in report.dev_uar.items())
+    return (
+        f"unweighted average recall on {report.dev_rows} held-out rows: {figures}; chance {100 * report.dev_chance:.1f}"
+        " %. These rows also fitted the temperatures, so expect less on new recordings"
+    )
+
+
+def next_step(manifest: Path, model: Path) -> str:
+    """The command that gives honest figures: on the test rows if there are any, else on folds."""
+    rows = [row for row in read_manifest(manifest).utterances if row.emotion is not None]
+    if any(row.split == "test" for row in rows):
+        return f"bimodal evaluate {manifest} --model {model}"
+    speakers = {row.speaker for row in rows}
+    if None not in speakers and len(speakers) > 2:
+        folds = min(_MOST_FOLDS, len(speakers))
+        return (
+            f"bimodal evaluate {manifest} --folds {folds}, with the same --config and --set. Every row of the manifest "
+            "was used, so this model itself can be evaluated on other recordings alone"
+        )
+    return (
+        f"bimodal recognize -m {model} RECORDING. Every row of the manifest was used, so evaluate the model on "
+        "recordings of other speakers"
+    )
