@@ -1,5 +1,6 @@
 """Commands for training and evaluation: train, tune, adapt, evaluate, demo."""
 
+import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,9 +16,11 @@ from bimodal.cli.options import (
     ManifestFile,
     ModelFolder,
     Quiet,
+    RootFolder,
     Settings,
     Threads,
     default_cache,
+    manifest_below,
 )
 from bimodal.cli.serve import serve
 from bimodal.cli.terminal import bar, epochs, say
@@ -35,6 +38,7 @@ def train(
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
+    root: RootFolder = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a model: speech stage, text stage, fusion stage.
@@ -43,7 +47,8 @@ def train(
     """
     from bimodal.config import TrainConfig, read_config
 
-    stages, manifest, out = _stages(arguments)
+    stages, named, out = _stages(arguments)
+    manifest = manifest_below(Path(named), root)
     train_all = _training().train
     resolved = read_config(TrainConfig(), config, settings or ())
     folder = cache or default_cache()
@@ -59,7 +64,8 @@ def train(
             on_epoch=on_epoch,
         )
     say(f"feature cache {folder}: {_megabytes(folder)} after")
-    for line in _training("train", "summary").summarise_training(Path(manifest), model):
+    options = "" if root is None else f" --root {shlex.quote(str(root))}"
+    for line in _training("train", "summary").summarise_training(manifest, model, options):
         say(line)
 
 
@@ -70,6 +76,7 @@ def tune(
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
+    root: RootFolder = None,
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune a pretrained encoder and save it as a backbone.
@@ -86,7 +93,7 @@ def tune(
     with epochs(quiet) as on_epoch:
         if modality == "speech":
             folder = module.tune_speech(
-                manifest,
+                manifest_below(manifest, root),
                 out,
                 resolved,
                 cache or default_cache(),
@@ -94,7 +101,7 @@ def tune(
                 on_epoch=on_epoch,
             )
         else:
-            folder = module.tune_text(manifest, out, resolved, on_epoch)
+            folder = module.tune_text(manifest_below(manifest, root), out, resolved, on_epoch)
     say(f"backbone in {folder} (licence: {resolved.licence})")
     say(f"next: bimodal train ... --set {modality}_backbone={folder}")
 
@@ -134,6 +141,7 @@ def adapt(
         Literal["corpus", "speaker"],
         typer.Option(help="Adapt to all recordings together, or to each speaker alone."),
     ] = "corpus",
+    root: RootFolder = None,
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -143,7 +151,8 @@ def adapt(
     """
     from bimodal.inference.adapt import adapt_model
 
-    adapt_model(model, manifest, out, by=by, threads=threads, progress=lambda items, label: bar(items, label, quiet))
+    read = manifest_below(manifest, root)
+    adapt_model(model, read, out, by=by, threads=threads, progress=lambda items, label: bar(items, label, quiet))
     say(f"adapted model in {out}; its model card names the recordings; next: bimodal recognize {out} RECORDING")
 
 
@@ -168,6 +177,7 @@ def evaluate(
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
+    root: RootFolder = None,
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -189,11 +199,11 @@ def evaluate(
     def progress(items: Iterable[Any], label: str) -> Iterable[Any]:
         return bar(items, label, quiet)
 
-    caveat = ""
+    caveat, read = "", manifest_below(manifest, root)
     if model is not None:
-        caveat = check_seen_rows(model, manifest, split=split, allow=seen_rows)
+        caveat = check_seen_rows(model, read, split=split, allow=seen_rows)
         predictions, notes = evaluate_model(
-            model, manifest, split=split, cluster=cluster, threads=threads, progress=progress
+            model, read, split=split, cluster=cluster, threads=threads, progress=progress
         )
     else:
         from bimodal.config import TrainConfig, read_config
@@ -201,7 +211,7 @@ def evaluate(
         _training()
         resolved = read_config(TrainConfig(), config, settings or ())
         predictions, notes = evaluate_folds(
-            manifest, folds, resolved, cache or default_cache(), cluster=cluster, progress=progress
+            read, folds, resolved, cache or default_cache(), cluster=cluster, progress=progress
         )
     report = replace(evaluate(predictions, title=str(manifest), notes=notes), caveat=caveat)
     typer.echo(describe(report))

@@ -11,7 +11,7 @@ from bimodal.arrays import Floats
 from bimodal.asr.transcribe import transcript_confidence
 from bimodal.config import TrainConfig
 from bimodal.data.batches import main_emotion
-from bimodal.data.manifest import feature_matrix, read_manifest
+from bimodal.data.manifest import ManifestSource, feature_matrix, open_manifest
 from bimodal.data.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
 from bimodal.data.text import preceding_rows
 from bimodal.errors import BimodalError, SplitError
@@ -41,7 +41,7 @@ def plain(items: Iterable[Any], label: str) -> Iterable[Any]:
 
 def evaluate_model(
     model: str | Path,
-    manifest: str | Path,
+    manifest: ManifestSource,
     *,
     split: str = "",
     cluster: str = "speaker",
@@ -64,7 +64,7 @@ def evaluate_model(
     Raises:
         BimodalError: A problem with the model, the manifest or a recording.
     """
-    recognizer, read = Recognizer(model, threads=threads), read_manifest(Path(manifest))
+    recognizer, read = Recognizer(model, threads=threads), open_manifest(manifest)
     found, notes = predict_model(recognizer, read, split=split, cluster=cluster, progress=progress)
     return found, (*notes, *note_on_seen(recognizer.folder, read, split))
 
@@ -230,7 +230,7 @@ def make_folds(rows: LabelledRows, folds: str, seed: int = 0) -> tuple[Fold, ...
 
 
 def evaluate_folds(
-    manifest: str | Path,
+    manifest: ManifestSource,
     folds: str,
     config: TrainConfig,
     cache: str | Path,
@@ -253,7 +253,7 @@ def evaluate_folds(
     """
     from bimodal.training.prepare import prepare_modalities  # imports torch, which `evaluate_model` does without
 
-    read = read_manifest(Path(manifest))
+    read = open_manifest(manifest)
     left_out: list[str] = [NO_EVIDENCE] if config.fusion.pairing == LABEL_MATCHED else []
     utterances = _really_paired(read.utterances, left_out)
     rows = label_rows(utterances, config.vocabulary, multiple_labels=config.multiple_labels)
@@ -394,7 +394,7 @@ def fold_scores(trained: "Trained", prepared: "Prepared", rows: Sequence[int]) -
 
 
 def extract_manifest(
-    model: str | Path, manifest: str | Path, out: str | Path, *, threads: int = 0, progress: Progress = plain
+    model: str | Path, manifest: ManifestSource, out: str | Path, *, threads: int = 0, progress: Progress = plain
 ) -> tuple[str, ...]:
     """Write embeddings and logits of all utterances of a manifest, in its order; NaN if a modality is missing.
 
@@ -415,7 +415,7 @@ def extract_manifest(
     if out.suffix not in (".safetensors", ".npz"):
         raise BimodalError(f"{out}: expected a name that ends in .safetensors or .npz")
     recognizer = Recognizer(model, threads=threads)
-    read = read_manifest(Path(manifest))
+    read = open_manifest(manifest)
     clips = manifest_clips(recognizer, read, read.utterances)
     found: list[dict[str, Floats]] = []
     for first in progress(range(0, len(clips), _AT_ONCE), "extracting"):

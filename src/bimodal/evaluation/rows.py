@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bimodal.data.manifest import read_manifest
+from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.errors import BimodalError, SplitError
 from bimodal.inference.installed import find_model
 from bimodal.inference.seen_rows import SEEN_ROWS, RowsFound, find_seen_rows, load_seen_rows
@@ -28,7 +28,7 @@ def choose_rows(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]
     return [utterance for utterance in read.utterances if utterance.split == wanted], [f"split '{wanted}'"]
 
 
-def check_seen_rows(model: str | Path, manifest: str | Path, *, split: str = "", allow: bool = False) -> str:
+def check_seen_rows(model: str | Path, manifest: ManifestSource, *, split: str = "", allow: bool = False) -> str:
     """Refuse to evaluate a model on rows that it was trained or calibrated on.
 
     Args:
@@ -43,10 +43,11 @@ def check_seen_rows(model: str | Path, manifest: str | Path, *, split: str = "",
     Raises:
         BimodalError: There are such rows, and `allow` is False.
     """
-    sentence = _seen(find_model(str(model)), read_manifest(Path(manifest)), split) or ""
+    read = open_manifest(manifest)
+    sentence = _seen(find_model(str(model)), read, split) or ""
     if sentence and not allow:
         raise BimodalError(
-            f"{manifest}: {sentence}; figures on them say nothing about new recordings. Evaluate on other rows, or "
+            f"{read.path}: {sentence}; figures on them say nothing about new recordings. Evaluate on other rows, or "
             "with --folds, which trains anew for each fold; --seen-rows evaluates on these all the same"
         )
     return f"WARNING: {sentence}. The figures are too good." if sentence else ""
