@@ -165,6 +165,20 @@ def test_two_processes_share_a_folder_of_results(tiny_model, clips, tmp_path):
     assert found == alone
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_not_utf_8_has_results_in_every_format(tiny_model, clips, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in (b"caf\xe9.wav", b"plain.wav"):
+        Path(os.fsdecode(bytes(tmp_path / "in") + b"/" + name)).write_bytes((clips / "0.wav").read_bytes())
+    for kind in ("table", "jsonl", "csv"):
+        shown = run("-m", tiny_model, tmp_path / "in", "--format", kind).stdout
+        assert "caf\\xe9.wav" in shown.replace("\\\\", "\\") and "plain.wav" in shown
+    for _ in range(2):
+        done = run("-m", tiny_model, tmp_path / "in", "--out", tmp_path / "out")
+    assert "2 of 2 recordings are finished already" in done.stderr
+    assert b"caf\xe9.wav.jsonl" in {os.fsencode(file.name) for file in (tmp_path / "out").iterdir()}
+
+
 def test_standard_input_is_a_recording(tiny_model, clips):
     data = (clips / "0.wav").read_bytes()
     (line,) = run("-m", tiny_model, "-", "--format", "jsonl", data=data).stdout.splitlines()

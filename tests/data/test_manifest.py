@@ -126,6 +126,30 @@ def test_utt_id_hugging_face_and_emobox_names_are_understood(tmp_path):
     )
 
 
+def test_tables_as_pandas_excel_and_audformat_write_them_are_read(tmp_path):
+    row = Utterance(id="a.wav", path="a.wav", emotion="joy")
+    for content in (
+        ",path,emotion\n0,a.wav,joy\n",
+        "Unnamed: 0,path,emotion\n0,a.wav,joy\n",
+        "path,emotion,\na.wav,joy,\n",
+        "\ufeff\ufeffpath,emotion\na.wav,joy\n",
+        "sep=;\npath;emotion\na.wav;joy\n",
+        "Path\tEmotion\na.wav\tjoy\n",
+        "file,label\na.wav,joy\n",
+    ):
+        assert read(tmp_path, content, "table.CSV").utterances == (row,), content
+    text = "file,start,end,emotion\na.wav,0 days 00:00:00.500000,0 days 00:00:01.25,joy\nb.wav,0 days,NaT,sad\n"
+    text += "c.wav,00:01:02,1 days 01:00:00,sad\n"
+    times = [(row.start, row.end) for row in read(tmp_path, text).utterances]
+    assert times == [(0.5, 1.25), (0.0, None), (62.0, 90_000.0)]
+
+
+def test_a_table_without_a_known_column_says_what_to_rename(tmp_path):
+    (told,) = problems(tmp_path, "recording,feeling\na.wav,joy\n")
+    assert told.endswith("rename the column of the recordings to path, or that of the words to transcript")
+    assert "found ['recording', 'feeling']" in told
+
+
 def test_our_own_name_goes_before_an_alias(tmp_path):
     row = read(tmp_path, "text,transcript,utt_id,id\nforeign,own,b,a\n").utterances[0]
     assert (row.id, row.transcript, row.extra) == ("a", "own", {"text": "foreign", "utt_id": "b"})

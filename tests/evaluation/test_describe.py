@@ -55,3 +55,10 @@ def test_markdown_has_whole_tables_and_escapes_what_would_break_them(by_hand):
     rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("|")]
     assert {row.count("|") for row in rows[:5]} == {10}
     assert {row.count("|") for row in rows[5:]} == {6}
+
+
+def test_a_caveat_is_the_first_line(made_up):
+    report = replace(evaluate(made_up(), replicates=100, title="mine"), caveat="WARNING: seen before")
+    assert describe(report).splitlines()[0] == "WARNING: seen before"
+    assert describe_markdown(report).splitlines()[0] == "**WARNING: seen before**"
+    assert describe(replace(report, caveat="")).splitlines()[0] == "mine"

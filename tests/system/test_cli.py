@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import bimodal
+from bimodal.__main__ import expand_home
 from bimodal.cli import app
 
 COMMANDS = [command.callback.__name__ for command in app.registered_commands]
@@ -76,6 +77,30 @@ def test_check_shows_counts_and_exits_with_1_for_problems(tiny_manifest, tmp_pat
     assert "secret" in run("check", tmp_path / "bad.csv", code=1).stdout
 
 
+def test_a_root_allows_recordings_elsewhere_in_every_command(tiny_manifest, tmp_path):
+    rows = tiny_manifest.read_text().replace("audio/", f"{tiny_manifest.parent}/audio/")
+    (tmp_path / "elsewhere.csv").write_text(rows)
+    told = run("check", tmp_path / "elsewhere.csv", code=1).stdout
+    assert "--root FOLDER allows recordings below another folder (and 53 more like this, in lines 3, 4, 5, ...)" in told
+    root = ["--root", tiny_manifest.parent]
+    assert "no problems" in run("check", tmp_path / "elsewhere.csv", *root).stdout
+    fast = ["--set", "speech.min_steps=4", "--set", "speech.epochs=1", "--set", "speech.ensemble_size=1"]
+    done = run("train", "speech", tmp_path / "elsewhere.csv", tmp_path / "run", *root, *fast, cache=tmp_path / "cache")
+    model = tmp_path / "run" / "model"
+    step = f"next: bimodal evaluate {tmp_path / 'elsewhere.csv'} --root {root[1]} --model {model}"
+    assert done.stderr.splitlines()[-1] == step
+    assert "9 utterances" in run("evaluate", tmp_path / "elsewhere.csv", "--model", model, *root).stdout
+    run("extract", model, tmp_path / "elsewhere.csv", tmp_path / "x.npz", *root)
+
+
+@pytest.mark.parametrize("argument", ["--out=~/x", "~/x", "speech_backbone=~/x"])
+def test_a_tilde_that_the_shell_left_is_the_home_folder(argument, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert expand_home(argument) == argument.replace("~", "/home/ann")
+    for other in ("--transcript=~/x", "well, a=~/x", "~", "a~/b"):
+        assert expand_home(other) == other
+
+
 def test_train_evaluate_recognize_extract(tiny_manifest, fast_settings, tmp_path):
     done = run("train", tiny_manifest, tmp_path / "run", *fast_settings, cache=tmp_path / "cache")
     assert "MB after" in done.stderr and done.stdout == ""
@@ -86,6 +111,11 @@ def test_train_evaluate_recognize_extract(tiny_manifest, fast_settings, tmp_path
         "report.json", "report.md", "report.png", "predictions.csv",
     }  # fmt: skip
     assert len((tmp_path / "report" / "predictions.csv").read_text().splitlines()) == 1 + 9
+    assert "chance 33.3 %" in done.stderr
+    assert done.stderr.splitlines()[-1] == f"next: bimodal evaluate {tiny_manifest} --model {model}"
+    seen = ["evaluate", tiny_manifest, "--model", model, "--split", "train"]
+    assert "was trained or calibrated on 45 of 45 rows" in run(*seen, code=1).stderr
+    assert run(*seen, "--seen-rows").stdout.startswith("WARNING: the model was trained or calibrated on 45 of 45 rows")
     run("extract", model, tiny_manifest, tmp_path / "x.npz")
     arrays = np.load(tmp_path / "x.npz")
     assert len(arrays["ids"]) == len(arrays["fused"]) == 54 and np.isfinite(arrays["fused_logits"]).all()

@@ -113,6 +113,17 @@ def test_a_recording_in_two_parts_is_refused_unless_the_split_is_official(tiny_m
     assert re.search("recordings in (train|dev) and test: 1 shared, .* accepted as the official split 'Tiny'", card)
 
 
+def test_a_second_training_without_a_licence_keeps_the_cards(tiny_manifest, cache, tmp_path):
+    config = replace(CONFIG, licence="CC-BY-4.0", trained_on="Our calls")
+    first = train(tiny_manifest, tmp_path / "run", config, cache, stages=("text",))
+    before = {file.name: file.read_bytes() for file in first.iterdir()}
+    train(tiny_manifest, tmp_path / "run", CONFIG, cache, stages=("text",))
+    assert {file.name: file.read_bytes() for file in first.iterdir()} == before
+    assert "CC-BY-4.0" in before["README.md"].decode() and "Our calls" in before["README.md"].decode()
+    train(tiny_manifest, tmp_path / "run", replace(CONFIG, licence="CC0"), cache, stages=("text",))
+    assert (load_model_config(first).licence, load_model_config(first).trained_on) == ("CC0", "Our calls")
+
+
 def test_missing_words_are_said_where_words_are_needed(tiny_manifest, cache, tmp_path):
     silent = copied(tiny_manifest, tmp_path / "c", lambda row: row | {"transcript": ""})
     with pytest.raises(TrainingError, match="transcripts for text"):

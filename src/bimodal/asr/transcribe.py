@@ -14,7 +14,7 @@ import msgspec
 
 from bimodal.asr.whisper import Task, Transcriber, Transcription
 from bimodal.audio.decode import load_signal
-from bimodal.data.manifest import column_names, read_manifest, write_manifest
+from bimodal.data.manifest import ManifestSource, column_names, open_manifest, write_manifest
 from bimodal.errors import AudioError, BimodalError, CacheError, ManifestError
 from bimodal.features.cache import cache_key
 from bimodal.features.extraction import recording, recording_digest
@@ -48,7 +48,7 @@ class TranscribeOptions:
 
 
 def transcribe_manifest(
-    manifest: str | Path,
+    manifest: ManifestSource,
     out: str | Path,
     transcriber: Transcriber,
     options: TranscribeOptions,
@@ -75,7 +75,7 @@ def transcribe_manifest(
     Raises:
         BimodalError: What is wrong with the manifest, the model, or `out`.
     """
-    read, out = read_manifest(Path(manifest)), Path(out)
+    read, out = open_manifest(manifest), Path(out)
     prefix = path_prefix(read.folder, out)
     rows = [row for row in read.utterances if row.path and (options.replace or row.transcript is None)]
     if not rows:

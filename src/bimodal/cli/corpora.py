@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from bimodal.cli.options import CacheFolder, ManifestFile, ModelFolder, Quiet, Threads, default_cache
+from bimodal.cli.options import (
+    CacheFolder,
+    ManifestFile,
+    ModelFolder,
+    Quiet,
+    RootFolder,
+    Threads,
+    default_cache,
+    manifest_below,
+)
 from bimodal.cli.terminal import bar, say
 
 
@@ -55,6 +64,7 @@ def check(
     audio: Annotated[
         bool, typer.Option("--audio/--no-audio", help="Read the header of every recording, or none.")
     ] = True,
+    root: RootFolder = None,
     quiet: Quiet = False,
 ) -> None:
     """Check a manifest: contents, dropped rows, splits, problems.
@@ -63,9 +73,10 @@ def check(
     """
     from bimodal.data.check import check_manifest, describe
     from bimodal.data.labels import find_map
+    from bimodal.data.manifest import inspect_manifest
 
     report = check_manifest(
-        manifest,
+        inspect_manifest(manifest, root=root),
         emotion_map=find_map(vocabulary),
         official_split=official_split or None,
         probe_audio=audio,
@@ -123,6 +134,7 @@ def extract(
     model: ModelFolder,
     manifest: ManifestFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors or .npz file; one row per utterance.")],
+    root: RootFolder = None,
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -130,6 +142,10 @@ def extract(
     from bimodal.evaluation.protocols import extract_manifest
 
     names = extract_manifest(
-        model, manifest, out, threads=threads, progress=lambda items, label: bar(items, label, quiet)
+        model,
+        manifest_below(manifest, root),
+        out,
+        threads=threads,
+        progress=lambda items, label: bar(items, label, quiet),
     )
     say(f"{out}: {', '.join(names)}")

@@ -9,6 +9,15 @@ import typer
 ManifestFile = Annotated[
     Path, typer.Argument(help="CSV or JSON Lines file with one utterance per line.", metavar="MANIFEST")
 ]
+RootFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        metavar="FOLDER",
+        help="Recordings of the manifest may lie below FOLDER, too: by absolute path, from ~, relative to FOLDER, or "
+        "through a symbolic link. [default: below the manifest's folder alone]",
+    ),
+]
 ModelFolder = Annotated[Path, typer.Argument(help="Model folder, as written by 'bimodal train'.", metavar="MODEL")]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file with settings; missing settings keep their defaults.")
@@ -34,6 +43,15 @@ def renamed(old: str, new: str) -> Any:
             raise typer.BadParameter(f"this option is now called {new}")
 
     return typer.Option(old, hidden=True, callback=refuse)
+
+
+def manifest_below(manifest: Path, root: Path | None) -> Any:
+    """A manifest as the functions of the package take it: its path, or what was read with the recordings' folder."""
+    if root is None:
+        return manifest
+    from bimodal.data.manifest import read_manifest  # start-up
+
+    return read_manifest(manifest, root=root)
 
 
 def default_cache() -> Path:

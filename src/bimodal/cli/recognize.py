@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bimodal.cli.options import Quiet, Threads, renamed
+from bimodal.cli.options import Quiet, RootFolder, Threads, renamed
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
@@ -100,6 +100,7 @@ def recognize(
     model: Model = None,
     transcript: Transcript = None,
     transcripts: Transcripts = None,
+    root: RootFolder = None,
     transcribe: Transcribe = False,
     asr: Asr = ASR_MODEL,
     language: Language = "",
@@ -147,7 +148,7 @@ def recognize(
         channels=channels,
         track=track,
         transcript=transcript,
-        words=read_words(transcripts, recordings) if transcripts else None,
+        words=read_words(transcripts, recordings, root) if transcripts else None,
         speaker=speaker,
         speaker_stats=_known_speakers(speaker_stats),
         explain=explain,

@@ -1,7 +1,9 @@
 """Commands for training and evaluation: train, tune, adapt, evaluate, demo."""
 
+import shlex
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,9 +16,11 @@ from bimodal.cli.options import (
     ManifestFile,
     ModelFolder,
     Quiet,
+    RootFolder,
     Settings,
     Threads,
     default_cache,
+    manifest_below,
 )
 from bimodal.cli.serve import serve
 from bimodal.cli.terminal import bar, epochs, say
@@ -34,6 +38,7 @@ def train(
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
+    root: RootFolder = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a model: speech stage, text stage, fusion stage.
@@ -42,7 +47,8 @@ def train(
     """
     from bimodal.config import TrainConfig, read_config
 
-    stages, manifest, out = _stages(arguments)
+    stages, named, out = _stages(arguments)
+    manifest = manifest_below(Path(named), root)
     train_all = _training().train
     resolved = read_config(TrainConfig(), config, settings or ())
     folder = cache or default_cache()
@@ -58,8 +64,9 @@ def train(
             on_epoch=on_epoch,
         )
     say(f"feature cache {folder}: {_megabytes(folder)} after")
-    say(f"model in {model} (licence: {resolved.licence})")
-    say(f"next, with a manifest of other speakers: bimodal evaluate MANIFEST --model {model}")
+    options = "" if root is None else f" --root {shlex.quote(str(root))}"
+    for line in _training("train", "summary").summarise_training(manifest, model, options):
+        say(line)
 
 
 def tune(
@@ -69,6 +76,7 @@ def tune(
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
+    root: RootFolder = None,
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune a pretrained encoder and save it as a backbone.
@@ -85,7 +93,7 @@ def tune(
     with epochs(quiet) as on_epoch:
         if modality == "speech":
             folder = module.tune_speech(
-                manifest,
+                manifest_below(manifest, root),
                 out,
                 resolved,
                 cache or default_cache(),
@@ -93,7 +101,7 @@ def tune(
                 on_epoch=on_epoch,
             )
         else:
-            folder = module.tune_text(manifest, out, resolved, on_epoch)
+            folder = module.tune_text(manifest_below(manifest, root), out, resolved, on_epoch)
     say(f"backbone in {folder} (licence: {resolved.licence})")
     say(f"next: bimodal train ... --set {modality}_backbone={folder}")
 
@@ -133,6 +141,7 @@ def adapt(
         Literal["corpus", "speaker"],
         typer.Option(help="Adapt to all recordings together, or to each speaker alone."),
     ] = "corpus",
+    root: RootFolder = None,
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -142,7 +151,8 @@ def adapt(
     """
     from bimodal.inference.adapt import adapt_model
 
-    adapt_model(model, manifest, out, by=by, threads=threads, progress=lambda items, label: bar(items, label, quiet))
+    read = manifest_below(manifest, root)
+    adapt_model(model, read, out, by=by, threads=threads, progress=lambda items, label: bar(items, label, quiet))
     say(f"adapted model in {out}; its model card names the recordings; next: bimodal recognize {out} RECORDING")
 
 
@@ -161,9 +171,13 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.json, report.md, report.png, predictions.csv.")
     ] = None,
+    seen_rows: Annotated[
+        bool, typer.Option("--seen-rows", help="Evaluate on rows that the model was trained on; the report says so.")
+    ] = False,
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
+    root: RootFolder = None,
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -174,17 +188,22 @@ def evaluate(
     from bimodal.evaluation.describe import describe
     from bimodal.evaluation.protocols import evaluate_folds, evaluate_model
     from bimodal.evaluation.report import evaluate
+    from bimodal.evaluation.rows import check_seen_rows
     from bimodal.evaluation.writing import write_report
 
     if (model is None) == (not folds):
         raise typer.BadParameter("give either --model or --folds", param_hint="--model/--folds")
+    if seen_rows and model is None:
+        raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
 
     def progress(items: Iterable[Any], label: str) -> Iterable[Any]:
         return bar(items, label, quiet)
 
+    caveat, read = "", manifest_below(manifest, root)
     if model is not None:
+        caveat = check_seen_rows(model, read, split=split, allow=seen_rows)
         predictions, notes = evaluate_model(
-            model, manifest, split=split, cluster=cluster, threads=threads, progress=progress
+            model, read, split=split, cluster=cluster, threads=threads, progress=progress
         )
     else:
         from bimodal.config import TrainConfig, read_config
@@ -192,9 +211,9 @@ def evaluate(
         _training()
         resolved = read_config(TrainConfig(), config, settings or ())
         predictions, notes = evaluate_folds(
-            manifest, folds, resolved, cache or default_cache(), cluster=cluster, progress=progress
+            read, folds, resolved, cache or default_cache(), cluster=cluster, progress=progress
         )
-    report = evaluate(predictions, title=str(manifest), notes=notes)
+    report = replace(evaluate(predictions, title=str(manifest), notes=notes), caveat=caveat)
     typer.echo(describe(report))
     if out is not None:
         write_report(out, report, predictions)

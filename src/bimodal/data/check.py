@@ -93,7 +93,7 @@ class CheckReport:
 
 
 def check_manifest(
-    path: Path,
+    source: Path | ManifestReading,
     *,
     emotion_map: EmotionMap | None = None,
     official_split: str | None = None,
@@ -104,7 +104,7 @@ def check_manifest(
     """Check every row, recording and split of a manifest.
 
     Args:
-        path: The manifest.
+        source: The manifest, or what `inspect_manifest` read of it.
         emotion_map: Maps the manifest's labels to emotions; by default the built-in map to `ekman7`.
         official_split: Name of a published split whose shared speakers are reported and accepted.
         probe_audio: Read the header of each recording.
@@ -117,7 +117,7 @@ def check_manifest(
     Raises:
         ManifestError: If the file is missing, or its name is not that of a manifest.
     """
-    reading = inspect_manifest(Path(path), features)
+    reading = source if isinstance(source, ManifestReading) else inspect_manifest(Path(source), features)
     utterances = reading.manifest.utterances
     mapping = emotion_map or labels.emotion_map()
     found = _map_labels(reading, mapping)
@@ -127,7 +127,7 @@ def check_manifest(
     shared, repeated = _judge_repeated(reading, mapping, official_split, pairs)
     speakers = Counter(row.speaker for row in utterances if row.speaker is not None)
     return CheckReport(
-        path=Path(path),
+        path=reading.manifest.path,
         vocabulary=mapping.vocabulary.name,
         rows=len(utterances),
         emotions=found.emotions,

@@ -1,6 +1,7 @@
 """Recordings that a manifest names more than once: by path, by another spelling, as a copy, in another container."""
 
 import hashlib
+import math
 import re
 import unicodedata
 from collections import defaultdict
@@ -24,6 +25,9 @@ _PREFIX_SECONDS: Final = 1.0  # decoded first: files of one length mostly differ
 
 Pair = tuple[int, int]
 """Two rows of a manifest, the lower number first."""
+
+Stretch = tuple[float | None, float | None]
+"""Start and end in a recording, in seconds; None for its own."""
 
 
 def same_recordings(files: Sequence[Path]) -> dict[Path, int]:
@@ -121,11 +125,25 @@ def repeated_rows(rows: Sequence[Utterance], numbers: Sequence[int | None]) -> l
 
 
 def _end(row: Utterance) -> float:
-    return np.inf if row.end is None else row.end
+    return math.inf if row.end is None else row.end
 
 
 def _is_same(one: Utterance, other: Utterance) -> bool:
-    spans = [(row.start or 0.0, _end(row)) for row in (one, other)]
+    return is_same_stretch((one.start, one.end), (other.start, other.end))
+
+
+def is_same_stretch(one: Stretch, other: Stretch) -> bool:
+    """Whether two stretches of a recording overlap by more than half of the shorter one.
+
+    Args:
+        one: Start and end in seconds; None for the recording's own.
+        other: Likewise.
+
+    Example:
+        >>> is_same_stretch((None, None), (2.0, 4.0)), is_same_stretch((0.0, 2.0), (2.0, 4.0))
+        (True, False)
+    """
+    spans = [(start or 0.0, math.inf if end is None else end) for start, end in (one, other)]
     common = min(end for _, end in spans) - max(start for start, _ in spans)
     shorter = min(end - start for start, end in spans)
     return common == shorter or common > shorter / 2

@@ -1,8 +1,8 @@
 """Manifests: one utterance a line, as CSV or JSON Lines, read strictly and written so that they read back the same.
 
 All problems of a file are collected and reported at once, each with its physical line. Besides our own columns the
-usual foreign names are understood (`utt_id`; Hugging Face audiofolder's `file_name`; EmoBox's `key`, `wav`, `emo`), and
-the delimiters `;` and tab. Recordings are not opened here; `bimodal.data.check` does that.
+names of other programs are understood (`bimodal.data.columns`), and the delimiters `;` and tab. Recordings are not
+opened here; `bimodal.data.check` does that.
 """
 
 import csv
@@ -20,30 +20,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bimodal.data.columns import FIELDS, find_sources, index_columns
+from bimodal.data.paths import PathFinder
 from bimodal.errors import ManifestError
 from bimodal.files import write_bytes
 from bimodal.records import Manifest, Problem, Utterance, describe_problems
 
-FIELDS = ("id", "path", "start", "end", "transcript", "emotion", "speaker", "split", "lang", "dialogue")
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "id": ("utt_id",),
-    "path": ("file_name",),
-    "transcript": ("text", "transcription"),
-}
-EMOBOX: Mapping[str, str] = {"id": "key", "path": "wav", "emotion": "emo"}
 SPLITS: Mapping[str, str] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("dev", "val", "valid", "validation"), "dev"),
     **dict.fromkeys(("test", "eval"), "test"),
 }
 FEATURES = ("pros_*", "feature_*")
+_EXCEL = re.compile(r"sep=[,;\t]\r?\n")
 MAX_CELL = (
     131_072  # characters; the csv module's own limit, kept for JSON Lines as well so that either format can hold all
 )
 MAX_COLUMNS = 20_000  # the largest usual feature sets have 6373
 MAX_CELLS = 50_000_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-NOT_RELATIVE = re.compile(r"/|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://")
+TIMEDELTA = re.compile(r"(?:(\d+) days?,? ?)?(?:\+?(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?))?", re.ASCII)
+"""Times as pandas writes them (`0 days 00:00:01.5`), or with hours, minutes and seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,30 +68,45 @@ class _Table:
     problems: list[tuple[int, str]] = field(default_factory=list)
 
 
-def read_manifest(path: Path, features: Sequence[str] = FEATURES) -> Manifest:
+ManifestSource = str | Path | Manifest
+"""A manifest's path, or a manifest that was read already."""
+
+
+def open_manifest(source: ManifestSource) -> Manifest:
+    """The manifest of a path, or the one that was read already.
+
+    Raises:
+        ManifestError: As `read_manifest`.
+    """
+    return source if isinstance(source, Manifest) else read_manifest(Path(source))
+
+
+def read_manifest(path: Path, features: Sequence[str] = FEATURES, root: Path | None = None) -> Manifest:
     """Read a manifest (`.csv`, `.tsv` or `.jsonl`); all problems of the file are reported at once.
 
     Args:
         path: The manifest; utterance paths are relative to its folder and may not leave it.
         features: Glob patterns of numeric columns that can replace a recording.
+        root: Folder below which recordings may lie, too: by an absolute path, a path from `~`, a path relative to it,
+            or a symbolic link.
 
     Raises:
         ManifestError: If the file is missing or anything in it is wrong; shows the first 20 problems with their lines.
     """
-    reading = inspect_manifest(path, features)
+    reading = inspect_manifest(path, features, root)
     if reading.problems:
         raise ManifestError(describe_problems(reading.problems))
     return reading.manifest
 
 
-def inspect_manifest(path: Path, features: Sequence[str] = FEATURES) -> ManifestReading:
+def inspect_manifest(path: Path, features: Sequence[str] = FEATURES, root: Path | None = None) -> ManifestReading:
     """Read the valid rows of a manifest, with its problems; `read_manifest` is the strict form.
 
     Raises:
         ManifestError: If there is no such file, or its name does not end in `.csv`, `.tsv` or `.jsonl`.
     """
     path = Path(path)
-    if path.suffix not in (".csv", ".tsv", ".jsonl"):
+    if path.suffix.lower() not in (".csv", ".tsv", ".jsonl"):
         raise ManifestError(f"{path}: a manifest's name ends in .csv, .tsv or .jsonl, this one in {path.suffix!r}")
     if path.exists() and not path.is_file() and not path.is_dir():
         raise ManifestError(f"{path}: a pipe or device, expected a file; write the manifest to a file first")
@@ -102,7 +114,7 @@ def inspect_manifest(path: Path, features: Sequence[str] = FEATURES) -> Manifest
         content = path.read_bytes()
     except OSError as error:
         raise ManifestError(f"{path}: the manifest cannot be read ({error.strerror})") from error
-    return _inspect(content, path, features)
+    return _inspect(content, path, features, root)
 
 
 def write_manifest(
@@ -130,7 +142,7 @@ def write_manifest(
     if path.suffix not in (".csv", ".jsonl"):
         raise ManifestError(f"{path}: manifests are written as .csv or .jsonl, not {path.suffix!r}")
     form = _csv_line if path.suffix == ".csv" else _json_line
-    sources = _sources(columns)
+    sources = find_sources(columns)
     lines = [_csv_row(columns)] if path.suffix == ".csv" else []
     lines += [form(_cells(utterance, columns, sources)) for utterance in utterances]
     try:
@@ -220,12 +232,12 @@ def has_features(utterance: Utterance, patterns: Sequence[str] = FEATURES) -> bo
     )
 
 
-def _inspect(content: bytes, path: Path, features: Sequence[str]) -> ManifestReading:
+def _inspect(content: bytes, path: Path, features: Sequence[str], root: Path | None = None) -> ManifestReading:
     table = _Table(features=features)
     text = _decode(content, table)
     if text and not table.problems:
-        (_read_json_lines if path.suffix == ".jsonl" else _read_csv)(text, table)
-    utterances = _utterances(table, path.parent)
+        (_read_json_lines if path.suffix.lower() == ".jsonl" else _read_csv)(text, table)
+    utterances = _utterances(table, PathFinder(folder=path.parent.resolve(), root=root.resolve() if root else None))
     problems = sorted(table.problems, key=lambda problem: problem[0])
     return ManifestReading(
         manifest=Manifest(path=path, utterances=utterances, columns=table.columns),
@@ -248,6 +260,7 @@ def _decode(content: bytes, table: _Table) -> str:
                 found = f"byte 0x{part[error.start]:02x} at position {error.start + 1} of the line"
                 table.problems.append((line, f"{found} is not UTF-8; save the file again as UTF-8"))
         return ""
+    text = text.lstrip("\ufeff")  # a program that adds a byte order mark to a file that has one
     if not text.strip():
         table.problems.append((1, "the file is empty, expected a manifest with at least one utterance"))
         return ""
@@ -255,23 +268,32 @@ def _decode(content: bytes, table: _Table) -> str:
 
 
 def _read_csv(text: str, table: _Table) -> None:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    records = _records(reader, table)
+    delimiter = text[4] if _EXCEL.match(text) else _delimiter(text)
+    records = _records(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), table)
     line, header = next(records, (1, []))
-    table.columns = tuple(name.strip() for name in header)
-    if _check_columns(line, table):
-        for line, record in records:
-            if len(record) == len(table.columns):
-                table.rows.append((line, dict(zip(table.columns, record, strict=True))))
-            else:
-                cells = f"{len(record)} cells, the header has {len(table.columns)}"
-                table.problems.append((line, f"{cells}; text with a comma needs quotation marks around it"))
+    if _EXCEL.match(text):  # its first line tells the delimiter
+        line, header = next(records, (2, []))
+    names = [name.strip() for name in header]
+    whole = []
+    for number, record in records:
+        if len(record) == len(names):
+            whole.append((number, record))
+        else:
+            cells = f"{len(record)} cells, the header has {len(names)}"
+            table.problems.append((number, f"{cells}; text with a comma needs quotation marks around it"))
+    index = index_columns(names, [record for _, record in whole])
+    table.columns = tuple(name for place, name in enumerate(names) if place not in index)
+    if not _check_columns(line, table):
+        table.problems = [problem for problem in table.problems if problem[0] <= line]
+        return
+    kept = [place for place in range(len(names)) if place not in index]
+    table.rows = [(number, {names[place]: record[place] for place in kept}) for number, record in whole]
 
 
 def _delimiter(text: str) -> str:
     """The delimiter under which the header has most names that we know; a comma where nothing speaks against it."""
     header = text.lstrip().splitlines()[0]
-    known = {name: len(_sources([cell.strip(' "') for cell in header.split(name)])) for name in ",;\t"}
+    known = {name: len(find_sources([cell.strip(' "') for cell in header.split(name)])) for name in ",;\t"}
     return max(known, key=lambda name: known[name])
 
 
@@ -306,9 +328,11 @@ def _check_columns(line: int, table: _Table) -> bool:
         elif count > 1:
             table.problems.append((line, f"column {name!r} stands {count} times in the header"))
     usable = any(fnmatchcase(name, pattern) for name in table.columns for pattern in table.features)
-    if not usable and not {"path", "transcript"} & set(_sources(table.columns)):
+    if not usable and not {"path", "transcript"} & set(find_sources(table.columns)):
         known = "path, transcript or feature columns"
-        table.problems.append((line, f"none of {known} among the columns, found {list(table.columns)[:20]}"))
+        advice = "rename the column of the recordings to path, or that of the words to transcript"
+        found = list(table.columns)[:20]
+        table.problems.append((line, f"none of {known} among the columns, found {found}; {advice}"))
     return len(table.problems) == before
 
 
@@ -358,25 +382,15 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a number in JSON, leave the value out")
 
 
-def _sources(columns: Sequence[str]) -> dict[str, str]:
-    """The column that each field is read from."""
-    names = set(columns)
-    sources = {name: name for name in FIELDS if name in names}
-    emobox = EMOBOX if {"key", "wav"} <= names else {}
-    for name in FIELDS:
-        for alias in (*ALIASES.get(name, ()), *filter(None, [emobox.get(name)])):
-            if alias in names:
-                sources.setdefault(name, alias)
-    return sources
-
-
-def _utterances(table: _Table, folder: Path) -> tuple[Utterance, ...]:
-    sources, folder, inside = _sources(table.columns), folder.resolve(), dict[str, bool]()
+def _utterances(table: _Table, paths: PathFinder) -> tuple[Utterance, ...]:
+    sources = find_sources(table.columns)
     utterances, lines = [], dict[str, int]()
     for number, (line, cells) in enumerate(table.rows, start=1):
         utterance, complaints = _utterance(cells, sources, number)
         if utterance.path is not None:
-            complaints += _path_complaints(utterance.path, folder, inside)
+            found, against = paths.find(utterance.path)
+            utterance = utterance if found == utterance.path else replace(utterance, path=found)
+            complaints += against
         elif utterance.transcript is None and not has_features(utterance, table.features):
             complaints.append("neither a path nor a transcript nor features; one of them is needed")
         if (first := lines.setdefault(utterance.id, line)) != line:
@@ -423,35 +437,27 @@ def _identity(path: str | None, start: float | None, end: float | None, number: 
 
 
 def _seconds(name: str, cell: str | None, complaints: list[str]) -> float | None:
-    value = None if cell is None else _number(cell)
+    cell = None if cell == "NaT" else cell  # pandas' empty time
+    value = None if cell is None else _timedelta(cell)
     if cell is not None and (value is None or value < 0):
         complaints.append(f"{name} is {cell[:40]!r}, expected seconds from 0, with a point before the decimals")
         return None
     return value
 
 
+def _timedelta(cell: str) -> float | None:
+    """Seconds of a number, or of a time as pandas writes it; None for anything else."""
+    found = TIMEDELTA.fullmatch(cell)
+    if not cell or found is None or not any(found.groups()):
+        return _number(cell)
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 86_400 * days + 3600 * hours + 60 * minutes + seconds
+
+
 def _number(cell: str) -> float | None:
     """The finite number that a cell says; None for anything else, `nan`, `1_000` and `1,5` too."""
     value = float(cell) if NUMBER.fullmatch(cell) else math.inf
     return value if math.isfinite(value) else None
-
-
-def _path_complaints(path: str, folder: Path, inside: dict[str, bool]) -> list[str]:
-    """What speaks against a path; `inside` remembers which folders were found to lie within the manifest's."""
-    if NOT_RELATIVE.match(path) or "\\" in path or "\0" in path:
-        return [f"path {path!r} must be relative to the manifest, with / between folders"]
-    if ".." in path.split("/"):
-        return [f"path {path!r} may not leave the manifest's folder with .."]
-    parent = path.rpartition("/")[0]
-    try:
-        if parent not in inside:
-            inside[parent] = (folder / parent).resolve().is_relative_to(folder)
-        file = folder / path
-        if inside[parent] and not (file.is_symlink() and not file.resolve().is_relative_to(folder)):
-            return []
-    except (OSError, RuntimeError) as error:  # a name that is too long, a circle of links
-        return [f"path {path[:80]!r} cannot be followed ({error})"]
-    return [f"path {path!r} leaves the manifest's folder through a symbolic link"]
 
 
 def _cells(utterance: Utterance, columns: Sequence[str], sources: Mapping[str, str]) -> dict[str, str | float | None]:
@@ -478,7 +484,7 @@ def _json_line(cells: Mapping[str, str | float | None]) -> str:
 
 def _check_same(utterances: Sequence[Utterance], reading: ManifestReading) -> None:
     """Raises ManifestError at the first utterance that would be read back otherwise."""
-    others = [name for name in reading.manifest.columns if name not in _sources(reading.manifest.columns).values()]
+    others = [name for name in reading.manifest.columns if name not in find_sources(reading.manifest.columns).values()]
     for line, before, after in zip(reading.lines, utterances, reading.manifest.utterances, strict=True):
         given_whole = replace(before, extra={**dict.fromkeys(others, ""), **before.extra})
         for name in () if given_whole == after else (*FIELDS, "extra"):

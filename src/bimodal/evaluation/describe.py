@@ -16,6 +16,7 @@ def describe(report: Report) -> str:
     Values are in percent, with the interval in brackets.
     """
     parts = [
+        report.caveat,
         _heading(report),
         _aligned(_transposed(_figures(report))),
         _aligned(_recalls(report)),
@@ -29,6 +30,7 @@ def describe(report: Report) -> str:
 def describe_markdown(report: Report) -> str:
     """The report as Markdown, one system per row."""
     parts = [
+        f"**{_escaped(report.caveat)}**" if report.caveat else "",
         f"# {_escaped(report.title) or 'Evaluation'}",
         _counted(report),
         _markdown_table(_figures(report)),

@@ -11,12 +11,13 @@ from bimodal.arrays import Floats
 from bimodal.asr.transcribe import transcript_confidence
 from bimodal.config import TrainConfig
 from bimodal.data.batches import main_emotion
-from bimodal.data.manifest import feature_matrix, read_manifest
+from bimodal.data.manifest import ManifestSource, feature_matrix, open_manifest
 from bimodal.data.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
 from bimodal.data.text import preceding_rows
 from bimodal.errors import BimodalError, SplitError
 from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
+from bimodal.evaluation.rows import choose_rows, note_on_seen
 from bimodal.features.cache import FeatureCache
 from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
 from bimodal.inference.recognizer import Recognizer
@@ -31,12 +32,6 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Notes = tuple[str, ...]
 _AT_ONCE: Final = 16
 _LEAST_PRIOR: Final = 1e-6
-_ALL_ROWS: Final = (
-    "there is no split 'test', so all rows are tested; "
-    "if the model was trained on some of them, the figures are too good"
-)
-
-
 def plain(items: Iterable[Any], label: str) -> Iterable[Any]:
     """No progress bar."""
     return items
@@ -44,7 +39,7 @@ def plain(items: Iterable[Any], label: str) -> Iterable[Any]:
 
 def evaluate_model(
     model: str | Path,
-    manifest: str | Path,
+    manifest: ManifestSource,
     *,
     split: str = "",
     cluster: str = "speaker",
@@ -67,8 +62,9 @@ def evaluate_model(
     Raises:
         BimodalError: A problem with the model, the manifest or a recording.
     """
-    recognizer = Recognizer(model, threads=threads)
-    return predict_model(recognizer, read_manifest(Path(manifest)), split=split, cluster=cluster, progress=progress)
+    recognizer, read = Recognizer(model, threads=threads), open_manifest(manifest)
+    found, notes = predict_model(recognizer, read, split=split, cluster=cluster, progress=progress)
+    return found, (*notes, *note_on_seen(recognizer.folder, read, split))
 
 
 def predict_model(
@@ -93,7 +89,7 @@ def predict_model(
     Raises:
         BimodalError: A problem with the manifest or a recording.
     """
-    utterances, notes = _chosen(read, split)
+    utterances, notes = choose_rows(read, split)
     utterances = _really_paired(utterances, notes)
     by_label = recognizer.config.pairing == LABEL_MATCHED
     notes += [NO_EVIDENCE] if by_label else []
@@ -112,17 +108,6 @@ def predict_model(
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
     priors = np.array(recognizer.config.priors)
     return _predictions(rows, systems, priors, cluster, paired_only=by_label), tuple(notes)
-
-
-def _chosen(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]:
-    """The utterances of a split, and a note that names it."""
-    known = {utterance.split for utterance in read.utterances}
-    name = split or ("test" if "test" in known else "")
-    if not name:
-        return list(read.utterances), [_ALL_ROWS]
-    if name not in known:
-        raise SplitError(f"{read.path}: no split '{name}', expected one of {sorted(name for name in known if name)}")
-    return [utterance for utterance in read.utterances if utterance.split == name], [f"split '{name}'"]
 
 
 def _really_paired(utterances: Sequence[Utterance], notes: list[str]) -> list[Utterance]:
@@ -243,7 +228,7 @@ def make_folds(rows: LabelledRows, folds: str, seed: int = 0) -> tuple[Fold, ...
 
 
 def evaluate_folds(
-    manifest: str | Path,
+    manifest: ManifestSource,
     folds: str,
     config: TrainConfig,
     cache: str | Path,
@@ -266,7 +251,7 @@ def evaluate_folds(
     """
     from bimodal.training.prepare import prepare_modalities  # imports torch, which `evaluate_model` does without
 
-    read = read_manifest(Path(manifest))
+    read = open_manifest(manifest)
     left_out: list[str] = [NO_EVIDENCE] if config.fusion.pairing == LABEL_MATCHED else []
     utterances = _really_paired(read.utterances, left_out)
     rows = label_rows(utterances, config.vocabulary, multiple_labels=config.multiple_labels)
@@ -407,7 +392,7 @@ def fold_scores(trained: "Trained", prepared: "Prepared", rows: Sequence[int]) -
 
 
 def extract_manifest(
-    model: str | Path, manifest: str | Path, out: str | Path, *, threads: int = 0, progress: Progress = plain
+    model: str | Path, manifest: ManifestSource, out: str | Path, *, threads: int = 0, progress: Progress = plain
 ) -> tuple[str, ...]:
     """Write embeddings and logits of all utterances of a manifest, in its order; NaN if a modality is missing.
 
@@ -428,7 +413,7 @@ def extract_manifest(
     if out.suffix not in (".safetensors", ".npz"):
         raise BimodalError(f"{out}: expected a name that ends in .safetensors or .npz")
     recognizer = Recognizer(model, threads=threads)
-    read = read_manifest(Path(manifest))
+    read = open_manifest(manifest)
     clips = manifest_clips(recognizer, read, read.utterances)
     found: list[dict[str, Floats]] = []
     for first in progress(range(0, len(clips), _AT_ONCE), "extracting"):

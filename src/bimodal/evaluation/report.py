@@ -108,6 +108,7 @@ class Report:
         comparisons: Fusion compared with each other system.
         warnings: Sentences that help to read the results.
         notes: Sentences of the caller, such as the overlap of an official split.
+        caveat: Sentence that stands before everything else: why the figures are no evidence; empty if they are.
         confidence: Confidence level of the intervals, 0 to 1.
         replicates: Number of bootstrap resamples.
         seed: Random seed of the resampling.
@@ -127,6 +128,7 @@ class Report:
     confidence: float
     replicates: int
     seed: int
+    caveat: str = ""
     schema: int = 1
 
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from bimodal.arrays import Floats
 from bimodal.audio.decode import SAMPLING_RATE, load_signal
-from bimodal.data.manifest import read_manifest
+from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.adaptation import (
     Adaptation,
@@ -64,7 +64,7 @@ class EncodedClips:
 
 def adapt_model(
     model: str | Path,
-    manifest: str | Path,
+    manifest: ManifestSource,
     out: str | Path,
     *,
     by: By = "corpus",
@@ -95,8 +95,9 @@ def adapt_model(
     """
     opened, out = Model(find_model(model), threads=threads), Path(out)
     _check_adaptable(opened, out)
-    encoded = encode_manifest(opened, read_manifest(Path(manifest)), progress)
-    _check_enough(manifest, encoded, by)
+    read = open_manifest(manifest)
+    encoded = encode_manifest(opened, read, progress)
+    _check_enough(read.path, encoded, by)
     speakers = SpeakerStatsStore()
     if by == "speaker":
         speakers = measure_speaker_stats(zip(encoded.speakers, encoded.statistics, strict=True))
@@ -182,7 +183,7 @@ def _check_adaptable(model: Model, out: Path) -> None:
         raise BimodalError(f"{out}: exists already; name a new folder")
 
 
-def _check_enough(manifest: str | Path, encoded: EncodedClips, by: By) -> None:
+def _check_enough(manifest: Path, encoded: EncodedClips, by: By) -> None:
     found = len(encoded.statistics)
     if found < LEAST_CLIPS:
         raise BimodalError(

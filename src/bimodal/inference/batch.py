@@ -243,15 +243,22 @@ def words_of(recording: Recording, options: RecognizeOptions) -> list[Any]:
     return [options.transcript, [astuple(_timed(row, -1.0)) for row in rows]]
 
 
-def read_words(manifest: Path, recordings: Sequence[Recording]) -> dict[Path, tuple[Utterance, ...]]:
+def read_words(
+    manifest: Path, recordings: Sequence[Recording], root: Path | None = None
+) -> dict[Path, tuple[Utterance, ...]]:
     """The rows of a manifest that have words of these recordings, by the recording's resolved path, in order of time.
+
+    Args:
+        manifest: CSV or JSON Lines.
+        recordings: Whose words are read.
+        root: As in `read_manifest`.
 
     Raises:
         ManifestError: The manifest has a problem, or it has no words of these recordings.
     """
     from bimodal.data.manifest import read_manifest
 
-    read = read_manifest(manifest)
+    read = read_manifest(manifest, root=root)
     options = {recording.path.resolve() for recording in recordings}
     rows: dict[Path, list[Utterance]] = {}
     for row in read.utterances:

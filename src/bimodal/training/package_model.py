@@ -16,9 +16,10 @@ from bimodal.data.batches import main_emotion
 from bimodal.errors import ModelFolderError
 from bimodal.evaluation.metrics import count_confusions, unweighted_average_recall
 from bimodal.features.ood import save_ood_stats
-from bimodal.files import write_json
+from bimodal.files import atomic_write, write_json
 from bimodal.inference.model_folder import (
     CARD,
+    CONFIG,
     GIVEN,
     GRAPHS,
     LABELS,
@@ -28,8 +29,10 @@ from bimodal.inference.model_folder import (
     WEIGHTS,
     ModalityConfig,
     ModelConfig,
+    read_json,
     save_model_config,
 )
+from bimodal.inference.seen_rows import save_seen_rows
 from bimodal.records import LAW
 from bimodal.training.export import export_network, fusion_example
 from bimodal.training.ood import measure_ood_stats, owners
@@ -53,6 +56,7 @@ class TrainReport:
         overlaps: What an official split shares between its parts.
         counts: Training utterances of each emotion; those with several count by share.
         dev_uar: Unweighted average recall on the held-out rows, by stage, 0 to 1; it chose, so it is no headline.
+        dev_chance: That of guessing on the held-out rows.
         remarks: Warnings for readers of the figures.
         parameters: Trained parameters of each stage.
         versions: Of the libraries.
@@ -68,6 +72,7 @@ class TrainReport:
     remarks: list[str]
     parameters: dict[str, int]
     versions: dict[str, str]
+    dev_chance: float = 0.0
 
 
 def package_model(trained: Trained, prepared: Prepared, parts: Parts, config: TrainConfig, folder: Path) -> Path:
@@ -76,27 +81,47 @@ def package_model(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
     Raises:
         ModelFolderError: The folder cannot be written, or an exported graph differs from torch.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     try:
-        folder.mkdir(parents=True)
-        _export_all(trained, prepared, folder)
-        weights = {
-            f"{stage}.{name}": value.detach().cpu().contiguous()
-            for stage, network in trained.networks.items()
-            for name, value in network.state_dict().items()
-        }
-        save_file(weights, folder / WEIGHTS)
-        _save_ood_stats(trained, prepared, parts, folder / OOD_STATS)
-        if config.vocabulary.endswith(".toml"):
-            shutil.copyfile(config.vocabulary, folder / LABELS)
-        write_json(folder / CONFIG_USED, replace(config, vocabulary=_vocabulary_of(config)))
-        report = _report(trained, prepared, parts)
-        write_json(folder / REPORT, report)
-        model = save_model_config(folder, _model_config(trained, prepared, parts, config))
-        (folder / CARD).write_text(model_card(model, report), encoding="utf-8")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(folder) as unfinished:
+            unfinished.mkdir()
+            _write_model(trained, prepared, parts, _with_known_licence(config, folder), unfinished)
     except OSError as error:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}); free some space") from error
     return folder
+
+
+def _write_model(trained: Trained, prepared: Prepared, parts: Parts, config: TrainConfig, folder: Path) -> None:
+    """Write the files of a model into an empty folder."""
+    _export_all(trained, prepared, folder)
+    weights = {
+        f"{stage}.{name}": value.detach().cpu().contiguous()
+        for stage, network in trained.networks.items()
+        for name, value in network.state_dict().items()
+    }
+    save_file(weights, folder / WEIGHTS)
+    _save_ood_stats(trained, prepared, parts, folder / OOD_STATS)
+    seen = [prepared.rows.utterances[row] for row in sorted({*parts.train, *parts.dev})]
+    save_seen_rows(folder, seen, prepared.folder)
+    if config.vocabulary.endswith(".toml"):
+        shutil.copyfile(config.vocabulary, folder / LABELS)
+    write_json(folder / CONFIG_USED, replace(config, vocabulary=_vocabulary_of(config)))
+    report = _report(trained, prepared, parts)
+    write_json(folder / REPORT, report)
+    model = save_model_config(folder, _model_config(trained, prepared, parts, config))
+    (folder / CARD).write_text(model_card(model, report), encoding="utf-8")
+
+
+def _with_known_licence(config: TrainConfig, folder: Path) -> TrainConfig:
+    """A configuration that does not name licence or training data gets those of the model that it replaces."""
+    if not (folder / CONFIG).is_file():
+        return config
+    before, default = read_json(folder / CONFIG, ModelConfig), TrainConfig()
+    return replace(
+        config,
+        licence=before.licence if config.licence == default.licence else config.licence,
+        trained_on=before.trained_on if config.trained_on == default.trained_on else config.trained_on,
+    )
 
 
 def _vocabulary_of(config: TrainConfig) -> str:
@@ -162,6 +187,7 @@ def _report(trained: Trained, prepared: Prepared, parts: Parts) -> TrainReport:
             for stage in trained.networks
             if stage != "fusion" or trained.pairing == GIVEN
         },
+        dev_chance=round(1 / max(1, len(set(rows.names(rows.single(parts.dev))))), 4),
         remarks=[NO_EVIDENCE] if trained.pairing != GIVEN else [],
         parameters={
             stage: sum(parameter.numel() for parameter in network.parameters())
@@ -213,6 +239,7 @@ report. Run `bimodal evaluate` on other data to get figures with intervals.
 | stage | UAR |
 |---|---|
 {figures}
+| chance | {100 * report.dev_chance:.1f} |
 
 ## Limits and forbidden uses
 It works best on recordings like its training data. Another language, another way to speak (acted or spontaneous), noise

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from bimodal.config import TrainConfig
-from bimodal.data.manifest import read_manifest
+from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.data.splits import Fold
 from bimodal.errors import TrainingError
 from bimodal.features.cache import FeatureCache, cache_key
@@ -35,7 +35,7 @@ from bimodal.training.trained import FittedModality, Trained
 
 
 def train(
-    manifest: str | Path,
+    manifest: ManifestSource,
     out: str | Path,
     config: TrainConfig,
     cache: str | Path,
@@ -64,7 +64,7 @@ def train(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    read = read_manifest(Path(manifest))
+    read = open_manifest(manifest)
     rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
     parts = check_recordings(rows, read.folder, split_rows(rows, config), config.official_split)
     with FeatureCache(cache) as features:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bimodal.config import TuneConfig
-from bimodal.data.manifest import read_manifest
+from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, BackboneDescription, load_backbone, read_description
 from bimodal.features.build_backbone import build_speech_backbone, build_text_backbone
@@ -42,7 +42,7 @@ class TuningData:
     folder: Path
 
 
-def read_tuning_data(manifest: str | Path, config: TuneConfig) -> TuningData:
+def read_tuning_data(manifest: ManifestSource, config: TuneConfig) -> TuningData:
     """Read, label and split a manifest as a configuration says; torch gets the threads that it names.
 
     Raises:
@@ -50,7 +50,7 @@ def read_tuning_data(manifest: str | Path, config: TuneConfig) -> TuningData:
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    read = read_manifest(Path(manifest))
+    read = open_manifest(manifest)
     rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
     parts = check_recordings(rows, read.folder, split_rows(rows, config), config.official_split)
     return TuningData(rows=rows, parts=parts, folder=read.folder)

@@ -16,6 +16,7 @@ from bimodal.audio.decode import SAMPLING_RATE, load_signal
 from bimodal.audio.level import normalise_level
 from bimodal.config import SpeechConfig, SpeechHeadConfig, TuneSpeechConfig
 from bimodal.data.batches import Examples, frame_examples
+from bimodal.data.manifest import ManifestSource
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.augmentation import PLAIN, apply_augmentation, augmentation_key, check_augmentation
 from bimodal.features.backbone import BackboneDescription, cut_evenly
@@ -84,7 +85,7 @@ class TunedSpeech:
 
 
 def tune_speech(
-    manifest: str | Path,
+    manifest: ManifestSource,
     out: str | Path,
     config: TuneSpeechConfig,
     cache: str | Path,

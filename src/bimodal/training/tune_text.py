@@ -11,6 +11,7 @@ import torch
 
 from bimodal.config import TuneTextConfig
 from bimodal.data.batches import token_examples
+from bimodal.data.manifest import ManifestSource
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import BackboneDescription
@@ -36,7 +37,7 @@ _EXPOSED: Final = 3  # layers of an encoder that a backbone exposes where none a
 
 
 def tune_text(
-    manifest: str | Path, out: str | Path, config: TuneTextConfig, on_epoch: OnEpoch = lambda entry: None
+    manifest: ManifestSource, out: str | Path, config: TuneTextConfig, on_epoch: OnEpoch = lambda entry: None
 ) -> Path:
     """Tune a language model on the transcripts of a manifest and write it as a backbone folder.
 
