@@ -21,7 +21,7 @@ from bimodal.data.splits import Fold
 from bimodal.errors import TrainingError
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.inference.model_folder import GIVEN, LABEL_MATCHED, PAIRING
-from bimodal.training.calibration import calibrate_fusion, calibrate_modality, tempered_evidence, text_weights
+from bimodal.training.calibration import CASES, calibrate_fusion, calibrate_modality, tempered_evidence, text_weights
 from bimodal.training.evidence import cross_fit, find_evidence, inner_folds
 from bimodal.training.fusion import check_paired, fusion_examples, train_fusion
 from bimodal.training.loop import predict
@@ -163,7 +163,11 @@ def fit_fused(
         examples = fusion_examples(*crossed, rows.targets, weights)
         network, _ = train_fusion(examples, parts.train, parts.dev, config.fusion, there, identity)
     judged, held = (evidence, parts.dev) if parts.dev else (crossed, parts.train)
-    temperatures = calibrate_fusion(network, judged, rows, held, config.fusion, where)
+    if hasattr(network, "set_modalities"):  # its scores are calibrated where those of the modalities are
+        network.set_modalities((speech.temperature, text.temperature), *_text_rows(text, rows, parts))
+        temperatures: tuple[float, ...] = (1.0,) * len(CASES)
+    else:
+        temperatures = calibrate_fusion(network, judged, rows, held, config.fusion, where)
     logits, gate = predict(network, fusion_examples(*evidence, rows.targets, weights), where.device)[1:]
     matched = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
     return Trained(
@@ -174,3 +178,9 @@ def fit_fused(
         gate=gate,
         pairing=LABEL_MATCHED if matched else config.fusion.pairing,
     )
+
+
+def _text_rows(text: FittedModality, rows: LabelledRows, parts: Parts) -> tuple[torch.Tensor, int | None]:
+    """Utterances of each emotion that trained the text network, (C,), and where `neutral` stands; None without it."""
+    counts = rows.counts([row for row in parts.train if text.evidence.present[row]])
+    return torch.from_numpy(counts), rows.emotions.index(NEUTRAL) if NEUTRAL in rows.emotions else None
