@@ -340,7 +340,7 @@ class FusionConfig(StageConfig):
     hold_out_texts: str = ""
     init: Literal["equal", "fitted"] = "equal"
     shuffled_words_prob: Share = 0.0
-    plain_words_prob: Share = 0.95
+    plain_words_prob: Share = 0.98
     text_exponent: NotNegative = 2.0
 
 

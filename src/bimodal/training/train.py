@@ -11,6 +11,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -32,6 +33,9 @@ from bimodal.training.prepare import STAGES, Prepared, Progress, prepare_modalit
 from bimodal.training.rows import LabelledRows, Parts, label_rows, split_rows
 from bimodal.training.stage import OnEpoch, RunContext, train_modality
 from bimodal.training.trained import FittedModality, Trained
+
+NEUTRAL: Final = "neutral"
+"""The emotion of plain words, for a fusion that asks."""
 
 
 def train(
@@ -163,20 +167,21 @@ def fit_fused(
         examples = fusion_examples(*crossed, rows.targets, weights)
         network, _ = train_fusion(examples, parts.train, parts.dev, config.fusion, there, identity)
     judged, held = (evidence, parts.dev) if parts.dev else (crossed, parts.train)
-    if hasattr(network, "set_modalities"):  # its scores are calibrated where those of the modalities are
+    closed = hasattr(network, "set_modalities")  # it learnt from no pair
+    if closed:  # its scores are calibrated where those of the modalities are
         network.set_modalities((speech.temperature, text.temperature), *_text_rows(text, rows, parts))
         temperatures: tuple[float, ...] = (1.0,) * len(CASES)
     else:
         temperatures = calibrate_fusion(network, judged, rows, held, config.fusion, where)
     logits, gate = predict(network, fusion_examples(*evidence, rows.targets, weights), where.device)[1:]
-    matched = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
+    matched = not closed and any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
     return Trained(
         networks={"speech": speech.network, "text": text.network, "fusion": network},
         temperatures={"speech": (speech.temperature,), "text": (text.temperature,), "fusion": temperatures},
         evidence={"speech": speech.evidence, "text": text.evidence},
         logits={"speech": speech.evidence.logits, "text": text.evidence.logits, "fusion": logits},
         gate=gate,
-        pairing=LABEL_MATCHED if matched else config.fusion.pairing,
+        pairing=LABEL_MATCHED if matched else GIVEN if closed else config.fusion.pairing,
     )
 
 
