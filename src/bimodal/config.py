@@ -42,7 +42,7 @@ Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 # Names of the tables `models.losses.LOSSES` and `models.fusions.FUSIONS`, which import torch; a test compares them.
 Classification = Literal["focal", "logit_adjusted"]
 Affinity = Literal["none", "pairwise", "gaussian", "centre", "contrastive"]
-FusionKind = Literal["gate", "concatenation", "experts", "late"]
+FusionKind = Literal["gate", "concatenation", "experts", "late", "plain_words"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,7 +308,8 @@ class FusionConfig(StageConfig):
         embedding_width: Dimensions of the fused embedding.
         kind: Fusion method. `gate`: a learned gate between speech and text. `concatenation`: a network on both
             embeddings. `experts`: a product of calibrated experts. `late`: the mean of the log scores, without
-            training.
+            training. `plain_words`: Bayes' rule without training, for words that are plain in most utterances; such
+            words cannot outweigh the voice.
         cross_fit: Train the fusion on predictions for utterances that the speech and text networks did not train on.
             False uses predictions for their own training utterances; it is there for comparison.
         modality_dropout: Probability, 0 to 1, that one modality of a training utterance is dropped.
@@ -324,6 +325,11 @@ class FusionConfig(StageConfig):
             cross-fitted rows best, so that an uninformative modality counts little.
         shuffled_words_prob: Probability, 0 to 1, that a training utterance gets the words of another one. Raise it to
             trust the voice where voice and words contradict each other.
+        plain_words_prob: With `plain_words`: probability, 0 to 1, that the words are plain whatever the voice
+            expresses. Words whose scores favour `neutral` change the odds of two emotions by its inverse at most.
+            Lower it where words carry the emotion, as in written dialogue.
+        text_exponent: With `plain_words`: exponent of the text network's scores divided by their prior; 0 ignores the
+            words. Raise it to trust clear words more.
     """
 
     epochs: Epochs = 6
@@ -342,6 +348,8 @@ class FusionConfig(StageConfig):
     hold_out_texts: str = ""
     init: Literal["equal", "fitted"] = "equal"
     shuffled_words_prob: Share = 0.0
+    plain_words_prob: Share = 0.98
+    text_exponent: NotNegative = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,7 @@ FAST = (
 CASES = {
     "all": (*FAST, "speech.speaker_shrinkage=1", "fusion.pairing=label_matched"),
     "speaker statistics and dialogue": (*FAST, "speech.speaker_stats=[0,1]", "text.context=1", "split_by=utterance"),
+    "plain words": (*FAST, "fusion.kind=plain_words"),
 }
 
 

@@ -9,6 +9,7 @@ import torch
 from bimodal.data.batches import Window, pad_windows
 from bimodal.errors import BackboneError, ModelFolderError
 from bimodal.models.fusions.gate import FusionNetwork
+from bimodal.models.fusions.plain_words import PlainWordsNetwork
 from bimodal.models.fusions.reference import ConcatenationNetwork, ExpertsNetwork
 from bimodal.models.layers import HeadShape
 from bimodal.models.speech import ColumnsNetwork, SpeechNetwork
@@ -27,7 +28,7 @@ SHAPE = HeadShape(
     embedding_norm=4.0,
 )
 EMOTIONS = 3
-FUSIONS = ("fusion", "concatenation", "experts", "late")
+FUSIONS = ("fusion", "concatenation", "experts", "late", "plain_words")
 
 
 def networks() -> dict[str, torch.nn.Module]:
@@ -37,6 +38,7 @@ def networks() -> dict[str, torch.nn.Module]:
         "concatenation": ConcatenationNetwork(**widths, embedding_width=7, dropout=0.1, modality_dropout=0.3),
         "experts": ExpertsNetwork(**widths, late=False),
         "late": ExpertsNetwork(**widths, late=True),
+        "plain_words": PlainWordsNetwork(**widths, plain_words_prob=0.9, text_exponent=2.0),
         "speech": SpeechNetwork(statistics=2, layers=2, width=6, emotions=EMOTIONS, pca_components=9, shape=SHAPE),
         "columns": ColumnsNetwork(width=4, emotions=EMOTIONS, shape=SHAPE),
         "text": TextNetwork(layers=2, width=6, emotions=EMOTIONS, shape=SHAPE),

@@ -32,6 +32,8 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Notes = tuple[str, ...]
 _AT_ONCE: Final = 16
 _LEAST_PRIOR: Final = 1e-6
+
+
 def plain(items: Iterable[Any], label: str) -> Iterable[Any]:
     """No progress bar."""
     return items

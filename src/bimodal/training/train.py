@@ -11,6 +11,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from bimodal.data.splits import Fold
 from bimodal.errors import TrainingError
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.inference.model_folder import GIVEN, LABEL_MATCHED, PAIRING
-from bimodal.training.calibration import calibrate_fusion, calibrate_modality, tempered_outputs, text_weights
+from bimodal.training.calibration import CASES, calibrate_fusion, calibrate_modality, tempered_outputs, text_weights
 from bimodal.training.fusion import check_paired, fusion_examples, train_fusion
 from bimodal.training.loop import predict
 from bimodal.training.ood import measure_temperature_factors, owners
@@ -32,6 +33,9 @@ from bimodal.training.prepare import STAGES, Prepared, Progress, prepare_modalit
 from bimodal.training.rows import LabelledRows, Parts, check_recordings, label_rows, split_rows
 from bimodal.training.stage import OnEpoch, RunContext, train_modality
 from bimodal.training.trained import FittedModality, Trained
+
+NEUTRAL: Final = "neutral"
+"""The emotion of plain words, for a fusion that asks."""
 
 
 def train(
@@ -163,14 +167,27 @@ def fit_fused(
         examples = fusion_examples(*crossed, rows.targets, weights)
         network, _ = train_fusion(examples, parts.train, parts.dev, config.fusion, there, identity)
     fitted_on, held = (outputs, parts.dev) if parts.dev else (crossed, parts.train)
-    temperatures = calibrate_fusion(network, fitted_on, rows, held, config.fusion, where)
+    closed = hasattr(network, "set_modalities")  # it learnt from no pair
+    if closed:  # its scores are calibrated where those of the modalities are
+        network.set_modalities(  # type: ignore[operator]
+            (speech.temperature, text.temperature), *_text_rows(text, rows, parts)
+        )
+        temperatures: tuple[float, ...] = (1.0,) * len(CASES)
+    else:
+        temperatures = calibrate_fusion(network, fitted_on, rows, held, config.fusion, where)
     logits, gate = predict(network, fusion_examples(*outputs, rows.targets, weights), where.device)[1:]
-    matched = any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
+    matched = not closed and any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
     return Trained(
         networks={"speech": speech.network, "text": text.network, "fusion": network},
         temperatures={"speech": (speech.temperature,), "text": (text.temperature,), "fusion": temperatures},
         outputs={"speech": speech.outputs, "text": text.outputs},
         logits={"speech": speech.outputs.logits, "text": text.outputs.logits, "fusion": logits},
         gate=gate,
-        pairing=LABEL_MATCHED if matched else config.fusion.pairing,
+        pairing=LABEL_MATCHED if matched else GIVEN if closed else config.fusion.pairing,
     )
+
+
+def _text_rows(text: FittedModality, rows: LabelledRows, parts: Parts) -> tuple[torch.Tensor, int | None]:
+    """Utterances of each emotion that trained the text network, (C,), and where `neutral` stands; None without it."""
+    counts = rows.counts([row for row in parts.train if text.outputs.present[row]])
+    return torch.from_numpy(counts), rows.emotions.index(NEUTRAL) if NEUTRAL in rows.emotions else None

@@ -5,6 +5,8 @@ A new fusion is one file of this folder, with a network, and one line of this ta
 
 A network has `speech_width` and `text_width`; `set_prior(counts)` takes the training utterances of each emotion;
 `forward` is that of `FusionNetwork`. One with `start_at(speech, text)` can start at weights that fit the training rows.
+One with `set_modalities(temperatures, counts, neutral)` is told what it needs of both modalities, and its scores are
+calibrated: it gets no temperatures of its own.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +16,7 @@ from typing import Any, Final
 from torch import nn
 
 from bimodal.models.fusions.gate import FusionNetwork
+from bimodal.models.fusions.plain_words import PlainWordsNetwork
 from bimodal.models.fusions.reference import ConcatenationNetwork, ExpertsNetwork
 
 
@@ -41,5 +44,8 @@ FUSIONS: Final[Mapping[str, Fusion]] = {
     "concatenation": Fusion(network=ConcatenationNetwork, settings=_EMBEDS),
     "experts": Fusion(network=ExpertsNetwork, options={"late": False}, learns_embedding=False),
     "late": Fusion(network=ExpertsNetwork, options={"late": True}, learns_embedding=False),
+    "plain_words": Fusion(
+        network=PlainWordsNetwork, settings=("plain_words_prob", "text_exponent"), learns_embedding=False
+    ),
 }
 """By `fusion.kind`."""
