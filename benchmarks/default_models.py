@@ -61,7 +61,7 @@ COMPLETE = ("anger", "happiness", "neutral", "sadness")
 """The emotions of emotiontts; its few clips of other emotions are left out."""
 
 SIX = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
-CREMA_D_LABELS = "both"
+CREMA_D_LABELS = "votes"
 """What CREMA-D's training clips say, of `across_four.LABELS`; that benchmark decided."""
 
 NOISES = ("pink.wav", "brown.wav", "room.wav")
