@@ -28,9 +28,11 @@ from bimodal.config import TrainConfig
 from bimodal.data.corpora import CORPORA
 from bimodal.data.labels import find_map, join_labels, split_labels
 from bimodal.evaluation import metrics
+from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import Predictions
 from bimodal.features.cache import FeatureCache
 from bimodal.records import Utterance
+from bimodal.training.loop import predict
 from bimodal.training.prepare import Prepared, prepare_modalities
 from bimodal.training.rows import label_rows
 from bimodal.training.stage import RunContext, train_modality
@@ -65,6 +67,12 @@ SYSTEMS = {
     "votes": "CREMA-D with the votes of listeners, as soft targets",
     "both": "CREMA-D with soft targets, half intended, half votes",
 }
+MEASURED = ("votes", "intended")
+ADAPTED = {
+    "raw": "",
+    "standardised": ", standardised by the test corpus's unlabelled clips",
+    "adapted": ", after `bimodal adapt` (standardised, and a correction from its own answers)",
+}
 
 
 def read_corpora(data: Path, label: Callable[[Utterance], str]) -> list[Utterance]:
@@ -86,21 +94,19 @@ def read_corpora(data: Path, label: Callable[[Utterance], str]) -> list[Utteranc
 
 
 Found = dict[str, list[dict[str, Predictions]]]
-"""Predictions by test corpus, one a seed, by system: `raw`, `adapted`."""
+"""Predictions by test corpus, one a seed, by system: a key of `ADAPTED`."""
 
 
 def run(options: Options) -> Result:
-    """Four test corpora, three kinds of labels, all seeds, without and with adaptation."""
+    """Four test corpora, two kinds of labels, all seeds, without and with adaptation."""
     begun = time.monotonic()
     torch.set_num_threads(options.threads)
     config = replace(CONFIG, threads=options.threads)
     with FeatureCache(options.cache) as cache:
         same = _run_labels("intended", ("crema_d",), config, options, cache)
         others = [corpus for corpus in FOLDERS if corpus != "crema_d"]
-        found = {name: _run_labels(name, others, config, options, cache) | same for name in LABELS}
-    figures = [
-        figure for name in LABELS for system in ("raw", "adapted") for figure in _figures(found[name], name, system)
-    ]
+        found = {name: _run_labels(name, others, config, options, cache) | same for name in MEASURED}
+    figures = [figure for name in MEASURED for system in ADAPTED for figure in _figures(found[name], name, system)]
     means = {one.system: one for one in figures if one.metric == MEAN}
     result = Result(
         name="across_four",
@@ -144,7 +150,9 @@ def _run_corpus(prepared: Prepared, left_out: Any, config: TrainConfig, seed: in
     test = [row for row in np.flatnonzero(left_out).tolist() if rows.utterances[row].extra["truth"] in FOUR]
     train = np.flatnonzero(~left_out).tolist()
     network, _ = train_modality(prepared.modalities["speech"], train, [], config.speech, RunContext(seed=seed))
-    before, after = adapted_scores(network, prepared, test, by_speaker=False)
+    alone = softmax(predict(network, prepared.modalities["speech"].examples.subset(test))[1])
+    standardised, adapted = adapted_scores(network, prepared, test, by_speaker=False)
+    found = {"raw": alone, "standardised": standardised, "adapted": adapted}
     columns = [rows.emotions.index(emotion) for emotion in FOUR]
     chosen = [rows.utterances[row] for row in test]
     return {
@@ -156,13 +164,13 @@ def _run_corpus(prepared: Prepared, left_out: Any, config: TrainConfig, seed: in
             cluster_name="speaker",
             scores={"speech": scores[:, columns] / scores[:, columns].sum(axis=1, keepdims=True)},
         )
-        for system, scores in (("raw", before), ("adapted", after))
+        for system, scores in found.items()
     }
 
 
 def _figures(found: Found, name: str, system: str) -> list[Figure]:
     """UAR of a system on every corpus, and its mean over them."""
-    told = SYSTEMS[name] + (", after `bimodal adapt`" if system == "adapted" else "")
+    told = SYSTEMS[name] + ADAPTED[system]
     several = {corpus: [one[system] for one in found[corpus]] for corpus in FOLDERS}
     each = [measure(one, "speech", told, f"UAR {corpus}", UAR) for corpus, one in several.items()]
     low, high = mean_interval(list(several.values()))

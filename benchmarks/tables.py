@@ -11,7 +11,9 @@ ORDER = (
     "speakers",
     "emodb",
     "emodb_tuned",
+    "crema_d",
     "across",
+    "across_four",
     "meld",
     "meld_tuned",
     "emotiontts",
@@ -39,8 +41,8 @@ READING = """\
   unseen a test set is.
 
 The corpora are not part of this repository; download them from their publishers. Each section names the licence. The
-benchmarks read `--data FOLDER/ravdess`, `/emodb`, `/emotiontts_ko`, `/meld` as the publishers pack them. MELD also
-needs the prosodic columns `pros_*`, emotiontts_ko a manifest.
+benchmarks read `--data FOLDER/ravdess`, `/emodb`, `/crema_d`, `/emotiontts_ko`, `/meld` as the publishers pack them.
+MELD also needs the prosodic columns `pros_*`, emotiontts_ko a manifest.
 
 This page is written by `python -m benchmarks.all` from docs/results/\\*.json; do not edit it by hand.
 """
