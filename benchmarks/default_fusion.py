@@ -11,13 +11,12 @@ from safetensors.torch import load_file, save_file
 from benchmarks.record import RESULTS, Figure, read_result
 from bimodal.config import FusionConfig, TrainConfig
 from bimodal.files import write_json
+from bimodal.inference.model_config import GIVEN, ModelConfig
 from bimodal.inference.model_folder import (
     CARD,
-    GIVEN,
     GRAPHS,
     REPORT,
     WEIGHTS,
-    ModelConfig,
     load_model_config,
     read_json,
     save_model_config,

@@ -1,6 +1,5 @@
 """Settings: frozen dataclasses. A TOML file and `--set speech.epochs=5` override the defaults."""
 
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 import msgspec
 
 from bimodal.errors import ConfigError
+from bimodal.files import parse_toml, read_toml
 from bimodal.records import Statistic
 
 RENAMED: Final = {
@@ -428,14 +428,14 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
     """
     values: dict[str, Any] = msgspec.to_builtins(default)
     if path is not None:
-        changes = _with_vocabulary_path(_read_toml(Path(path)), Path(path).parent)
+        changes = _with_vocabulary_path(read_toml(Path(path)), Path(path).parent)
         _overlay(values, changes, type(default), str(path))
         convert(values, type(default), str(path))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set {setting}: expected key=value, for example speech.epochs=5")
-        nested: Any = _parse(text)
+        nested: Any = parse_toml(text)
         for part in reversed(key.strip().split(".")):
             nested = {part: nested}
         _overlay(values, _with_vocabulary_path(nested, Path()), type(default), f"--set {setting}")
@@ -464,22 +464,6 @@ def _choices(kind: Any, message: str) -> str:
         kind = next(item.type for item in fields(kind) if item.name == part)
     item = get_args(kind)[0] if "[" in place else kind  # of a tuple, what it holds
     return f", expected one of {', '.join(map(repr, get_args(item)))}"
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML ({error})") from error
-
-
-def _parse(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text.strip()
 
 
 def _with_vocabulary_path(changes: dict[str, Any], folder: Path) -> dict[str, Any]:

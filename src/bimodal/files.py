@@ -1,14 +1,17 @@
-"""Files that are written completely or not at all, and digests of files. The one place for both."""
+"""Files: written completely or not at all, digests, TOML."""
 
 import hashlib
 import os
 import shutil
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+
+from bimodal.errors import ConfigError
 
 TEMPORARY: Final = ".*.tmp"
 """Glob pattern of what a killed process may leave behind."""
@@ -78,3 +81,30 @@ def _delete(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Content of a TOML file.
+
+    Raises:
+        ConfigError: It cannot be read, or is not valid TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML ({error})") from error
+
+
+def parse_toml(text: str) -> Any:
+    """A value as TOML reads it; the text itself if that is not valid TOML.
+
+    Example:
+        >>> parse_toml("[1, 2]"), parse_toml(" cpu ")
+        ([1, 2], 'cpu')
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()

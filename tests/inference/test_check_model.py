@@ -19,7 +19,8 @@ from bimodal.errors import BimodalError, ModelFolderError, ModelFolderWarning
 from bimodal.features.ood import load_ood_stats
 from bimodal.inference.check_model import check_config, run_network
 from bimodal.inference.model import Model
-from bimodal.inference.model_folder import CONFIG, ModelConfig, load_model_config, save_model_config, seal_model
+from bimodal.inference.model_config import ModelConfig
+from bimodal.inference.model_folder import CONFIG, load_model_config, save_model_config, seal_model
 from bimodal.runtime import make_session
 
 

@@ -14,7 +14,8 @@ from bimodal.audio.decode import read_audio
 from bimodal.features.ood import load_ood_stats, save_ood_stats
 from bimodal.features.pooling import join_frames
 from bimodal.inference.explain import divergence_bits, explain, split_words
-from bimodal.inference.model_folder import CONFIG, OOD_STATS, ModelConfig, read_json, save_model_config
+from bimodal.inference.model_config import ModelConfig
+from bimodal.inference.model_folder import CONFIG, OOD_STATS, read_json, save_model_config
 from bimodal.output.console import format_result
 from bimodal.records import Recognition
 

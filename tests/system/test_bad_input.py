@@ -14,7 +14,8 @@ from bimodal import Clip, Recognizer
 from bimodal.audio.decode import load_signal
 from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.errors import AudioError, BimodalError
-from bimodal.inference.model_folder import CONFIG, OOD_STATS, ModelConfig, read_json, save_model_config
+from bimodal.inference.model_config import ModelConfig
+from bimodal.inference.model_folder import CONFIG, OOD_STATS, read_json, save_model_config
 
 RATE = 16_000
 TIME = np.arange(4 * RATE) / RATE

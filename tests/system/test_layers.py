@@ -10,7 +10,8 @@ SOURCE = Path(__file__).parents[2] / "src" / "bimodal"
 LAYERS = (
     ("errors", "arrays", "moved"),
     ("records",),
-    ("config", "runtime", "files"),
+    ("files",),
+    ("config", "runtime"),
     ("audio",),
     ("data",),
     ("features",),

@@ -14,9 +14,10 @@ from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
 if TYPE_CHECKING:
-    from bimodal.asr.whisper import Transcriber
+    from bimodal.asr.whisper import Task, Transcriber
     from bimodal.audio.recordings import Recording
     from bimodal.inference.batch import RecognizeOptions
+    from bimodal.inference.model import Model as OpenModel
 
 ASR_MODEL = "Systran/faster-whisper-base"
 _AT_ONCE = 4  # most segments of a long recording that are transcribed at the same time; each needs memory
@@ -127,13 +128,7 @@ def recognize(
     _check_words(paths, {"--transcript": told, "--transcripts": transcripts is not None, "--transcribe": by_asr})
     if speaker_stats is not None and speaker is None and channels == "mix":
         raise typer.BadParameter("--speaker-stats needs --speaker, or --channels speakers")
-    from bimodal.inference.installed import find_model
-    from bimodal.inference.model import Model as OpenModel
-    from bimodal.inference.preload import open_model
-
-    folder = find_model(model, download=download)
-    opened = open_model(folder, threads) if paths else OpenModel(folder, threads=threads)
-    say(f"{opened.config.name} {opened.config.version}, licence of the weights: {opened.config.licence}")
+    opened = _open(model, download, threads, preload=bool(paths))
     if not paths:
         _recognize_words(opened, transcript or "", form, explain)
         return
@@ -155,15 +150,37 @@ def recognize(
     )
     settings = {} if track is None else {"track": str(track)}
     if by_asr:
-        from bimodal.asr.timed_words import make_asr
-
         transcriber = _transcriber(asr, download, _asr_threads(threads, recordings, options))
-        task: Literal["translate", "transcribe"] = "translate" if translate else "transcribe"
-        options = replace(options, asr=make_asr(transcriber, task, language or None))
-        settings["asr"] = f"{transcriber.digest[:12] if out else asr} {language} {task}"
+        options = _with_asr(options, transcriber, "translate" if translate else "transcribe", language)
+        settings |= _asr_setting(transcriber, language, translate) if out else {}
     output = OutputOptions(form=form, out=out, plot=plot, speaker_stats=speaker_stats, quiet=quiet)
     if not write_results(opened, recordings, options, output, settings):
         sys.exit(1)
+
+
+def _open(name: str | None, download: bool, threads: int, *, preload: bool) -> "OpenModel":
+    """The model, named on stderr; with recordings, what `preload` began to load before the command line was read."""
+    from bimodal.inference.installed import find_model
+    from bimodal.inference.model import Model as OpenModel
+    from bimodal.inference.preload import open_model
+
+    folder = find_model(name, download=download)
+    opened = open_model(folder, threads) if preload else OpenModel(folder, threads=threads)
+    say(f"{opened.config.name} {opened.config.version}, licence of the weights: {opened.config.licence}")
+    return opened
+
+
+def _with_asr(
+    options: "RecognizeOptions", transcriber: "Transcriber", task: "Task", language: str
+) -> "RecognizeOptions":
+    from bimodal.asr.timed_words import make_asr
+
+    return replace(options, asr=make_asr(transcriber, task, language or None))
+
+
+def _asr_setting(transcriber: "Transcriber", language: str, translate: bool) -> dict[str, str]:
+    """What a folder of results stores of speech recognition."""
+    return {"asr": f"{transcriber.digest[:12]} {language} {'translate' if translate else 'transcribe'}"}
 
 
 def _asr_threads(threads: int, recordings: "Sequence[Recording]", options: "RecognizeOptions") -> tuple[int, int]:

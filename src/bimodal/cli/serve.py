@@ -10,6 +10,8 @@ from bimodal.cli.options import ConfigFile, Settings
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
+_ANY = ("0.0.0.0", "::")  # noqa: S104 (every address of this machine)
+
 
 def serve(
     model: Annotated[
@@ -56,14 +58,13 @@ def serve(
     recognizer = Recognizer(model, threads=1)
     needed = service.server.choose_token(host, token)
     public, origins, path = _public(public_url)
-    hosts = [*service.guard.LOOPBACK, *(() if host in ("0.0.0.0", "::") else (host,)), *(allow_host or ()), *public]  # noqa: S104
-    access = service.guard.Access(hosts=tuple(name.lower() for name in hosts), origins=origins, token=needed)
+    hosts = tuple(name.lower() for name in [*_own_hosts(host), *(allow_host or ()), *public])
+    access = service.guard.Access(hosts=hosts, origins=origins, token=needed)
     transcriber = Transcriber(asr, threads=1) if asr else None
     root = _checked_path(root_path) or path
     app = service.app.create_app(recognizer, limits=limits, access=access, transcriber=transcriber, root_path=root)
     listening = service.server.listen(host, port)
-    shown = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104
-    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
+    address = _address(host, listening.getsockname()[1])
     page = f"{address}#token={needed}" if needed else address
     say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
 
@@ -74,6 +75,19 @@ def serve(
             typer.launch(page)
 
     service.server.run_server(app, listening, limits, on_start)
+
+
+def _own_hosts(host: str) -> tuple[str, ...]:
+    """Names of this machine, and the address that the server listens on."""
+    from bimodal.service.guard import LOOPBACK
+
+    return (*LOOPBACK, *(() if host in _ANY else (host,)))
+
+
+def _address(host: str, port: int) -> str:
+    """Address of the page on this machine."""
+    shown = "localhost" if host in _ANY else host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
 
 
 def _public(url: str) -> tuple[tuple[str, ...], tuple[str, ...], str]:

@@ -2,8 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -196,9 +196,7 @@ def evaluate(
     if seen_rows and model is None:
         raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
 
-    def progress(items: Iterable[Any], label: str) -> Iterable[Any]:
-        return bar(items, label, quiet)
-
+    progress = partial(bar, quiet=quiet)
     caveat, read = "", manifest_below(manifest, root)
     if model is not None:
         caveat = check_seen_rows(model, read, split=split, allow=seen_rows)

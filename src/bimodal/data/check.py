@@ -123,8 +123,9 @@ def check_manifest(
     found = _map_labels(reading, mapping)
     overlaps, leaks = _compare_splits(reading, official_split)
     durations, broken = _probe(reading, progress) if probe_audio else ({}, [])
-    pairs = _repeated_rows(reading, probe_audio=probe_audio)
-    shared, repeated = _judge_repeated(reading, mapping, official_split, pairs)
+    shared, repeated = _judge_repeated(
+        reading, mapping, official_split, _repeated_rows(reading, probe_audio=probe_audio)
+    )
     speakers = Counter(row.speaker for row in utterances if row.speaker is not None)
     return CheckReport(
         path=reading.manifest.path,
@@ -138,10 +139,7 @@ def check_manifest(
         unlabelled=sum(row.emotion is None for row in utterances),
         soft=found.soft,
         trimmed=found.trimmed,
-        dropped=tuple(
-            Dropped(label=name, reason=mapping.drop_reason(name), rows=rows)
-            for name, rows in found.dropped.most_common()
-        ),
+        dropped=_dropped(mapping, found),
         overlaps=(*overlaps, *shared),
         similar_speakers=tuple(similar_names(list(speakers))),
         problems=(
@@ -152,6 +150,12 @@ def check_manifest(
             *leaks,
             *repeated,
         ),
+    )
+
+
+def _dropped(mapping: EmotionMap, found: "_Labels") -> tuple[Dropped, ...]:
+    return tuple(
+        Dropped(label=name, reason=mapping.drop_reason(name), rows=rows) for name, rows in found.dropped.most_common()
     )
 
 

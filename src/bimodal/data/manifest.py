@@ -33,9 +33,7 @@ SPLITS: Mapping[str, str] = {
 }
 FEATURES = ("pros_*", "feature_*")
 _EXCEL = re.compile(r"sep=[,;\t]\r?\n")
-MAX_CELL = (
-    131_072  # characters; the csv module's own limit, kept for JSON Lines as well so that either format can hold all
-)
+MAX_CELL = 131_072  # characters: the limit of the csv module, kept for JSON Lines, too, so that each can hold all
 MAX_COLUMNS = 20_000  # the largest usual feature sets have 6373
 MAX_CELLS = 50_000_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

@@ -33,7 +33,8 @@ from bimodal.features.speaker_stats import (
 )
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
-from bimodal.inference.model_folder import ADAPTATION, CARD, GRAPHS, SPEAKERS, WEIGHTS, ModelConfig, save_model_config
+from bimodal.inference.model_config import ModelConfig
+from bimodal.inference.model_folder import ADAPTATION, CARD, GRAPHS, SPEAKERS, WEIGHTS, save_model_config
 from bimodal.inference.speaker_normalization import score_statistics
 from bimodal.records import Manifest
 from bimodal.runtime import make_session

@@ -4,16 +4,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from bimodal.errors import ModelFolderError
+from bimodal.inference.model_config import ModalityConfig, ModelConfig
 from bimodal.records import printable
-
-if TYPE_CHECKING:
-    from bimodal.inference.model_folder import ModalityConfig, ModelConfig
 
 _LONGEST_NAME: Final = 100
 _LONGEST_TEXT: Final = 20_000
@@ -27,7 +25,7 @@ _FUSION_CASES: Final = 3  # both modalities, speech alone, text alone
 _DO_NOT: Final = "do not use this model, or ask its author for a sound one"
 
 
-def check_config(config: "ModelConfig", where: object) -> None:
+def check_config(config: ModelConfig, where: object) -> None:
     """Refuse a configuration that no training writes.
 
     Args:
@@ -38,7 +36,7 @@ def check_config(config: "ModelConfig", where: object) -> None:
         ModelFolderError: What is wrong first.
 
     Example:
-        >>> from bimodal.inference.model_folder import ModalityConfig, ModelConfig
+        >>> from bimodal.inference.model_config import ModalityConfig, ModelConfig
         >>> text = ModalityConfig(backbone="minilm-l6", embedding_width=8)
         >>> check_config(ModelConfig(name="a", emotions=("joy", "joy"), vocabulary="native", priors=(0.5, 0.5),
         ...     text=text), "config.json")
@@ -51,7 +49,7 @@ ask its author for a sound one
         raise ModelFolderError(f"{where}: {fault}; {_DO_NOT}")
 
 
-def _name_faults(config: "ModelConfig") -> list[str]:
+def _name_faults(config: ModelConfig) -> list[str]:
     names = [("name", config.name), ("version", config.version), ("vocabulary", config.vocabulary)]
     texts = [("licence", config.licence), ("trained_on", config.trained_on), ("adapted_to", config.adapted_to)]
     for stage, modality in _modalities(config).items():
@@ -75,7 +73,7 @@ def _text_fault(field: str, text: str, longest: int) -> str:
     return f"{field} holds control characters" if printable(text) != text else ""
 
 
-def _number_faults(config: "ModelConfig") -> list[str]:
+def _number_faults(config: ModelConfig) -> list[str]:
     count, priors, fused = len(config.emotions), config.priors, config.fusion_temperatures
     sound = all(math.isfinite(one) and one >= 0 for one in priors) and abs(sum(priors) - 1) < _OF_PRIORS
     modalities = _modalities(config)
@@ -91,7 +89,7 @@ def _number_faults(config: "ModelConfig") -> list[str]:
     ]
 
 
-def _modality_faults(stage: str, modality: "ModalityConfig") -> list[str]:
+def _modality_faults(stage: str, modality: ModalityConfig) -> list[str]:
     width, context = modality.embedding_width, modality.context
     return [
         _temperature_fault(stage, modality.temperature),
@@ -117,12 +115,12 @@ def _file_faults(files: Mapping[str, str]) -> list[str]:
     return faults + [f"no digest of {name}" for name, digest in files.items() if not _DIGEST.fullmatch(digest)]
 
 
-def _modalities(config: "ModelConfig") -> "dict[str, ModalityConfig]":
+def _modalities(config: ModelConfig) -> "dict[str, ModalityConfig]":
     both = {"speech": config.speech, "text": config.text}
     return {stage: modality for stage, modality in both.items() if modality is not None}
 
 
-def check_graph(stage: str, session: Any, config: "ModelConfig", where: object) -> None:
+def check_graph(stage: str, session: Any, config: ModelConfig, where: object) -> None:
     """Compare a network's inputs and outputs with what the configuration says of them.
 
     Args:
@@ -166,7 +164,7 @@ def _told(shape: Sequence[Any]) -> str:
     return f"({', '.join(str(length) if isinstance(length, int) else 'any' for length in shape)})"
 
 
-def _inputs(stage: str, config: "ModelConfig") -> dict[str, tuple[Any, ...]]:
+def _inputs(stage: str, config: ModelConfig) -> dict[str, tuple[Any, ...]]:
     if stage == "fusion":
         assert config.speech is not None and config.text is not None  # noqa: S101 - `check_config` saw both
         classes = ("n", len(config.emotions))
@@ -184,7 +182,7 @@ def _inputs(stage: str, config: "ModelConfig") -> dict[str, tuple[Any, ...]]:
     return {"statistics": statistics} | (own if modality.speaker_stats else {})
 
 
-def _outputs(stage: str, config: "ModelConfig") -> dict[str, tuple[Any, ...]]:
+def _outputs(stage: str, config: ModelConfig) -> dict[str, tuple[Any, ...]]:
     if stage == "fusion":
         return {"embedding": ("n", "E"), "logits": ("n", len(config.emotions)), "gate": ("n",)}
     return {"embedding": ("n", _modalities(config)[stage].embedding_width), "logits": ("n", len(config.emotions))}

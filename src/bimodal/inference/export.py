@@ -6,7 +6,8 @@ from pathlib import Path
 from bimodal.errors import ModelFolderError
 from bimodal.features.backbone import DESCRIPTION, find_backbone, read_description, verify_digests
 from bimodal.files import atomic_write
-from bimodal.inference.model_folder import BACKBONES, CARD, CONFIG, ModelConfig, load_model_config
+from bimodal.inference.model_config import ModelConfig
+from bimodal.inference.model_folder import BACKBONES, CARD, CONFIG, load_model_config
 
 
 def export_model(model: Path, out: str | Path) -> Path:

@@ -21,12 +21,12 @@ from bimodal.features.pooling import Pooling, SpeechFrames, join_frames, pool
 from bimodal.features.quality import describe_quality
 from bimodal.inference.check_model import check_graph, run_network
 from bimodal.inference.installed import is_packaged
+from bimodal.inference.model_config import ModelConfig
 from bimodal.inference.model_folder import (
     ADAPTATION,
     GRAPHS,
     OOD_STATS,
     SPEAKERS,
-    ModelConfig,
     load_modality_backbone,
     load_model_config,
 )

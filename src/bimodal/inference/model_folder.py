@@ -6,7 +6,7 @@
 import hashlib
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,13 +14,12 @@ import msgspec
 
 from bimodal.errors import ModelFolderError, ModelFolderWarning
 from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone, read_description, verify_digests
-from bimodal.features.pooling import Pooling
 from bimodal.files import file_digest, write_json
 from bimodal.inference.check_model import check_config
+from bimodal.inference.model_config import SCHEMA, ModalityConfig, ModelConfig
 from bimodal.records import printable
 from bimodal.runtime import Device
 
-SCHEMA: Final = 3
 CONFIG: Final = "config.json"
 REPORT: Final = "report.json"
 CARD: Final = "README.md"
@@ -32,7 +31,6 @@ OOD_STATS: Final = "ood_stats.safetensors"
 BACKBONES: Final = "backbones"  # folder of a self-contained model, with one folder a side
 GRAPHS: Final = {"speech": "speech.onnx", "text": "text.onnx", "fusion": "fusion.onnx"}
 PAIRING: Final = "pairing"  # column of a manifest that tells how speech and words of a row came together
-GIVEN: Final = "given"
 LABEL_MATCHED: Final = "label_matched"
 NO_EVIDENCE: Final = (
     "The fusion network learnt from speech and words of different utterances, paired by their label. What it gains on "
@@ -43,76 +41,6 @@ _LARGEST_CONFIG: Final = 4 << 20
 _DIGEST: Final = "digest"  # key of `config.json`; no part of `ModelConfig`, so that a revision stays what it was
 
 Record = TypeVar("Record")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModalityConfig:
-    """How a model reads one modality.
-
-    Attributes:
-        backbone: Name of the frozen feature extractor; empty where columns stand for speech.
-        backbone_digest: Its digest; another backbone is refused.
-        columns: Numeric manifest columns that stand for speech, in order; empty for audio.
-        pooling: Which statistics of a recording the network is shown.
-        tta: Views that whole clips are heard in beside the plain one.
-        speaker_stats: True where the network stands on a speaker's earlier clips.
-        context: Utterances before each one that the text network reads beside it.
-        temperature: Divides the logits of this side alone, fitted on held-out speakers.
-        embedding_width: Width E.
-    """
-
-    backbone: str = ""
-    backbone_digest: str = ""
-    columns: tuple[str, ...] = ()
-    pooling: Pooling = field(default_factory=Pooling)
-    tta: tuple[str, ...] = ()
-    speaker_stats: bool = False
-    context: int = 0
-    temperature: float = 1.0
-    embedding_width: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """What a model folder holds.
-
-    Attributes:
-        name: Name of the model.
-        emotions: The C emotions, in the order of the logits.
-        vocabulary: Name of the vocabulary or map they come from; a map of one's own lies in the folder.
-        priors: Share of each emotion in the training data.
-        speech: None where the model has no speech side.
-        text: None where the model has no text side.
-        fusion_temperatures: Divide the fused logits with both sides, speech alone, text alone; empty where there is no
-            fusion stage.
-        pairing: What the fusion stage learnt from: pairs as `given`, or `label_matched`, which are no evidence.
-        licence: Of the weights, which carry that of the data they saw.
-        trained_on: What the data were.
-        adapted_to: What unlabelled recordings the speech side was adapted to; empty where it was not.
-        files: SHA-256 of each file of the folder but this one.
-        version: Semantic version of the model.
-        schema: Version of this layout.
-    """
-
-    name: str
-    emotions: tuple[str, ...]
-    vocabulary: str
-    priors: tuple[float, ...]
-    speech: ModalityConfig | None = None
-    text: ModalityConfig | None = None
-    fusion_temperatures: tuple[float, ...] = ()
-    pairing: str = GIVEN
-    licence: str = "unknown: set it to that of the training data"
-    trained_on: str = ""
-    adapted_to: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-    version: str = "0.1.0"
-    schema: int = SCHEMA
-
-    @property
-    def revision(self) -> str:
-        """Digest of weights and configuration, 12 hexadecimal digits."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
 
 
 def save_model_config(folder: Path, config: ModelConfig) -> ModelConfig:

@@ -12,7 +12,7 @@ from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.pooling import SpeechFrames
-from bimodal.inference.model_folder import ModelConfig
+from bimodal.inference.model_config import ModelConfig
 from bimodal.records import UNKNOWN, Clip, Recognition
 
 SHORTEST_SECONDS: Final = 0.1

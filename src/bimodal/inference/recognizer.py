@@ -16,7 +16,7 @@ from bimodal.runtime import Device
 if TYPE_CHECKING:
     from bimodal.asr.timed_words import Asr, TimedWords
     from bimodal.features.speaker_stats import SpeakerStatsStore
-    from bimodal.inference.model_folder import ModelConfig
+    from bimodal.inference.model_config import ModelConfig
     from bimodal.inference.stream import Stream, TimelineConfig
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bimodal.inference.model_folder import ModalityConfig, ModelConfig, load_model_config
+from bimodal.inference.model_config import ModalityConfig, ModelConfig
+from bimodal.inference.model_folder import load_model_config
 from bimodal.records import Recognition, printable
 
 if TYPE_CHECKING:

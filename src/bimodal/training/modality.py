@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bimodal.arrays import Floats
 from bimodal.config import HeadConfig
 from bimodal.data.batches import Examples, Inputs, array_examples, main_emotion
-from bimodal.inference.model_folder import ModalityConfig
+from bimodal.inference.model_config import ModalityConfig
 from bimodal.models.layers import HeadShape, speaker_directions
 from bimodal.training.loop import lr_multiplier_of
 

@@ -17,18 +17,16 @@ from bimodal.errors import ModelFolderError
 from bimodal.evaluation.metrics import count_confusions, unweighted_average_recall
 from bimodal.features.ood import save_ood_stats
 from bimodal.files import atomic_write, write_json
+from bimodal.inference.model_config import GIVEN, ModalityConfig, ModelConfig
 from bimodal.inference.model_folder import (
     CARD,
     CONFIG,
-    GIVEN,
     GRAPHS,
     LABELS,
     NO_EVIDENCE,
     OOD_STATS,
     REPORT,
     WEIGHTS,
-    ModalityConfig,
-    ModelConfig,
     read_json,
     save_model_config,
 )

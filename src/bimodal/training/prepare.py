@@ -14,7 +14,7 @@ from bimodal.features.augmentation import PLAIN, check_augmentation
 from bimodal.features.backbone import BackboneDescription, SpeechBackbone, TextBackbone, load_backbone
 from bimodal.features.cache import FeatureCache
 from bimodal.features.extraction import cache_speech, cache_text
-from bimodal.inference.model_folder import ModalityConfig
+from bimodal.inference.model_config import ModalityConfig
 from bimodal.records import Utterance
 from bimodal.training.modality import Modality
 from bimodal.training.rows import LabelledRows

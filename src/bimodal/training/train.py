@@ -21,7 +21,8 @@ from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.data.splits import Fold
 from bimodal.errors import TrainingError
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.inference.model_folder import GIVEN, LABEL_MATCHED, PAIRING
+from bimodal.inference.model_config import GIVEN
+from bimodal.inference.model_folder import LABEL_MATCHED, PAIRING
 from bimodal.training.calibration import CASES, calibrate_fusion, calibrate_modality, tempered_outputs, text_weights
 from bimodal.training.fusion import check_paired, fusion_examples, train_fusion
 from bimodal.training.loop import predict

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from bimodal.inference.model_folder import GIVEN
+from bimodal.inference.model_config import GIVEN
 from bimodal.inference.outputs import ModalityOutputs
 
 
