@@ -22,8 +22,9 @@ EXTENSIONS: Final = frozenset({
 })  # fmt: skip
 """Extensions of files that libsndfile never decodes."""
 
-ABOUT_RECORDING: Final = "the recording is "
-"""How warnings begin that tell of a whole recording: it is cut or damaged."""
+IS_CUT: Final = "the recording is cut"
+IS_DAMAGED: Final = "the recording is damaged"
+"""How the two warnings begin that tell of a whole recording."""
 
 _TIMED: Final = frozenset({"asf", "avi", "flac", "flv", "matroska", "mov", "mpeg", "mpegts", "ogg"})
 _FROM_ZERO: Final = frozenset({"flac", "matroska", "mov"})  # the others begin at any time, which is then zero
@@ -63,10 +64,10 @@ class Ending:
         if self.is_cut:
             more = self.promised > self.seconds + 0.005
             why = f", and its header promises {self.promised:.2f} s" if more else ", in the middle of its data"
-            told.append(f"{ABOUT_RECORDING}cut: it ends after {self.seconds:.2f} s{why}")
+            told.append(f"{IS_CUT}: it ends after {self.seconds:.2f} s{why}")
         if self.lost > 0:
             about = max(self.lost, 0.1)
-            told.append(f"{ABOUT_RECORDING}damaged: about {about:.1f} s of it cannot be decoded and are silent here")
+            told.append(f"{IS_DAMAGED}: about {about:.1f} s of it cannot be decoded and are silent here")
         return tuple(told)
 
 
