@@ -76,7 +76,7 @@ def test_bytes_that_are_no_recording_are_one_sentence(content, told):
 
 
 def test_a_truncated_recording_is_refused_in_memory_too(path):
-    with pytest.raises(AudioError, match=r"truncated: [0-9]+ bytes"):
+    with pytest.raises(AudioError, match="audio in memory: the recording is cut"):
         read_audio(path.read_bytes()[:-1000])
 
 

@@ -269,11 +269,11 @@ def hostile(folder: Path, speech: np.ndarray) -> dict[str, str]:
         soundfile.write(folder / name, signal, rate, subtype="FLOAT" if name.endswith(".wav") else None)
     (folder / "flac_called.mp3").write_bytes((folder / "studio.flac").read_bytes())
     (folder / "empty.wav").write_bytes(b"")
-    (folder / "truncated.wav").write_bytes((folder / "clipped.wav").read_bytes()[:-1000])
+    (folder / "header.wav").write_bytes((folder / "clipped.wav").read_bytes()[:20])
     (folder / "text.wav").write_text("This is not a recording.\n" * 100)
     said = {name: expected for name, (_, _, expected) in signals.items()}
     return said | {
-        "flac_called.mp3": "", "empty.wav": "the file is empty", "truncated.wav": "truncated",
+        "flac_called.mp3": "", "empty.wav": "the file is empty", "header.wav": "cannot be decoded",
         "text.wav": "cannot be decoded as audio",
     }  # fmt: skip
 

@@ -23,13 +23,13 @@ def recognizer(tiny_model: Path) -> Recognizer:
 
 @pytest.fixture(scope="module")
 def folder(corpus_data: Path, tmp_path_factory) -> Path:
-    """Twenty clips of real speech, the third of them damaged, and one of 40 s."""
+    """Twenty clips of real speech, the third of them no recording, and one of 40 s."""
     folder = tmp_path_factory.mktemp("clips")
     files = sorted((corpus_data / "ravdess" / "audio").glob("03-01-0[1-5]-01-*-01-0*.flac"))[:20]
     signals = [soundfile.read(file, dtype="float32")[0] for file in files]
     for number, signal in enumerate(signals):
         soundfile.write(folder / f"{number:02}.wav", signal, RATE)
-    (folder / "02.wav").write_bytes((folder / "02.wav").read_bytes()[:5000])
+    (folder / "02.wav").write_bytes((folder / "02.wav").read_bytes()[:40])
     soundfile.write(folder / "long.flac", np.concatenate(signals)[: 40 * RATE], RATE)
     return folder
 
@@ -42,7 +42,7 @@ def test_a_recording_gives_what_a_single_call_gives_and_a_bad_one_says_what_is_w
         except AudioError as error:
             wrong[recording.path] = str(error)
     assert list(found) == [file for file in sorted(folder.iterdir()) if file.name != "02.wav"]
-    assert list(wrong) == [folder / "02.wav"] and "truncated" in wrong[folder / "02.wav"]
+    assert list(wrong) == [folder / "02.wav"] and "cannot be decoded" in wrong[folder / "02.wav"]
     for path, result in found.items():
         alone = recognizer.recognize(path)
         assert list(result.scores.values()) == pytest.approx(list(alone.scores.values()), abs=1e-4)

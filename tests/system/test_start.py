@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = {
-    "torch", "onnx", "scipy", "matplotlib", "tqdm", "asyncio", "logging", "multiprocessing", "concurrent",
+    "av", "torch", "onnx", "scipy", "matplotlib", "tqdm", "asyncio", "logging", "multiprocessing", "concurrent",
     "numpy.ma", "numpy.random", "tokenizers", "bimodal.data.batches", "bimodal.evaluation.metrics",
     "bimodal.inference.timeline", "bimodal.inference.stream", "bimodal.data.manifest",
     "bimodal.inference.speaker_normalization",

@@ -22,8 +22,9 @@ EXTENSIONS: Final = frozenset({
 })  # fmt: skip
 """Extensions of files that libsndfile never decodes."""
 
-ABOUT_RECORDING: Final = "the recording is "
-"""How warnings begin that tell of a whole recording: it is cut or damaged."""
+IS_CUT: Final = "the recording is cut"
+IS_DAMAGED: Final = "the recording is damaged"
+"""How the two warnings begin that tell of a whole recording."""
 
 _TIMED: Final = frozenset({"asf", "avi", "flac", "flv", "matroska", "mov", "mpeg", "mpegts", "ogg"})
 _FROM_ZERO: Final = frozenset({"flac", "matroska", "mov"})  # the others begin at any time, which is then zero
@@ -33,7 +34,7 @@ _SHORTFALL: Final = {"flac": 0.01, "ogg": 0.1, "mp3": 0.25}  # seconds that a he
 _MOST_SILENCE: Final = 6 * 3600.0  # seconds; times that jump further are wrong
 _DEFAULT: Final = 1  # FFmpeg's mark of a default track
 _SILENT_BLOCK: Final = 1 << 16
-_INFO_FRAMES: Final = (b"Xing", b"Info", b"VBRI")  # headers within an MP3 that was joined from several
+_NO_SOUND: Final = (b"Xing", b"Info", b"VBRI", b"ID3", b"TAG")  # headers within an MP3 that was joined from several
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,10 +64,10 @@ class Ending:
         if self.is_cut:
             more = self.promised > self.seconds + 0.005
             why = f", and its header promises {self.promised:.2f} s" if more else ", in the middle of its data"
-            told.append(f"{ABOUT_RECORDING}cut: it ends after {self.seconds:.2f} s{why}")
+            told.append(f"{IS_CUT}: it ends after {self.seconds:.2f} s{why}")
         if self.lost > 0:
             about = max(self.lost, 0.1)
-            told.append(f"{ABOUT_RECORDING}damaged: about {about:.1f} s of it cannot be decoded and are silent here")
+            told.append(f"{IS_DAMAGED}: about {about:.1f} s of it cannot be decoded and are silent here")
         return tuple(told)
 
 
@@ -137,7 +138,7 @@ class Container:
             start = float((self._stream.start_time or 0) * self._stream.time_base) - self.zero
             return max(0.0, start) + float(self._stream.duration * self._stream.time_base)
         whole = self._container.duration if len(self._container.streams) == 1 else None
-        return (whole or 0) / 1e6
+        return max(0.0, (whole or 0) / 1e6 - (self.zero if self._kind == "matroska" else 0.0))
 
     def _promised_by_frames(self) -> float:
         at = self._file.tell()
@@ -238,7 +239,7 @@ class Container:
         try:
             frames = list(packet.decode())
         except self._errors:
-            if not any(name in bytes(packet)[:256] for name in _INFO_FRAMES):
+            if not any(name in bytes(packet)[:256] for name in _NO_SOUND):
                 self._lost, self._lost_at_end = self._lost + seconds, self._lost_at_end + seconds
             return []
         cut = self._kind == "mp3" and packet.size and mpeg_frame_bytes(bytes(packet)[:4]) > packet.size

@@ -8,7 +8,7 @@ from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bimodal.audio.containers import ABOUT_RECORDING
+from bimodal.audio.containers import IS_CUT, IS_DAMAGED
 from bimodal.audio.recordings import Recording, header_seconds
 from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
@@ -157,7 +157,7 @@ def _kept(
     """Pass on results; advance the progress bar, write to the folder, say at last what is wrong with the recording."""
     told: dict[str, None] = {}
     for result in results:
-        told |= dict.fromkeys(warning for warning in result.warnings if warning.startswith(ABOUT_RECORDING))
+        told |= dict.fromkeys(warning for warning in result.warnings if warning.startswith((IS_CUT, IS_DAMAGED)))
         if journal is not None:
             journal.add(result)
         run.bar.reach(begin + (result.end or 0.0))
