@@ -63,7 +63,7 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
 
 
 def prepare_votes(source: Path) -> tuple[Utterance, ...]:
-    """Utterances with the votes of those who heard the voice alone, as soft targets such as `anger|anger|neutral`.
+    """Utterances with the votes of the raters of the audio without video, as soft targets such as `anger|anger|neutral`.
 
     Args:
         source: As `prepare`.
@@ -108,7 +108,7 @@ def _refuse_pointers(files: Iterable[Path]) -> None:
 
 
 def _voice_votes(table: Path) -> dict[str, tuple[str, ...]]:
-    """One label a listener who heard the voice alone, by clip.
+    """One label per rater of the audio without video, by clip.
 
     Raises:
         ManifestError: If the votes of a clip are no whole numbers, none, or not as many as its listeners.
@@ -138,7 +138,7 @@ def _utterance(
         raise ManifestError(f"{source / ACTORS}: actor {actor} of {file.name} is missing; download the table again")
     if file.stem not in votes:
         raise ManifestError(f"{source / VOTES}: {file.stem} has no votes of the voice; download the table again")
-    intended, heard, about = EMOTIONS[emotion], votes[file.stem], actors[actor]
+    intended, rated, about = EMOTIONS[emotion], votes[file.stem], actors[actor]
     return Utterance(
         id=file.stem,
         path=file.relative_to(source).as_posix(),
@@ -148,8 +148,8 @@ def _utterance(
         lang="en",
         extra={
             "intended": intended,
-            "votes": join_labels(heard),
-            "agreement": f"{heard.count(intended) / len(heard):.3f}",
+            "votes": join_labels(rated),
+            "agreement": f"{rated.count(intended) / len(rated):.3f}",
             "level": LEVELS[level],
             "sentence": sentence,
             "sex": about["Sex"].lower(),
