@@ -10,6 +10,7 @@ from bimodal import Clip, Recognizer
 from bimodal.audio.decode import load_signal
 from bimodal.errors import BimodalError
 from bimodal.features.speaker_stats import SpeakerStatsStore, load_speaker_stats, measure_stats, save_speaker_stats
+from bimodal.inference.check_model import check_graph
 from bimodal.inference.speaker_normalization import score_statistics
 from bimodal.runtime import make_session
 from tests.conftest import FAST
@@ -69,7 +70,9 @@ def test_a_graph_with_other_input_names_gives_the_same(recognizer):
     shape = (3, len(pooling.statistics), len(backbone.layers), backbone.width)
     statistics = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     own = [measure_stats(statistics)] * 3
-    old = score_statistics(make_session(model.SerializeToString(), threads=1), True, statistics, own, None)
+    session = make_session(model.SerializeToString(), threads=1)
+    check_graph("speech", session, recognizer.config, "speech.onnx")
+    old = score_statistics(session, True, statistics, own, None)
     new = score_statistics(recognizer.model.session("speech"), True, statistics, own, None)
     assert all((one == other).all() for one, other in zip(old, new, strict=True))
 

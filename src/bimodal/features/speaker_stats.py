@@ -79,7 +79,7 @@ def merge_stats(one: RunningStats, other: RunningStats) -> RunningStats:
 
 
 def speaker_stats_inputs(speaker_stats: Sequence[RunningStats]) -> dict[str, Floats]:
-    """Network inputs of B utterances, in order: `clip_count` (B,), `own_mean` and `own_std` (B, P, L, D)."""
+    """Network inputs of B utterances, by name: `clip_count` (B,), `own_mean` and `own_std` (B, P, L, D)."""
     return {
         "clip_count": np.array([stats.count for stats in speaker_stats], np.float32),
         "own_mean": np.stack([stats.mean for stats in speaker_stats]).astype(np.float32),

@@ -120,6 +120,10 @@ def _modalities(config: ModelConfig) -> "dict[str, ModalityConfig]":
     return {stage: modality for stage, modality in both.items() if modality is not None}
 
 
+OLD_INPUTS: Final = {"heard": "clip_count"}
+"""Inputs of graphs of earlier versions, and their names today."""
+
+
 def check_graph(stage: str, session: Any, config: ModelConfig, where: object) -> None:
     """Compare a network's inputs and outputs with what the configuration says of them.
 
@@ -136,7 +140,7 @@ def check_graph(stage: str, session: Any, config: ModelConfig, where: object) ->
         ("inputs", session.get_inputs(), _inputs(stage, config)),
         ("outputs", session.get_outputs(), _outputs(stage, config)),
     ):
-        shapes = {one.name: tuple(one.shape) for one in found}
+        shapes = {OLD_INPUTS.get(one.name, one.name): tuple(one.shape) for one in found}
         if any(one.type != "tensor(float)" for one in found) or set(shapes) != set(expected):
             raise ModelFolderError(
                 f"{where}: is no {stage} network of this model: its {kind} are {_list(shapes)}, expected "
@@ -178,7 +182,7 @@ def _inputs(stage: str, config: ModelConfig) -> dict[str, tuple[Any, ...]]:
     if modality.columns:
         return {"columns": ("n", len(modality.columns))}
     statistics = ("n", len(modality.pooling.statistics), "L", "D")
-    own = {"heard": ("n",), "own_mean": statistics, "own_std": statistics}
+    own = {"clip_count": ("n",), "own_mean": statistics, "own_std": statistics}
     return {"statistics": statistics} | (own if modality.speaker_stats else {})
 
 

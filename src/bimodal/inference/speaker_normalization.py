@@ -8,7 +8,7 @@ import numpy as np
 from bimodal.arrays import Floats
 from bimodal.features.adaptation import Adaptation, correct_logits, retell, shrink_to_corpus, standardise
 from bimodal.features.speaker_stats import RunningStats, speaker_stats_inputs
-from bimodal.inference.check_model import run_network
+from bimodal.inference.check_model import OLD_INPUTS, run_network
 
 _WHERE: Final = "speech network"
 
@@ -43,6 +43,7 @@ def score_statistics(
 
 
 def _inputs(session: Any, statistics: Floats, stats: Sequence[RunningStats]) -> dict[str, Floats]:
-    """Inputs of the graph, matched by order: graphs of earlier versions have other names for them."""
-    names = [item.name for item in session.get_inputs()]
-    return dict(zip(names, (statistics, *speaker_stats_inputs(stats).values()), strict=True))
+    """Inputs by their names in the graph, which may be those of an earlier version."""
+    inputs = {"statistics": statistics} | speaker_stats_inputs(stats)
+    names = [one.name for one in session.get_inputs()]
+    return {name: inputs[OLD_INPUTS.get(name, name)] for name in names}

@@ -46,7 +46,7 @@ class CorpusInfo:
 CORPORA: dict[str, CorpusInfo] = {
     "crema_d": CorpusInfo(
         prepare=crema_d.prepare,
-        title="CREMA-D: 91 actors say twelve sentences in six emotions, with votes of listeners",
+        title="CREMA-D: 91 actors say twelve sentences in six emotions, with votes of raters",
         languages=("en",),
         licence="ODbL 1.0, contents DbCL 1.0",
         citation="Cao et al. 2014, IEEE Transactions on Affective Computing 5(4)",

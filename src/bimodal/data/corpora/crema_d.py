@@ -1,6 +1,6 @@
 """CREMA-D: 91 North American actors say twelve sentences in six emotions (Cao et al., 2014, ODbL 1.0).
 
-A file name such as `1001_DFA_ANG_XX` is actor, sentence, intended emotion and level. On average nine listeners voted on
+A file name such as `1001_DFA_ANG_XX` is actor, sentence, intended emotion and level. On average nine raters voted on
 the emotion of each voice without its face. They choose the intended emotion in about two clips of five.
 """
 
@@ -46,8 +46,8 @@ LFS_POINTER = b"version https://git-lfs"
 def prepare(source: Path) -> tuple[Utterance, ...]:
     """Utterances with the emotion that the actor was asked for.
 
-    The columns beside the usual ones are `intended`, `votes` (of the voice alone, one label a listener), `agreement`
-    (share of the listeners who chose the intended emotion), `level`, `sentence`, `sex`, `age`, `race`, `ethnicity`.
+    The columns beside the usual ones are `intended`, `votes` (of the voice alone, one label per rater), `agreement`
+    (share of the raters who chose the intended emotion), `level`, `sentence`, `sex`, `age`, `race`, `ethnicity`.
 
     Args:
         source: The repository, or a folder with its tables and its clips (`.wav` or `.flac`, anywhere below).
@@ -63,7 +63,7 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
 
 
 def prepare_votes(source: Path) -> tuple[Utterance, ...]:
-    """Utterances with the votes of those who heard the voice alone, as soft targets such as `anger|anger|neutral`.
+    """Utterances with the votes of raters of the audio without video, as soft targets such as `anger|anger|neutral`.
 
     Args:
         source: As `prepare`.
@@ -108,10 +108,10 @@ def _refuse_pointers(files: Iterable[Path]) -> None:
 
 
 def _voice_votes(table: Path) -> dict[str, tuple[str, ...]]:
-    """One label a listener who heard the voice alone, by clip.
+    """One label per rater of the audio without video, by clip.
 
     Raises:
-        ManifestError: If the votes of a clip are no whole numbers, none, or not as many as its listeners.
+        ManifestError: If the votes of a clip are no whole numbers, none, or not as many as its raters.
     """
     letters = {emotion[0].upper(): emotion for emotion in EMOTIONS.values()}
     votes: dict[str, tuple[str, ...]] = {}
@@ -123,7 +123,7 @@ def _voice_votes(table: Path) -> dict[str, tuple[str, ...]]:
         if min(counts) < 0 or sum(counts[:-1]) != counts[-1] or not counts[-1]:
             raise ManifestError(
                 f"{table}:{line}: the votes {', '.join(cells[:-1])} of {row['fileName']} do not sum up to its "
-                f"{cells[-1]} listeners; download the table again"
+                f"{cells[-1]} raters; download the table again"
             )
         listed = zip(letters.values(), counts, strict=False)
         votes[row["fileName"]] = tuple(emotion for emotion, count in listed for _ in range(count))
@@ -138,7 +138,7 @@ def _utterance(
         raise ManifestError(f"{source / ACTORS}: actor {actor} of {file.name} is missing; download the table again")
     if file.stem not in votes:
         raise ManifestError(f"{source / VOTES}: {file.stem} has no votes of the voice; download the table again")
-    intended, heard, about = EMOTIONS[emotion], votes[file.stem], actors[actor]
+    intended, rated, about = EMOTIONS[emotion], votes[file.stem], actors[actor]
     return Utterance(
         id=file.stem,
         path=file.relative_to(source).as_posix(),
@@ -148,8 +148,8 @@ def _utterance(
         lang="en",
         extra={
             "intended": intended,
-            "votes": join_labels(heard),
-            "agreement": f"{heard.count(intended) / len(heard):.3f}",
+            "votes": join_labels(rated),
+            "agreement": f"{rated.count(intended) / len(rated):.3f}",
             "level": LEVELS[level],
             "sentence": sentence,
             "sex": about["Sex"].lower(),
