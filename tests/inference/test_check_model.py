@@ -17,9 +17,16 @@ from safetensors.numpy import load_file, save_file
 from bimodal import Recognizer
 from bimodal.errors import BimodalError, ModelFolderError, ModelFolderWarning
 from bimodal.features.ood import load_ood_stats
-from bimodal.inference.check_model import check_config, run_network
+from bimodal.inference.check_model import run_network
 from bimodal.inference.model import Model
-from bimodal.inference.model_folder import CONFIG, ModelConfig, load_model_config, save_model_config, seal_model
+from bimodal.inference.model_folder import (
+    CONFIG,
+    ModelConfig,
+    check_config,
+    load_model_config,
+    save_model_config,
+    seal_model,
+)
 from bimodal.runtime import make_session
 
 

@@ -66,7 +66,10 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check this installation: versions, models, decoders, extras, and a self-test. Exit 1 if something is broken."""
+    """Check this installation, and say what is missing.
+
+    Versions, decoders, extras, models with their digests, and a self-test. Exit 1 if something is broken.
+    """
     findings = list(examine(models or []))
     if as_json:
         import msgspec

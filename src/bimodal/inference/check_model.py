@@ -1,128 +1,17 @@
-"""Checks of a model that somebody else made: its configuration, its graphs, what its networks give. No torch."""
+"""Checks of a model that somebody else made: its graphs, and what its networks give. No torch."""
 
-import math
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bimodal.errors import ModelFolderError
+from bimodal.inference.model_folder import DO_NOT_USE, ModelConfig, modalities
 from bimodal.records import printable
 
-if TYPE_CHECKING:
-    from bimodal.inference.model_folder import ModalityConfig, ModelConfig
 
-_LONGEST_NAME: Final = 100
-_LONGEST_TEXT: Final = 20_000
-_MOST_EMOTIONS: Final = 1000
-_LARGEST_WIDTH: Final = 65_536
-_MOST_CONTEXT: Final = 1000
-_LARGEST_TEMPERATURE: Final = 1e6
-_OF_PRIORS: Final = 1e-3  # their sum may differ from 1 by this much
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_FUSION_CASES: Final = 3  # both modalities, speech alone, text alone
-_DO_NOT: Final = "do not use this model, or ask its author for a sound one"
-
-
-def check_config(config: "ModelConfig", where: object) -> None:
-    """Refuse a configuration that no training writes.
-
-    Args:
-        config: The configuration.
-        where: File, for the message.
-
-    Raises:
-        ModelFolderError: What is wrong first.
-
-    Example:
-        >>> from bimodal.inference.model_folder import ModalityConfig, ModelConfig
-        >>> text = ModalityConfig(backbone="minilm-l6", embedding_width=8)
-        >>> check_config(ModelConfig(name="a", emotions=("joy", "joy"), vocabulary="native", priors=(0.5, 0.5),
-        ...     text=text), "config.json")
-        Traceback (most recent call last):
-        bimodal.errors.ModelFolderError: config.json: the emotion 'joy' is listed twice; do not use this model, or \
-ask its author for a sound one
-    """
-    fault = next(filter(None, (*_name_faults(config), *_number_faults(config), *_file_faults(config.files))), "")
-    if fault:
-        raise ModelFolderError(f"{where}: {fault}; {_DO_NOT}")
-
-
-def _name_faults(config: "ModelConfig") -> list[str]:
-    names = [("name", config.name), ("version", config.version), ("vocabulary", config.vocabulary)]
-    texts = [("licence", config.licence), ("trained_on", config.trained_on), ("adapted_to", config.adapted_to)]
-    for stage, modality in _modalities(config).items():
-        texts.append((f"{stage}.backbone", modality.backbone))
-        names += [(f"{stage}.columns", name) for name in modality.columns]
-        names += [(f"{stage}.tta", name) for name in modality.tta]
-    names += [(f"the emotion {name!r:.60}", name) for name in config.emotions]
-    twice = [name for name, count in Counter(config.emotions).items() if count > 1]
-    return [
-        *(_text_fault(field, text, _LONGEST_NAME) for field, text in names),
-        *(_text_fault(field, text, _LONGEST_TEXT) for field, text in texts if text),
-        f"the emotion {twice[0]!r} is listed twice" if twice else "",
-    ]
-
-
-def _text_fault(field: str, text: str, longest: int) -> str:
-    if not text.strip():
-        return f"{field} is empty"
-    if len(text) > longest:
-        return f"{field} has {len(text)} characters, expected at most {longest}"
-    return f"{field} holds control characters" if printable(text) != text else ""
-
-
-def _number_faults(config: "ModelConfig") -> list[str]:
-    count, priors, fused = len(config.emotions), config.priors, config.fusion_temperatures
-    sound = all(math.isfinite(one) and one >= 0 for one in priors) and abs(sum(priors) - 1) < _OF_PRIORS
-    modalities = _modalities(config)
-    return [
-        "" if 2 <= count <= _MOST_EMOTIONS else f"{count} emotions, expected 2 to {_MOST_EMOTIONS}",
-        "" if len(priors) == count else f"{count} emotions, but {len(priors)} priors",
-        "" if sound else f"the priors sum to {sum(priors):g}, expected shares of each emotion that sum to 1",
-        "" if modalities else "neither a speech nor a text network",
-        "" if len(fused) in (0, _FUSION_CASES) else f"{len(fused)} fusion temperatures, expected {_FUSION_CASES}",
-        "" if not fused or len(modalities) == 2 else "a fusion network, but not both a speech and a text network",
-        *(_temperature_fault("fusion", one) for one in fused),
-        *(fault for stage, modality in modalities.items() for fault in _modality_faults(stage, modality)),
-    ]
-
-
-def _modality_faults(stage: str, modality: "ModalityConfig") -> list[str]:
-    width, context = modality.embedding_width, modality.context
-    return [
-        _temperature_fault(stage, modality.temperature),
-        "" if 1 <= width <= _LARGEST_WIDTH else f"{stage}.embedding_width is {width}, expected 1 to {_LARGEST_WIDTH}",
-        "" if 0 <= context <= _MOST_CONTEXT else f"{stage}.context is {context}, expected 0 to {_MOST_CONTEXT}",
-        "" if modality.backbone or modality.columns else f"{stage} has neither a backbone nor columns",
-        "" if modality.pooling.statistics else f"{stage}.pooling has no statistics",
-        f"{stage}.tta names a file of another machine" if any(":" in name for name in modality.tta) else "",
-    ]
-
-
-def _temperature_fault(stage: str, value: float) -> str:
-    fits = 0 < value <= _LARGEST_TEMPERATURE  # False for NaN
-    return "" if fits else f"a temperature of {stage} is {value:g}, expected a number above 0"
-
-
-def _file_faults(files: Mapping[str, str]) -> list[str]:
-    faults = [
-        f"names a file outside its folder ({name!r:.60})"
-        for name in files
-        if not name or name in (".", "..") or set(name) & set("/\\\0:") or printable(name) != name
-    ]
-    return faults + [f"no digest of {name}" for name, digest in files.items() if not _DIGEST.fullmatch(digest)]
-
-
-def _modalities(config: "ModelConfig") -> "dict[str, ModalityConfig]":
-    both = {"speech": config.speech, "text": config.text}
-    return {stage: modality for stage, modality in both.items() if modality is not None}
-
-
-def check_graph(stage: str, session: Any, config: "ModelConfig", where: object) -> None:
+def check_graph(stage: str, session: Any, config: ModelConfig, where: object) -> None:
     """Compare a network's inputs and outputs with what the configuration says of them.
 
     Args:
@@ -166,13 +55,13 @@ def _told(shape: Sequence[Any]) -> str:
     return f"({', '.join(str(length) if isinstance(length, int) else 'any' for length in shape)})"
 
 
-def _inputs(stage: str, config: "ModelConfig") -> dict[str, tuple[Any, ...]]:
+def _inputs(stage: str, config: ModelConfig) -> dict[str, tuple[Any, ...]]:
     if stage == "fusion":
         assert config.speech is not None and config.text is not None  # noqa: S101 - `check_config` saw both
         classes = ("n", len(config.emotions))
         speech, text = ("n", config.speech.embedding_width), ("n", config.text.embedding_width)
         return {"speech": speech, "speech_logits": classes, "text": text, "text_logits": classes, "present": ("n", 2)}
-    modality = _modalities(config)[stage]
+    modality = modalities(config)[stage]
     if stage == "text":
         turns = ("n", modality.context + 1)
         window = {"pooled": (*turns, "L", "D"), "same": turns, "there": turns}
@@ -184,10 +73,10 @@ def _inputs(stage: str, config: "ModelConfig") -> dict[str, tuple[Any, ...]]:
     return {"statistics": statistics} | (own if modality.speaker_stats else {})
 
 
-def _outputs(stage: str, config: "ModelConfig") -> dict[str, tuple[Any, ...]]:
+def _outputs(stage: str, config: ModelConfig) -> dict[str, tuple[Any, ...]]:
     if stage == "fusion":
         return {"embedding": ("n", "E"), "logits": ("n", len(config.emotions)), "gate": ("n",)}
-    return {"embedding": ("n", _modalities(config)[stage].embedding_width), "logits": ("n", len(config.emotions))}
+    return {"embedding": ("n", modalities(config)[stage].embedding_width), "logits": ("n", len(config.emotions))}
 
 
 def run_network(session: Any, inputs: Mapping[str, npt.NDArray[Any]], where: object) -> list[npt.NDArray[Any]]:
@@ -204,11 +93,11 @@ def run_network(session: Any, inputs: Mapping[str, npt.NDArray[Any]], where: obj
     try:
         outputs: list[npt.NDArray[Any]] = session.run(None, dict(inputs))
     except Exception as error:  # onnxruntime raises a dozen unrelated classes here
-        raise ModelFolderError(f"{where}: the network fails ({printable(str(error))[:200]}); {_DO_NOT}") from error
+        raise ModelFolderError(f"{where}: the network fails ({printable(str(error))[:200]}); {DO_NOT_USE}") from error
     count = len(next(iter(inputs.values())))
     for output in outputs:
         if len(output) != count:
-            raise ModelFolderError(f"{where}: the network gives {len(output)} rows for {count}; {_DO_NOT}")
+            raise ModelFolderError(f"{where}: the network gives {len(output)} rows for {count}; {DO_NOT_USE}")
         if not np.isfinite(output).all():
-            raise ModelFolderError(f"{where}: the network gives NaN or infinity for this input; {_DO_NOT}")
+            raise ModelFolderError(f"{where}: the network gives NaN or infinity for this input; {DO_NOT_USE}")
     return outputs

@@ -4,7 +4,10 @@
 """
 
 import hashlib
+import math
+import re
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +19,6 @@ from bimodal.errors import ModelFolderError, ModelFolderWarning
 from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone, read_description, verify_digests
 from bimodal.features.pooling import Pooling
 from bimodal.files import file_digest, write_json
-from bimodal.inference.check_model import check_config
 from bimodal.records import printable
 from bimodal.runtime import Device
 
@@ -41,6 +43,17 @@ NO_EVIDENCE: Final = (
 )
 _LARGEST_CONFIG: Final = 4 << 20
 _DIGEST: Final = "digest"  # key of `config.json`; no part of `ModelConfig`, so that a revision stays what it was
+
+_LONGEST_NAME: Final = 100
+_LONGEST_TEXT: Final = 20_000
+_MOST_EMOTIONS: Final = 1000
+_LARGEST_WIDTH: Final = 65_536
+_MOST_CONTEXT: Final = 1000
+_LARGEST_TEMPERATURE: Final = 1e6
+_OF_PRIORS: Final = 1e-3  # their sum may differ from 1 by this much
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_FUSION_CASES: Final = 3  # both modalities, speech alone, text alone
+DO_NOT_USE: Final = "do not use this model, or ask its author for a sound one"
 
 Record = TypeVar("Record")
 
@@ -155,6 +168,101 @@ def load_model_config(folder: str | Path, *, verify: bool = True) -> ModelConfig
     for name, expected in config.files.items():
         _check_file(folder / name, expected, verify)
     return config
+
+
+def check_config(config: ModelConfig, where: object) -> None:
+    """Refuse a configuration that no training writes.
+
+    Args:
+        config: The configuration.
+        where: File, for the message.
+
+    Raises:
+        ModelFolderError: What is wrong first.
+
+    Example:
+        >>> text = ModalityConfig(backbone="minilm-l6", embedding_width=8)
+        >>> check_config(ModelConfig(name="a", emotions=("joy", "joy"), vocabulary="native", priors=(0.5, 0.5),
+        ...     text=text), "config.json")
+        Traceback (most recent call last):
+        bimodal.errors.ModelFolderError: config.json: the emotion 'joy' is listed twice; do not use this model, or \
+ask its author for a sound one
+    """
+    fault = next(filter(None, (*_name_faults(config), *_number_faults(config), *_file_faults(config.files))), "")
+    if fault:
+        raise ModelFolderError(f"{where}: {fault}; {DO_NOT_USE}")
+
+
+def _name_faults(config: ModelConfig) -> list[str]:
+    names = [("name", config.name), ("version", config.version), ("vocabulary", config.vocabulary)]
+    texts = [("licence", config.licence), ("trained_on", config.trained_on), ("adapted_to", config.adapted_to)]
+    for stage, modality in modalities(config).items():
+        texts.append((f"{stage}.backbone", modality.backbone))
+        names += [(f"{stage}.columns", name) for name in modality.columns]
+        names += [(f"{stage}.tta", name) for name in modality.tta]
+    names += [(f"the emotion {name!r:.60}", name) for name in config.emotions]
+    twice = [name for name, count in Counter(config.emotions).items() if count > 1]
+    return [
+        *(_text_fault(field, text, _LONGEST_NAME) for field, text in names),
+        *(_text_fault(field, text, _LONGEST_TEXT) for field, text in texts if text),
+        f"the emotion {twice[0]!r} is listed twice" if twice else "",
+    ]
+
+
+def _text_fault(field: str, text: str, longest: int) -> str:
+    if not text.strip():
+        return f"{field} is empty"
+    if len(text) > longest:
+        return f"{field} has {len(text)} characters, expected at most {longest}"
+    return f"{field} holds control characters" if printable(text) != text else ""
+
+
+def _number_faults(config: ModelConfig) -> list[str]:
+    count, priors, fused = len(config.emotions), config.priors, config.fusion_temperatures
+    sound = all(math.isfinite(one) and one >= 0 for one in priors) and abs(sum(priors) - 1) < _OF_PRIORS
+    known = modalities(config)
+    return [
+        "" if 2 <= count <= _MOST_EMOTIONS else f"{count} emotions, expected 2 to {_MOST_EMOTIONS}",
+        "" if len(priors) == count else f"{count} emotions, but {len(priors)} priors",
+        "" if sound else f"the priors sum to {sum(priors):g}, expected shares of each emotion that sum to 1",
+        "" if known else "neither a speech nor a text network",
+        "" if len(fused) in (0, _FUSION_CASES) else f"{len(fused)} fusion temperatures, expected {_FUSION_CASES}",
+        "" if not fused or len(known) == 2 else "a fusion network, but not both a speech and a text network",
+        *(_temperature_fault("fusion", one) for one in fused),
+        *(fault for stage, modality in known.items() for fault in _modality_faults(stage, modality)),
+    ]
+
+
+def _modality_faults(stage: str, modality: ModalityConfig) -> list[str]:
+    width, context = modality.embedding_width, modality.context
+    return [
+        _temperature_fault(stage, modality.temperature),
+        "" if 1 <= width <= _LARGEST_WIDTH else f"{stage}.embedding_width is {width}, expected 1 to {_LARGEST_WIDTH}",
+        "" if 0 <= context <= _MOST_CONTEXT else f"{stage}.context is {context}, expected 0 to {_MOST_CONTEXT}",
+        "" if modality.backbone or modality.columns else f"{stage} has neither a backbone nor columns",
+        "" if modality.pooling.statistics else f"{stage}.pooling has no statistics",
+        f"{stage}.tta names a file of another machine" if any(":" in name for name in modality.tta) else "",
+    ]
+
+
+def _temperature_fault(stage: str, value: float) -> str:
+    fits = 0 < value <= _LARGEST_TEMPERATURE  # False for NaN
+    return "" if fits else f"a temperature of {stage} is {value:g}, expected a number above 0"
+
+
+def _file_faults(files: Mapping[str, str]) -> list[str]:
+    faults = [
+        f"names a file outside its folder ({name!r:.60})"
+        for name in files
+        if not name or name in (".", "..") or set(name) & set("/\\\0:") or printable(name) != name
+    ]
+    return faults + [f"no digest of {name}" for name, digest in files.items() if not _SHA256.fullmatch(digest)]
+
+
+def modalities(config: ModelConfig) -> dict[str, ModalityConfig]:
+    """The modalities that a model has, by stage."""
+    both = {"speech": config.speech, "text": config.text}
+    return {stage: modality for stage, modality in both.items() if modality is not None}
 
 
 def _to_config(content: Mapping[str, Any], file: Path) -> ModelConfig:
