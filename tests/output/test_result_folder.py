@@ -99,6 +99,15 @@ def test_bytes_and_words_decide_what_is_finished_and_dates_do_not(recording, tmp
     assert kept.is_done(other) and visible(tmp_path / "out" / "sub") == {"call.wav.csv"}
 
 
+def test_nothing_is_left_of_a_changed_recording_that_cannot_be_recognised(recording, tmp_path):
+    kept = ResultFolder(tmp_path / "out", "csv", {})
+    keep(kept, task_of(kept, recording))
+    recording.path.write_bytes(b"damaged")
+    with pytest.raises(BimodalError), kept.claim(task_of(kept, recording), wait=False):
+        raise BimodalError("cannot be recognised")
+    assert visible(tmp_path / "out") == {"index.jsonl", "settings.json"}
+
+
 def test_a_file_of_results_that_was_deleted_is_not_finished(recording, tmp_path):
     kept = ResultFolder(tmp_path / "out", "csv", {})
     task = task_of(kept, recording)
@@ -187,7 +196,8 @@ def test_what_a_process_killed_after_the_last_step_leaves_is_deleted(recording, 
     kept = ResultFolder(tmp_path / "out", "csv", {})
     task = task_of(kept, recording)
     keep(kept, task)
-    Journal(kept.file(task), task.key, wait=False).close()
+    with Journal(kept.file(task), task.key, wait=False) as journal:
+        journal.add(ONE)
     assert len(visible(tmp_path / "out" / "sub")) == 2
     kept.tidy(task)
     assert visible(tmp_path / "out" / "sub") == {"call.wav.csv"}

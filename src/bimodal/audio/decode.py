@@ -279,7 +279,9 @@ def _open(stream: IO[bytes], name: str, track: int | None) -> Any:
 
 def _path(stream: IO[bytes]) -> str:
     """Where a file that was opened by its path lies; libsndfile reads it faster by itself. Empty for others."""
-    return stream.name if isinstance(stream, io.BufferedReader) and isinstance(stream.name, str) else ""
+    path = stream.name if isinstance(stream, io.BufferedReader) else ""
+    plain = isinstance(path, str) and not any("\ud800" <= character <= "\udfff" for character in path)
+    return path if plain else ""  # soundfile cannot encode a name that is not UTF-8
 
 
 def _size(stream: IO[bytes]) -> int:

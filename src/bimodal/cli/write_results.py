@@ -179,6 +179,7 @@ def _result_folder(
         "channels": options.channels,
         "speaker": options.speaker or "",
         "explain": str(options.explain),
+        "speaker_stats": str(options.speaker_stats is not None),
     }
     form = "jsonl" if output.form == "table" else output.form
     return ResultFolder(output.out or Path(), form, {**decided, **settings})

@@ -22,7 +22,7 @@ def choose_rows(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]
     known = {utterance.split for utterance in read.utterances}
     wanted = split or ("test" if "test" in known else "")
     if not wanted:
-        return list(read.utterances), []
+        return list(read.utterances), ["there is no split 'test', so all rows are tested"]
     if wanted not in known:
         raise SplitError(f"{read.path}: no split '{wanted}', expected one of {sorted(name for name in known if name)}")
     return [utterance for utterance in read.utterances if utterance.split == wanted], [f"split '{wanted}'"]

@@ -12,16 +12,19 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bimodal.data.leaks import Stretch, is_same_stretch
 from bimodal.data.manifest import FEATURES
 from bimodal.data.text import normalise_transcript
-from bimodal.errors import AudioError
+from bimodal.errors import AudioError, ModelFolderError
 from bimodal.features.extraction import recording_digest
-from bimodal.files import file_digest, write_json
-from bimodal.inference.model_folder import WEIGHTS, read_json
+from bimodal.files import file_digest, write_bytes
+from bimodal.inference.model_folder import WEIGHTS
 from bimodal.records import Utterance
 
 SEEN_ROWS: Final = "seen_rows.json"
+_LARGEST: Final = 256 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ def save_seen_rows(folder: Path, rows: Sequence[Utterance], recordings: Path) ->
         recordings={digest: tuple(sorted(some, key=str)) for digest, some in sorted(stretches.items())},
         words=frozenset(digest for row in rows for digest in _words(row, salt)),
     )
-    write_json(folder / SEEN_ROWS, {**vars(seen), "words": sorted(seen.words)})
+    write_bytes(folder / SEEN_ROWS, msgspec.json.encode({**vars(seen), "words": sorted(seen.words)}) + b"\n")
 
 
 def load_seen_rows(folder: Path) -> SeenRows | None:
@@ -85,7 +88,14 @@ def load_seen_rows(folder: Path) -> SeenRows | None:
         ModelFolderError: The file is damaged.
     """
     file = folder / SEEN_ROWS
-    return read_json(file, SeenRows) if file.is_file() else None
+    if not file.is_file():
+        return None
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise ModelFolderError(f"{file}: {file.stat().st_size} bytes, expected at most {_LARGEST}")
+        return msgspec.json.decode(file.read_bytes(), type=SeenRows)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ModelFolderError(f"{file}: damaged ({error}); copy the model folder again") from error
 
 
 def find_seen_rows(seen: SeenRows, rows: Sequence[Utterance], recordings: Path) -> RowsFound:
@@ -133,4 +143,4 @@ def _words(row: Utterance, salt: str) -> Iterator[str]:
 
 
 def _salted(*parts: str) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]

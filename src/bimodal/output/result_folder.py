@@ -187,6 +187,8 @@ class ResultFolder:
                 journal.remove()
                 return None
             if self.file(task) == file:
+                if self.change(task):  # results of another content must not be left if this one cannot be recognised
+                    file.unlink(missing_ok=True)
                 return journal
             self._taken.pop(file.relative_to(self.folder).as_posix(), None)
             journal.close()
@@ -238,8 +240,8 @@ class Journal:
 
     def _continue(self) -> None:
         lines = self._path.read_bytes().splitlines(keepends=True)
-        self.other = bool(lines) and lines[0] != _head(self._key)
-        if not lines or self.other:
+        if not lines or lines[0] != _head(self._key):
+            self.other = len(lines) > 1
             self.restart()
             return
         whole = len(lines[0])
@@ -282,12 +284,14 @@ class Journal:
 
     def remove(self) -> None:
         """Delete it; another process may have these results now."""
-        self._path.unlink(missing_ok=True)
+        self.restart()
         self.close()
 
     def close(self) -> None:
-        """Let another process have it."""
+        """Let another process have it; without a result it is deleted."""
         if self._stream is not None:
+            if os.fstat(self._stream.fileno()).st_size <= len(_head(self._key)):
+                self._path.unlink(missing_ok=True)
             self._stream.close()
             self._stream = None
 
