@@ -11,7 +11,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -160,6 +160,7 @@ def fit_fused(
         raise TrainingError("the fusion stage needs both modalities' cross-fitted evidence; fit them with folds")
     evidence, crossed = (speech.evidence, text.evidence), (speech.cross_fitted, text.cross_fitted)
     weights, there = text_weights(rows.utterances), where.below("fusion")
+    network: Any
     if config.fusion.pairing == LABEL_MATCHED:
         network = train_fusion_by_label(*crossed, rows.targets, (parts.train, parts.dev), config.fusion, there)
     else:
