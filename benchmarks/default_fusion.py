@@ -68,11 +68,11 @@ def replace_fusion(folder: Path, version: str) -> ModelConfig:
     return after
 
 
-def make_fusion(model: ModelConfig, report: TrainReport) -> Any:
+def make_fusion(model: ModelConfig, report: TrainReport, config: FusionConfig = FUSION) -> Any:
     """The fusion network of a model, from what its folder tells of both networks."""
     assert model.speech is not None and model.text is not None  # noqa: S101
     widths = model.speech.embedding_width, model.text.embedding_width
-    network: Any = build_fusion(*widths, len(model.emotions), FUSION, seed=0)
+    network: Any = build_fusion(*widths, len(model.emotions), config, seed=0)
     counts = torch.tensor([report.counts[emotion] for emotion in model.emotions])
     temperatures = (model.speech.temperature, model.text.temperature)
     network.set_modalities(temperatures, counts, model.emotions.index(NEUTRAL))

@@ -11,7 +11,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -161,6 +161,7 @@ def fit_fused(
         raise TrainingError("the fusion stage needs both modalities' cross-fitted outputs; fit them with folds")
     outputs, crossed = (speech.outputs, text.outputs), (speech.cross_fitted, text.cross_fitted)
     weights, there = text_weights(rows.utterances), where.below("fusion")
+    network: Any
     if config.fusion.pairing == LABEL_MATCHED:
         network = train_fusion_by_label(*crossed, rows.targets, (parts.train, parts.dev), config.fusion, there)
     else:
