@@ -20,11 +20,10 @@ from bimodal.records import printable
 
 State = Literal["ok", "warning", "missing", "broken"]
 
-BASE: Final = ("numpy", "onnxruntime", "soundfile", "soxr", "msgspec", "safetensors", "tokenizers", "typer")
+BASE: Final = ("numpy", "onnxruntime", "soundfile", "soxr", "msgspec", "safetensors", "tokenizers", "typer", "av")
 """Distributions that recognition needs."""
 
 FEATURES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "m4a, AAC, WebM, video": ("containers", ("av",)),
     "speech recognition (--transcribe)": ("asr", ("faster_whisper",)),
     "server (serve)": ("serve", ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client")),
     "client of a server": ("client", ("httpx", "websockets")),
@@ -158,16 +157,24 @@ def _threads() -> str:
 def _decoders() -> Iterator[Finding]:
     topic, advice = "decoders", "pip install --force-reinstall soundfile"
     yield _attempt(topic, "libsndfile", _libsndfile, advice)
+    yield _attempt(topic, "PyAV", _pyav, "pip install --force-reinstall av")
     yield _attempt(topic, "onnxruntime", _onnxruntime, "pip install --force-reinstall onnxruntime")
 
 
 def _libsndfile() -> str:
     import soundfile
 
+    return str(soundfile.__libsndfile_version__)
+
+
+def _pyav() -> str:
+    import av
+
     from bimodal.audio.decode import load_signal
 
     seconds = len(load_signal(samples_folder() / "cross.mp3")) / 16_000
-    return f"{soundfile.__libsndfile_version__}, reads MP3 ({seconds:.2f} s)"
+    codec = ".".join(map(str, av.library_versions["libavcodec"]))
+    return f"{av.__version__}, avcodec {codec}; a packaged MP3 has {seconds:.2f} s"
 
 
 def _onnxruntime() -> str:
@@ -203,7 +210,7 @@ def _importable(module: str) -> bool:
     """Whether a module is there; those that need a system library are imported."""
     if find_spec(module) is None:
         return False
-    if module not in ("av", "sounddevice"):
+    if module != "sounddevice":
         return True  # the others are heavy, and fail for no reason of the system
     try:
         __import__(module)
