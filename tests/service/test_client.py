@@ -86,7 +86,7 @@ def test_a_stream_gives_what_the_recognisers_stream_gives(client, recognizer, co
     assert len(got) == len(expected) and all(same(one, other) for one, other in zip(got, expected, strict=True))
     assert got[0].speaker == "ann"
     with pytest.raises(BimodalError, match=r"sampling_rate.*\(sampling_rate\)"):
-        client.stream(3)
+        client.stream(3000)
     with client.stream(16_000) as broken, pytest.raises(AudioError, match="NaN"):
         broken.push(np.full(10, np.nan, np.float32))
 
