@@ -226,3 +226,15 @@ def test_one_speaker_may_be_trained_on_by_utterance_and_the_fusion_says_what_it_
     two = copied(tiny_manifest, tmp_path / "d", lambda row: row | {"speaker": row["split"], "split": ""})
     with pytest.raises(SplitError, match=r"only '(train|test)' is left to train on; give recordings of more speakers"):
         train(two, tmp_path / "two", CONFIG, cache)
+
+
+def test_a_closed_fusion_trains_nothing_and_takes_what_it_needs_from_the_stages(tiny_manifest, cache, tmp_path):
+    config = replace(CONFIG, fusion=replace(CONFIG.fusion, kind="plain_words"))
+    model = train(tiny_manifest, tmp_path / "run", config, cache)
+    packed, report = load_model_config(model), read_json(model / "report.json", TrainReport)
+    assert packed.fusion_temperatures == (1.0, 1.0, 1.0) and report.parameters["fusion"] == 0
+    weights = load_file(model / "weights.safetensors")
+    found = [round(one, 5) for one in weights["fusion.temperatures"].tolist()]
+    assert found == [round(packed.speech.temperature, 5), round(packed.text.temperature, 5)]
+    known = [name for name, one in zip(packed.emotions, weights["fusion.neutral"].tolist(), strict=True) if one]
+    assert known == [name for name in packed.emotions if name == "neutral"]
