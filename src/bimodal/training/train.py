@@ -171,9 +171,7 @@ def fit_fused(
     fitted_on, held = (outputs, parts.dev) if parts.dev else (crossed, parts.train)
     closed = hasattr(network, "set_modalities")  # it learnt from no pair
     if closed:  # its scores are calibrated where those of the modalities are
-        network.set_modalities(  # type: ignore[operator]
-            (speech.temperature, text.temperature), *_text_rows(text, rows, parts)
-        )
+        network.set_modalities((speech.temperature, text.temperature), *_text_rows(text, rows, parts))
         temperatures: tuple[float, ...] = (1.0,) * len(CASES)
     else:
         temperatures = calibrate_fusion(network, fitted_on, rows, held, config.fusion, where)
