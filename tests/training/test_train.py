@@ -148,7 +148,7 @@ def test_rows_of_several_emotions_train_as_soft_targets_and_the_card_counts_them
     model = train(manifest, tmp_path / "run", CONFIG, cache)
     report = read_json(model / "report.json", TrainReport)
     assert (report.soft_rows, report.counts["anger"], report.counts["sadness"]) == (4, 4 * 2.5, 4 * 3.5)
-    assert f"{report.soft_rows} of them carry several emotions" in (model / "README.md").read_text()
+    assert f"{report.soft_rows} of them have several emotions" in (model / "README.md").read_text()
     assert sum(load_model_config(model).priors) == pytest.approx(1)
     found, notes = predict_model(Recognizer(model, threads=1), read_manifest(manifest))
     assert len(found.ids) == 8 and "1 rows left out: several emotions" in notes
