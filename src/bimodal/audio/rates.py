@@ -38,8 +38,9 @@ def check_rate(rate: Any, where: str = "") -> int:
             f"{start}sampling rate {rate!r}, expected a whole number of Hz such as 16000{advice}"
         ) from error
     if isinstance(rate, bool | np.bool_ | str | bytes):
-        raise AudioError(f"{start}sampling rate {rate!r}, expected a number of Hz such as 16000")
+        raise AudioError(f"{start}sampling rate {rate!r}, expected a positive number of Hz such as 16000")
     if not LOWEST_RATE <= whole <= HIGHEST_RATE:
         advice = f"; {whole} kHz are {1000 * whole} Hz" if 0 < whole < LOWEST_RATE else ""
-        raise AudioError(f"{start}sampling rate {whole} Hz, expected from {LOWEST_RATE} to {HIGHEST_RATE} Hz{advice}")
+        limits = f"{LOWEST_RATE} to {HIGHEST_RATE}"
+        raise AudioError(f"{start}sampling rate {whole} Hz, expected a positive number of Hz, {limits}{advice}")
     return whole
