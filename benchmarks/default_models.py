@@ -72,6 +72,7 @@ VIEWS = ("telephone", "noise15:pink.wav", "room:room.wav+noise20:brown.wav")
 CONFIG = TrainConfig(
     text_backbone="minilm-goemotions",
     official_split="GoEmotions, EmoryNLP",
+    distance_exponent=0.0,
     speech=replace(ROBUST, augmentations=VIEWS, augmentation_prob=0.5, epochs=10),
     text=TextConfig(loss=LossConfig(gamma=1.0, beta=0.3, class_weights="sqrt")),
     fusion=FUSION,

@@ -371,6 +371,8 @@ class TrainConfig:
         trained_on: Names of the training data, for the model card.
         official_split: Name of a published split. Speakers, texts or recordings that its parts share are then reported,
             not refused.
+        distance_exponent: How fast the confidence of speech falls with its distance from the training data; 0: not at
+            all. Set 0 for soft targets from listeners' votes, whose scores are cautious already.
         seed: Random seed of initialisation, shuffling and inner splits.
         device: Torch device for training, such as `cpu` or `cuda`.
         threads: Threads of torch and onnxruntime; 0 for one per core.
@@ -389,6 +391,7 @@ class TrainConfig:
     licence: str = "unknown: set it to that of the training data"
     trained_on: str = ""
     official_split: str = ""
+    distance_exponent: NotNegative = 3.0
     seed: Seed = 0
     device: str = "cpu"
     threads: Threads = 0

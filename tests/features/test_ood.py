@@ -1,9 +1,11 @@
 """How unlike the training data an input is: the threshold is that of held-out groups, and models keep it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import bimodal
 from bimodal import Clip, Recognizer
@@ -105,3 +107,16 @@ def test_english_gives_no_warning_about_its_language(recognizer):
     for words in ("I can't believe you did this to me!", "Well.", "Kids are talking by the door"):
         results = recognizer.recognize_batch([Clip(transcript=words), Clip(transcript=words, language="en")])
         assert not any("language" in one or "words are in" in one for result in results for one in result.warnings)
+
+
+def test_a_model_says_how_fast_its_confidence_falls_with_distance_and_keeps_it(tmp_path):
+    known = fit_ood_stats(np.random.default_rng(0).normal(size=(40, 8)), np.arange(40) % 4)
+    never = replace(known, exponent=0.0)
+    far = np.array([0.5, 4.0])
+    assert temperature_factor(far, never).tolist() == [1.0, 1.0]
+    save_ood_stats(tmp_path / "ood.safetensors", {"speech": never, "text": known})
+    read = load_ood_stats(tmp_path / "ood.safetensors")
+    assert (read["speech"].exponent, read["text"].exponent) == (0.0, 3.0)
+    flat = {name: array for name, array in load_file(tmp_path / "ood.safetensors").items() if "exponent" not in name}
+    save_file(flat, tmp_path / "older.safetensors")
+    assert load_ood_stats(tmp_path / "older.safetensors")["speech"].exponent == 3.0

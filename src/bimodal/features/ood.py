@@ -23,10 +23,12 @@ KEPT: Final = 0.99
 """Share of held-out training clips that lie within the threshold."""
 
 EXPONENT: Final = 3.0
-"""How fast confidence falls with distance. Chosen by the calibration of a network trained on EmoDB for clips of
-RAVDESS and emotiontts_ko, where 2.7 to 3.3 came out best; `python -m benchmarks.across` shows what it does."""
+"""How fast confidence falls with distance, unless a model says otherwise.
 
-_PARTS: Final = ("mean", "std", "threshold", "typical")
+Chosen by the calibration of a network trained on EmoDB for clips of RAVDESS and emotiontts_ko, where 2.7 to 3.3 came
+out best; `python -m benchmarks.across` shows what it does."""
+
+_PARTS: Final = ("mean", "std", "threshold", "typical", "exponent")
 _SMALLEST_DEVIATION: Final = 1e-3
 
 
@@ -39,12 +41,14 @@ class OodStats:
         std: Their deviation, (...).
         threshold: Distance within which the share `KEPT` of the held-out clips lies.
         typical: Their median distance.
+        exponent: How fast confidence falls with distance; 0: not at all.
     """
 
     mean: Floats
     std: Floats
     threshold: float
     typical: float
+    exponent: float = EXPONENT
 
 
 def fit_ood_stats(statistics: npt.NDArray[Any], parts: npt.NDArray[Any]) -> OodStats:
@@ -108,7 +112,7 @@ def temperature_factor(distance: npt.NDArray[Any], ood_stats: OodStats) -> Float
         [1.0, 1.0, 8.0]
     """
     farther = np.maximum(1.0, np.nan_to_num(distance) * ood_stats.threshold / ood_stats.typical)
-    return np.asarray(farther**EXPONENT, np.float32)
+    return np.asarray(farther**ood_stats.exponent, np.float32)
 
 
 def tempered(logits: Floats, factor: Floats) -> Floats:
@@ -154,6 +158,7 @@ def load_ood_stats(file: str | Path) -> dict[str, OodStats]:
                 std=flat[f"{modality}.std"],
                 threshold=flat[f"{modality}.threshold"].item(),
                 typical=flat[f"{modality}.typical"].item(),
+                exponent=flat.get(f"{modality}.exponent", np.float32(EXPONENT)).item(),
             )
             for modality in modalities
         }

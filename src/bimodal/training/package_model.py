@@ -98,7 +98,7 @@ def _write_model(trained: Trained, prepared: Prepared, parts: Parts, config: Tra
         for name, value in network.state_dict().items()
     }
     save_file(weights, folder / WEIGHTS)
-    _save_ood_stats(trained, prepared, parts, folder / OOD_STATS)
+    _save_ood_stats(prepared, parts, config, folder / OOD_STATS)
     seen = [prepared.rows.utterances[row] for row in sorted({*parts.train, *parts.dev})]
     save_seen_rows(folder, seen, prepared.folder)
     if config.vocabulary.endswith(".toml"):
@@ -127,9 +127,12 @@ def _vocabulary_of(config: TrainConfig) -> str:
     return LABELS if config.vocabulary.endswith(".toml") else config.vocabulary
 
 
-def _save_ood_stats(trained: Trained, prepared: Prepared, parts: Parts, file: Path) -> None:
+def _save_ood_stats(prepared: Prepared, parts: Parts, config: TrainConfig, file: Path) -> None:
     groups = owners(prepared.rows.utterances)
-    known = {name: measure_ood_stats(one, parts.train, groups) for name, one in prepared.modalities.items()}
+    known = {
+        name: measure_ood_stats(one, parts.train, groups, config.distance_exponent)
+        for name, one in prepared.modalities.items()
+    }
     save_ood_stats(file, {stage: found for stage, found in known.items() if found is not None})
 
 

@@ -133,7 +133,8 @@ def fit_modality(
     if folds and config.fusion.cross_fit:
         crossed = cross_fit(modality, network, folds, stage, where.below(f"fusion/{name}"))
     if name == "speech" and modality.described.backbone:  # recognition divides by the same factors
-        factors = measure_temperature_factors(modality, parts.train, owners(prepared.rows.utterances))
+        groups = owners(prepared.rows.utterances)
+        factors = measure_temperature_factors(modality, parts.train, groups, config.distance_exponent)
         outputs, crossed = tempered_outputs(outputs, factors), tempered_outputs(crossed, factors)
     held = (crossed, parts.train) if folds and not parts.dev else (outputs, parts.dev)
     return FittedModality(
