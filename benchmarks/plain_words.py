@@ -37,6 +37,7 @@ from benchmarks.record import (
 from bimodal.arrays import softmax
 from bimodal.audio.inputs import load_audio
 from bimodal.data.corpora import CORPORA
+from bimodal.data.corpora.crema_d import SENTENCES
 from bimodal.evaluation import metrics
 from bimodal.evaluation.predictions import Predictions
 from bimodal.features.cache import cache_key
@@ -61,20 +62,6 @@ GERMAN = {
     "b10": "It will be in the place where we always put it.",
 }
 """EmoDB's sentences in English, which the text network reads."""
-CREMA = {
-    "DFA": "Don't forget a jacket.",
-    "IEO": "It's eleven o'clock.",
-    "IOM": "I'm on my way to the meeting.",
-    "ITH": "I think I have a doctor's appointment.",
-    "ITS": "I think I've seen this before.",
-    "IWL": "I would like a new alarm clock.",
-    "IWW": "I wonder what this is about.",
-    "MTI": "Maybe tomorrow it will be cold.",
-    "TAI": "The airplane is almost full.",
-    "TIE": "That is exactly what happened.",
-    "TSI": "The surface is slick.",
-    "WSI": "We'll stop in a couple of minutes.",
-}
 CREMA_EMOTIONS = {"ANG": "anger", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness"}
 CREMA_EACH = 2  # clips of an actor and an emotion
 GRID = tuple((m, g) for g in (1.0, 2.0, 3.0) for m in (0.8, 0.9, 0.95, 0.98, 0.99))
@@ -161,7 +148,7 @@ def _crema_row(file: Path, folder: Path) -> Utterance:
     return Utterance(
         id=file.stem,
         path=file.relative_to(folder).as_posix(),
-        transcript=CREMA[sentence],
+        transcript=SENTENCES[sentence],
         emotion=CREMA_EMOTIONS[emotion],
         speaker=actor,
     )

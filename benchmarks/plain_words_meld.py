@@ -62,15 +62,15 @@ def _train(prepared: Prepared, parts: Parts, config: Any, options: Options) -> T
 
 
 def fused_logits(trained: Trained, prepared: Prepared, parts: Parts, m: float) -> Any:
-    """Logits of this fusion on the evidence of trained networks, of all utterances, (N, C)."""
-    rows, evidence = prepared.rows, trained.evidence
-    widths = (evidence[name].embedding.shape[1] for name in ("speech", "text"))
+    """Logits of this fusion on the outputs of trained networks, of all utterances, (N, C)."""
+    rows, outputs = prepared.rows, trained.outputs
+    widths = (outputs[name].embedding.shape[1] for name in ("speech", "text"))
     network: Any = build_fusion(*widths, len(rows.emotions), replace(FUSION, plain_words_prob=m), seed=0)
     temperatures = (trained.temperatures["speech"][0], trained.temperatures["text"][0])
-    counts = rows.counts([row for row in parts.train if evidence["text"].present[row]])
+    counts = rows.counts([row for row in parts.train if outputs["text"].present[row]])
     network.set_modalities(temperatures, torch.from_numpy(counts), rows.emotions.index(NEUTRAL))
     weights = text_weights(rows.utterances)
-    return predict(network, fusion_examples(evidence["speech"], evidence["text"], rows.targets, weights))[1]
+    return predict(network, fusion_examples(outputs["speech"], outputs["text"], rows.targets, weights))[1]
 
 
 def _chosen(trained: Sequence[Trained], prepared: Prepared, parts: Parts) -> float:

@@ -17,6 +17,7 @@ ORDER = (
     "meld",
     "meld_tuned",
     "emotiontts",
+    "plain_words",
     "regimes",
     "speed",
 )
