@@ -59,7 +59,8 @@ def replace_fusion(folder: Path, version: str) -> ModelConfig:
     fused = {f"fusion.{name}": value.contiguous() for name, value in network.state_dict().items()}
     save_file(kept | fused, folder / WEIGHTS)
     write_json(folder / CONFIG_USED, replace(read_json(folder / CONFIG_USED, TrainConfig), fusion=FUSION))
-    report = replace(report, remarks=[], parameters=report.parameters | {"fusion": 0})
+    chance = report.dev_chance or round(1 / len(before.emotions), 4)  # the dev rows of both models have all emotions
+    report = replace(report, remarks=[], parameters=report.parameters | {"fusion": 0}, dev_chance=chance)
     write_json(folder / REPORT, report)
     after = save_model_config(
         folder, replace(before, fusion_temperatures=(1.0,) * 3, pairing=GIVEN, version=version, files={})
