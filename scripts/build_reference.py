@@ -18,6 +18,7 @@ from bimodal import config
 from bimodal.cli import app
 from bimodal.service.limits import Limits
 
+BRACKET = r"\["  # `[x>=1]`, as click writes a range, is no link
 SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 ENTRY = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 SETTINGS = (
@@ -61,7 +62,7 @@ def python_page() -> str:
 def _command(name: str, command: Any) -> str:
     context = typer.Context(command, info_name=name)
     records = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
-    rows = [f"| `{names}` | {_cell(meaning)} |" for names, meaning in records]
+    rows = [f"| `{names}` | {_cell(meaning).replace('[', BRACKET)} |" for names, meaning in records]
     usage = f"{name} {' '.join(command.collect_usage_pieces(context))}"
     table = ["| argument or option | meaning |", "|---|---|", *rows]
     return "\n".join(
