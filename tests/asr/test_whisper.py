@@ -76,7 +76,7 @@ def test_an_unknown_language_is_refused(transcriber, english):
     ("model", "complaint"),
     [
         ("no/such-model", "neither a folder nor a downloaded model; add --download to download it"),
-        ("base", "base: no such folder; give that of a Whisper model"),
+        ("base", "base: no such folder; give the folder of a Whisper model"),
     ],
 )
 def test_a_missing_model_says_how_to_get_one_and_downloads_nothing(model, complaint):

@@ -103,7 +103,7 @@ def test_samples_that_are_none_and_files_that_are_no_audio_are_one_sentence(reco
     (tmp_path / "words.wav").write_text("no audio at all")
     with pytest.raises(AudioError, match=r"words\.wav"):
         recognizer.recognize(tmp_path / "words.wav")
-    with pytest.raises(AudioError, match="sampling rate -1, expected a positive number of Hz"):
+    with pytest.raises(AudioError, match="sampling rate -1 Hz, expected a positive number of Hz"):
         recognizer.recognize(speech, sampling_rate=-1)
 
 

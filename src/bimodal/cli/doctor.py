@@ -65,7 +65,10 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check this installation: versions, models, decoders, extras, and a self-test. Exit 1 if something is broken."""
+    """Check this installation and run a self-test.
+
+    It shows versions, models, decoders and extras. The exit code is 1 if something is broken.
+    """
     findings = list(examine(models or []))
     if as_json:
         import msgspec
