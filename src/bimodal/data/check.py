@@ -153,6 +153,10 @@ def check_manifest(
     )
 
 
+def _count(problems: int) -> str:
+    return "1 problem" if problems == 1 else f"{problems} problems"
+
+
 def _dropped(mapping: EmotionMap, found: "_Labels") -> tuple[Dropped, ...]:
     return tuple(
         Dropped(label=name, reason=mapping.drop_reason(name), rows=rows) for name, rows in found.dropped.most_common()
@@ -179,7 +183,7 @@ def describe(report: CheckReport) -> str:
         *_similar(report.similar_speakers),
     ]
     verdict = (
-        f"{len(report.problems)} problems:\n{describe_problems(report.problems)}" if report.problems else "no problems"
+        f"{_count(len(report.problems))}:\n{describe_problems(report.problems)}" if report.problems else "no problems"
     )
     return "\n".join([*lines, verdict])
 
