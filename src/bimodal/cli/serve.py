@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -67,14 +68,15 @@ def serve(
     address = _address(host, listening.getsockname()[1])
     page = f"{address}#token={needed}" if needed else address
     say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
+    service.server.run_server(app, listening, limits, partial(_announce, page, address, open_page))
 
-    def on_start() -> None:
-        say(f"page: {page}\ninterface: {address}v1/openapi.json")
-        say("stop with Ctrl-C; requests in progress are finished first")
-        if open_page:
-            typer.launch(page)
 
-    service.server.run_server(app, listening, limits, on_start)
+def _announce(page: str, address: str, open_page: bool) -> None:
+    """Say where the server is; open the page if asked to."""
+    say(f"page: {page}\ninterface: {address}v1/openapi.json")
+    say("stop with Ctrl-C; requests in progress are finished first")
+    if open_page:
+        typer.launch(page)
 
 
 def _own_hosts(host: str) -> tuple[str, ...]:
