@@ -48,7 +48,7 @@ def replace_fusion(folder: Path, version: str) -> ModelConfig:
     """Give a packaged model the closed fusion; called again, it writes the same files.
 
     Args:
-        folder: Model folder; its files are written anew, but for the speech and text graphs.
+        folder: Model folder; all files but the speech and text graphs are written again.
         version: Of the model.
     """
     before = load_model_config(folder)

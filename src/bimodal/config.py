@@ -431,8 +431,7 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
     """
     values: dict[str, Any] = msgspec.to_builtins(default)
     if path is not None:
-        changes = _with_vocabulary_path(read_toml(Path(path)), Path(path).parent)
-        _overlay(values, changes, type(default), str(path))
+        _overlay(values, _with_vocabulary_path(read_toml(Path(path)), Path(path).parent), type(default), str(path))
         convert(values, type(default), str(path))
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -472,9 +471,8 @@ def _choices(kind: Any, message: str) -> str:
 def _with_vocabulary_path(changes: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The same settings, with an absolute path where the vocabulary is a file in a folder."""
     name = changes.get("vocabulary")
-    if not isinstance(name, str) or not name.endswith(".toml"):
-        return changes
-    return changes | {"vocabulary": str((folder / name).absolute())}
+    is_file = isinstance(name, str) and name.endswith(".toml")
+    return changes | {"vocabulary": str((folder / str(name)).absolute())} if is_file else changes
 
 
 def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, where: str) -> None:
@@ -498,6 +496,5 @@ def _hint(key: str, expected: Collection[str]) -> str:
     name = RENAMED.get(key, key)
     users = [stage for stage, kind in STAGE_CONFIGS.items() if name in {item.name for item in fields(kind)}]
     elsewhere = f" here, which nothing would read; it is a setting of {', '.join(users)}" if users else ""
-    close = get_close_matches(key, expected, n=1)
-    nearest = f"; did you mean '{close[0]}'?" if close else ""
+    nearest = f"; did you mean '{close[0]}'?" if (close := get_close_matches(key, expected, n=1)) else ""
     return f"{elsewhere}, expected one of {sorted(expected)}{nearest}"

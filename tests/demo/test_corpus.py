@@ -88,8 +88,8 @@ def test_voices_differ_in_sound(tmp_path):
     sounds = set()
     with spoken._espeak_data() as data:
         for n, voice in enumerate(VOICES):
-            delivery = spoken.deliver(voice, "neutral", spoken.np.random.default_rng(0))
-            spoken._speak(dataclasses.replace(line, voice=voice, delivery=delivery), tmp_path / f"{n}.wav", data)
+            style = spoken.draw_style(voice, "neutral", spoken.np.random.default_rng(0))
+            spoken._speak(dataclasses.replace(line, voice=voice, style=style), tmp_path / f"{n}.wav", data)
             sounds.add((tmp_path / f"{n}.wav").read_bytes())
     assert len(sounds) == len(VOICES)
 

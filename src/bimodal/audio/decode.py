@@ -112,11 +112,7 @@ def decode_audio(
     Raises:
         AudioError: The file is missing, empty, not audio, or holds samples that are not finite.
     """
-    blocks = iterate_audio(path, start=start, end=end, track=track)
-    read = list(blocks)
-    return Decoded(
-        signal=np.concatenate([block for block, _ in read]), sampling_rate=read[0][1], warnings=blocks.warnings
-    )
+    return iterate_audio(path, start=start, end=end, track=track).decode()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,6 +175,12 @@ class AudioBlocks:
             except StopIteration:
                 break
         return len(self._ahead)
+
+    def decode(self) -> Decoded:
+        """All blocks together, those read ahead among them."""
+        read = list(self)
+        signal = np.concatenate([block for block, _ in read])
+        return Decoded(signal=signal, sampling_rate=read[0][1], warnings=self.warnings)
 
     def _take(self) -> tuple[Signal, int]:
         for block in self._blocks:

@@ -15,7 +15,7 @@ def models(
     ] = None,
     seal: Annotated[
         bool,
-        typer.Option("--seal", help="Write the digest of config.json anew, after an edit of your own, in each MODEL."),
+        typer.Option("--seal", help="Update the digest of config.json in each MODEL, after an edit of your own."),
     ] = False,
 ) -> None:
     """List the installed models; describe model folders."""

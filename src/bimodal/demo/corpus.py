@@ -29,7 +29,7 @@ import soundfile
 
 from bimodal.audio.decode import SAMPLING_RATE, resample
 from bimodal.data.manifest import write_manifest
-from bimodal.demo.voices import RULES, VOICES, Delivery, Voice, deliver
+from bimodal.demo.voices import RULES, VOICES, SpeakingStyle, Voice, draw_style
 from bimodal.errors import AudioError, BimodalError
 from bimodal.files import atomic_write
 from bimodal.records import Utterance
@@ -61,7 +61,7 @@ class Line:
         word_emotion: The emotion of the words.
         sentence: Name of the sentence.
         text: The words.
-        delivery: How they are spoken.
+        style: How they are spoken.
     """
 
     id: str
@@ -70,7 +70,7 @@ class Line:
     word_emotion: str
     sentence: str
     text: str
-    delivery: Delivery
+    style: SpeakingStyle
 
     @property
     def conflict(self) -> bool:
@@ -80,7 +80,7 @@ class Line:
     @property
     def path(self) -> str:
         """Path of the recording. Its name has a digest of all inputs, so a file with this name is complete."""
-        made_of = [self.text, asdict(self.delivery), importlib.metadata.version("espeakng-loader"), SAMPLING_RATE]
+        made_of = [self.text, asdict(self.style), importlib.metadata.version("espeakng-loader"), SAMPLING_RATE]
         digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
         return f"audio/{self.id}-{digest[:8]}.wav"
 
@@ -188,7 +188,7 @@ def _line(split: str, place: int, decks: dict[tuple[str, str], Iterator[tuple[st
         word_emotion=words,
         sentence=sentence,
         text=text,
-        delivery=deliver(voice, emotion, rng),
+        style=draw_style(voice, emotion, rng),
     )
 
 
@@ -241,13 +241,13 @@ def _speak(line: Line, path: Path, data: Path) -> None:
     import espeakng_loader
 
     variant = data / "voices" / "!v" / line.id
-    variant.write_text(line.delivery.variant, encoding="utf-8")
+    variant.write_text(line.style.variant, encoding="utf-8")
     request = {
         "library": espeakng_loader.get_library_path(),
         "data": str(data),
-        "voice": f"gmw/{line.delivery.accent}+{line.id}",
+        "voice": f"gmw/{line.style.accent}+{line.id}",
         "text": line.text,
-        "parameters": {"rate": line.delivery.rate, "word_gap": line.delivery.word_gap},
+        "parameters": {"rate": line.style.rate, "word_gap": line.style.word_gap},
     }
     try:
         signal, rate = soundfile.read(io.BytesIO(_run(line, request)), dtype="float32")

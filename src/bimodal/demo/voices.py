@@ -94,7 +94,7 @@ RULES = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
+class SpeakingStyle:
     """How one utterance is spoken.
 
     Attributes:
@@ -110,11 +110,11 @@ class Delivery:
     variant: str
 
 
-def deliver(voice: Voice, emotion: str, rng: np.random.Generator) -> Delivery:
-    """Draw one delivery: the emotion's rule at a random strength, each cue with its own variation.
+def draw_style(voice: Voice, emotion: str, rng: np.random.Generator) -> SpeakingStyle:
+    """Draw one style: the emotion's rule at a random strength, each cue with its own variation.
 
     Example:
-        >>> deliver(VOICES[0], "sadness", np.random.default_rng(0)).rate < 165
+        >>> draw_style(VOICES[0], "sadness", np.random.default_rng(0)).rate < 165
         True
     """
     rule, strength = RULES[emotion], rng.uniform(0.4, 1.1)
@@ -126,7 +126,7 @@ def deliver(voice: Voice, emotion: str, rng: np.random.Generator) -> Delivery:
         return strength * size + spread * _QUALITY_NOISE * rng.standard_normal()
 
     pitch = voice.pitch * factor(rule.pitch, 0.1)
-    return Delivery(
+    return SpeakingStyle(
         accent=voice.accent,
         rate=round(_DEFAULT_RATE * voice.rate * factor(rule.rate, 0.1)),
         word_gap=max(0, round(amount(rule.word_gap, 3.0))),

@@ -48,7 +48,7 @@ def check_seen_rows(model: str | Path, manifest: ManifestSource, *, split: str =
     if sentence and not allow:
         raise BimodalError(
             f"{read.path}: {sentence}; figures on them say nothing about new recordings. Evaluate on other rows, or "
-            "with --folds, which trains anew for each fold; --seen-rows evaluates on these all the same"
+            "with --folds, which trains a new model for each fold; --seen-rows evaluates on these rows anyway"
         )
     return f"WARNING: {sentence}. The figures are too good." if sentence else ""
 

@@ -8,8 +8,6 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
-
 from bimodal.audio.decode import SAMPLING_RATE, AudioBlocks, Decoded, Signal, iterate_audio
 from bimodal.audio.inputs import decode_clip
 from bimodal.audio.recordings import Recording, decoded_seconds
@@ -159,11 +157,7 @@ def recognize_recording(
     opened = None if options.channels == "speakers" else blocks
     if options.over_time(longer=opened is not None and opened.read_ahead(2) > 1):
         return RecordingResults(over_time=True, results=_timeline(model, recording, options, after, opened))
-    read = list(blocks)
-    decoded = Decoded(
-        signal=np.concatenate([block for block, _ in read]), sampling_rate=read[0][1], warnings=blocks.warnings
-    )
-    speech = decoded.at_model_rate(str(recording.path))
+    speech = blocks.decode().at_model_rate(str(recording.path))
     clip = _clip(recording, speech.signal, options)
     results = recognize_signals(model, [clip], iter([speech]), options.speaker_stats, explain=options.explain)
     return RecordingResults(over_time=False, results=iter(results))

@@ -126,7 +126,7 @@ def _check_digest(content: Mapping[str, Any], file: Path, verify: bool) -> None:
 
 
 def seal_model(folder: Path) -> ModelConfig:
-    """Write the digest of `config.json` anew, after an edit of one's own or for a folder of an older version.
+    """Update the digest of `config.json`, after an edit of your own or in a folder of an older version.
 
     The digests of the other files stay, and are compared.
 
