@@ -119,6 +119,11 @@ def tiny_model(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Whisper encoder of no published size, saved as transformers saves it."""
+    return save_tiny_whisper(tmp_path_factory.mktemp("whisper"))
+
+
+def save_tiny_whisper(folder: Path) -> Path:
+    """Save that encoder; gives the folder."""
     import torch
     from transformers import WhisperConfig
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
@@ -127,19 +132,23 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = WhisperConfig(
         d_model=64, encoder_layers=3, encoder_attention_heads=2, encoder_ffn_dim=96, num_mel_bins=80, init_std=0.15
     )
-    WhisperEncoder(config).save_pretrained(folder := tmp_path_factory.mktemp("whisper"))
+    WhisperEncoder(config).save_pretrained(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT that reads letters, saved with its tokeniser as transformers saves it."""
+    return save_tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+def save_tiny_bert(folder: Path) -> Path:
+    """Save that BERT; gives the folder."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("bert")
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     letters = [chr(code) for code in range(33, 127)]
     vocabulary = {piece: i for i, piece in enumerate([*special, *letters, *(f"##{letter}" for letter in letters)])}

@@ -4,7 +4,6 @@ Transcriptions are stored in a notebook, a file with one JSON line per utterance
 recording is transcribed once with a model and a task, whatever manifest names it.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from bimodal.data.manifest import ManifestSource, column_names, open_manifest, w
 from bimodal.errors import AudioError, BimodalError, CacheError, ManifestError
 from bimodal.features.cache import cache_key
 from bimodal.features.extraction import recording, recording_digest
-from bimodal.files import file_digest
+from bimodal.files import append_line, file_digest
 from bimodal.records import Manifest, Problem, Utterance
 
 SOURCE: Final = "transcript_source"
@@ -162,8 +161,7 @@ class Notebook:
         """
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("ab") as stream:
-                stream.write(b"\n" * _cut_off(self.file) + msgspec.json.encode((key, found)) + b"\n")
+            append_line(self.file, msgspec.json.encode((key, found)))
         except OSError as error:
             raise CacheError(f"{self.file}: cannot be written ({error.strerror}); free some space") from error
         self.known[key] = found
@@ -177,15 +175,6 @@ def _lines(file: Path) -> Iterator[tuple[str, Transcription]]:
             yield msgspec.json.decode(line, type=tuple[str, Transcription])
         except msgspec.MsgspecError:
             continue
-
-
-def _cut_off(file: Path) -> bool:
-    """Whether the last line has no end, as a killed process leaves it."""
-    with file.open("rb") as stream:
-        if stream.seek(0, os.SEEK_END) == 0:
-            return False
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1) != b"\n"
 
 
 def with_words(utterance: Utterance, found: Transcription | None, task: Task) -> Utterance:

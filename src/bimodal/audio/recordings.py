@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from bimodal.audio.containers import EXTENSIONS as CONTAINERS
 from bimodal.audio.decode import iterate_audio, read_header
@@ -86,11 +86,14 @@ def _from_stdin() -> Recording:
     """Standard input as a file that is gone when the program ends: decoders go back and forth in it."""
     import tempfile
 
-    file = tempfile.NamedTemporaryFile(prefix="bimodal-", suffix=".stdin")  # noqa: SIM115 (kept open until the end)
+    file: IO[bytes] = tempfile.TemporaryFile(prefix="bimodal-", suffix=".stdin")  # noqa: SIM115 (kept open until the end)
+    path = Path(f"/proc/self/fd/{file.fileno()}")  # it has no name on Linux, so that a kill leaves nothing
+    if not path.exists():
+        file = tempfile.NamedTemporaryFile(prefix="bimodal-", suffix=".stdin")  # noqa: SIM115 (as above)
+        path = Path(file.name)
     atexit.register(file.close)
     shutil.copyfileobj(sys.stdin.buffer, file)
     file.flush()
-    path = Path(file.name)
     return Recording(path=path, name="stdin", place=_STDIN_PLACE)
 
 

@@ -31,7 +31,7 @@ from bimodal.audio.decode import SAMPLING_RATE, resample
 from bimodal.data.manifest import write_manifest
 from bimodal.demo.voices import RULES, VOICES, SpeakingStyle, Voice, draw_style
 from bimodal.errors import AudioError, BimodalError
-from bimodal.files import atomic_write
+from bimodal.files import atomic_write, temporary_folder
 from bimodal.records import Utterance
 
 NOTICE = (
@@ -45,7 +45,7 @@ EMOTIONS = tuple(RULES)
 _SPLITS = ("train", "test", "dev")
 _SPLIT_ORDER = ("train", "test", "train", "dev", "train", "test", "train", "train", "dev", "train", "test", "train")
 _WORDINGS = ("agree", "conflict", "agree", "agree", "agree", "neutral", "agree", "agree", "agree")
-_LONGEST_DATA_PATH = 120  # eSpeak NG joins paths in buffers of about 200 bytes
+_LONGEST_DATA_PATH = 100  # eSpeak NG joins paths in buffers of about 200 bytes
 _TIMEOUT = 60.0
 _SPEAKING = Path(__file__).with_name("speak.py")
 
@@ -216,8 +216,8 @@ def _espeak_data() -> Iterator[Path]:
     import espeakng_loader  # optional dependency, checked before
 
     installed = Path(espeakng_loader.get_data_path())
-    with tempfile.TemporaryDirectory(prefix="bimodal-", dir=_short_folder()) as folder:
-        data = Path(folder) / "espeak-ng-data"
+    with temporary_folder(_short_folder()) as folder:
+        data = folder / "espeak-ng-data"
         (data / "voices" / "!v").mkdir(parents=True)
         for name in ("phontab", "phonindex", "phondata", "intonations", "en_dict"):
             shutil.copyfile(installed / name, data / name)
@@ -227,7 +227,7 @@ def _espeak_data() -> Iterator[Path]:
 
 def _short_folder() -> Path:
     """A temporary folder with a path that is short enough for eSpeak NG."""
-    for folder in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108  made unique by TemporaryDirectory
+    for folder in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108  made unique by temporary_folder
         if folder.is_dir() and len(os.fsencode(folder)) <= _LONGEST_DATA_PATH:
             return folder
     raise BimodalError(

@@ -9,6 +9,7 @@ from bimodal.errors import BimodalError
 from bimodal.evaluation.metrics import reliability_bins
 from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.report import Report, SystemReport
+from bimodal.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +38,8 @@ def plot_report(path: Path, report: Report, predictions: Predictions) -> None:
     bars, lines = bottom.subplots(1, 2)
     _draw_recalls(bars, report)
     _draw_reliability(lines, report, predictions)
-    figure.savefig(path, dpi=150)
+    with atomic_write(path) as unfinished:
+        figure.savefig(unfinished, dpi=150, format="png")
 
 
 def _new_figure(panels: int) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bimodal.arrays import Doubles
 from bimodal.errors import BimodalError
+from bimodal.files import atomic_write
 
 ClusterName = Literal["speaker", "dialogue", "utterance"]
 
@@ -189,7 +190,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     A system without input has empty cells. Scores are written without loss.
     """
     extra = predictions.extra
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([*_base_header(predictions.cluster_name), *_score_header(predictions), *extra])
         for row in range(len(predictions.ids)):

@@ -19,6 +19,7 @@ from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
 from bimodal.evaluation.rows import choose_rows, note_on_seen
 from bimodal.features.cache import FeatureCache
+from bimodal.files import atomic_write
 from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
 from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Manifest, Recognition, Turn, Utterance
@@ -428,10 +429,12 @@ def extract_manifest(
 def _write_arrays(out: Path, arrays: dict[str, npt.NDArray[Any]], ids: list[str]) -> None:
     """Arrays and the utterances' ids in one file."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".npz":
-        np.savez(out, **{"ids": np.array(ids), **arrays})  # type: ignore[arg-type]
-        return
     import msgspec
     from safetensors.numpy import save_file
 
-    save_file(arrays, out, metadata={"ids": msgspec.json.encode(ids).decode()})
+    with atomic_write(out) as unfinished:
+        if out.suffix == ".npz":
+            with unfinished.open("wb") as stream:
+                np.savez(stream, **{"ids": np.array(ids), **arrays})  # type: ignore[arg-type]
+        else:
+            save_file(arrays, unfinished, metadata={"ids": msgspec.json.encode(ids).decode()})

@@ -11,6 +11,7 @@ from bimodal.evaluation.metrics import METRICS
 from bimodal.evaluation.plots import plot_report
 from bimodal.evaluation.predictions import Predictions, write_predictions
 from bimodal.evaluation.report import Report
+from bimodal.files import write_bytes
 
 PICTURE = "report.png"
 CAPTION = "Confusion matrices, unweighted average recall with intervals, and reliability of each system"
@@ -32,7 +33,7 @@ def write_report(folder: Path, report: Report, predictions: Predictions, *, plot
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / PICTURE).unlink(missing_ok=True)  # an earlier report's
-        (folder / "report.json").write_bytes(encode_report(report))
+        write_bytes(folder / "report.json", encode_report(report))
         write_predictions(folder / "predictions.csv", predictions)
         _write_markdown(folder, report, "")
         if plots:
@@ -82,4 +83,4 @@ def read_report(path: Path) -> Report:
 
 
 def _write_markdown(folder: Path, report: Report, picture: str) -> None:
-    (folder / "report.md").write_text(describe_markdown(report) + picture, encoding="utf-8")
+    write_bytes(folder / "report.md", (describe_markdown(report) + picture).encode())

@@ -8,7 +8,6 @@ import contextlib
 import io
 import logging
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -40,7 +39,7 @@ from bimodal.features.backbone import (
 )
 from bimodal.features.logmel import log_mel
 from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
-from bimodal.files import file_digest, write_json
+from bimodal.files import file_digest, temporary_folder, write_json
 
 Weights = Literal["float16", "int8"]
 _SMALLEST_COMPRESSED = 4096
@@ -243,8 +242,8 @@ def multiply_in_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
     is: a few of its inputs are fifty times the others ("massive activations", Sun et al. 2024, arXiv 2402.17762), which
     would leave these no bits.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        plain, quantised = Path(folder) / "plain.onnx", Path(folder) / "quantised.onnx"
+    with temporary_folder() as folder:
+        plain, quantised = folder / "plain.onnx", folder / "quantised.onnx"
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(plain)  # constants folded, so that weights are seen to be constant

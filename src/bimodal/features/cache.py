@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from bimodal.errors import CacheError
-from bimodal.files import TEMPORARY, atomic_write
+from bimodal.files import TEMPORARY, atomic_write, delete_leftovers
 
 SHARD_BYTES: Final = 32 << 20
 _SUFFIX: Final = ".safetensors"
@@ -57,6 +57,7 @@ class FeatureCache:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CacheError(f"{self.folder}: cannot be made ({error.strerror}); name another folder") from error
+        delete_leftovers(self.folder)
         self.refresh()
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from bimodal.arrays import Floats
 from bimodal.errors import ModelFolderError
+from bimodal.files import atomic_write
 
 _PARTS: Final = ("count", "mean", "squares")
 
@@ -164,7 +165,8 @@ def save_speaker_stats(file: str | Path, speaker_stats: SpeakerStatsStore) -> No
         for part in _PARTS:
             flat[f"{part}/{speaker}"] = np.asarray(getattr(stats, part))
     try:
-        save_file(flat, file)
+        with atomic_write(Path(file)) as unfinished:
+            save_file(flat, unfinished)
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"{file}: cannot be written ({error}); name another file") from error
 

@@ -31,6 +31,7 @@ from bimodal.features.speaker_stats import (
     measure_stats,
     save_speaker_stats,
 )
+from bimodal.files import atomic_write
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
 from bimodal.inference.model_config import ModelConfig
@@ -225,17 +226,19 @@ def _write(
     """Copy the model folder and put the adaptation beside the graphs."""
     files: Sequence[str] = [*model.config.files, CARD]
     try:
-        out.mkdir(parents=True)
-        for name in files:
-            if (model.folder / name).is_file():
-                shutil.copy2(model.folder / name, out / name)
-        save_adaptation(out / ADAPTATION, adaptation)
-        if speakers is not None:
-            save_speaker_stats(out / SPEAKERS, speakers)
-        config = save_model_config(out, replace(model.config, adapted_to=adapted_to))
-        card = out / CARD
-        before = card.read_text(encoding="utf-8") if card.is_file() else f"# {config.name}\n"
-        card.write_text(before + _addition(config, model.config), encoding="utf-8")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(out) as unfinished:
+            unfinished.mkdir()
+            for name in files:
+                if (model.folder / name).is_file():
+                    shutil.copy2(model.folder / name, unfinished / name)
+            save_adaptation(unfinished / ADAPTATION, adaptation)
+            if speakers is not None:
+                save_speaker_stats(unfinished / SPEAKERS, speakers)
+            config = save_model_config(unfinished, replace(model.config, adapted_to=adapted_to))
+            card = unfinished / CARD
+            before = card.read_text(encoding="utf-8") if card.is_file() else f"# {config.name}\n"
+            card.write_text(before + _addition(config, model.config), encoding="utf-8")
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"{out}: cannot be written ({error}); free some space") from error
     return out

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bimodal.audio.decode import iterate_audio, read_header
 from bimodal.audio.outline import Outline
 from bimodal.errors import BimodalError
+from bimodal.files import atomic_write
 from bimodal.output.colours import emotion_colour
 from bimodal.records import Recognition
 
@@ -59,7 +60,8 @@ def plot_timeline(path: Path, recording: Path, results: Sequence[Recognition], *
     _draw_wave(wave, recording, results, colours)
     _draw_scores(lines, results, colours)
     _draw_words(words, results)
-    figure.savefig(path, dpi=150)
+    with atomic_write(path) as unfinished:
+        figure.savefig(unfinished, dpi=150, format=path.suffix.lower().lstrip("."))
 
 
 def _library() -> tuple[Any, Any]:

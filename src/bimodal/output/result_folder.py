@@ -8,6 +8,7 @@ step. A lock on the journal keeps two processes from writing the same results.
 
 import glob
 import hashlib
+import io
 import json
 import os
 from collections import Counter
@@ -15,13 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import Final, Self
 
 import msgspec
 
 from bimodal.audio.recordings import Recording
 from bimodal.errors import BimodalError
-from bimodal.files import atomic_write, file_digest, write_json
+from bimodal.files import append_line, atomic_write, delete_leftovers, file_digest, lock, write_all, write_json
 from bimodal.output.formats import find_format, write_recordings
 from bimodal.records import Recognition
 
@@ -269,8 +270,7 @@ class Journal:
     def _append(self, line: bytes) -> None:
         if self._stream is None:
             raise ValueError(f"{self._path}: another process has this journal")
-        self._stream.write(line)
-        self._stream.flush()
+        write_all(self._stream, line)
 
     def write(self, name: str, kind: str) -> None:
         """Write the complete results in one step.
@@ -335,14 +335,7 @@ class _Index:
 
     def add(self, entry: Finished) -> None:
         """Add a line that is on the disk when this returns."""
-        with self._path.open("ab+") as stream:
-            _lock(stream, wait=True)
-            end = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, end - 1))
-            torn = end > 0 and stream.read(1) != b"\n"
-            stream.write((b"\n" if torn else b"") + json.dumps(asdict(entry)).encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        append_line(self._path, json.dumps(asdict(entry)).encode())
         self.refresh()
 
 
@@ -354,9 +347,8 @@ def _check_settings(folder: Path, settings: Mapping[str, str]) -> None:
             f"{folder}: {INDEX}, which names the recording of each result, is missing; choose a new folder"
         )
     with index.open("ab") as stream:
-        _lock(stream, wait=True)
-        for rest in folder.glob(f".{SETTINGS}.*.tmp"):  # of a killed process
-            rest.unlink(missing_ok=True)
+        lock(stream, wait=True)
+        delete_leftovers(folder)
         if not file.exists():
             write_json(file, settings)
     try:
@@ -391,32 +383,17 @@ def _source(recording: Recording, folder: Path) -> str:
         return path.as_posix()
 
 
-def _locked(path: Path, *, wait: bool) -> IO[bytes] | None:
+def _locked(path: Path, *, wait: bool) -> io.FileIO | None:
     """A file opened to append and locked; None if another process has it. It may be deleted while one waits."""
     while True:
-        stream = path.open("ab")
-        if not _lock(stream, wait=wait):
+        stream = path.open("ab", buffering=0)
+        if not lock(stream, wait=wait):
             stream.close()
             return None
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
                 return stream
         stream.close()
-
-
-def _lock(stream: IO[bytes], *, wait: bool) -> bool:
-    """Lock a file until it is closed; False if another process has the lock. The lock of a killed process is gone."""
-    try:
-        import fcntl  # Windows has none: there, two processes must not share a folder
-    except ModuleNotFoundError:
-        return True
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def _journal_path(file: Path) -> Path:

@@ -390,6 +390,7 @@ def _finished(network: nn.Module, folder: Path | None, identity: str) -> StageRe
     except (msgspec.MsgspecError, OSError, SafetensorError) as error:
         raise TrainingError(f"{folder}: damaged run ({error}); delete the folder to train this stage again") from error
     _check_same(folder, record.identity, identity)
+    (folder / CHECKPOINT).unlink(missing_ok=True)  # of a process that was killed at the very end
     network.load_state_dict(weights)
     network.eval()
     return record

@@ -24,6 +24,8 @@ ENCODER: Final = "encoder"
 RUN: Final = "run"
 """Folder below a tuned backbone that holds the tuning itself; it may be deleted."""
 
+_BUILT: Final = "built"  # folder in which the backbone is built before its files replace older ones
+
 _LORA_SCALE: Final = 2  # of a low-rank update when it is added: alpha / rank
 
 
@@ -136,6 +138,7 @@ def store_backbone(out: Path, description: BackboneDescription, saved: Sequence[
         BackboneError: The folder cannot be written.
     """
     if is_built(out, description):
+        shutil.rmtree(out / _BUILT, ignore_errors=True)  # of a process that was killed at the very end
         return
     try:
         with silent(), atomic_write(out / ENCODER) as unfinished:
@@ -145,8 +148,8 @@ def store_backbone(out: Path, description: BackboneDescription, saved: Sequence[
         raise BackboneError(f"{out}: cannot be written ({error.strerror or error}); free some space") from error
     build = build_speech_backbone if description.kind == "speech" else build_text_backbone
     with silent():
-        build(str(out / ENCODER), out / "built", description, description.weights)
-    install(out / "built", out)
+        build(str(out / ENCODER), out / _BUILT, description, description.weights)
+    install(out / _BUILT, out)
 
 
 def is_built(out: Path, description: BackboneDescription) -> bool:

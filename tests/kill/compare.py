@@ -1,0 +1,45 @@
+"""Whether two folders hold the same, byte for byte."""
+
+import hashlib
+from pathlib import Path
+
+from safetensors import safe_open
+
+CACHE = "cache"
+"""Folder whose shards have names of chance; what they hold is compared entry by entry."""
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Digest of each file below a folder, by its path; an empty folder counts, too, as does what begins with a dot."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".safetensors" and path.parent.name == CACHE and not path.name.startswith("."):
+            found.update(_entries(path, name.rpartition("/")[0]))
+        elif path.is_file():
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif path.is_dir() and not any(path.iterdir()):
+            found[f"{name}/"] = "empty"
+    return found
+
+
+def _entries(shard: Path, place: str) -> dict[str, str]:
+    with safe_open(shard, framework="numpy") as handle:
+        return {
+            f"{place}/{key}": hashlib.sha256(handle.get_tensor(key).tobytes()).hexdigest()
+            for key in handle.keys()  # noqa: SIM118 (no mapping)
+        }
+
+
+def differences(expected: dict[str, str], found: dict[str, str]) -> list[str]:
+    """What is missing, left over or different, in words.
+
+    Example:
+        >>> differences({"a": "1", "b": "2"}, {"b": "3", ".c.tmp": "4"})
+        ['left over: .c.tmp', 'missing: a', 'different: b']
+    """
+    return [
+        *(f"left over: {name}" for name in sorted(set(found) - set(expected))),
+        *(f"missing: {name}" for name in sorted(set(expected) - set(found))),
+        *(f"different: {name}" for name in sorted(set(found) & set(expected)) if found[name] != expected[name]),
+    ]
