@@ -11,6 +11,7 @@ from tests.kill.killing import Command, Runs
 
 _IN = "../inputs"
 _CORPUS = f"{_IN}/corpus/manifest.csv"
+_SMALL = f"{_IN}/small/manifest.csv"
 _QUIET = ("--threads", "1", "-q")
 _FAST = tuple(
     part
@@ -33,7 +34,7 @@ COMMANDS: dict[str, Command] = {
         Command(name="prepare", arguments=("prepare", "manifest", f"{_IN}/corpus", "prepared")),
         Command(
             name="features",
-            arguments=("train", "speech", _CORPUS, "run", "--cache", "cache", "-q", *_FAST),
+            arguments=("train", "speech", _SMALL, "run", "--cache", "cache", "-q", *_FAST),
         ),
         Command(
             name="train-speech",
@@ -53,14 +54,14 @@ COMMANDS: dict[str, Command] = {
         Command(name="tune-speech", arguments=("tune", "speech", _CORPUS, "tuned", *_TUNE, *_SPEECH)),
         Command(name="tune-text", arguments=("tune", "text", _CORPUS, "tuned", *_TUNE, "--set", f"source={_IN}/bert")),
         Command(
-            name="adapt", arguments=("adapt", "permissive", _CORPUS, "adapted", "--by", "speaker", *_QUIET)
+            name="adapt", arguments=("adapt", "permissive", _SMALL, "adapted", "--by", "speaker", *_QUIET)
         ),
         Command(
-            name="extract", arguments=("extract", "permissive", _CORPUS, "embeddings.safetensors", *_QUIET)
+            name="extract", arguments=("extract", "permissive", _SMALL, "embeddings.safetensors", *_QUIET)
         ),
         Command(
             name="evaluate",
-            arguments=("evaluate", _CORPUS, "--model", "permissive", "--out", "report", *_QUIET),
+            arguments=("evaluate", _SMALL, "--model", "permissive", "--out", "report", *_QUIET),
         ),
         Command(
             name="recognize-folder",
@@ -69,7 +70,7 @@ COMMANDS: dict[str, Command] = {
         Command(
             name="recognize-words",
             arguments=(
-                "recognize", f"{_IN}/corpus/audio", "--transcripts", _CORPUS, "--out", "results", "--format", "csv",
+                "recognize", f"{_IN}/small/audio", "--transcripts", _SMALL, "--out", "results", "--format", "csv",
                 "--threads", "1", "-q",
             ),
         ),
@@ -137,7 +138,8 @@ def make_inputs(root: Path, size: int = 60) -> None:
     for number, file in enumerate(files[:8]):
         (inputs / "clips" / ("more" if number % 2 else "") / f"{number}.wav").write_bytes(file.read_bytes())
     write_call(inputs / "call.wav", files)
-    write_few(inputs / "few", inputs / "corpus" / "manifest.csv")
+    write_few(inputs / "few", inputs / "corpus" / "manifest.csv", rows=8)
+    write_few(inputs / "small", inputs / "corpus" / "manifest.csv", rows=24)
     save_tiny_whisper(inputs / "whisper")
     save_tiny_bert(inputs / "bert")
     command = Command(name="inputs-cache", arguments=("train", _CORPUS, "run", "--cache", "cache", "-q", *_FAST))
@@ -161,7 +163,7 @@ def write_call(path: Path, files: list[Path]) -> None:
     soundfile.write(path, np.stack([side[:length] for side in sides], axis=1), 16_000, subtype="PCM_16")
 
 
-def write_few(folder: Path, manifest: Path, rows: int = 8) -> None:
+def write_few(folder: Path, manifest: Path, rows: int) -> None:
     """The first rows of a manifest with their recordings."""
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     lines = manifest.read_text(encoding="utf-8").splitlines()[: rows + 1]

@@ -1,10 +1,12 @@
 """Whether two folders hold the same, byte for byte."""
 
 import hashlib
+import json
 from pathlib import Path
 
 from safetensors import safe_open
 
+RECORD = "stage.json"
 CACHE = "cache"
 """Folder whose shards have names of chance; what they hold is compared entry by entry."""
 
@@ -17,10 +19,19 @@ def contents(folder: Path) -> dict[str, str]:
         if path.suffix == ".safetensors" and path.parent.name == CACHE and not path.name.startswith("."):
             found.update(_entries(path, name.rpartition("/")[0]))
         elif path.is_file():
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[name] = hashlib.sha256(_without_times(path)).hexdigest()
         elif path.is_dir() and not any(path.iterdir()):
             found[f"{name}/"] = "empty"
     return found
+
+
+def _without_times(path: Path) -> bytes:
+    """Content of a file; the record of a stage tells how many seconds each epoch took, which no two runs have alike."""
+    if path.name != RECORD:
+        return path.read_bytes()
+    record = json.loads(path.read_bytes())
+    record["history"] = [{name: value for name, value in one.items() if name != "seconds"} for one in record["history"]]
+    return json.dumps(record).encode()
 
 
 def _entries(shard: Path, place: str) -> dict[str, str]:
