@@ -1,5 +1,6 @@
 """Long recordings: pauses are found, however the file is read, in flat memory; damage and silence have answers."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -51,6 +52,14 @@ def test_a_segment_holds_the_samples_of_its_times(clips, tmp_path):
     for segment in segment_audio(tmp_path / "same.wav"):
         start = round(segment.start * RATE)
         assert np.array_equal(segment.signal, signal[start : start + len(segment.signal)])
+
+
+def test_where_long_speech_is_cut_one_segment_ends_exactly_where_the_next_begins(clips, tmp_path):
+    soundfile.write(tmp_path / "long.wav", np.concatenate([clip[RATE:-RATE] for clip in clips] * 4), RATE)
+    config = SegmentConfig(max_seconds=1.0, min_speech=0.05)
+    segments = list(segment_audio(tmp_path / "long.wav", config))
+    borders = [(one.end, two.start) for one, two in itertools.pairwise(segments) if two.start - one.end < 0.01]
+    assert len(borders) > 20 and all(end == start for end, start in borders)
 
 
 @pytest.mark.parametrize("block_seconds", [0.013, 0.5, 7.3])

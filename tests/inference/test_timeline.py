@@ -157,3 +157,20 @@ def test_a_timeline_streams_into_a_file(recognizer, call):
     write_recognitions(results, stream, "csv")
     rows = list(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))
     assert {row["speaker"] for row in rows} == {"channel 1", "channel 2"}
+
+
+@pytest.mark.parametrize("channels", ["mix", "speakers"])
+def test_a_call_that_continues_gives_the_rest_whatever_result_was_the_last(recognizer, clips, tmp_path, channels):
+    signal = np.concatenate([clip[RATE:-RATE] for clip in clips])
+    soundfile.write(tmp_path / "call.wav", np.stack([signal, np.roll(signal, 7777)], axis=1), RATE)
+    config = TimelineConfig(segments=SegmentConfig(max_seconds=1.0, min_speech=0.05), hop=0.5, channels=channels)
+    whole = list(recognizer.recognize_long(tmp_path / "call.wav", config=config))
+    assert len(whole) > 12
+    for done in range(1, len(whole) + 1, 2):
+        ends = {}
+        for result in whole[:done]:
+            ends[result.speaker] = max(ends.get(result.speaker, 0.0), result.end)
+        rest = recognizer.recognize_long(tmp_path / "call.wav", config=config, after=ends)
+        assert [(one.speaker, one.start, one.end, one.scores) for one in rest] == [
+            (one.speaker, one.start, one.end, one.scores) for one in whole[done:]
+        ]

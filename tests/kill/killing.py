@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.kill import child
+from tests.kill.child import Fault
 from tests.kill.compare import contents, differences
 
+NO_FAULT = Fault()
 _LONGEST = 900.0  # seconds of a run; a longer one hangs
 
 
@@ -101,11 +103,11 @@ class Runs:
             shutil.copytree(self._root / "inputs" / name, self.folder / name)
 
     @contextmanager
-    def started(self, kill_at: int = 0) -> Iterator[ForkServerProcess]:
+    def started(self, fault: Fault = NO_FAULT) -> Iterator[ForkServerProcess]:
         """The command as a running process; its process group is gone at the end of the block."""
         self._log.unlink(missing_ok=True)
         process = _processes().Process(
-            target=child.run, args=(list(self.command.arguments), self.folder, self._log, kill_at)
+            target=child.run, args=(list(self.command.arguments), self.folder, self._log, fault)
         )
         process.start()
         try:
@@ -115,14 +117,21 @@ class Runs:
                 os.killpg(process.pid or 0, signal.SIGKILL)
             process.join()
 
-    def finish(self) -> list[str]:
-        """Give the command and wait for its end; what it told if it failed."""
-        with self.started() as process:
+    def run(self, fault: Fault = NO_FAULT) -> tuple[int | None, str]:
+        """Give the command and wait for its end; its exit code and what it told."""
+        with self.started(fault) as process:
             process.join(_LONGEST)
             code = process.exitcode
-        if code == 0:
-            return []
-        return [f"exit code {code}: {self._log.read_text(errors='replace').strip()[-500:]}"]
+        return code, self.told()
+
+    def told(self) -> str:
+        """What the last run told."""
+        return self._log.read_text(errors="replace")
+
+    def finish(self) -> list[str]:
+        """Give the command and wait for its end; what it told if it failed."""
+        code, told = self.run()
+        return [] if code == 0 else [f"exit code {code}: {told.strip()[-500:]}"]
 
     def undisturbed(self) -> Undisturbed:
         """Run it from start to end.
@@ -163,7 +172,7 @@ class Runs:
 
     def kill_before(self, change: int) -> bool:
         """Kill it in front of a change to files; False if it ended before."""
-        with self.started(kill_at=change) as process:
+        with self.started(Fault(kill_at=change)) as process:
             process.join(_LONGEST)
             return process.exitcode == -signal.SIGKILL
 

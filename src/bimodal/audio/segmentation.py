@@ -244,8 +244,10 @@ class SegmentStream:
         for start, end in stretches:
             last = min(end, self._first + len(self._held))
             signal = np.concatenate([self._held[index - self._first] for index in range(start, last)])
-            begin = start * VAD_FRAME_SECONDS
-            segments.append(Segment(start=begin, end=begin + len(signal) / SAMPLING_RATE, signal=signal))
+            first = start * VAD_FRAME
+            # Whole samples, divided once: where long speech is cut, one segment ends exactly where the next begins.
+            times = first / SAMPLING_RATE, (first + len(signal)) / SAMPLING_RATE
+            segments.append(Segment(start=times[0], end=times[1], signal=signal))
         return segments
 
 

@@ -1,5 +1,6 @@
 """Recognise recordings and write their results: to a terminal, to stdout for programs, to a folder, to a picture."""
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from bimodal.audio.containers import IS_CUT, IS_DAMAGED
 from bimodal.audio.recordings import Recording, header_seconds
 from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
-from bimodal.inference.batch import RecognizeOptions, recognize_recording, words_of
+from bimodal.inference.batch import RecognizeOptions, RecordingResults, recognize_recording, words_of
 from bimodal.inference.model import Model
 from bimodal.output.console import describe_summary, format_line, format_result, format_stretch
 from bimodal.records import Recognition
@@ -134,38 +135,70 @@ def _recognize(run: _Run, recording: Recording, begin: float, *, wait: bool) -> 
 def _write(run: _Run, recording: Recording, begin: float, journal: "Journal | None") -> None:
     """Recognise one recording and write its results one by one; it starts at a position of the progress bar."""
     plot, stats = run.output.plot, run.options.speaker_stats
-    after = {} if journal is None or stats is not None else journal.ends
-    found = recognize_recording(run.model, recording, run.options, after)
-    if journal is not None and (stats is not None or not found.over_time):
-        journal.restart()
-    results = _kept(run, recording, found.results, begin, journal)
+    found, adding = _continued(run, recording, journal), None
+    if found is None:
+        after = {} if journal is None or stats is not None else journal.ends
+        found, adding = recognize_recording(run.model, recording, run.options, after), journal
+        if journal is not None and (stats is not None or not found.over_time):
+            journal.restart()
+    results = _finished(run, recording, _added(run, found.results, begin, adding), journal)
     shown, drawn = (results, iter(())) if plot is None else tee(results)
     run.write(recording, shown, found.over_time)
     if plot is not None:
         from bimodal.output.plot import plot_timeline
 
         plot_timeline(plot, recording.path, list(drawn), title=recording.name)
-    if run.output.speaker_stats is not None and stats is not None:
-        from bimodal.features.speaker_stats import save_speaker_stats
-
-        save_speaker_stats(run.output.speaker_stats, stats)
 
 
-def _kept(
-    run: _Run, recording: Recording, results: Iterator[Recognition], begin: float, journal: "Journal | None"
-) -> Iterator[Recognition]:
-    """Pass on results; advance the progress bar, write to the folder, say at last what is wrong with the recording."""
-    told: dict[str, None] = {}
+def _continued(run: _Run, recording: Recording, journal: "Journal | None") -> RecordingResults | None:
+    """The results of an interrupted call that had them all, and had added the recording to the speaker statistics.
+
+    Such a recording must not be scored with itself, so it is not recognised again.
+    """
+    stats = run.options.speaker_stats
+    if journal is None or stats is None or not journal.ends or stats.last != _mark(run.tasks[recording]):
+        return None
+    return RecordingResults(over_time=any(end > 0 for end in journal.ends.values()), results=journal.results())
+
+
+def _mark(task: "Task") -> str:
+    """A name for a recording and its content that tells neither."""
+    return hashlib.sha256(f"{task.key} {task.source}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _added(run: _Run, results: Iterator[Recognition], begin: float, journal: "Journal | None") -> Iterator[Recognition]:
+    """Pass on results; advance the progress bar, write to the journal."""
     for result in results:
-        told |= dict.fromkeys(warning for warning in result.warnings if warning.startswith((IS_CUT, IS_DAMAGED)))
         if journal is not None:
             journal.add(result)
         run.bar.reach(begin + (result.end or 0.0))
         yield result
+
+
+def _finished(
+    run: _Run, recording: Recording, results: Iterator[Recognition], journal: "Journal | None"
+) -> Iterator[Recognition]:
+    """Pass on results; at last store speaker statistics and results, and say what is wrong with the recording."""
+    told: dict[str, None] = {}
+    for result in results:
+        told |= dict.fromkeys(warning for warning in result.warnings if warning.startswith((IS_CUT, IS_DAMAGED)))
+        yield result
+    _save_stats(run, "" if journal is None else _mark(run.tasks[recording]))
     if journal is not None and run.folder is not None:
         run.folder.finish(run.tasks[recording], journal)
     for warning in told:
         run.bar.say(f"bimodal: warning: {recording.name}: {warning}")
+
+
+def _save_stats(run: _Run, last: str) -> None:
+    """Write the speaker statistics, if they are asked for. A killed call has done so before it finished `last`."""
+    file, stats = run.output.speaker_stats, run.options.speaker_stats
+    if file is None or stats is None:
+        return
+    from bimodal.features.speaker_stats import save_speaker_stats
+
+    stats.last = last
+    save_speaker_stats(file, stats)
 
 
 def _result_folder(

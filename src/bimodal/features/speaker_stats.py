@@ -12,14 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from bimodal.arrays import Floats
 from bimodal.errors import ModelFolderError
 from bimodal.files import atomic_write
 
 _PARTS: Final = ("count", "mean", "squares")
+_LAST: Final = "last"  # key of a file's metadata
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +94,11 @@ class SpeakerStatsStore:
 
     Args:
         known: Statistics by speaker to begin with.
+        last: Name of the recording that was added last, for a call that continues an interrupted one; empty for none.
     """
 
-    def __init__(self, known: dict[str, RunningStats] | None = None) -> None:
-        self._known = dict(known or {})
+    def __init__(self, known: dict[str, RunningStats] | None = None, last: str = "") -> None:
+        self._known, self.last = dict(known or {}), last
 
     def __len__(self) -> int:
         return len(self._known)
@@ -111,7 +113,7 @@ class SpeakerStatsStore:
 
     def copy(self) -> "SpeakerStatsStore":
         """An independent copy."""
-        return SpeakerStatsStore(self._known)
+        return SpeakerStatsStore(self._known, self.last)
 
     def of(self, speaker: str | None, shape: tuple[int, ...]) -> RunningStats:
         """A speaker's statistics; those of no clips, with this shape, for an unknown speaker or None.
@@ -166,7 +168,7 @@ def save_speaker_stats(file: str | Path, speaker_stats: SpeakerStatsStore) -> No
             flat[f"{part}/{speaker}"] = np.asarray(getattr(stats, part))
     try:
         with atomic_write(Path(file)) as unfinished:
-            save_file(flat, unfinished)
+            save_file(flat, unfinished, metadata={_LAST: speaker_stats.last} if speaker_stats.last else None)
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"{file}: cannot be written ({error}); name another file") from error
 
@@ -178,14 +180,16 @@ def load_speaker_stats(file: str | Path) -> SpeakerStatsStore:
         ModelFolderError: The file is missing or damaged, or holds no speaker statistics.
     """
     try:
-        flat = load_file(file)
+        with safe_open(file, framework="numpy") as held:
+            flat = {name: held.get_tensor(name) for name in held.keys()}  # noqa: SIM118 (no mapping)
+            last = (held.metadata() or {}).get(_LAST, "")
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"{file}: no speaker statistics can be read ({error}); name another file") from error
     speakers = {name.partition("/")[2] for name in flat}
     expected = {f"{part}/{speaker}" for part in _PARTS for speaker in speakers}
     if set(flat) != expected:
         raise ModelFolderError(f"{file}: holds {sorted(flat)[:3]}, expected count, mean and squares of speakers")
-    return SpeakerStatsStore({name: _checked(file, name, flat) for name in speakers})
+    return SpeakerStatsStore({name: _checked(file, name, flat) for name in speakers}, last)
 
 
 def _checked(file: str | Path, speaker: str, flat: dict[str, npt.NDArray[Any]]) -> RunningStats:

@@ -211,7 +211,12 @@ def _scored(cuts: Iterable[_Cut], after: Mapping[str | None, float]) -> Iterator
         elif cut.segment.end <= done:
             cut.stream.skip(cut.segment)
         else:
-            yield [result for result in cut.stream.score_segment(cut.segment) if (result.start or 0.0) >= done]
+            yield [result for result in cut.stream.score_segment(cut.segment) if _middle(result) > done]
+
+
+def _middle(result: Recognition) -> float:
+    """Middle of a result in seconds: a border may be off by the rounding of a number."""
+    return ((result.start or 0.0) + (result.end or 0.0)) / 2
 
 
 def _in_order(scored: Iterable[Sequence[Recognition]]) -> Iterator[Recognition]:

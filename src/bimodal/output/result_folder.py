@@ -272,6 +272,10 @@ class Journal:
             raise ValueError(f"{self._path}: another process has this journal")
         write_all(self._stream, line)
 
+    def results(self) -> Iterator[Recognition]:
+        """The results so far."""
+        return _results(self._path)
+
     def write(self, name: str, kind: str) -> None:
         """Write the complete results in one step.
 
@@ -280,7 +284,7 @@ class Journal:
             kind: The format.
         """
         with atomic_write(self.file) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as text:
-            write_recordings(((name, result) for result in _results(self._path)), text, kind)
+            write_recordings(((name, result) for result in self.results()), text, kind)
 
     def remove(self) -> None:
         """Delete it; another process may have these results now."""
