@@ -1,7 +1,11 @@
 PYTHON ?= python3
 THREADS ?= 2
+KILLS ?= 10
+SEED ?= 0
+MINUTES ?= 60
+HOURS ?= 24
 
-.PHONY: check format test types lint docs pictures lock demo benchmarks
+.PHONY: check format test types lint docs pictures lock demo benchmarks kill-test soak
 
 check: lint types docs test  ## What CI runs
 
@@ -30,6 +34,12 @@ lock:  ## Write constraints.txt anew from the open ranges of pyproject.toml
 
 demo:
 	$(PYTHON) -m bimodal demo
+
+kill-test:  ## Kill each command KILLS times, give it again, compare; BIMODAL_ASR_MODEL adds speech recognition
+	$(PYTHON) -m tests.kill build/kill --kills $(KILLS) --seed $(SEED)
+
+soak:  ## A server for MINUTES, a recording of HOURS; memory and handles must stay flat
+	$(PYTHON) -m tests.soak build/soak --minutes $(MINUTES) --hours $(HOURS)
 
 benchmarks:  ## Real corpora; BIMODAL_DATA names their folder
 	$(PYTHON) -m benchmarks.all

@@ -77,7 +77,7 @@ COMMANDS: dict[str, Command] = {
         Command(
             name="recognize-statistics",
             arguments=(
-                "recognize", f"{_IN}/clips", "--out", "results", "--speaker", "ann", "--speaker-stats", "ann.stats",
+                "recognize", "-m", f"{_IN}/adapted", f"{_IN}/clips", "--out", "results", "--speaker", "ann", "--speaker-stats", "ann.stats",
                 "--format", "jsonl", "--threads", "1", "-q",
             ),
         ),
@@ -142,10 +142,12 @@ def make_inputs(root: Path, size: int = 60) -> None:
     write_few(inputs / "small", inputs / "corpus" / "manifest.csv", rows=24)
     save_tiny_whisper(inputs / "whisper")
     save_tiny_bert(inputs / "bert")
-    command = Command(name="inputs-cache", arguments=("train", _CORPUS, "run", "--cache", "cache", "-q", *_FAST))
-    runs = Runs(root, command)
-    runs.undisturbed()
-    (runs.folder / "cache").rename(inputs / "cache")
+    train = ("train", _CORPUS, "run", "--cache", "cache", "-q", *_FAST)
+    adapt = ("adapt", "permissive", _SMALL, "adapted", "--by", "speaker", *_QUIET)
+    for name, arguments in {"cache": train, "adapted": adapt}.items():  # what the commands below start from
+        runs = Runs(root, Command(name=f"inputs-{name}", arguments=arguments))
+        runs.undisturbed()
+        (runs.folder / name).rename(inputs / name)
     (inputs / "done").write_text("")
 
 

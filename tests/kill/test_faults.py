@@ -14,6 +14,7 @@ from tests.kill.test_kill import COMMANDS, root
 
 __all__ = ["root"]  # a fixture
 SIZES = {"prepare": 500, "train-text": 3000, "recognize": 600}
+QUICK = ("prepare", "recognize")
 YEAR_2100 = 4_102_444_800
 
 
@@ -38,7 +39,7 @@ def test_a_disk_that_is_full_costs_a_sentence(root, undisturbed, name):
     assert differences(undisturbed[name].contents, contents(runs.folder)) == []
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", QUICK)
 def test_a_folder_that_is_read_only_costs_a_sentence(root, undisturbed, name):
     runs = Runs(root, COMMANDS[name])
     runs.begin()
@@ -77,7 +78,7 @@ def test_two_processes_at_once_give_what_one_gives(root, undisturbed, name):
     assert [line for line in found if line != "different: results/index.jsonl"] == []  # lines in another order
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", QUICK)
 def test_times_of_files_decide_nothing(root, undisturbed, name):
     runs, whole = Runs(root, COMMANDS[name]), undisturbed[name]
     runs.begin()
