@@ -77,7 +77,8 @@ COMMANDS: dict[str, Command] = {
         Command(
             name="recognize-statistics",
             arguments=(
-                "recognize", "-m", f"{_IN}/adapted", f"{_IN}/clips", "--out", "results", "--speaker", "ann", "--speaker-stats", "ann.stats",
+                "recognize", "-m", f"{_IN}/adapted", f"{_IN}/clips", "--out", "results", "--speaker", "ann",
+                "--speaker-stats", "ann.stats",
                 "--format", "jsonl", "--threads", "1", "-q",
             ),
         ),

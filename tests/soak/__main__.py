@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.service.conftest import serving
 from tests.soak.recording import SAMPLES, write_long
+from tests.soak.server import serving
 from tests.soak.traffic import Traffic
 from tests.soak.watching import judge, watched
 
@@ -41,9 +41,10 @@ def _fine(part: dict[str, Any]) -> bool:
 def soak_server(folder: Path, model: str, minutes: float) -> dict[str, Any]:
     """A server under mixed traffic for so long."""
     long = write_long(folder / "minute.flac", 1 / 60)
-    with serving(Path(model), "--set", "jobs_per_client=16", "--set", "kept_jobs=8") as served:
-        traffic = Traffic(served.url, SAMPLES / "cross.mp3", long)
-        with watched(served.process.pid) as samples:
+    settings = ("--set", "jobs_per_client=16", "--set", "kept_jobs=8")
+    with serving(model, folder / "server.log", *settings) as (url, pid):
+        traffic = Traffic(url, SAMPLES / "cross.mp3", long)
+        with watched(pid) as samples:
             traffic.run(60 * minutes)
     told = judge(samples) | {"counts": dict(sorted(traffic.counts.items())), "wrong": traffic.wrong[:20]}
     print(f"server: {json.dumps(told)}", flush=True)
