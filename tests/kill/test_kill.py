@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from bimodal.inference.adapt import adapt_model
 from tests.conftest import FAST, write_tiny_corpus
 from tests.kill.compare import contents, differences
 from tests.kill.killing import Command, Runs
@@ -53,6 +54,20 @@ def test_a_command_that_was_killed_and_given_again_ends_as_if_nothing_had_been(r
         assert runs.kill_before(change)
         assert change > whole.changes // 2 or differences(whole.contents, contents(runs.folder))
         assert runs.finish() == []
+        assert differences(whole.contents, contents(runs.folder)) == []
+
+
+def test_speaker_statistics_hold_each_recording_once_wherever_the_kill_came(root, tiny_model, tiny_manifest):
+    model = root / "inputs" / "adapted"
+    adapt_model(tiny_model, tiny_manifest, model, threads=1)
+    options = ("--timeline", "--speaker", "ann", "--speaker-stats", "ann.stats", "--threads", "1", "-q")
+    arguments = ("recognize", "-m", "../inputs/adapted", "../inputs/clips/more", "--out", "results", *options)
+    runs = Runs(root, Command(name="statistics", arguments=arguments))
+    whole = runs.undisturbed()
+    assert "ann.stats" in whole.contents
+    for change in range(whole.changes - 8, whole.changes + 1, 2):  # while the last recording is finished
+        runs.begin()
+        assert runs.kill_before(change) and runs.finish() == []
         assert differences(whole.contents, contents(runs.folder)) == []
 
 
