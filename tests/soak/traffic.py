@@ -163,7 +163,7 @@ def slow(traffic: Traffic, http: httpx.Client, chance: random.Random) -> None:
 
 def dying_stream(traffic: Traffic, http: httpx.Client, chance: random.Random) -> None:
     """A live stream whose connection breaks in the middle, or that sends rubbish."""
-    with connect(traffic._url.replace("http", "ws", 1) + "v1/stream", proxy=None) as stream:
+    with connect(traffic._url.replace("http", "ws", 1) + "v1/stream", proxy=None, ping_interval=None) as stream:
         stream.send(json.dumps({"type": "start", "sampling_rate": traffic._rate}))
         samples = (traffic._signal[:, 0] * 32767).astype("<i2").tobytes()
         for start in range(0, chance.randrange(len(samples)), 32_000):
@@ -178,7 +178,7 @@ def dying_stream(traffic: Traffic, http: httpx.Client, chance: random.Random) ->
 
 def whole_stream(traffic: Traffic, http: httpx.Client, chance: random.Random) -> None:
     """A live stream to its end."""
-    with connect(traffic._url.replace("http", "ws", 1) + "v1/stream", proxy=None) as stream:
+    with connect(traffic._url.replace("http", "ws", 1) + "v1/stream", proxy=None, ping_interval=None) as stream:
         stream.send(json.dumps({"type": "start", "sampling_rate": traffic._rate, "partial": False}))
         if json.loads(stream.recv(timeout=60))["type"] != "ready":
             return
