@@ -1,7 +1,7 @@
 PYTHON ?= python3
 THREADS ?= 2
 
-.PHONY: check format test types lint docs pictures lock demo benchmarks
+.PHONY: check format test types lint docs pictures lock audit sbom demo benchmarks
 
 check: lint types docs test  ## What CI runs
 
@@ -25,8 +25,15 @@ format:
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 
-lock:  ## Write constraints.txt anew from the open ranges of pyproject.toml
+lock:  ## Write constraints.txt and requirements.lock anew from the open ranges of pyproject.toml
 	sh scripts/lock.sh
+
+audit:  ## Licences of all dependencies; known vulnerabilities of the locked versions, where the network is there
+	$(PYTHON) -m scripts.audit
+
+sbom:  ## List of all installed packages in CycloneDX format, in build/sbom.json
+	mkdir -p build
+	$(PYTHON) -m cyclonedx_py environment --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json $(PYTHON)
 
 demo:
 	$(PYTHON) -m bimodal demo
