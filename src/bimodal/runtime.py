@@ -1,5 +1,6 @@
 """ONNX sessions, made one way everywhere."""
 
+import os
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,6 +29,8 @@ def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device 
 
     if not 0 <= threads <= MOST_THREADS:
         raise BackboneError(f"{threads} threads, expected 0 (one per core) to {MOST_THREADS}")
+    if os.environ.get("ORT_DISABLE_TELEMETRY") != "0":
+        ort.disable_telemetry_events()  # for Windows, and for a program that imported onnxruntime before bimodal
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bimodal.audio.containers import EXTENSIONS as CONTAINERS
 from bimodal.audio.decode import iterate_audio, read_header
@@ -30,16 +30,13 @@ class Recording:
         path: The file.
         name: As it is shown.
         place: Where its results lie in a folder of results; its path below the folder that was named.
+        is_stdin: Whether it came from standard input.
     """
 
     path: Path
     name: str
     place: Path
-
-    @property
-    def is_stdin(self) -> bool:
-        """Whether it came from standard input."""
-        return self.place == _STDIN_PLACE and self.path.suffix == ".stdin"
+    is_stdin: bool = False
 
 
 def find_recordings(paths: Sequence[Path]) -> list[Recording]:
@@ -83,15 +80,20 @@ def shown_path(path: Path) -> str:
 
 
 def _from_stdin() -> Recording:
-    """Standard input as a file that is gone when the program ends: decoders go back and forth in it."""
+    """Standard input as a file, as decoders go back and forth in it.
+
+    On Linux the file has no name, so a killed process leaves nothing. Elsewhere it is gone when the program ends.
+    """
     import tempfile
 
-    file = tempfile.NamedTemporaryFile(prefix="bimodal-", suffix=".stdin")  # noqa: SIM115 (kept open until the end)
+    unnamed = sys.platform == "linux"
+    make: Any = tempfile.TemporaryFile if unnamed else tempfile.NamedTemporaryFile
+    file = make(prefix="bimodal-")  # kept open until the end
     atexit.register(file.close)
     shutil.copyfileobj(sys.stdin.buffer, file)
     file.flush()
-    path = Path(file.name)
-    return Recording(path=path, name="stdin", place=_STDIN_PLACE)
+    path = Path(f"/dev/fd/{file.fileno()}" if unnamed else file.name)
+    return Recording(path=path, name="stdin", place=_STDIN_PLACE, is_stdin=True)
 
 
 def header_seconds(recording: Recording) -> float:
