@@ -64,7 +64,11 @@ class Watched:
         folders = [self.home / name for name in ("home", "cache", "temp")]
         inside = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
         passing = {path for path in opened if path.is_relative_to(self.home / "temp")}  # seen in /proc while open
-        return inside | {path for path in opened - passing if path.parts[1:2] not in (("dev",), ("proc",))}
+        return inside | {
+            path
+            for path in opened - passing
+            if path.parts[1] not in ("dev", "proc") and path.parent.name != "__pycache__"
+        }
 
     def look(self) -> None:
         """Read what /proc shows now."""
