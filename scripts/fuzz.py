@@ -1,6 +1,6 @@
 """Fuzz what reads foreign bytes, guided by coverage (atheris): only documented errors may come out.
 
-    python -m scripts.fuzz decode 100000      # or model, form, manifest; the number of executions
+    python -m scripts.fuzz decode 100000      # or model, form, manifest, settings; the number of executions
     python -m scripts.fuzz all 100000         # one after the other; `make fuzz RUNS=100000`
 
 Seeds are made by code. What is found is written to build/fuzz and becomes a case in tests/system/fuzzed.
@@ -148,6 +148,22 @@ def manifest(content: bytes) -> None:
         describe(check_manifest(inspect_manifest(file), probe_audio=False))
 
 
+def settings(content: bytes) -> None:
+    """Read bytes as a settings file, a map of labels, and, if they are text, a setting of the command line."""
+    from bimodal.config import TrainConfig, read_config
+    from bimodal.data.labels import read_emotion_map
+    from bimodal.errors import BimodalError
+
+    file = _scratch() / "settings.toml"
+    file.write_bytes(content)
+    with suppress(BimodalError):
+        read_config(TrainConfig(), file)
+    with suppress(BimodalError):
+        read_emotion_map(file)
+    with suppress(BimodalError):
+        read_config(TrainConfig(), settings=[content.decode("utf-8", "surrogateescape")])
+
+
 @cache
 def _scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="bimodal-fuzz-"))
@@ -158,12 +174,14 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "model": model,
     "form": form,
     "manifest": manifest,
+    "settings": settings,
 }
 
 
 def seeds(target: str) -> Iterator[bytes]:
     """Small sound inputs of a target."""
-    yield from {"decode": _recordings, "model": _model_files, "form": _forms, "manifest": _manifests}[target]()
+    made = {"decode": _recordings, "model": _model_files, "form": _forms, "manifest": _manifests, "settings": _settings}
+    yield from made[target]()
 
 
 def _recordings() -> Iterator[bytes]:
@@ -212,12 +230,20 @@ def _manifests() -> Iterator[bytes]:
     yield b'{"path": "a.wav", "emotion": "anger", "start": 0.5, "end": 2}\n{"path": "b.wav", "speaker": "s"}\n'
 
 
+def _settings() -> Iterator[bytes]:
+    yield b'name = "mine"\nseed = 3\nthreads = 1\n[speech]\nepochs = 5\nlayers = [1, 2]\n[fusion]\nkind = "gate"\n'
+    yield b'name = "mine"\nversion = 1\nvocabulary = "ekman7"\n[map]\ngrumpy = "anger"\nodd = ""\n'
+    yield b"speech.epochs=5"
+    yield b'emotions = ["upset", "fine"]\nversion = 1\nname = "x"\n'
+
+
 def run(target: str, runs: int) -> None:
     """Fuzz one target in this process, which ends with it; never returns."""
     import atheris
 
     with atheris.instrument_imports(include=["bimodal", "starlette", "python_multipart"]):
         import bimodal.audio.decode
+        import bimodal.config
         import bimodal.data.check
         import bimodal.inference.model
         import bimodal.service.forms

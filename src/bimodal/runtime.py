@@ -45,7 +45,9 @@ def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device 
     if not isinstance(model, bytes) and not Path(model).is_file():
         raise BackboneError(f"{model}: no such file")
     try:
-        return ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=[provider])
+        file = model if isinstance(model, bytes) else str(model)
+        # A second attempt would print the error, with text of the file, to stdout.
+        return ort.InferenceSession(file, options, providers=[provider], enable_fallback=0)
     except Exception as error:  # onnxruntime raises a dozen unrelated classes here
         where = "model bytes" if isinstance(model, bytes) else str(model)
         raise BackboneError(

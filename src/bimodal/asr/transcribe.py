@@ -18,7 +18,7 @@ from bimodal.data.manifest import ManifestSource, column_names, open_manifest, w
 from bimodal.errors import AudioError, BimodalError, CacheError, ManifestError
 from bimodal.features.cache import cache_key
 from bimodal.features.extraction import recording, recording_digest
-from bimodal.files import file_digest, write_bytes
+from bimodal.files import JSON_ERRORS, file_digest, write_bytes
 from bimodal.records import Manifest, Problem, Utterance
 
 SOURCE: Final = "transcript_source"
@@ -201,7 +201,7 @@ def read_notebook(file: Path) -> Iterator[NotebookLine]:
     for line in file.read_bytes().splitlines():
         try:
             yield msgspec.json.decode(line, type=NotebookLine)
-        except msgspec.MsgspecError:
+        except JSON_ERRORS:
             continue
 
 
