@@ -1,7 +1,7 @@
 PYTHON ?= python3
 THREADS ?= 2
 
-.PHONY: check format test types lint docs pictures lock audit sbom demo benchmarks
+.PHONY: check format test types lint docs pictures lock audit sbom fuzz demo benchmarks
 
 check: lint types docs test  ## What CI runs
 
@@ -27,6 +27,10 @@ format:
 
 lock:  ## Write constraints.txt and requirements.lock anew from the open ranges of pyproject.toml
 	sh scripts/lock.sh
+
+RUNS ?= 100000
+fuzz:  ## Readers of foreign bytes, guided by coverage; RUNS executions of each; findings in build/fuzz/found
+	$(PYTHON) -m scripts.fuzz all $(RUNS)
 
 audit:  ## Licences of all dependencies; known vulnerabilities of the locked versions, where the network is there
 	$(PYTHON) -m scripts.audit

@@ -3,26 +3,33 @@
     python -m scripts.fuzz decode 100000      # or model, form, manifest, settings; the number of executions
     python -m scripts.fuzz all 100000         # one after the other; `make fuzz RUNS=100000`
 
-Seeds are made by code. What is found is written to build/fuzz and becomes a case in tests/system/fuzzed.
+Seeds are made by code. What is found is written to build/fuzz/found, or below
+BIMODAL_FUZZ, and becomes a case in tests/system/test_fuzz.py.
 """
 
 import asyncio
 import hashlib
 import io
 import json
+import logging
+import os
 import subprocess
 import sys
 import tempfile
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
+PLACE: Final = Path(os.environ.get("BIMODAL_FUZZ", ROOT / "build" / "fuzz"))
+FOUND: Final = PLACE / "found"
 BOUNDARY: Final = b"frontier"
 _MOST_SECONDS: Final = 120.0  # of decoded audio; the server has limits of its own
 
@@ -53,15 +60,18 @@ MODEL_FILES: Final = ("config.json", "fusion.onnx", "ood_stats.safetensors", "ad
 def model(content: bytes) -> None:
     """Load a model folder in which one file, chosen by the first byte, holds these bytes; its digests are right."""
     from bimodal.errors import BimodalError
+    from bimodal.inference.check_model import run_network
     from bimodal.inference.model import Model
 
     name, content = MODEL_FILES[int.from_bytes(content[:1]) % len(MODEL_FILES)], content[1:]
     with suppress(BimodalError):
         folder = _folder_with(name, content)
-        opened = Model(folder, threads=1, verify=name == "config.json")
+        opened = Model(folder, threads=1, verify=False)
         opened.ood_stats, opened.adaptation, opened.speakers  # noqa: B018 - loaded when read
         if name in ("config.json", "fusion.onnx"):
-            opened.session("fusion")
+            session = opened.session("fusion")
+            shapes = {one.name: [n if isinstance(n, int) else 1 for n in one.shape] for one in session.get_inputs()}
+            run_network(session, {name: np.ones(shape, np.float32) for name, shape in shapes.items()}, folder)
 
 
 @cache
@@ -72,6 +82,7 @@ def _model_folder() -> tuple[Path, dict[str, Any], dict[str, bytes]]:
     source, folder = find_model("permissive"), Path(tempfile.mkdtemp(prefix="bimodal-fuzz-"))
     held = {file.name: file.read_bytes() for file in source.iterdir() if file.name in MODEL_FILES}
     config = json.loads(held["config.json"])
+    config.pop("digest", None)  # mutations would not get past it; strangers write their own
     keep = {graph: config["files"][graph] for graph in ("fusion.onnx", "speech.onnx", "text.onnx")}
     for graph in ("speech.onnx", "text.onnx"):
         (folder / graph).write_bytes((source / graph).read_bytes())
@@ -100,8 +111,7 @@ def _folder_with(name: str, content: bytes) -> Path:
         (folder / other).write_bytes(content if other == name else sound)
     if name != CONFIG:
         files = config["files"] | {name: hashlib.sha256(content).hexdigest()}
-        unsealed = {key: value for key, value in config.items() if key != "digest"}
-        (folder / CONFIG).write_text(json.dumps({**unsealed, "files": files}))
+        (folder / CONFIG).write_text(json.dumps({**config, "files": files}))
     return folder
 
 
@@ -178,6 +188,16 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
 }
 
 
+MODULES: Final = {
+    "decode": ["bimodal.audio.decode"],
+    "model": ["bimodal.inference.model", "bimodal.inference.installed"],
+    "form": ["bimodal.service.forms", "bimodal.service.jobs"],
+    "manifest": ["bimodal.data.check", "bimodal.data.manifest"],
+    "settings": ["bimodal.config", "bimodal.data.labels"],
+}
+"""What coverage is measured in."""
+
+
 def seeds(target: str) -> Iterator[bytes]:
     """Small sound inputs of a target."""
     made = {"decode": _recordings, "model": _model_files, "form": _forms, "manifest": _manifests, "settings": _settings}
@@ -237,36 +257,55 @@ def _settings() -> Iterator[bytes]:
     yield b'emotions = ["upset", "fine"]\nversion = 1\nname = "x"\n'
 
 
+def noting(target: str, found: Path) -> Callable[[bytes], None]:
+    """The target, which goes on after an error that nothing documents: the first input of each kind is stored."""
+    seen: set[str] = set()
+
+    def checked(content: bytes) -> None:
+        try:
+            TARGETS[target](content)
+        except Exception as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            kind = f"{target}-{type(error).__name__}-{Path(frame.filename).stem}-{frame.lineno}"
+            if kind not in seen:
+                seen.add(kind)
+                (found / kind).write_bytes(content)
+                traceback.print_exc()
+
+    return checked
+
+
 def run(target: str, runs: int) -> None:
     """Fuzz one target in this process, which ends with it; never returns."""
     import atheris
 
     with atheris.instrument_imports(include=["bimodal", "starlette", "python_multipart"]):
-        import bimodal.audio.decode
-        import bimodal.config
-        import bimodal.data.check
-        import bimodal.inference.model
-        import bimodal.service.forms
-        import bimodal.service.jobs  # noqa: F401 - imported here so that they are instrumented
+        for module in MODULES[target]:
+            import_module(module)
     warnings.simplefilter("ignore")
-    corpus, found = ROOT / "build" / "fuzz" / target, ROOT / "build" / "fuzz" / "found"
-    for folder in (corpus, found):
+    logging.disable()
+    corpus, made = PLACE / target, list(seeds(target))
+    for folder in (corpus, FOUND):
         folder.mkdir(parents=True, exist_ok=True)
-    made = list(seeds(target))
     for seed in made:
         (corpus / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
     options = [f"-runs={runs}", "-seed=1", "-timeout=60", "-rss_limit_mb=3000", f"-max_len={2 * max(map(len, made))}"]
-    atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={found}/{target}-", str(corpus)], TARGETS[target])
+    atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={FOUND}/{target}-", str(corpus)], noting(target, FOUND))
     atheris.Fuzz()
 
 
 def main() -> None:
     """Fuzz the named target, or all, each in a process of its own; exit 1 if one finds something."""
-    target, runs = sys.argv[1], int(sys.argv[2])
-    if target in TARGETS:
+    target, runs, inside = sys.argv[1], int(sys.argv[2]), sys.argv[3:] == ["--inside"]
+    if inside:
         run(target, runs)
-    ended = [subprocess.run([sys.executable, "-m", "scripts.fuzz", name, str(runs)], check=False) for name in TARGETS]
-    sys.exit(any(done.returncode for done in ended))
+    before, crashed = set(FOUND.glob("*")), False
+    for name in TARGETS if target == "all" else (target,):
+        command = [sys.executable, "-m", "scripts.fuzz", name, str(runs), "--inside"]
+        crashed |= subprocess.run(command, check=False).returncode != 0
+    found = sorted(set(FOUND.glob("*")) - before)
+    print(f"{runs} executions of {target}: {len(found)} found", *found, sep="\n  ")
+    sys.exit(bool(found) or crashed)
 
 
 if __name__ == "__main__":
