@@ -254,6 +254,7 @@ def test_any_results_are_read_back_from_a_textgrid(tmp_path, results):
     labels = [one.label for tier in grid.tiers for one in tier.entries if one.label]
     assert {"anger", "sadness"} >= {label for label in labels if label in ("anger", "sadness")} != set()
     told = {shown(one.transcript) for one in results}
+    assert len(grid.tierNames) == 2 * len({one.speaker for one in results})
     assert set(labels) - {"anger", "sadness"} <= told | {""}
     for tier in grid.tiers:
         assert tier.entries[0].start == 0
