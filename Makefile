@@ -5,7 +5,7 @@ SEED ?= 0
 MINUTES ?= 60
 HOURS ?= 24
 
-.PHONY: check format test types lint docs pictures lock demo benchmarks kill-test soak
+.PHONY: check format test types lint docs pictures lock audit sbom fuzz demo benchmarks kill-test soak
 
 check: lint types docs test  ## What CI runs
 
@@ -29,8 +29,19 @@ format:
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 
-lock:  ## Write constraints.txt anew from the open ranges of pyproject.toml
+lock:  ## Write constraints.txt and requirements.lock anew from the open ranges of pyproject.toml
 	sh scripts/lock.sh
+
+RUNS ?= 100000
+fuzz:  ## Readers of foreign bytes, guided by coverage; RUNS executions of each; findings in build/fuzz/found
+	$(PYTHON) -m scripts.fuzz all $(RUNS)
+
+audit:  ## Licences of all dependencies; known vulnerabilities of the locked versions, where the network is there
+	$(PYTHON) -m scripts.audit
+
+sbom:  ## List of all installed packages in CycloneDX format, in build/sbom.json
+	mkdir -p build
+	$(PYTHON) -m cyclonedx_py environment --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json $(PYTHON)
 
 demo:
 	$(PYTHON) -m bimodal demo

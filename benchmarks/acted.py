@@ -19,7 +19,7 @@ from bimodal.evaluation.protocols import predict_rows, train_fold
 from bimodal.features.augmentation import PLAIN
 from bimodal.features.backbone import SpeechBackbone, load_backbone
 from bimodal.features.cache import FeatureCache, cache_key
-from bimodal.features.extraction import encode_augmented, speech_key
+from bimodal.features.extraction import encode_augmented, recording_digest, speech_key
 from bimodal.records import Utterance
 from bimodal.training.loop import predict
 from bimodal.training.modality import Modality
@@ -118,7 +118,9 @@ def shifted_side(rows: LabelledRows, folder: Path, config: TrainConfig, cache: F
             key = cache_key("gain", speech_key(utterance, folder, backbone, views), float(gain))
             if key not in cache:
                 signal = load_signal(folder / str(utterance.path)) * np.float32(10 ** (gain / 20))
-                cache.write(key, encode_augmented(signal, backbone, views))
+                cache.write(
+                    key, encode_augmented(signal, backbone, views), recording_digest(folder / str(utterance.path))
+                )
             keys.append(key)
     return recordings_modality(
         SpeechKeys(views={PLAIN: keys}, encoded=keys), cache, rows, backbone.description, config.speech

@@ -213,7 +213,7 @@ def shifted_examples(
             key = cache_key("gain", recording_digest(path), float(gain), pretrained.digest, pretrained.frozen, view)
             if key not in cache:
                 signal = apply_augmentation(load_signal(path) * np.float32(10 ** (gain / 20)), view)
-                cache.write(key, {"frames": lower.encode(signal)[1]})
+                cache.write(key, {"frames": lower.encode(signal)[1]}, recording_digest(path))
             keys.append(key)
     lengths = np.array([len(cache.read(key)["frames"]) for key in keys], np.int64)
     return frame_examples(lambda row: cache.read(keys[row])["frames"], lengths, rows.targets)

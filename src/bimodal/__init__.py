@@ -1,5 +1,6 @@
 """Recognises the emotion expressed in speech, from the voice and from the words."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ __all__ = [
     "to_frame",
 ]
 __version__ = "0.1.0"
+
+# onnxruntime 1.29 and later report models and machine to Microsoft unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _PLACES = {
     "AudioError": "errors",

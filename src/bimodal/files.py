@@ -22,6 +22,9 @@ import msgspec
 
 from bimodal.errors import ConfigError
 
+JSON_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON of the expected kind."""
+
 TEMPORARY: Final = ".*.tmp"
 """Glob pattern of what a killed process may leave behind."""
 
@@ -271,7 +274,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, absurdly long or deep
         raise ConfigError(f"{path}: not valid TOML ({error})") from error
 
 
@@ -284,5 +287,5 @@ def parse_toml(text: str) -> Any:
     """
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text.strip()

@@ -1,5 +1,6 @@
 """ONNX sessions, made one way everywhere."""
 
+import os
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,6 +29,8 @@ def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device 
 
     if not 0 <= threads <= MOST_THREADS:
         raise BackboneError(f"{threads} threads, expected 0 (one per core) to {MOST_THREADS}")
+    if os.environ.get("ORT_DISABLE_TELEMETRY") != "0":
+        ort.disable_telemetry_events()  # for Windows, and for a program that imported onnxruntime before bimodal
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -42,7 +45,9 @@ def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device 
     if not isinstance(model, bytes) and not Path(model).is_file():
         raise BackboneError(f"{model}: no such file")
     try:
-        return ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=[provider])
+        file = model if isinstance(model, bytes) else str(model)
+        # A second attempt would print the error, with text of the file, to stdout.
+        return ort.InferenceSession(file, options, providers=[provider], enable_fallback=0)
     except Exception as error:  # onnxruntime raises a dozen unrelated classes here
         where = "model bytes" if isinstance(model, bytes) else str(model)
         raise BackboneError(

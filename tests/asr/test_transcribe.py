@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bimodal.asr.transcribe import (
     Notebook,
     TranscribeOptions,
+    forget_transcripts,
     path_prefix,
+    read_notebook,
     transcribe_manifest,
     transcript_confidence,
     with_words,
@@ -124,3 +127,31 @@ def test_a_manifest_can_only_be_written_where_its_paths_go_down(tmp_path):
 def test_a_confidence_that_is_none_is_refused(cell):
     with pytest.raises(BimodalError, match=f"asr_confidence is '{cell}', expected a number from 0 to 1"):
         transcript_confidence(Utterance(id="a", extra={"asr_confidence": cell}))
+
+
+def test_transcripts_of_a_recording_are_forgotten_and_those_of_others_stay(tmp_path):
+    for name in ("one.jsonl", "two.jsonl"):
+        book = Notebook(tmp_path / name)
+        book.add("a", HEARD, "secret")
+        book.add("b", HEARD, "other")
+        book.add("c", HEARD)
+        with book.file.open("ab") as stream:
+            stream.write(b'["d", {"text": "half a li')
+    assert forget_transcripts(tmp_path, {"secret"}) == [HEARD, HEARD]
+    for name in ("one.jsonl", "two.jsonl"):
+        assert Notebook(tmp_path / name).known == {"b": HEARD, "c": HEARD}
+        assert b"half a li" not in (tmp_path / name).read_bytes()
+    assert forget_transcripts(tmp_path / "nowhere", {"secret"}) == []
+
+
+def test_lines_of_an_earlier_version_are_read(tmp_path):
+    (tmp_path / "book.jsonl").write_bytes(msgspec.json.encode(("old", HEARD)) + b"\n")
+    (line,) = read_notebook(tmp_path / "book.jsonl")
+    assert (line.key, line.found, line.source) == ("old", HEARD, "")
+
+
+def test_without_a_file_a_notebook_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    book = Notebook(None)
+    book.add("a", HEARD, "secret")
+    assert book.known == {"a": HEARD} and list(tmp_path.iterdir()) == []

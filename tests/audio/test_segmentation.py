@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
 from bimodal.audio.decode import load_signal
-from bimodal.audio.segmentation import PauseFinder, SegmentConfig, segment_audio
+from bimodal.audio.segmentation import PauseFinder, Resampler, SegmentConfig, SegmentStream, segment_audio
 from bimodal.audio.voice_activity import VAD_FRAME_SECONDS
 from bimodal.errors import AudioError, ConfigError
 
@@ -27,8 +30,6 @@ def clips(corpus_data: Path) -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def conversation(clips, tmp_path_factory) -> Path:
     """Five clips with a second of faint noise after each, at 44.1 kHz."""
-    import soxr
-
     rng = np.random.default_rng(0)
     noise = [1e-4 * rng.normal(size=RATE).astype(np.float32) for _ in clips]
     signal = np.concatenate([part for pair in zip(clips, noise, strict=True) for part in pair])
@@ -160,3 +161,82 @@ def test_memory_does_not_grow_with_the_recording(clips, tmp_path):
         found[minutes] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert found[12][0] == pytest.approx(6 * found[2][0], abs=2)
     assert found[12][1] < 1.1 * found[2][1]
+
+
+SAMPLE = Path(__file__).parents[2] / "src" / "bimodal" / "service" / "static" / "samples" / "cross.mp3"
+SECONDS = st.floats(0.0, 1.0)
+
+
+@st.composite
+def configs(draw) -> SegmentConfig:
+    values = {
+        "max_seconds": draw(st.floats(0.5, 5.0)),
+        "min_pause": draw(st.floats(0.05, 0.5)),
+        "min_speech": draw(st.floats(0.03, 0.4)),
+        "padding": draw(st.floats(0.0, 0.3)),
+    }
+    try:
+        return SegmentConfig(**values)
+    except ConfigError:
+        reject()
+
+
+@given(config=configs(), runs=st.lists(st.tuples(SECONDS, st.integers(1, 40)), max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_any_probabilities_give_stretches_in_order_within_bounds(config, runs):
+    probabilities = [value for value, count in runs for _ in range(count)]
+    finder, free, voiced = PauseFinder(config), 0, 0
+    stretches = []
+    for value in probabilities:
+        before = finder.needed
+        found = finder.push(value)
+        assert all(start >= before for start, _ in found)
+        stretches += found
+    for start, end in stretches + finder.finish():
+        assert free <= start < end <= len(probabilities)
+        assert (end - start) * VAD_FRAME_SECONDS <= config.max_seconds + config.padding + 2 * VAD_FRAME_SECONDS
+        assert max(probabilities[start:end]) >= config.release
+        free, voiced = end, voiced + 1
+    if max(probabilities, default=0.0) < config.threshold:
+        assert voiced == 0
+
+
+@pytest.fixture(scope="module")
+def sample() -> np.ndarray:
+    """Four seconds of synthetic speech."""
+    return np.resize(load_signal(SAMPLE), 4 * RATE)
+
+
+def pieces(signal: np.ndarray, cuts: list[int]) -> list[np.ndarray]:
+    """A signal cut at some samples; a piece may be empty."""
+    return np.split(signal, sorted(min(cut, len(signal)) for cut in cuts))
+
+
+def segments_of(signals: list[np.ndarray], rate: int) -> list[tuple[float, float, bytes]]:
+    stream = SegmentStream(rate, SegmentConfig(max_seconds=2.0))
+    found = [segment for signal in signals for segment in stream.push(signal)] + stream.finish()
+    return [(one.start, one.end, one.signal.tobytes()) for one in found]
+
+
+@given(cuts=st.lists(st.integers(0, 4 * 44_100), max_size=30), rate=st.sampled_from([8000, 16_000, 44_100]))
+@settings(max_examples=12, deadline=None)
+def test_any_split_of_a_stream_gives_the_same_segments(sample, cuts, rate):
+    signal = sample if rate == RATE else soxr.resample(sample, RATE, rate)
+    whole = segments_of([signal], rate)
+    assert whole and segments_of(pieces(signal, cuts), rate) == whole
+
+
+@given(
+    cuts=st.lists(st.integers(0, 20_000), max_size=200), rate=st.integers(1000, 200_000), size=st.integers(0, 20_000)
+)
+@settings(max_examples=60, deadline=None)
+def test_any_split_of_a_stream_is_resampled_the_same(cuts, rate, size):
+    signal = np.random.default_rng(size).normal(size=size).astype(np.float32)
+
+    def resampled(signals: list[np.ndarray]) -> np.ndarray:
+        resampler = Resampler(rate)
+        return np.concatenate([*(resampler.push(one) for one in signals), resampler.finish()])
+
+    whole = resampled([signal])
+    assert np.array_equal(resampled(pieces(signal, cuts)), whole)
+    assert abs(len(whole) - size * RATE / rate) <= 1

@@ -1,4 +1,4 @@
-"""`bimodal models`, `export` and `cache` as a user types them."""
+"""`bimodal models` and `export` as a user types them."""
 
 import subprocess
 import sys
@@ -34,8 +34,3 @@ def test_an_exported_model_is_named_with_its_size_and_answers(tiny_model: Path, 
     shown = run("recognize", "-m", tmp_path / "portable", "--transcript", "I am so glad you came.").stdout
     assert shown.startswith("words only: ")
     assert "exists already; name a new folder" in run("export", tiny_model, tmp_path / "portable", code=1).stderr
-
-
-def test_the_cache_is_measured_and_emptied(tmp_path: Path):
-    assert "0 entries, 0.0 MB" in run("cache", "--cache", tmp_path).stdout
-    assert "0.0 MB freed" in run("cache", "--cache", tmp_path, "--clear").stdout

@@ -6,6 +6,8 @@ import re
 from dataclasses import asdict
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bimodal.data.labels import (
     GROUPINGS,
@@ -20,6 +22,7 @@ from bimodal.data.labels import (
     vocabulary,
 )
 from bimodal.errors import ConfigError, ManifestError
+from bimodal.files import read_toml
 
 SIZES = {
     "ekman7": 7, "iemocap4": 4, "iemocap6": 6, "ravdess8": 8, "acted4": 4, "emotion2vec9": 9, "plutchik8": 8,
@@ -202,3 +205,47 @@ def test_a_map_is_found_by_name_or_file_and_else_the_names_are_told(tmp_path):
     assert find_map("ekman7") == emotion_map("ekman7")
     with pytest.raises(ConfigError, match=r"unknown vocabulary 'ekman'.*goemotions-ekman7.*\.toml"):
         find_map("ekman")
+
+
+NAMES = st.text(min_size=1, max_size=12)
+fuzzed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def quoted(text: str) -> str:
+    """A text as TOML; JSON differs in DEL alone."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+@given(table=st.dictionaries(NAMES, st.sampled_from([*vocabulary("ekman7").emotions, ""]), max_size=8))
+@fuzzed
+def test_any_map_is_read_back_from_toml(tmp_path, table):
+    lines = [f"{quoted(label)} = {quoted(emotion)}" for label, emotion in table.items()]
+    head = ['name = "any"', "version = 1", 'vocabulary = "ekman7"', "[map]"]
+    (tmp_path / "any.toml").write_text("\n".join([*head, *lines]), encoding="utf-8")
+    words = [label.strip().lower() for label in table]
+    if len(set(words)) < len(words):
+        with pytest.raises(ConfigError, match="twice"):
+            read_emotion_map(tmp_path / "any.toml")
+        return
+    mapping = read_emotion_map(tmp_path / "any.toml")
+    for label, emotion in table.items():
+        assert mapping.apply(label) == (emotion or None)
+        assert mapping.apply(f" {label}\t") == (emotion or None)
+
+
+@given(content=st.text() | st.binary())
+@fuzzed
+def test_any_content_is_a_map_or_one_sentence(tmp_path, content):
+    file = tmp_path / "any.toml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ConfigError):
+        read_emotion_map(file)
+
+
+@pytest.mark.parametrize("content", ["x = " + "[" * 20_000, "version = " + "9" * 5000])
+def test_absurd_depth_and_digits_are_one_sentence(tmp_path, content):
+    (tmp_path / "deep.toml").write_text(content)
+    with pytest.raises(ConfigError, match="not a TOML file"):
+        read_emotion_map(tmp_path / "deep.toml")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        read_toml(tmp_path / "deep.toml")

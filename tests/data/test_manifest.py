@@ -411,3 +411,30 @@ def test_rows_that_each_have_names_of_their_own_are_refused(tmp_path):
     (tmp_path / "own.jsonl").write_text("\n".join(rows))
     with pytest.raises(ManifestError, match="8000 rows with 8001 names in all make 64008000 cells"):
         read_manifest(tmp_path / "own.jsonl")
+
+
+CELLS = st.text(st.sampled_from('ab1.:;,"\t\n\r \ufeff\x00nanNone-/\\~=') | st.characters(), max_size=12)
+HEADS = st.sampled_from(
+    ["path", "file", "start", "end", "speaker", "emotion", "label", "transcript", "id", "split", "x"]
+)
+
+
+@given(heads=st.lists(HEADS, min_size=1, max_size=5), rows=st.lists(st.lists(CELLS, max_size=6), max_size=5), raw=CELLS)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("name", ["any.csv", "any.jsonl"])
+def test_any_table_is_read_or_refused_line_by_line_and_what_is_read_writes_back(tmp_path, name, heads, rows, raw):
+    if name == "any.csv":
+        content = "\n".join([",".join(heads), *(",".join(row) for row in rows), raw])
+    else:
+        content = "\n".join([json.dumps(dict(zip(heads, row, strict=False))) for row in rows] + [raw])
+    (tmp_path / name).write_bytes(content.encode("utf-8", "surrogatepass"))
+    try:
+        found = read_manifest(tmp_path / name)
+    except ManifestError as error:
+        assert str(error)
+        return
+    for row in found.utterances:
+        assert row.start is None or (row.start >= 0 and math.isfinite(row.start))
+        assert row.path is None or not (Path(row.path).is_absolute() or ".." in Path(row.path).parts)
+    again = write_manifest(tmp_path / f"again-{name}", found.utterances, column_names(found.utterances))
+    assert read_manifest(tmp_path / f"again-{name}").utterances == again.utterances == found.utterances

@@ -261,3 +261,38 @@ def test_keys_tell_apart_all_that_decides_a_value():
     parts = [("a", "b"), ("ab",), ("a", None), ("a", "None"), ("a", 0.0), ("a", 0), ("a", "0")]
     assert len({cache_key(*each) for each in parts}) == len(parts)
     assert cache_key("a", 1.5) == cache_key("a", 1.5)
+
+
+def test_what_a_source_gave_is_forgotten_in_every_shard_and_the_rest_stays(tmp_path):
+    first, second = FeatureCache(tmp_path), FeatureCache(tmp_path)
+    for cache in (first, second):  # two processes compute the same
+        with cache:
+            cache.write("key0", arrays(0), "secret")
+            cache.write("key1", arrays(1), "other")
+            cache.write("key2", arrays(2))
+    with second:
+        second.write("key3", arrays(3), "secret")
+    cache = FeatureCache(tmp_path)
+    before = cache.size
+    entries, freed = cache.forget({"secret", "unknown"})
+    assert entries == 2
+    for again in (cache, FeatureCache(tmp_path)):
+        assert freed == before - again.size > 0
+        assert "key0" not in again and "key3" not in again and len(again) == 2
+        assert_holds(again, 1)
+        assert_holds(again, 2)
+        assert again.unnamed == 1
+        assert again.forget({"secret"}) == (0, 0)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert not any(b"secret" in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_cache_without_a_folder_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with FeatureCache(None, shard_bytes=10) as cache:
+        cache.write("key0", arrays(0), "source")
+        assert_holds(cache, 0)
+    assert_holds(cache, 0)
+    assert len(cache) == 1 and cache.size == 0 and cache.forget({"source"}) == (0, 0)
+    assert list(tmp_path.iterdir()) == []
+    assert cache.clear() == 0 and len(cache) == 0

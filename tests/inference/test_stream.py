@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bimodal import Recognizer
 from bimodal.asr.timed_words import TimedWords
@@ -159,3 +161,32 @@ def test_a_speakers_baseline_grows_as_in_a_file(tiny_model, tiny_manifest, speec
     assert streamed(adapted, speech, RATE, 160, speaker="anna", speaker_stats=in_stream) == file
     assert in_stream.of("anna", ()).count == in_file.of("anna", ()).count == 3
     assert np.array_equal(in_stream.of("anna", ()).mean, in_file.of("anna", ()).mean)
+
+
+SAMPLE = Path(__file__).parents[2] / "src" / "bimodal" / "service" / "static" / "samples" / "cross.mp3"
+
+
+@pytest.fixture(scope="module")
+def packaged() -> Recognizer:
+    return Recognizer("permissive", threads=1)
+
+
+@pytest.fixture(scope="module")
+def sample() -> np.ndarray:
+    """Five seconds of synthetic speech."""
+    return np.resize(load_signal(SAMPLE), 5 * RATE)
+
+
+@given(cuts=st.lists(st.integers(0, 5 * RATE), max_size=12), rate=st.sampled_from([RATE, 8000]))
+@settings(max_examples=4, deadline=None)
+def test_any_split_of_a_stream_gives_the_same_results(packaged, sample, cuts, rate):
+    config, signal = TimelineConfig(segments=SegmentConfig(max_seconds=2.0)), at_rate(sample, rate)
+
+    def results(signals: list[np.ndarray]) -> list:
+        stream = packaged.stream(rate, config=config)
+        stream.add_words([TimedWords(start=0.0, end=9.0, transcript="Stop that!")])
+        return [result for signal in signals for result in stream.push(signal)] + stream.finish()
+
+    whole = results([signal])
+    assert len(whole) >= 2 and not whole[0].abstained
+    assert results(np.split(signal, sorted(min(cut, len(signal)) for cut in cuts))) == whole

@@ -1,15 +1,19 @@
 """What we write is read by other people's readers, with nasty words and all."""
 
 import csv
+import datetime
 import io
 import json
 import re
+import unicodedata
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import pytest
 import srt
 import webvtt
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from praatio import textgrid
 
 from bimodal import Recognition
@@ -175,3 +179,94 @@ def test_csv_runs_no_formula_in_a_spreadsheet(words):
 def test_absurd_times_are_one_sentence(kind, start, end):
     with pytest.raises(BimodalError, match="needs times from 0 to 1e\\+07 s"):
         written(kind, [replace(FIRST, start=start, end=end)])
+
+
+WORDS = st.text(st.characters() | st.sampled_from("<>&\"'=-+@,;\n\r\t\x00\ud800\u2028 ->"), max_size=40)
+MILLISECONDS = st.integers(0, 36_000_000)
+
+
+@st.composite
+def timelines(draw) -> list[Recognition]:
+    """Results in order, with times in whole milliseconds, any words and any speaker."""
+    found = []
+    for start in sorted(draw(st.lists(MILLISECONDS, min_size=1, max_size=5))):
+        share = draw(st.integers(0, 10_000)) / 10_000
+        scores = {"anger": share, "sadness": round(1 - share, 4)}
+        words, speaker = draw(st.none() | WORDS), draw(st.none() | WORDS.filter(str.strip))
+        end = start + draw(st.integers(1, 60_000))
+        one = replace(FIRST, emotion=max(scores, key=scores.get), scores=scores, start=start / 1000, end=end / 1000)
+        found.append(replace(one, transcript=words, speaker=speaker))
+    return found
+
+
+def shown(text: str | None) -> str:
+    """Words as a format of lines can hold them: without control characters and repeated spaces."""
+    plain = (text or "").encode("utf-8", "replace").decode()
+    spaced = "".join(" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in plain)
+    return " ".join(spaced.split())
+
+
+fuzzed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@given(results=timelines())
+@fuzzed
+def test_any_results_are_read_back_from_json_lines_and_csv(results):
+    rows = [json.loads(line) for line in written("jsonl", results).split("\n") if line]
+    plain = [(one.transcript or "").encode("utf-8", "replace").decode() for one in results]
+    assert [row["transcript"] or "" for row in rows] == plain
+    assert [(row["start"], row["end"], row["scores"]) for row in rows] == [
+        (one.start, one.end, one.scores) for one in results
+    ]
+    table = list(csv.DictReader(io.StringIO(written("csv", results), newline="")))
+    assert [row["transcript"].removeprefix("'") for row in table] == [words.removeprefix("'") for words in plain]
+    assert [float(row["anger"]) for row in table] == [one.scores["anger"] for one in results]
+
+
+@given(results=timelines())
+@fuzzed
+def test_any_results_are_read_back_from_subtitles(results):
+    times = [(round(one.start * 1000), round(one.end * 1000)) for one in results]
+    cues = list(srt.parse(written("srt", results), ignore_errors=False))
+    assert [(cue.start / MS, cue.end / MS) for cue in cues] == times
+    for cue, one in zip(cues, results, strict=True):
+        told = f"[{one.emotion} {one.scores[one.emotion]:.2f}] {shown(one.transcript)}".rstrip()
+        assert cue.content.endswith(told.replace("-->", "->"))
+    captions = list(webvtt.from_string(written("vtt", results)))
+    assert [(seconds(one.start), seconds(one.end)) for one in captions] == [(a / 1000, b / 1000) for a, b in times]
+    assert all("-->" not in one.text and "\n" not in one.text for one in captions)
+
+
+MS = datetime.timedelta(milliseconds=1)
+
+
+def seconds(clock: str) -> float:
+    hours, minutes, rest = clock.split(":")
+    return round(int(hours) * 3600 + int(minutes) * 60 + float(rest), 3)
+
+
+@given(results=timelines())
+@fuzzed
+def test_any_results_are_read_back_from_a_textgrid(tmp_path, results):
+    file = tmp_path / "a.TextGrid"
+    file.write_bytes(written("textgrid", results).encode())
+    grid = textgrid.openTextgrid(str(file), includeEmptyIntervals=True, reportingMode="error")
+    labels = [one.label for tier in grid.tiers for one in tier.entries if one.label]
+    assert {"anger", "sadness"} >= {label for label in labels if label in ("anger", "sadness")} != set()
+    told = {shown(one.transcript) for one in results}
+    assert len(grid.tierNames) == 2 * len({one.speaker for one in results})
+    assert set(labels) - {"anger", "sadness"} <= told | {""}
+    for tier in grid.tiers:
+        assert tier.entries[0].start == 0
+        assert all(one.end == two.start for one, two in zip(tier.entries, tier.entries[1:], strict=False))
+
+
+@given(results=timelines())
+@fuzzed
+def test_any_results_are_read_back_from_rttm_and_emotionml(results):
+    rows = [line.split(" ") for line in written("rttm", results).splitlines()]
+    assert all(len(row) == 10 for row in rows)
+    assert [(float(row[3]), row[7]) for row in rows] == [(one.start, one.emotion) for one in results]
+    root = ElementTree.fromstring(written("emotionml", results))
+    references = [one.find("reference", {"": EMOTIONML}) for one in root.findall("emotion", {"": EMOTIONML})]
+    assert [(one.tail or "").strip() for one in references] == [shown(one.transcript) for one in results]

@@ -4,7 +4,7 @@ Transcriptions are stored in a notebook, a file with one JSON line per utterance
 recording is transcribed once with a model and a task, whatever manifest names it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,13 +17,14 @@ from bimodal.data.manifest import ManifestSource, column_names, open_manifest, w
 from bimodal.errors import AudioError, BimodalError, CacheError, ManifestError
 from bimodal.features.cache import cache_key
 from bimodal.features.extraction import recording, recording_digest
-from bimodal.files import append_line, file_digest
+from bimodal.files import JSON_ERRORS, append_line, file_digest, write_bytes
 from bimodal.records import Manifest, Problem, Utterance
 
 SOURCE: Final = "transcript_source"
 CONFIDENCE: Final = "asr_confidence"
 LANGUAGE: Final = "asr_language"
 ORIGINAL: Final = "transcript_original"
+_SUFFIX: Final = ".jsonl"
 _WORDS: Final[dict[Task, str]] = {"transcribe": "asr", "translate": "asr-translation"}
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
@@ -51,7 +52,7 @@ def transcribe_manifest(
     out: str | Path,
     transcriber: Transcriber,
     options: TranscribeOptions,
-    notebooks: str | Path,
+    notebooks: str | Path | None,
     progress: Progress = lambda items: items,
 ) -> tuple[Manifest, tuple[Problem, ...]]:
     """Write a copy of a manifest with transcripts by speech recognition.
@@ -65,7 +66,8 @@ def transcribe_manifest(
         out: Manifest to write, `.csv` or `.jsonl`, in the same folder or one above, so that paths stay relative.
         transcriber: The Whisper model.
         options: What to transcribe.
-        notebooks: Folder of earlier transcriptions; an interrupted call continues from them.
+        notebooks: Folder of earlier transcriptions; an interrupted call continues from them. None reads and stores
+            nothing.
         progress: Wraps the rows to transcribe with a bar.
 
     Returns:
@@ -95,7 +97,7 @@ def transcribe_utterances(
     folder: Path,
     transcriber: Transcriber,
     options: TranscribeOptions,
-    notebooks: str | Path,
+    notebooks: str | Path | None,
     progress: Progress = lambda items: items,
 ) -> tuple[dict[str, Transcription], tuple[Problem, ...]]:
     """The words of several utterances' recordings.
@@ -105,7 +107,7 @@ def transcribe_utterances(
         folder: Folder that the paths are relative to.
         transcriber: Transcribes what the notebook does not hold.
         options: Task, language, voice activity detection.
-        notebooks: Folder of earlier transcriptions.
+        notebooks: Folder of earlier transcriptions; None reads and stores nothing.
         progress: Wraps the utterances with a bar.
 
     Returns:
@@ -115,7 +117,7 @@ def transcribe_utterances(
         TranscriptionError: The model does not know the language, or cannot translate.
         CacheError: The notebook cannot be written.
     """
-    book = Notebook(Path(notebooks) / f"{_book_name(transcriber, options)}.jsonl")
+    book = Notebook(None if notebooks is None else Path(notebooks) / f"{_book_name(transcriber, options)}{_SUFFIX}")
     found, problems = {}, []
     for utterance in progress(utterances):
         try:
@@ -129,10 +131,11 @@ def _transcribe(
     utterance: Utterance, folder: Path, transcriber: Transcriber, options: TranscribeOptions, book: "Notebook"
 ) -> Transcription:
     file, language = recording(utterance, folder), options.language or utterance.lang
-    key = cache_key(recording_digest(file), utterance.start, utterance.end, language)
+    digest = recording_digest(file)
+    key = cache_key(digest, utterance.start, utterance.end, language)
     if key not in book.known:
         signal = load_signal(file, start=utterance.start, end=utterance.end)
-        book.add(key, transcriber.transcribe(signal, task=options.task, language=language, vad=options.vad))
+        book.add(key, transcriber.transcribe(signal, task=options.task, language=language, vad=options.vad), digest)
     return book.known[key]
 
 
@@ -146,35 +149,88 @@ class Notebook:
     """Transcriptions by key, in a file that grows by one line each; a killed process loses the line it was writing.
 
     Args:
-        file: Made with its folder if missing; damaged lines are skipped.
+        file: Made with its folder if missing; damaged lines are skipped. None keeps all in memory.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | None) -> None:
         self.file = file
-        self.known: dict[str, Transcription] = dict(_lines(file))
+        self.known: dict[str, Transcription] = {line.key: line.found for line in (read_notebook(file) if file else [])}
 
-    def add(self, key: str, found: Transcription) -> None:
+    def add(self, key: str, found: Transcription, source: str = "") -> None:
         """Store a transcription.
+
+        Args:
+            key: Of recording, stretch and language.
+            found: The transcription.
+            source: Digest of the recording, by which `forget_transcripts` finds it.
 
         Raises:
             CacheError: The file cannot be written.
         """
+        self.known[key] = found
+        if self.file is None:
+            return
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            append_line(self.file, msgspec.json.encode((key, found)))
+            append_line(self.file, msgspec.json.encode(NotebookLine(key=key, found=found, source=source)))
         except OSError as error:
             raise CacheError(f"{self.file}: cannot be written ({error.strerror}); free some space") from error
-        self.known[key] = found
 
 
-def _lines(file: Path) -> Iterator[tuple[str, Transcription]]:
+class NotebookLine(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """One line of a notebook.
+
+    Attributes:
+        key: Of recording, stretch and language.
+        found: The transcription.
+        source: Digest of the recording; empty in a line of an earlier version.
+    """
+
+    key: str
+    found: Transcription
+    source: str = ""
+
+
+def read_notebook(file: Path) -> Iterator[NotebookLine]:
+    """The lines of a notebook, without those that a killed process left unfinished; nothing if there is no file."""
     if not file.exists():
         return
     for line in file.read_bytes().splitlines():
         try:
-            yield msgspec.json.decode(line, type=tuple[str, Transcription])
-        except msgspec.MsgspecError:
+            yield msgspec.json.decode(line, type=NotebookLine)
+        except JSON_ERRORS:
             continue
+
+
+def notebook_files(notebooks: Path) -> list[Path]:
+    """The notebooks of a folder."""
+    return sorted(notebooks.glob(f"*{_SUFFIX}"))
+
+
+def forget_transcripts(notebooks: Path, sources: Collection[str]) -> list[Transcription]:
+    """Delete the transcriptions of recordings.
+
+    Args:
+        notebooks: Folder of earlier transcriptions.
+        sources: Digests of the recordings.
+
+    Returns:
+        What was deleted.
+
+    Raises:
+        CacheError: A notebook cannot be written; it stays as it was.
+    """
+    deleted = []
+    for file in notebook_files(notebooks):
+        lines = list(read_notebook(file))
+        kept = [line for line in lines if line.source not in sources]
+        if len(kept) < len(file.read_bytes().splitlines()):  # an unfinished line may hold words, too
+            try:
+                write_bytes(file, b"".join(msgspec.json.encode(line) + b"\n" for line in kept))
+            except OSError as error:
+                raise CacheError(f"{file}: cannot be written ({error.strerror}); free some space") from error
+        deleted += [line.found for line in lines if line.source in sources]
+    return deleted
 
 
 def with_words(utterance: Utterance, found: Transcription | None, task: Task) -> Utterance:

@@ -11,6 +11,7 @@ from typing import IO, Any, Final, Literal
 
 _MOST_CHUNKS: Final = 10_000
 _UNKNOWN: Final = (0x80000000, 0xFFFFFFFF)  # near these sizes, a program did not know the length
+_LONGEST_FILE: Final = 1 << 43  # bytes; file systems refuse to seek much further
 _NEAR: Final = 0x10000
 _LARGEST: Final = 0xFFFFFFFF
 _HEAD_BYTES: Final = 64
@@ -65,7 +66,7 @@ def read_layout(stream: IO[bytes], size: int) -> Layout:
         return _wav(stream, begin, size, "big" if head[:4] == b"RIFX" else "little")
     if head[:4] == b"FORM":
         return _first(stream, size, b"SSND", 12, "big")
-    if head[:4] == b".snd":
+    if head[:4] == b".snd" and len(head) >= 12:
         first, length = struct.unpack(">II", head[4:12])
         return _fitting(first, 0 if length == _LARGEST else length, size)
     if head[:4] == b"caff":
@@ -220,6 +221,9 @@ def _fitting(first: int, length: int, size: int) -> Layout:
 
 
 def _read(stream: IO[bytes], at: int, count: int) -> bytes:
+    """Bytes from some place on; none beyond the end, however far a damaged length leads."""
+    if at > _LONGEST_FILE:
+        return b""
     stream.seek(at)
     return stream.read(count)
 

@@ -30,16 +30,13 @@ class Recording:
         path: The file.
         name: As it is shown.
         place: Where its results lie in a folder of results; its path below the folder that was named.
+        is_stdin: Whether it came from standard input.
     """
 
     path: Path
     name: str
     place: Path
-
-    @property
-    def is_stdin(self) -> bool:
-        """Whether it came from standard input."""
-        return self.place == _STDIN_PLACE and self.path.suffix == ".stdin"
+    is_stdin: bool = False
 
 
 def find_recordings(paths: Sequence[Path]) -> list[Recording]:
@@ -83,18 +80,21 @@ def shown_path(path: Path) -> str:
 
 
 def _from_stdin() -> Recording:
-    """Standard input as a file that is gone when the program ends: decoders go back and forth in it."""
+    """Standard input as a file, as decoders go back and forth in it.
+
+    On Linux the file has no name, so a killed process leaves nothing. Elsewhere it is gone when the program ends.
+    """
     import tempfile
 
-    file: IO[bytes] = tempfile.TemporaryFile(prefix="bimodal-", suffix=".stdin")  # noqa: SIM115 (kept open until the end)
-    path = Path(f"/proc/self/fd/{file.fileno()}")  # it has no name on Linux, so that a kill leaves nothing
+    file: IO[bytes] = tempfile.TemporaryFile(prefix="bimodal-")  # noqa: SIM115 (kept open until the end)
+    path = Path(f"/proc/self/fd/{file.fileno()}")
     if not path.exists():
-        file = tempfile.NamedTemporaryFile(prefix="bimodal-", suffix=".stdin")  # noqa: SIM115 (as above)
+        file = tempfile.NamedTemporaryFile(prefix="bimodal-")  # noqa: SIM115 (as above)
         path = Path(file.name)
     atexit.register(file.close)
     shutil.copyfileobj(sys.stdin.buffer, file)
     file.flush()
-    return Recording(path=path, name="stdin", place=_STDIN_PLACE)
+    return Recording(path=path, name="stdin", place=_STDIN_PLACE, is_stdin=True)
 
 
 def header_seconds(recording: Recording) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bimodal import __version__
-from bimodal.cli import corpora, doctor, listen, models, recognize, serve, train
+from bimodal.cli import cache, corpora, doctor, listen, models, recognize, serve, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW
@@ -53,7 +53,7 @@ for command in (
     models.models,
     models.export,
     serve.serve,
-    models.cache,
+    cache.cache,
     doctor.doctor,
     train.demo,
 ):

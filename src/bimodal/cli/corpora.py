@@ -7,13 +7,15 @@ from typing import Annotated, Literal
 import typer
 
 from bimodal.cli.options import (
+    TRANSCRIPTS,
     CacheFolder,
     ManifestFile,
     ModelFolder,
+    NoCache,
     Quiet,
     RootFolder,
     Threads,
-    default_cache,
+    chosen_cache,
     manifest_below,
 )
 from bimodal.cli.terminal import bar, say
@@ -104,6 +106,7 @@ def transcribe(
         bool, typer.Option("--download", help="Download the model if it is not on this machine.")
     ] = False,
     cache: CacheFolder = None,
+    no_cache: NoCache = False,
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -114,12 +117,13 @@ def transcribe(
     from bimodal.asr.transcribe import TranscribeOptions, transcribe_manifest
     from bimodal.asr.whisper import Transcriber
 
+    folder = chosen_cache(cache, no_cache)
     written, problems = transcribe_manifest(
         manifest,
         out,
         Transcriber(model, threads=threads, download=download),
         TranscribeOptions(task=task, language=language or None, vad=vad, replace=replace),
-        (cache or default_cache()) / "transcripts",
+        None if folder is None else folder / TRANSCRIPTS,
         lambda items: bar(items, "recordings transcribed", quiet),
     )
     for problem in problems:

@@ -1,11 +1,10 @@
-"""Commands for models and caches on the disk: models, export, cache."""
+"""Commands for models on the disk: models, export."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bimodal.cli.options import CacheFolder, default_cache
 from bimodal.cli.terminal import say
 
 
@@ -49,17 +48,3 @@ def export(
     export_model(find_model(model), out)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     say(f"{out}: {size / 1e6:.1f} MB, with its backbones; elsewhere: bimodal recognize -m {out} RECORDING")
-
-
-def cache(
-    folder: CacheFolder = None, clear: Annotated[bool, typer.Option("--clear", help="Delete all entries.")] = False
-) -> None:
-    """Show the size of the feature cache, or empty it."""
-    from bimodal.features.cache import FeatureCache
-
-    place = folder or default_cache()
-    held = FeatureCache(place)
-    if clear:
-        typer.echo(f"{place}: {held.clear() / 1e6:.1f} MB freed")
-    else:
-        typer.echo(f"{place}: {len(held)} entries, {held.size / 1e6:.1f} MB")

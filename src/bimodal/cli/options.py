@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -26,8 +26,14 @@ Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting, 
 CacheFolder = Annotated[
     Path | None, typer.Option("--cache", help="Folder of the feature cache. [default: $BIMODAL_CACHE or ~/.cache]")
 ]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Keep features in memory. Nothing is written outside the output.")
+]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Number of CPU threads; 0 uses one per core.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bars.")]
+
+TRANSCRIPTS: Final = "transcripts"
+"""Folder of the cache that holds transcripts by speech recognition."""
 
 
 def renamed(old: str, new: str) -> Any:
@@ -60,3 +66,10 @@ def default_cache() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bimodal" / "features"
+
+
+def chosen_cache(named: Path | None, no_cache: bool) -> Path | None:
+    """Folder of the feature cache; None with `--no-cache`."""
+    if named is not None and no_cache:
+        raise typer.BadParameter("give either --cache or --no-cache", param_hint="--cache/--no-cache")
+    return None if no_cache else named or default_cache()

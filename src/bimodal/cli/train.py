@@ -15,11 +15,12 @@ from bimodal.cli.options import (
     ConfigFile,
     ManifestFile,
     ModelFolder,
+    NoCache,
     Quiet,
     RootFolder,
     Settings,
     Threads,
-    default_cache,
+    chosen_cache,
     manifest_below,
 )
 from bimodal.cli.serve import serve
@@ -38,6 +39,7 @@ def train(
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
+    no_cache: NoCache = False,
     root: RootFolder = None,
     quiet: Quiet = False,
 ) -> None:
@@ -51,8 +53,8 @@ def train(
     manifest = manifest_below(Path(named), root)
     train_all = _training().train
     resolved = read_config(TrainConfig(), config, settings or ())
-    folder = cache or default_cache()
-    say(f"feature cache {folder}: {_megabytes(folder)} before")
+    folder = chosen_cache(cache, no_cache)
+    _say_size(folder, "before")
     with epochs(quiet) as on_epoch:
         model = train_all(
             manifest,
@@ -63,7 +65,7 @@ def train(
             progress=lambda items, label: bar(items, label, quiet),
             on_epoch=on_epoch,
         )
-    say(f"feature cache {folder}: {_megabytes(folder)} after")
+    _say_size(folder, "after")
     options = "" if root is None else f" --root {shlex.quote(str(root))}"
     for line in _training("train", "summary").summarise_training(manifest, model, options):
         say(line)
@@ -76,6 +78,7 @@ def tune(
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
+    no_cache: NoCache = False,
     root: RootFolder = None,
     quiet: Quiet = False,
 ) -> None:
@@ -96,7 +99,7 @@ def tune(
                 manifest_below(manifest, root),
                 out,
                 resolved,
-                cache or default_cache(),
+                chosen_cache(cache, no_cache),
                 progress=lambda items, label: bar(items, label, quiet),
                 on_epoch=on_epoch,
             )
@@ -125,12 +128,10 @@ def _training(extra: str = "train", module: str = "train") -> Any:
         raise BimodalError(f"training needs '{error.name}': pip install 'bimodal-emotion[{extra}]'") from error
 
 
-def _megabytes(folder: Path) -> str:
-    return (
-        f"{sum(file.stat().st_size for file in folder.glob('*.safetensors')) / 1e6:.1f} MB"
-        if folder.is_dir()
-        else "empty"
-    )
+def _say_size(folder: Path | None, when: str) -> None:
+    if folder is not None:
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        say(f"feature cache {folder}: {f'{size / 1e6:.1f} MB' if folder.is_dir() else 'empty'} {when}")
 
 
 def adapt(
@@ -177,6 +178,7 @@ def evaluate(
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
+    no_cache: NoCache = False,
     root: RootFolder = None,
     threads: Threads = 0,
     quiet: Quiet = False,
@@ -209,7 +211,7 @@ def evaluate(
         _training()
         resolved = read_config(TrainConfig(), config, settings or ())
         predictions, notes = evaluate_folds(
-            read, folds, resolved, cache or default_cache(), cluster=cluster, progress=progress
+            read, folds, resolved, chosen_cache(cache, no_cache), cluster=cluster, progress=progress
         )
     report = replace(evaluate(predictions, title=str(manifest), notes=notes), caveat=caveat)
     typer.echo(describe(report))

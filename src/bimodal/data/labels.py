@@ -373,7 +373,7 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: the emotion map cannot be read ({error.strerror})") from error
-    except ValueError as error:  # not UTF-8, or not TOML
+    except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, absurdly long or deep
         raise ConfigError(f"{path}: not a TOML file ({error})") from error
 
 

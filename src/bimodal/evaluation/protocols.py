@@ -234,7 +234,7 @@ def evaluate_folds(
     manifest: ManifestSource,
     folds: str,
     config: TrainConfig,
-    cache: str | Path,
+    cache: str | Path | None,
     *,
     cluster: str = "speaker",
     progress: Progress = plain,
@@ -245,7 +245,7 @@ def evaluate_folds(
         manifest: CSV or JSON Lines.
         folds: As in `make_folds`.
         config: Settings. Dev speakers are taken from each fold's training part.
-        cache: Folder of the feature cache.
+        cache: Folder of the feature cache; None keeps features in memory.
         cluster: As in `evaluate_model`.
         progress: Wraps iterables with a bar.
 

@@ -11,7 +11,7 @@ from bimodal.evaluation.metrics import METRICS
 from bimodal.evaluation.plots import plot_report
 from bimodal.evaluation.predictions import Predictions, write_predictions
 from bimodal.evaluation.report import Report
-from bimodal.files import write_bytes
+from bimodal.files import JSON_ERRORS, write_bytes
 
 PICTURE = "report.png"
 CAPTION = "Confusion matrices, unweighted average recall with intervals, and reliability of each system"
@@ -78,7 +78,7 @@ def read_report(path: Path) -> Report:
         return msgspec.convert(plain | {"systems": [_nested(system) for system in plain["systems"]]}, Report)
     except OSError as error:
         raise BimodalError(f"{path}: the report cannot be read ({error.strerror})") from error
-    except (msgspec.DecodeError, TypeError, KeyError, AttributeError) as error:
+    except (*JSON_ERRORS, TypeError, KeyError, AttributeError) as error:
         raise BimodalError(f"{path}: not a report of this version ({error})") from error
 
 

@@ -24,7 +24,7 @@ from bimodal.audio.level import normalise_level
 from bimodal.errors import BackboneError
 from bimodal.features.logmel import log_mel
 from bimodal.features.pooling import SpeechFrames, frame_levels, join_frames
-from bimodal.files import file_digest
+from bimodal.files import JSON_ERRORS, file_digest
 from bimodal.records import printable
 from bimodal.runtime import Device, make_session
 
@@ -325,7 +325,7 @@ def read_description(folder: Path) -> BackboneDescription:
         if (size := (folder / DESCRIPTION).stat().st_size) > _LARGEST_DESCRIPTION:
             raise BackboneError(f"{folder / DESCRIPTION}: {size} bytes, expected at most {_LARGEST_DESCRIPTION}")
         description = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=BackboneDescription)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, *JSON_ERRORS) as error:
         told = printable(str(error))
         raise BackboneError(f"{folder / DESCRIPTION}: not a backbone description ({told})") from error
     _check_description(description, folder / DESCRIPTION)

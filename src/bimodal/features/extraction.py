@@ -46,6 +46,11 @@ def text_key(transcript: str, backbone: TextBackbone) -> str:
     return cache_key("text", transcript, backbone.description.digest, "float32")
 
 
+def text_source(transcript: str) -> str:
+    """What the cache says about where the features of a text come from: a digest of the text."""
+    return cache_key("text", normalise_transcript(transcript))
+
+
 def recording_digest(path: Path) -> str:
     """SHA-256 of a recording, read once while the file stays as it is.
 
@@ -93,8 +98,9 @@ def cache_speech(
         for utterance in utterances:
             key = speech_key(utterance, folder, backbone, augmentations)
             if key not in cache:
-                signal = load_signal(recording(utterance, folder), start=utterance.start, end=utterance.end)
-                cache.write(key, encode_augmented(signal, backbone, augmentations))
+                file = recording(utterance, folder)
+                signal = load_signal(file, start=utterance.start, end=utterance.end)
+                cache.write(key, encode_augmented(signal, backbone, augmentations), recording_digest(file))
             keys.append(key)
     return keys
 
@@ -136,7 +142,7 @@ def cache_text(transcripts: Sequence[str | None], backbone: TextBackbone, cache:
             chosen = waiting[first : first + _TEXTS_AT_ONCE]
             pooled = backbone.extract([text for _, text in chosen])
             for (key, _), layers in zip(chosen, pooled, strict=True):
-                cache.write(key, {"pooled": layers})
+                cache.write(key, {"pooled": layers}, text_source(missing[key]))
     return keys
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from bimodal.errors import ModelFolderError, ModelFolderWarning
 from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone, read_description, verify_digests
-from bimodal.files import file_digest, write_json
+from bimodal.files import JSON_ERRORS, file_digest, write_json
 from bimodal.inference.check_model import check_config
 from bimodal.inference.model_config import SCHEMA, ModalityConfig, ModelConfig
 from bimodal.records import printable
@@ -185,5 +185,5 @@ def read_json(file: Path, kind: type[Record]) -> Record:
         if file.stat().st_size > _LARGEST_CONFIG:
             raise ModelFolderError(f"{file}: {file.stat().st_size} bytes, expected at most {_LARGEST_CONFIG}")
         return msgspec.json.decode(file.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, *JSON_ERRORS) as error:
         raise ModelFolderError(f"{file}: damaged ({printable(str(error))}); copy the model folder again") from error

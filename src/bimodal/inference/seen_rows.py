@@ -19,7 +19,7 @@ from bimodal.data.manifest import FEATURES
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import AudioError, ModelFolderError
 from bimodal.features.extraction import recording_digest
-from bimodal.files import file_digest, write_bytes
+from bimodal.files import JSON_ERRORS, file_digest, write_bytes
 from bimodal.inference.model_folder import WEIGHTS
 from bimodal.records import Utterance
 
@@ -94,7 +94,7 @@ def load_seen_rows(folder: Path) -> SeenRows | None:
         if file.stat().st_size > _LARGEST:
             raise ModelFolderError(f"{file}: {file.stat().st_size} bytes, expected at most {_LARGEST}")
         return msgspec.json.decode(file.read_bytes(), type=SeenRows)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, *JSON_ERRORS) as error:
         raise ModelFolderError(f"{file}: damaged ({error}); copy the model folder again") from error
 
 

@@ -161,9 +161,10 @@ def _write_srt(found: Iterable[Named], stream: TextIO) -> None:
 def _write_textgrid(found: Iterable[Named], stream: TextIO) -> None:
     """Two tiers per speaker, emotions and words. Praat needs intervals without gaps and overlaps."""
     tiers: dict[str, list[tuple[int, int, str]]] = {}
+    prefixes: dict[str, str] = {}
     for _, result in found:
         start, end = _times(result, "textgrid")
-        prefix = f"{_line(result.speaker)} " if result.speaker else ""
+        prefix = _prefix(result.speaker or "", prefixes)
         tiers.setdefault(f"{prefix}emotion", []).append((start, end, result.emotion or ""))
         tiers.setdefault(f"{prefix}transcript", []).append((start, end, result.transcript or ""))
     if not tiers:
@@ -178,6 +179,24 @@ def _write_textgrid(found: Iterable[Named], stream: TextIO) -> None:
         for index, (start, end, text) in enumerate(intervals, start=1):
             stream.write(f"        intervals [{index}]:\n            xmin = {start / 1000}\n")
             stream.write(f"            xmax = {end / 1000}\n            text = {_praat(text)}\n")
+
+
+def _prefix(speaker: str, known: dict[str, str]) -> str:
+    r"""Beginning of the names of a speaker's tiers. Praat needs names that differ: who looks alike gets a number.
+
+    Example:
+        >>> known: dict[str, str] = {}
+        >>> [_prefix(speaker, known) for speaker in ("", "Anna", "Anna\n", "Anna")]
+        ['', 'Anna ', 'Anna (2) ', 'Anna ']
+    """
+    if speaker not in known:
+        name, number = _line(speaker), 1
+        prefix = f"{name} " if name else ""
+        while prefix in known.values():
+            number += 1
+            prefix = f"{name} ({number}) ".lstrip()
+        known[speaker] = prefix
+    return known[speaker]
 
 
 def _write_rttm(found: Iterable[Named], stream: TextIO) -> None:

@@ -22,7 +22,16 @@ import msgspec
 
 from bimodal.audio.recordings import Recording
 from bimodal.errors import BimodalError
-from bimodal.files import append_line, atomic_write, delete_leftovers, file_digest, lock, write_all, write_json
+from bimodal.files import (
+    JSON_ERRORS,
+    append_line,
+    atomic_write,
+    delete_leftovers,
+    file_digest,
+    lock,
+    write_all,
+    write_json,
+)
 from bimodal.output.formats import find_format, write_recordings
 from bimodal.records import Recognition
 
@@ -249,7 +258,7 @@ class Journal:
         for line in lines[1:]:
             try:
                 result = msgspec.json.decode(line, type=Recognition) if line.endswith(b"\n") else None
-            except msgspec.MsgspecError:
+            except JSON_ERRORS:
                 result = None
             if result is None:  # what a killed process or a power failure left
                 break
@@ -330,7 +339,7 @@ class _Index:
                 if not line.endswith(b"\n"):  # another process is writing it, or was killed
                     break
                 self._read += len(line)
-                with suppress(ValueError, TypeError):  # half a line of a killed process
+                with suppress(ValueError, TypeError, RecursionError):  # half a line of a killed process
                     self._take(Finished(**json.loads(line)))
 
     def _take(self, entry: Finished) -> None:
@@ -357,7 +366,7 @@ def _check_settings(folder: Path, settings: Mapping[str, str]) -> None:
             write_json(file, settings)
     try:
         before = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
-    except msgspec.MsgspecError as error:
+    except JSON_ERRORS as error:
         raise BimodalError(f"{file}: damaged ({error}); choose a new folder") from error
     other = [
         f"{name} {before.get(name, 'none')!r} instead of {settings.get(name, 'none')!r}"

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from bimodal.config import LossConfig, StageConfig
 from bimodal.data.batches import TARGETS, Examples, Inputs
 from bimodal.errors import TrainingError
-from bimodal.files import atomic_write, write_json
+from bimodal.files import JSON_ERRORS, atomic_write, write_json
 from bimodal.models.losses import LOSSES
 from bimodal.models.losses.focal import target_distribution
 from bimodal.models.losses.joint import JointLoss, affinity_gradient_ratio, joint_loss, warmed_beta
@@ -387,7 +387,7 @@ def _finished(network: nn.Module, folder: Path | None, identity: str) -> StageRe
     try:
         record = msgspec.json.decode((folder / RECORD).read_bytes(), type=StageRecord)
         weights = load_file(folder / WEIGHTS)
-    except (msgspec.MsgspecError, OSError, SafetensorError) as error:
+    except (*JSON_ERRORS, OSError, SafetensorError) as error:
         raise TrainingError(f"{folder}: damaged run ({error}); delete the folder to train this stage again") from error
     _check_same(folder, record.identity, identity)
     (folder / CHECKPOINT).unlink(missing_ok=True)  # of a process that was killed at the very end
@@ -411,7 +411,7 @@ def _resume(state: _State, folder: Path | None, identity: str) -> None:
             notes = msgspec.json.decode(handle.metadata()["notes"])
             flat = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         found, progress = notes["identity"], (notes["epoch"], notes["history"], notes["best_epoch"])
-    except (SafetensorError, OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
+    except (*JSON_ERRORS, SafetensorError, OSError, KeyError, TypeError) as error:
         raise TrainingError(f"{folder / CHECKPOINT}: damaged ({error}); delete it to train this stage again") from error
     _check_same(folder, found, identity)
     state.restore(flat, *progress)

@@ -43,7 +43,7 @@ def train(
     manifest: ManifestSource,
     out: str | Path,
     config: TrainConfig,
-    cache: str | Path,
+    cache: str | Path | None,
     *,
     stages: Sequence[str] = STAGES,
     progress: Progress = lambda items, label: items,
@@ -56,7 +56,7 @@ def train(
         out: Run folder: `speech/`, `text/`, `fusion/` hold the stages, `model/` the result. Called again, finished
             stages are loaded, an interrupted one goes on.
         config: How to train.
-        cache: Folder of the feature cache; shared between runs.
+        cache: Folder of the feature cache, shared between runs; None keeps features in memory.
         stages: `speech`, `text`, `fusion`; the model has the modalities of those named.
         progress: Wraps iterables with a bar.
         on_epoch: Called after each epoch of any stage.

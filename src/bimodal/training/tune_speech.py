@@ -88,7 +88,7 @@ def tune_speech(
     manifest: ManifestSource,
     out: str | Path,
     config: TuneSpeechConfig,
-    cache: str | Path,
+    cache: str | Path | None,
     *,
     progress: Progress = lambda items, label: items,
     on_epoch: OnEpoch = lambda entry: None,
@@ -100,7 +100,7 @@ def tune_speech(
         out: Folder to write: the backbone, usable as `speech_backbone` at once; `encoder/`, to tune it further;
             `run/`, the tuning itself. Called again, a finished one is returned, an interrupted one goes on.
         config: How to tune.
-        cache: Folder of the feature cache.
+        cache: Folder of the feature cache; None keeps features in memory.
         progress: Wraps iterables with a bar.
         on_epoch: Called after each epoch.
 
@@ -332,8 +332,8 @@ def _cache_lower(
             if pooled not in cache or frames not in cache:
                 signal = load_signal(file, start=utterance.start, end=utterance.end)
                 statistics, given = lower.encode(apply_augmentation(signal, view))
-                cache.write(pooled, {"statistics": statistics})
-                cache.write(frames, {"frames": given})
+                cache.write(pooled, {"statistics": statistics}, source[0])
+                cache.write(frames, {"frames": given}, source[0])
             keys.append((pooled, frames))
     return keys
 
