@@ -64,7 +64,7 @@ def read_layout(stream: IO[bytes], size: int) -> Layout:
     if head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
         return _wav(stream, begin, size, "big" if head[:4] == b"RIFX" else "little")
     if head[:4] == b"FORM":
-        return _first(stream, size, b"SSND", 12, "big")
+        return _first(stream, size, (b"SSND", b"BODY"), 12, "big")
     if head[:4] == b".snd":
         first, length = struct.unpack(">II", head[4:12])
         return _fitting(first, 0 if length == _LARGEST else length, size)
@@ -175,14 +175,16 @@ def _wav_head(form: bytes, length: int, order: Literal["little", "big"]) -> byte
     return b"RF64\xff\xff\xff\xffWAVE" + long + described + b"data\xff\xff\xff\xff"
 
 
-def _first(stream: IO[bytes], size: int, wanted: bytes, at: int, order: Literal["little", "big"]) -> Layout:
-    """The first chunk of a name, of chunks with sizes of four bytes."""
+def _first(
+    stream: IO[bytes], size: int, wanted: tuple[bytes, ...], at: int, order: Literal["little", "big"]
+) -> Layout:
+    """The first chunk of these names, of chunks with sizes of four bytes."""
     for _ in range(_MOST_CHUNKS):
         head = _read(stream, at, 8)
         if len(head) < 8:
             break
         length = int.from_bytes(head[4:], order)
-        if head[:4] == wanted:
+        if head[:4] in wanted:
             return _fitting(at + 8, 0 if _is_unknown(length) else length, size)
         at += 8 + length + length % 2
     return Layout()
