@@ -140,13 +140,14 @@ def libsndfile(path: Path, rate: int = RATE) -> np.ndarray:
 
 def likeness(signal: np.ndarray, expected: np.ndarray, lag: int = 1200) -> float:
     """The largest correlation of two signals that begin together or a little apart, 0 to 1."""
-    size = min(len(signal), len(expected)) - lag
-    if size < 400:
-        size, lag = min(len(signal), len(expected)), 0
+    first, second = (one[: 4 * RATE : 3].astype(np.float64) for one in (signal, expected))
+    size, lag = min(len(first), len(second)) - lag // 3, lag // 3
+    if size < 2 * lag:
+        size, lag = min(len(first), len(second)), 0
     found = 0.0
-    for one, other in ((signal, expected), (expected, signal)):
-        windows = np.lib.stride_tricks.sliding_window_view(one[: size + lag].astype(np.float64), size)[::2]
-        kept = other[:size].astype(np.float64)
-        norms = np.sqrt((windows**2).sum(axis=1)) * np.sqrt((kept**2).sum()) + 1e-12
-        found = max(found, float((np.abs(windows @ kept) / norms).max()))
+    for one, other in ((first, second), (second, first)):
+        window, kept = one[: size + lag], other[:size]
+        power = np.convolve(window**2, np.ones(size), "valid")
+        products = np.correlate(window, kept, "valid")
+        found = max(found, float((np.abs(products) / np.sqrt(power * (kept**2).sum() + 1e-12)).max()))
     return found

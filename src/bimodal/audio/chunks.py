@@ -14,6 +14,8 @@ _UNKNOWN: Final = (0x80000000, 0xFFFFFFFF)  # near these sizes, a program did no
 _NEAR: Final = 0x10000
 _LARGEST: Final = 0xFFFFFFFF
 _HEAD_BYTES: Final = 64
+_LONGEST_FILE: Final = 1 << 60
+_WITHOUT_BITS: Final = 14  # bytes of a chunk `fmt ` as the first version of WAV had it
 
 Region = tuple[int, int]
 """First byte and number of bytes."""
@@ -100,6 +102,8 @@ def _wav(stream: IO[bytes], begin: int, size: int, order: Literal["little", "big
         right &= padded
         if name == b"fmt ":
             found = _read(stream, first, min(length, 1024))
+            if len(found) == _WITHOUT_BITS:
+                found, right = _with_bits(found, order), False
             if form and found != form:
                 break
             form = found
@@ -120,6 +124,12 @@ def _wav(stream: IO[bytes], begin: int, size: int, order: Literal["little", "big
     layout = Layout(regions=kept, promised=promised)
     head = b"" if right else _wav_head(form, layout.present, order)
     return Layout(regions=kept, promised=promised, head=head)
+
+
+def _with_bits(form: bytes, order: Literal["little", "big"]) -> bytes:
+    """A chunk `fmt ` that leaves out the bits of a sample, with those that follow from its other values."""
+    channels, block = (int.from_bytes(form[at : at + 2], order) for at in (2, 12))
+    return form + (8 * block // max(1, channels) & 0xFFFF).to_bytes(2, order)
 
 
 def _riff_chunks(
@@ -222,6 +232,9 @@ def _fitting(first: int, length: int, size: int) -> Layout:
 
 
 def _read(stream: IO[bytes], at: int, count: int) -> bytes:
+    """Bytes at a place; none where no file reaches."""
+    if not 0 <= at < _LONGEST_FILE:
+        return b""
     stream.seek(at)
     return stream.read(count)
 

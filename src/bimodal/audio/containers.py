@@ -4,6 +4,7 @@ Length is what can be decoded. Time is presentation time: where a container says
 before it. PyAV is imported only where a file needs it, since its import costs about as much as that of NumPy.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final
@@ -88,10 +89,9 @@ class Container:
     def __init__(self, stream: IO[bytes], kind: str, name: str, track: int | None = None) -> None:
         av = _library(name)
         self._name, self._kind, self._file, self._av = name, kind, stream, av
-        self._errors = (av.error.FFmpegError, ValueError)
-        stream.seek(0)
+        self._errors = (av.error.FFmpegError, OSError, ValueError)
         try:
-            self._container = av.open(stream, mode="r", format=kind, metadata_errors="ignore")
+            self._container = av.open(_Bounded(stream), mode="r", format=kind, metadata_errors="ignore")
         except self._errors as error:
             raise self._refusal(_reason(error)) from error
         try:
@@ -275,6 +275,20 @@ class Container:
         elif frames and packet.size:
             self._lost_at_end = 0.0
         return frames
+
+
+class _Bounded:
+    """A file in which nobody gets beyond the end: an absurd size makes FFmpeg seek to where no file reaches."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        self.read, self.tell, self._stream = stream.read, stream.tell, stream
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Stand elsewhere."""
+        start = (0, self._stream.tell(), self._size)[whence]
+        return self._stream.seek(max(0, min(start + offset, self._size)))
 
 
 def _choose(container: Any, name: str, track: int | None) -> Any:

@@ -36,6 +36,10 @@ MAX_CHANNELS: Final = 64
 
 _BLOCK_SECONDS: Final = 30.0
 _NO_LENGTH: Final = 1 << 40  # frames that no recording has
+_UNCLEAR: Final = {
+    "RAW": "cannot be decoded as audio (its content is not what its extension says)",
+    "XI": "an instrument (.xi) does not say its sampling rate",
+}
 _SHORTEST_CUT: Final = 0.01  # seconds; some programs count the bytes of the header in
 
 
@@ -249,6 +253,8 @@ def _opened(path: Encoded) -> Iterator[tuple[IO[bytes], str]]:
         raise AudioError(f"{name}: no such file")
     if isinstance(source, Path) and source.is_dir():
         raise AudioError(f"{name}: is a folder, expected a recording")
+    if isinstance(source, Path) and not source.is_file():
+        raise AudioError(f"{name}: a pipe or device, expected a file; write the recording to a file first")
     if size_of(source) == 0:
         raise AudioError(f"{name}: the file is empty (0 bytes)")
     with opened(source) as stream:
@@ -275,9 +281,9 @@ def _open(stream: IO[bytes], name: str, track: int | None) -> Any:
         if isinstance(error, TypeError):  # soundfile takes the extension .raw for samples without a header
             raise AudioError(f"{name}: samples without a header (.raw) are not read; convert them to WAV") from error
         raise AudioError(f"{name}: cannot be decoded as audio ({error.error_string.strip('. ')})") from error
-    if sound.format == "XI":
+    if sound.format in _UNCLEAR:
         sound.close()
-        raise AudioError(f"{name}: an instrument (.xi) does not say its sampling rate; convert it to WAV")
+        raise AudioError(f"{name}: {_UNCLEAR[sound.format]}; convert the recording to WAV")
     if kind == "flac" and (sound.frames >= _NO_LENGTH or holds_another_flac(stream)):
         sound.close()
         return Container(stream, kind, name)

@@ -13,6 +13,8 @@ _ATOMS: Final = frozenset({
     b"ftyp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"uuid", b"sidx", b"mfra", b"meta", b"styp", b"pnot",
 })  # fmt: skip
 _TAIL: Final = 1 << 18
+_LONGEST_FILE: Final = 1 << 60
+_ASF_OBJECTS: Final = (b"0&\xb2u\x8ef\xcf\x11", b"6&\xb2u\x8ef\xcf\x11")  # header, data
 _VOC_END: Final = 0
 
 
@@ -94,6 +96,14 @@ def _mov(stream: IO[bytes], size: int) -> bool:
     return False
 
 
+def _asf(stream: IO[bytes], size: int) -> bool:
+    """Whether the header or the data is longer than the file; a stream that is live says 0 or nearly so."""
+    at = 0
+    while len(head := _read(stream, at, 24)) == 24 and head[:8] in _ASF_OBJECTS:  # noqa: PLR2004
+        at += max(24, int.from_bytes(head[16:], "little"))
+    return at > size
+
+
 def _avi(stream: IO[bytes], size: int) -> bool:
     """Whether a RIFF list is longer than the file; a long AVI has several."""
     at = 0
@@ -145,6 +155,7 @@ def _voc(stream: IO[bytes], size: int) -> bool:
 
 
 _ENDS: Final[Mapping[str, Callable[[IO[bytes], int], bool]]] = {
+    "asf": _asf,
     "avi": _avi,
     "flv": _flv,
     "matroska": _matroska,
@@ -228,5 +239,8 @@ _PROMISES: Final[Mapping[str, Callable[[IO[bytes]], int]]] = {
 
 
 def _read(stream: IO[bytes], at: int, count: int) -> bytes:
+    """Bytes at a place; none where no file reaches."""
+    if not 0 <= at < _LONGEST_FILE:
+        return b""
     stream.seek(at)
     return stream.read(count)
