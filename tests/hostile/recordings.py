@@ -46,6 +46,7 @@ class Sound:
         refused: Words of the sentence that refuses it; empty where it is read, `|` where both are right.
         heard: Smallest correlation with the sweep; 0 where something else is in it.
         source: Sampling rate at which the sweep was made.
+        written: Length of the sweep from which it was made; 0 for `seconds`.
         ffmpeg: Why FFmpeg alone does not read the same; empty where it must.
     """
 
@@ -58,6 +59,7 @@ class Sound:
     refused: str = ""
     heard: float = 0.9
     source: int = RATE
+    written: float = 0.0
     ffmpeg: str = ""
 
 
@@ -176,7 +178,8 @@ _UNKNOWN = {
 def containers() -> Iterator[Sound]:
     """What FFmpeg writes."""
     for name, made in FFMPEG.items():
-        yield Sound(name=name, write=writes(lambda made=made: encoded(*made)), tolerance=0.13)
+        heard = 0.0 if name == "8.voc" else 0.8  # its rate is 16,129 Hz, which the format can say and 16,000 not
+        yield Sound(name=name, write=writes(lambda made=made: encoded(*made)), tolerance=0.13, heard=heard)
     for name, made in _UNKNOWN.items():
         yield Sound(name=name, write=writes(lambda made=made: encoded(*made)), refused="cannot be decoded as audio")
     aac = writes(lambda: encoded("wav", "aac"))
@@ -227,7 +230,7 @@ def cuts() -> Iterator[Sound]:
             pages = 1.2 if "ogg" in suffix else 0.6  # a page is lost whole
             yield Sound(
                 name=f"cut-{100 * part:.0f}-{suffix}", write=write, seconds=part * _LONG, tolerance=pages, cut=True,
-                heard=0.75, ffmpeg="how much of the last frame is kept is a matter of taste",
+                heard=0.75, written=_LONG, ffmpeg="how much of the last frame is kept is a matter of taste",
             )  # fmt: skip
     for name in _NEEDS_ALL:
         write = writes(lambda name=name: share(_long(name), 0.53))
@@ -236,7 +239,7 @@ def cuts() -> Iterator[Sound]:
         write = writes(lambda name=name: share(_long(name), 0.53))
         suffix = name.partition("-")[0].lower()
         yield Sound(
-            name=f"cut-{name}.{suffix}", write=write, seconds=0.53 * _LONG, tolerance=0.1, ffmpeg="unknown to FFmpeg"
+            name=f"cut-{name}.{suffix}", write=write, seconds=0.53 * _LONG, written=_LONG, ffmpeg="unknown to FFmpeg"
         )
     for name in ("WAV-PCM_16", "FLAC-PCM_16", "OGG-VORBIS", "MP3-MPEG_LAYER_III", "opus.webm", "aac.m4a", "mono.ac3"):
         for size in (1, 3, 4, 11, 12, 37):
@@ -375,7 +378,7 @@ def damage() -> Iterator[Sound]:
         middle = len(content) // 2
         spoiled = content[:middle] + rng.bytes(300) + content[middle + 300 :]
         yield Sound(
-            name=f"damaged-{name}", write=writes(spoiled), tolerance=0.4, heard=0.4,
+            name=f"damaged-{name}", write=writes(spoiled), tolerance=0.4, heard=0.4, written=_LONG,
             **{"seconds": _LONG, "damaged": True} | _DAMAGED.get(name, {}), ffmpeg="it leaves out what is damaged",
         )  # fmt: skip
     for name in ("WAV-PCM_16", "AIFF-PCM_16", "W64-PCM_16", "CAF-PCM_16", "NIST-PCM_16", "AU-PCM_16"):
@@ -473,7 +476,7 @@ def bombs() -> Iterator[Sound]:
     yield Sound(name="promises.mp3", write=writes(frames), cut=True, ffmpeg="it reads what there is, as we do")
     chunks = riff(*[chunk(b"LIST", b"") for _ in range(20_000)], chunk(b"fmt ", fmt()), chunk(b"data", PCM))
     yield Sound(name="chunks.wav", write=writes(chunks), refused="cannot be decoded as audio")
-    yield Sound(name="silence.flac", write=writes(lambda: _silent("FLAC", 1800)), seconds=1800, heard=0)
+    yield Sound(name="silence.flac", write=writes(lambda: _silent("FLAC", 600)), seconds=600, heard=0)
     yield Sound(name="silence.ogg", write=writes(lambda: _silent("OGG", 300)), seconds=300, heard=0)
 
 
