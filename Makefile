@@ -1,7 +1,7 @@
 PYTHON ?= python3
 THREADS ?= 2
 
-.PHONY: check format test types lint docs pictures lock demo benchmarks
+.PHONY: check format test types lint docs pictures lock demo hostile benchmarks
 
 check: lint types docs test  ## What CI runs
 
@@ -30,6 +30,9 @@ lock:  ## Write constraints.txt anew from the open ranges of pyproject.toml
 
 demo:
 	$(PYTHON) -m bimodal demo
+
+hostile:  ## Count hostile files and inputs, by the door through which they come, and how they end
+	OMP_NUM_THREADS=1 $(PYTHON) -m tests.hostile
 
 benchmarks:  ## Real corpora; BIMODAL_DATA names their folder
 	$(PYTHON) -m benchmarks.all

@@ -16,6 +16,8 @@ from bimodal.errors import ConfigError
 TEMPORARY: Final = ".*.tmp"
 """Glob pattern of what a killed process may leave behind."""
 
+_SHOWN: Final = 300  # characters of a message of another library
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -94,17 +96,20 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML ({error})") from error
+        raise ConfigError(f"{path}: not valid TOML ({str(error)[:_SHOWN]})") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not valid TOML (brackets are nested too deeply)") from error
 
 
 def parse_toml(text: str) -> Any:
-    """A value as TOML reads it; the text itself if that is not valid TOML.
+    """A value as TOML reads it; the text itself if that is not one valid TOML value.
 
     Example:
         >>> parse_toml("[1, 2]"), parse_toml(" cpu ")
         ([1, 2], 'cpu')
     """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        found = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text.strip()
+    return found["value"] if len(found) == 1 else text.strip()

@@ -170,7 +170,7 @@ def _judged(attempt: Attempt, world: World) -> Outcome:
         result = attempt.ask(world)
     except (BimodalError, RefusedError) as error:
         return _judged_sentence(str(error), attempt.refused)
-    except Exception as error:  # noqa: BLE001  # whatever else it is, it is a fault
+    except Exception as error:  # whatever else it is, it is a fault
         return Outcome(kind="fault", told=f"{type(error).__name__}: {error}")
     if attempt.refused not in ("", "|"):
         return Outcome(kind="fault", told=f"a result, expected the words {attempt.refused!r}: {result!r:.300}")
@@ -215,7 +215,7 @@ def command(*arguments: Any) -> str:
         return written + errors
     if code not in (1, 2):
         raise AssertionError(f"exit code {code}: {errors}")
-    raise RefusedError(errors.strip())
+    raise RefusedError(f"{errors}{written}".strip())
 
 
 def answered(response: httpx.Response) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,22 @@ import numpy as np
 from bimodal.audio.decode import SAMPLING_RATE, Decoded, decode_audio
 from bimodal.records import Recognition
 from tests.hostile.attempts import Attempt, World, answered, command
-from tests.hostile.recordings import Sound, all_sounds
+from tests.hostile.recordings import TABLES, Sound
 from tests.hostile.sounds import ffmpeg, likeness, sweep
+from tests.hostile.strangers import bombs, joined, names, strangers
 
 _EVERY = 7
 """Of so many recordings, one goes through each further door."""
+
+
+def all_sounds() -> list[Sound]:
+    """The whole table; a name is unique in it."""
+    found = [sound for table in (*TABLES, strangers, names, bombs, joined) for sound in table()]
+    twice = {sound.name for sound in found if sum(other.name == sound.name for other in found) > 1}
+    return [
+        replace(sound, name=f"{number}-{sound.name}") if sound.name in twice else sound
+        for number, sound in enumerate(found)
+    ]
 
 
 def attempts() -> Iterator[Attempt]:

@@ -147,7 +147,8 @@ def likeness(signal: np.ndarray, expected: np.ndarray, lag: int = 1200) -> float
     found = 0.0
     for one, other in ((first, second), (second, first)):
         window, kept = one[: size + lag], other[:size]
-        power = np.convolve(window**2, np.ones(size), "valid")
+        sums = np.concatenate([[0.0], np.cumsum(window**2)])
+        power = sums[size:] - sums[:-size]
         products = np.correlate(window, kept, "valid")
         found = max(found, float((np.abs(products) / np.sqrt(power * (kept**2).sum() + 1e-12)).max()))
     return found

@@ -185,9 +185,7 @@ def _wav_head(form: bytes, length: int, order: Literal["little", "big"]) -> byte
     return b"RF64\xff\xff\xff\xffWAVE" + long + described + b"data\xff\xff\xff\xff"
 
 
-def _first(
-    stream: IO[bytes], size: int, wanted: tuple[bytes, ...], at: int, order: Literal["little", "big"]
-) -> Layout:
+def _first(stream: IO[bytes], size: int, wanted: tuple[bytes, ...], at: int, order: Literal["little", "big"]) -> Layout:
     """The first chunk of these names, of chunks with sizes of four bytes."""
     for _ in range(_MOST_CHUNKS):
         head = _read(stream, at, 8)

@@ -9,9 +9,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
@@ -23,7 +21,7 @@ from bimodal.audio.endings import promised_by_header
 from bimodal.audio.formats import container_kind, fallback_kind, holds_another_flac
 from bimodal.audio.mixing import MIXED_AT_ONCE, Mixer
 from bimodal.audio.rates import check_rate
-from bimodal.audio.source import Encoded, as_source, opened, size_of, source_name
+from bimodal.audio.source import Encoded, as_source, opened_recording, source_name
 from bimodal.errors import AudioError
 
 Signal = npt.NDArray[np.float32]
@@ -145,7 +143,7 @@ def read_header(path: Encoded, *, track: int | None = None) -> AudioHeader:
     Raises:
         AudioError: The file is missing, empty or not audio.
     """
-    with _opened(path) as (stream, name):
+    with opened_recording(path) as (stream, name):
         file = _open(stream, name, track)
         with file:
             if isinstance(file, Container):
@@ -228,7 +226,7 @@ def iterate_audio(
 def _iterate(
     path: Encoded, start: float | None, end: float | None, block_seconds: float, channel: int | None, track: int | None
 ) -> Iterator[tuple[Signal, int] | Ending]:
-    with _opened(path) as (stream, name):
+    with opened_recording(path) as (stream, name):
         uncompressed = not container_kind(stream) and fallback_kind(stream) != "flac"
         file = _open(stream, name, track)
         with file:
@@ -242,23 +240,6 @@ def _iterate(
             mixed = _mixed(cut, channel, name, first)
             for block in _regrouped(mixed, max(1, int(block_seconds * rate))):
                 yield block if isinstance(block, Ending) else (block, rate)
-
-
-@contextmanager
-def _opened(path: Encoded) -> Iterator[tuple[IO[bytes], str]]:
-    """An existing recording as a file object, and its name."""
-    source = as_source(path)
-    name = source_name(source)
-    if isinstance(source, Path) and not source.exists():
-        raise AudioError(f"{name}: no such file")
-    if isinstance(source, Path) and source.is_dir():
-        raise AudioError(f"{name}: is a folder, expected a recording")
-    if isinstance(source, Path) and not source.is_file():
-        raise AudioError(f"{name}: a pipe or device, expected a file; write the recording to a file first")
-    if size_of(source) == 0:
-        raise AudioError(f"{name}: the file is empty (0 bytes)")
-    with opened(source) as stream:
-        yield stream, name
 
 
 def _open(stream: IO[bytes], name: str, track: int | None) -> Any:
@@ -326,8 +307,8 @@ def _told_by_header(stream: IO[bytes], blocks: Iterator[Frames | Ending], form: 
     """The same, cut where the header of an uncompressed file promises more samples than there are."""
     for block in blocks:
         if isinstance(block, Ending):
-            size, promised = _size(stream), promised_by_header(stream, form)
-            missing = max(0.0, 1 - size / promised) if promised else read_layout(stream, size).missing
+            size, least = _size(stream), promised_by_header(stream, form)
+            missing = max(0.0, 1 - size / least) if least else read_layout(stream, size).missing
             promised = max(block.promised, block.seconds / (1 - missing) if missing < 1 else 0.0)
             is_cut = block.is_cut or promised > block.seconds + _SHORTEST_CUT
             yield replace(block, promised=promised, is_cut=is_cut)

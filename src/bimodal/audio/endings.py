@@ -99,7 +99,7 @@ def _mov(stream: IO[bytes], size: int) -> bool:
 def _asf(stream: IO[bytes], size: int) -> bool:
     """Whether the header or the data is longer than the file; a stream that is live says 0 or nearly so."""
     at = 0
-    while len(head := _read(stream, at, 24)) == 24 and head[:8] in _ASF_OBJECTS:  # noqa: PLR2004
+    while len(head := _read(stream, at, 24)) == 24 and head[:8] in _ASF_OBJECTS:
         at += max(24, int.from_bytes(head[16:], "little"))
     return at > size
 
