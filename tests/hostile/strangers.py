@@ -111,8 +111,8 @@ def bombs() -> Iterator[Sound]:
     yield Sound(name="promises.mp3", write=writes(frames), cut=True, ffmpeg="it reads what there is, as we do")
     chunks = riff(*[chunk(b"LIST", b"") for _ in range(20_000)], chunk(b"fmt ", fmt()), chunk(b"data", PCM))
     yield Sound(name="chunks.wav", write=writes(chunks), refused="cannot be decoded as audio")
-    yield Sound(name="silence.flac", write=writes(lambda: _silent("FLAC", 600)), seconds=600, heard=0)
-    yield Sound(name="silence.ogg", write=writes(lambda: _silent("OGG", 300)), seconds=300, heard=0)
+    yield Sound(name="silence.flac", write=writes(lambda: _silent("FLAC", 300)), seconds=300, heard=0)
+    yield Sound(name="silence.ogg", write=writes(lambda: _silent("OGG", 120)), seconds=120, heard=0)
 
 
 def _silent(form: str, seconds: int) -> bytes:

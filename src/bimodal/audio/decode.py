@@ -307,8 +307,8 @@ def _told_by_header(stream: IO[bytes], blocks: Iterator[Frames | Ending], form: 
     """The same, cut where the header of an uncompressed file promises more samples than there are."""
     for block in blocks:
         if isinstance(block, Ending):
-            size, least = _size(stream), promised_by_header(stream, form)
-            missing = max(0.0, 1 - size / least) if least else read_layout(stream, size).missing
+            size, (first, length) = _size(stream), promised_by_header(stream, form)
+            missing = max(0.0, 1 - (size - first) / length) if length else read_layout(stream, size).missing
             promised = max(block.promised, block.seconds / (1 - missing) if missing < 1 else 0.0)
             is_cut = block.is_cut or promised > block.seconds + _SHORTEST_CUT
             yield replace(block, promised=promised, is_cut=is_cut)

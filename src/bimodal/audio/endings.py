@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import IO, Final
 
-from bimodal.audio.chunks import read_layout
+from bimodal.audio.chunks import Region, read_layout
 
 _EBML_CONTAINERS: Final = (0x18538067, 0x1F43B675)  # Segment, Cluster
 _MOST_PARTS: Final = 50_000_000
@@ -16,6 +16,7 @@ _TAIL: Final = 1 << 18
 _LONGEST_FILE: Final = 1 << 60
 _ASF_OBJECTS: Final = (b"0&\xb2u\x8ef\xcf\x11", b"6&\xb2u\x8ef\xcf\x11")  # header, data
 _VOC_END: Final = 0
+_START_CODE: Final = 4  # bytes
 
 
 def ends_early(stream: IO[bytes], size: int, kind: str) -> bool:
@@ -138,7 +139,7 @@ def _program_stream(stream: IO[bytes], size: int) -> bool:
     at += 14 + (data[at + 13] & 7) if data[at + 4] >> 6 == 1 else 12  # MPEG-2, MPEG-1
     while data[at : at + 3] == b"\x00\x00\x01" and data[at + 3 : at + 4] not in (b"\xb9", b""):
         at += 6 + int.from_bytes(data[at + 4 : at + 6], "big")
-    return at > len(data)
+    return at > len(data) or 0 < len(data) - at < _START_CODE
 
 
 def _voc(stream: IO[bytes], size: int) -> bool:
@@ -167,8 +168,8 @@ _ENDS: Final[Mapping[str, Callable[[IO[bytes], int], bool]]] = {
 }
 
 
-def promised_by_header(stream: IO[bytes], form: str) -> int:
-    r"""Bytes that a file of a rare format must have by its header; 0 where the format does not tell.
+def promised_by_header(stream: IO[bytes], form: str) -> Region:
+    r"""First byte and length of the samples of a file of a rare format, by its header; 0 where it does not tell.
 
     Args:
         stream: The file.
@@ -178,57 +179,57 @@ def promised_by_header(stream: IO[bytes], form: str) -> int:
         >>> import io
         >>> head = b"NIST_1A\n   1024\nchannel_count -i 1\nsample_count -i 500\nsample_n_bytes -i 2\nend_head\n"
         >>> promised_by_header(io.BytesIO(head), "NIST")
-        2024
+        (1024, 1000)
     """
-    return _PROMISES[form](stream) if form in _PROMISES else 0
+    return _PROMISES[form](stream) if form in _PROMISES else (0, 0)
 
 
-def _nist(stream: IO[bytes]) -> int:
+def _nist(stream: IO[bytes]) -> Region:
     """NIST SPHERE: lines of names and values."""
     lines = _read(stream, 0, 1024).partition(b"end_head")[0].split(b"\n")
     told = {parts[0]: parts[-1] for line in lines[2:] if len(parts := line.split()) == 3}
     numbers = [told.get(name, b"") for name in (b"channel_count", b"sample_count", b"sample_n_bytes")]
     if len(lines) < 2 or not all(map(bytes.isdigit, [lines[1].strip(), *numbers])):
-        return 0
+        return 0, 0
     channels, count, width = map(int, numbers)
-    return int(lines[1]) + channels * count * width
+    return int(lines[1]), channels * count * width
 
 
-def _avr(stream: IO[bytes]) -> int:
+def _avr(stream: IO[bytes]) -> Region:
     head = _read(stream, 0, 32)
     channels, bits, frames = 2 if head[12:14] == b"\xff\xff" else 1, *struct.unpack(">H10xI", head[14:30])
-    return int(128 + frames * channels * (bits // 8))
+    return 128, int(frames * channels * (bits // 8))
 
 
-def _mpc2k(stream: IO[bytes]) -> int:
+def _mpc2k(stream: IO[bytes]) -> Region:
     head = _read(stream, 0, 42)
-    return int(42 + struct.unpack("<I", head[30:34])[0] * 2 * (1 + head[21]))
+    return 42, int.from_bytes(head[30:34], "little") * 2 * (1 + head[21])
 
 
-def _wve(stream: IO[bytes]) -> int:
-    return 32 + int.from_bytes(_read(stream, 18, 4), "big")
+def _wve(stream: IO[bytes]) -> Region:
+    return 32, int.from_bytes(_read(stream, 18, 4), "big")
 
 
-def _mat4(stream: IO[bytes]) -> int:
-    """MATLAB 4: matrices, each behind a head of five numbers and its name."""
-    at, widths = 0, {0: 8, 1: 4, 2: 4, 3: 2, 4: 2, 5: 1}
-    while len(head := _read(stream, at, 20)) == 20:
+def _mat4(stream: IO[bytes]) -> Region:
+    """MATLAB 4: matrices, each behind a head of five numbers and its name. The samples are the last one."""
+    at, length, widths = 0, 0, {0: 8, 1: 4, 2: 4, 3: 2, 4: 2, 5: 1}
+    while len(head := _read(stream, at + length, 20)) == 20:
         order = ">" if head[:2] == b"\0\0" and head[:4] != bytes(4) else "<"
         kind, rows, columns, _, name = struct.unpack(f"{order}5I", head)
-        at += 20 + name + rows * columns * widths.get(kind // 10 % 10, 1)
-    return at
+        at, length = at + length + 20 + name, rows * columns * widths.get(kind // 10 % 10, 1)
+    return at, length
 
 
-def _mat5(stream: IO[bytes]) -> int:
-    """MATLAB 5: elements behind their type and length."""
+def _mat5(stream: IO[bytes]) -> Region:
+    """MATLAB 5: elements behind their type and length. The samples are the last one."""
     order = ">" if _read(stream, 126, 2) == b"MI" else "<"
-    at = 128
-    while len(head := _read(stream, at, 8)) == 8:
-        at += 8 + int(struct.unpack(f"{order}4xI", head)[0])
-    return at
+    at, length = 128, 0
+    while len(head := _read(stream, at + length, 8)) == 8:
+        at, length = at + length + 8, int(struct.unpack(f"{order}4xI", head)[0])
+    return at, length
 
 
-_PROMISES: Final[Mapping[str, Callable[[IO[bytes]], int]]] = {
+_PROMISES: Final[Mapping[str, Callable[[IO[bytes]], Region]]] = {
     "AVR": _avr,
     "MAT4": _mat4,
     "MAT5": _mat5,
