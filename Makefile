@@ -5,7 +5,7 @@ SEED ?= 0
 MINUTES ?= 60
 HOURS ?= 24
 
-.PHONY: check format test types lint docs pictures lock audit sbom fuzz demo benchmarks kill-test soak
+.PHONY: check format test types lint docs pictures lock audit sbom fuzz hostile demo benchmarks kill-test soak
 
 check: lint types docs test  ## What CI runs
 
@@ -51,6 +51,9 @@ kill-test:  ## Kill each command KILLS times, give it again, compare; BIMODAL_AS
 
 soak:  ## A server for MINUTES, a recording of HOURS; memory and handles must stay flat
 	$(PYTHON) -m tests.soak build/soak --minutes $(MINUTES) --hours $(HOURS)
+
+hostile:  ## Count hostile files and inputs, by the door through which they come, and how they end
+	OMP_NUM_THREADS=1 $(PYTHON) -m tests.hostile
 
 benchmarks:  ## Real corpora; BIMODAL_DATA names their folder
 	$(PYTHON) -m benchmarks.all

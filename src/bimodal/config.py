@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
@@ -10,22 +11,21 @@ import msgspec
 
 from bimodal.errors import ConfigError
 from bimodal.files import parse_toml, read_toml
-from bimodal.records import Statistic
+from bimodal.records import Statistic, named_fault, shortened
 
 RENAMED: Final = {
     "average": "ema_decay", "baseline": "speaker_stats", "baseline_by": "speaker_stats_by",
     "baseline_strength": "speaker_stats_strength", "components": "pca_components",
     "encoder_rate": "encoder_lr_multiplier", "gradient_norm": "max_grad_norm", "heads": "ensemble_size",
     "heard_views": "tta", "noise": "input_noise_std", "parts": "n_folds", "scale": "embedding_norm",
-    "shuffled_share": "shuffled_words_prob", "start": "init", "steps": "min_steps",
-    "view_share": "augmentation_prob", "views": "augmentations",
+    "shuffled_share": "shuffled_words_prob", "start": "init", "steps": "min_steps", "view_share": "augmentation_prob",
+    "views": "augmentations",
 }  # fmt: skip
 """Old names of settings and their new names. An old name is refused, and the error names the new one."""
 
 Config = TypeVar("Config")
-_MOST: Final = 1_000_000
-Natural = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
+Natural = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Epochs = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 Width = Annotated[int, msgspec.Meta(ge=0, le=65_536)]
 FullWidth = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
@@ -434,14 +434,12 @@ def read_config(default: Config, path: str | Path | None = None, settings: Seque
         _overlay(values, _with_vocabulary_path(read_toml(Path(path)), Path(path).parent), type(default), str(path))
         convert(values, type(default), str(path))
     for setting in settings:
-        key, equals, text = setting.partition("=")
+        (key, equals, text), where = setting.partition("="), f"--set {shortened(setting)}"
         if not equals:
-            raise ConfigError(f"--set {setting}: expected key=value, for example speech.epochs=5")
-        nested: Any = parse_toml(text)
-        for part in reversed(key.strip().split(".")):
-            nested = {part: nested}
-        _overlay(values, _with_vocabulary_path(nested, Path()), type(default), f"--set {setting}")
-        convert(values, type(default), f"--set {setting}")
+            raise ConfigError(f"{where}: expected key=value, for example speech.epochs=5")
+        nested = reduce(lambda inner, part: {part: inner}, reversed(key.strip().split(".")), parse_toml(text))
+        _overlay(values, _with_vocabulary_path(nested, Path()), type(default), where)
+        convert(values, type(default), where)
     return convert(values, type(default), "defaults")
 
 
@@ -452,9 +450,12 @@ def convert(values: Mapping[str, Any], kind: type[Config], where: str) -> Config
         ConfigError: A wrong type, or a value that is not allowed.
     """
     try:
-        return msgspec.convert(values, kind, strict=True)
+        config = msgspec.convert(values, kind, strict=True)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}{_choices(kind, str(error))}") from error
+    if fault := named_fault(config):
+        raise ConfigError(f"{where}: {fault}")
+    return config
 
 
 def _choices(kind: Any, message: str) -> str:
@@ -470,9 +471,8 @@ def _choices(kind: Any, message: str) -> str:
 
 def _with_vocabulary_path(changes: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The same settings, with an absolute path where the vocabulary is a file in a folder."""
-    name = changes.get("vocabulary")
-    is_file = isinstance(name, str) and name.endswith(".toml")
-    return changes | {"vocabulary": str((folder / str(name)).absolute())} if is_file else changes
+    name = str(changes.get("vocabulary"))
+    return changes | {"vocabulary": str((folder / name).absolute())} if name.endswith(".toml") else changes
 
 
 def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, where: str) -> None:
@@ -482,10 +482,10 @@ def _overlay(values: dict[str, Any], changes: Mapping[str, Any], kind: Any, wher
         if key not in types:
             if RENAMED.get(key) in types:
                 raise ConfigError(f"{where}: the setting '{key}' is now called '{RENAMED[key]}'; rename it")
-            raise ConfigError(f"{where}: unknown key '{key}'{_hint(key, types)}")
+            raise ConfigError(f"{where}: unknown key '{shortened(key)}'{_hint(key[:200], types)}")
         if is_dataclass(types[key]):
             if not isinstance(change, Mapping):
-                raise ConfigError(f"{where}: '{key}' is a table, found {change!r}")
+                raise ConfigError(f"{where}: '{key}' is a table, found {shortened(repr(change))}")
             _overlay(values[key], change, types[key], where)
         else:
             values[key] = change

@@ -35,6 +35,8 @@ _OURS: Final = "bimodal-"  # how names in the system's folder for temporary file
 _CLEANED: Final[set[Path]] = set()  # folders whose leftovers this process has deleted
 _CLEANING: Final = Lock()
 
+_SHOWN: Final = 300  # characters of a message of another library
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -274,18 +276,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, absurdly long or deep
-        raise ConfigError(f"{path}: not valid TOML ({error})") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not valid TOML (brackets are nested too deeply)") from error
+    except ValueError as error:  # not UTF-8, no TOML, absurdly long
+        raise ConfigError(f"{path}: not valid TOML ({str(error)[:_SHOWN]})") from error
 
 
 def parse_toml(text: str) -> Any:
-    """A value as TOML reads it; the text itself if that is not valid TOML.
+    """A value as TOML reads it; the text itself if that is not one valid TOML value.
 
     Example:
         >>> parse_toml("[1, 2]"), parse_toml(" cpu ")
         ([1, 2], 'cpu')
     """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        found = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
         return text.strip()
+    return found["value"] if len(found) == 1 else text.strip()

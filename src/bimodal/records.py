@@ -4,8 +4,11 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, Final, Literal
+
+from bimodal.errors import BimodalError
 
 Statistic = Literal["mean", "std", "p10", "p50", "p90"]
 TranscriptSource = Literal["given", "asr"]
@@ -20,12 +23,57 @@ LAW: Final = (
 )
 """The law, as help, server and model cards print it."""
 
+LONGEST_NAME: Final = 100
+LONGEST_TEXT: Final = 20_000
+"""Characters that a name and another text of a model may have."""
+
 _SHOWN_CHARACTERS: Final = 60
 _MOST_ALIKE: Final = 3
+_LONGEST_MESSAGE: Final = 1000
 _NAMES: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\d+(?:\.\d+)?")
 
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal acts upon: control characters but tab and newline, and those that turn the direction of text."""
+
+
+def shortened(text: str, longest: int = 200) -> str:
+    """Text from a stranger's file as a sentence may hold it: its middle is left out where it is long.
+
+    Example:
+        >>> shortened("a" * 1000, 9)
+        'aaa...aaa'
+    """
+    half = (longest - 3) // 2
+    return text if len(text) <= longest else f"{text[:half]}...{text[-half:]}"
+
+
+def text_fault(field: str, text: str, longest: int) -> str:
+    r"""What is wrong with a text that people will read; empty if nothing is.
+
+    Example:
+        >>> text_fault("name", "a\x1b[31m", 100), text_fault("name", "a" * 101, 100)
+        ('name holds control characters', 'name has 101 characters, expected at most 100')
+    """
+    if not text.strip():
+        return f"{field} is empty"
+    if len(text) > longest:
+        return f"{field} has {len(text)} characters, expected at most {longest}"
+    broken = longest <= LONGEST_NAME and "\n" in text
+    return f"{field} holds control characters" if broken or printable(text) != text else ""
+
+
+def named_fault(settings: Any) -> str:
+    r"""What is wrong with the name or licence that a model would get by these settings; empty if nothing is.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> named_fault(SimpleNamespace(name="a\nb\x07")), named_fault(SimpleNamespace(name="a", licence=""))
+        ('name holds control characters', '')
+    """
+    texts = {field: getattr(settings, field, None) for field in ("name", "licence", "trained_on")}
+    given = {field: text for field, text in texts.items() if text or (text == "" and field == "name")}
+    faults = (text_fault(name, text, LONGEST_NAME if name == "name" else LONGEST_TEXT) for name, text in given.items())
+    return next(filter(None, faults), "")
 
 
 def printable(text: str) -> str:
@@ -133,6 +181,18 @@ class Clip:
     columns: Sequence[float] | None = None
     speaker: str | None = None
     before: Sequence[Turn] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse words and a confidence of another type.
+
+        Raises:
+            BimodalError: The words are no text, or the confidence is not from 0 to 1.
+        """
+        words, share = self.transcript, self.transcript_confidence
+        if words is not None and not isinstance(words, str):
+            raise BimodalError(f"transcript is of type {type(words).__name__}, expected text")
+        if share is not None and not (isinstance(share, Real) and 0 <= share <= 1):
+            raise BimodalError(f"transcript_confidence is {share!r:.40}, expected a number from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -336,7 +396,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{self.where}: {shortened(self.message, _LONGEST_MESSAGE)}"
 
 
 def describe_problems(problems: Sequence[Problem], shown: int = 20) -> str:

@@ -67,11 +67,13 @@ class WordsByTime:
         """Take words at any time, in any order.
 
         Raises:
-            ConfigError: Invalid time range.
+            ConfigError: Invalid time range, or a confidence that is none.
         """
+        if item.confidence is not None and not 0 <= item.confidence <= 1:
+            raise ConfigError(f"words {item.transcript!r:.80}: confidence {item.confidence}, expected 0 to 1")
         if not 0 <= item.start <= item.end < math.inf:
             raise ConfigError(
-                f"words {item.transcript!r}: from {item.start} s to {item.end} s, expected 0 <= start <= end"
+                f"words {item.transcript!r:.80}: from {item.start} s to {item.end} s, expected 0 <= start <= end"
             )
         insort(self._words, item, key=_start)
         self._longest = max(self._longest, item.end - item.start)

@@ -15,6 +15,7 @@ _LONGEST_FILE: Final = 1 << 43  # bytes; file systems refuse to seek much furthe
 _NEAR: Final = 0x10000
 _LARGEST: Final = 0xFFFFFFFF
 _HEAD_BYTES: Final = 64
+_WITHOUT_BITS: Final = 14  # bytes of a chunk `fmt ` as the first version of WAV had it
 
 Region = tuple[int, int]
 """First byte and number of bytes."""
@@ -65,7 +66,7 @@ def read_layout(stream: IO[bytes], size: int) -> Layout:
     if head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
         return _wav(stream, begin, size, "big" if head[:4] == b"RIFX" else "little")
     if head[:4] == b"FORM":
-        return _first(stream, size, b"SSND", 12, "big")
+        return _first(stream, size, (b"SSND", b"BODY"), 12, "big")
     if head[:4] == b".snd" and len(head) >= 12:
         first, length = struct.unpack(">II", head[4:12])
         return _fitting(first, 0 if length == _LARGEST else length, size)
@@ -101,6 +102,8 @@ def _wav(stream: IO[bytes], begin: int, size: int, order: Literal["little", "big
         right &= padded
         if name == b"fmt ":
             found = _read(stream, first, min(length, 1024))
+            if len(found) == _WITHOUT_BITS:
+                found, right = _with_bits(found, order), False
             if form and found != form:
                 break
             form = found
@@ -121,6 +124,12 @@ def _wav(stream: IO[bytes], begin: int, size: int, order: Literal["little", "big
     layout = Layout(regions=kept, promised=promised)
     head = b"" if right else _wav_head(form, layout.present, order)
     return Layout(regions=kept, promised=promised, head=head)
+
+
+def _with_bits(form: bytes, order: Literal["little", "big"]) -> bytes:
+    """A chunk `fmt ` that leaves out the bits of a sample, with those that follow from its other values."""
+    channels, block = (int.from_bytes(form[at : at + 2], order) for at in (2, 12))
+    return form + (8 * block // max(1, channels) & 0xFFFF).to_bytes(2, order)
 
 
 def _riff_chunks(
@@ -176,14 +185,14 @@ def _wav_head(form: bytes, length: int, order: Literal["little", "big"]) -> byte
     return b"RF64\xff\xff\xff\xffWAVE" + long + described + b"data\xff\xff\xff\xff"
 
 
-def _first(stream: IO[bytes], size: int, wanted: bytes, at: int, order: Literal["little", "big"]) -> Layout:
-    """The first chunk of a name, of chunks with sizes of four bytes."""
+def _first(stream: IO[bytes], size: int, wanted: tuple[bytes, ...], at: int, order: Literal["little", "big"]) -> Layout:
+    """The first chunk of these names, of chunks with sizes of four bytes."""
     for _ in range(_MOST_CHUNKS):
         head = _read(stream, at, 8)
         if len(head) < 8:
             break
         length = int.from_bytes(head[4:], order)
-        if head[:4] == wanted:
+        if head[:4] in wanted:
             return _fitting(at + 8, 0 if _is_unknown(length) else length, size)
         at += 8 + length + length % 2
     return Layout()
@@ -221,8 +230,8 @@ def _fitting(first: int, length: int, size: int) -> Layout:
 
 
 def _read(stream: IO[bytes], at: int, count: int) -> bytes:
-    """Bytes from some place on; none beyond the end, however far a damaged length leads."""
-    if at > _LONGEST_FILE:
+    """Bytes at a place; none where no file reaches, however far a damaged length leads."""
+    if not 0 <= at < _LONGEST_FILE:
         return b""
     stream.seek(at)
     return stream.read(count)

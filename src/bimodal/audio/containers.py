@@ -4,6 +4,7 @@ Length is what can be decoded. Time is presentation time: where a container says
 before it. PyAV is imported only where a file needs it, since its import costs about as much as that of NumPy.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final
@@ -11,7 +12,8 @@ from typing import IO, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio.formats import ends_early, mpeg_frame_bytes, mpeg_frames_promised
+from bimodal.audio.endings import ends_early
+from bimodal.audio.formats import frame_bytes, mpeg_frames_promised
 from bimodal.errors import AudioError
 
 Frames = npt.NDArray[np.float32]
@@ -87,20 +89,21 @@ class Container:
     def __init__(self, stream: IO[bytes], kind: str, name: str, track: int | None = None) -> None:
         av = _library(name)
         self._name, self._kind, self._file, self._av = name, kind, stream, av
-        self._errors = (av.error.FFmpegError, ValueError)
-        stream.seek(0)
+        self._errors = (av.error.FFmpegError, OSError, ValueError)
         try:
-            self._container = av.open(stream, mode="r", format=kind, metadata_errors="ignore")
+            self._container = av.open(_Bounded(stream), mode="r", format=kind, metadata_errors="ignore")
         except self._errors as error:
-            raise AudioError(f"{name}: cannot be decoded as audio ({_reason(error)})") from error
+            raise self._refusal(_reason(error)) from error
         try:
             self._stream: Any = _choose(self._container, name, track)
-            self.sampling_rate, self.channels = int(self._stream.rate), int(self._stream.channels)
+            if self._stream.codec_context is None:
+                raise self._refusal("its codec is not known")
+            self.sampling_rate, self.channels = int(self._stream.rate), _count_channels(self._stream)
             if self.sampling_rate <= 0 or self.channels <= 0:
-                raise AudioError(f"{name}: cannot be decoded as audio (no sampling rate or no channels)")
+                raise self._refusal("no sampling rate or no channels")
         except self._errors as error:
             self.close()
-            raise AudioError(f"{name}: cannot be decoded as audio ({_reason(error)})") from error
+            raise self._refusal(_reason(error)) from error
         except AudioError:
             self.close()
             raise
@@ -111,6 +114,16 @@ class Container:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _refusal(self, reason: str) -> AudioError:
+        """The sentence for a file of which nothing can be decoded."""
+        self._file.seek(0, 2)
+        if ends_early(self._file, self._file.tell(), self._kind):
+            return AudioError(
+                f"{self._name}: cannot be decoded as audio: it is cut, and nothing of what there is can be read; copy "
+                "the recording again"
+            )
+        return AudioError(f"{self._name}: cannot be decoded as audio ({reason})")
 
     def close(self) -> None:
         """Close the container; its file stays open."""
@@ -204,7 +217,7 @@ class Container:
 
     def _decoded(self) -> Iterator[tuple[int | None, Frames]]:
         """Samples in order, each piece with the sample at which it should stand, where the container says so."""
-        resampler, form = None, None
+        resampler, form, layout = None, None, None
         for packet in self._packets():
             lost = self._lost_at_end
             frames = self._frames(packet)
@@ -212,14 +225,28 @@ class Container:
                 yield None, np.zeros((round(lost * self.sampling_rate), self.channels), np.float32)
             for frame in frames:
                 if (found := (frame.sample_rate, frame.layout.name, frame.format.name)) != form:  # joined files differ
-                    form, layout = found, self._stream.layout
-                    resampler = self._av.AudioResampler(format="fltp", layout=layout, rate=self.sampling_rate)
+                    form, layout = found, layout or self._layout(frame)
+                    resampler = self._av.AudioResampler(format="flt", layout=layout, rate=self.sampling_rate)
                 at = self._sample(frame)
-                for piece in resampler.resample(frame) if resampler is not None else ():
-                    yield at, piece.to_ndarray().T
+                for piece in self._resampled(resampler, frame):
+                    yield at, piece
                     at = None
-        for piece in resampler.resample(None) if resampler is not None else ():
-            yield None, piece.to_ndarray().T
+        yield from ((None, piece) for piece in self._resampled(resampler, None))
+
+    def _layout(self, frame: Any) -> str:
+        """Name of the channels that this recording has by its header; the decoder may have found others."""
+        if frame.layout.nb_channels == self.channels:
+            return str(frame.layout.name)
+        return {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
+
+    def _resampled(self, resampler: Any, frame: Any) -> Iterator[Frames]:
+        """Samples (T, channels). PyAV is not asked for planar ones: from eight channels on, it reads beyond them."""
+        try:
+            pieces = [] if resampler is None else resampler.resample(frame)
+        except self._errors as error:
+            raise AudioError(f"{self._name}: damaged: its channels change in the middle ({_reason(error)})") from error
+        for piece in pieces:
+            yield piece.to_ndarray().reshape(-1, self.channels)
 
     def _sample(self, frame: Any) -> int | None:
         if self._kind not in _TIMED or frame.pts is None or frame.time_base is None:
@@ -242,12 +269,26 @@ class Container:
             if not any(name in bytes(packet)[:256] for name in _NO_SOUND):
                 self._lost, self._lost_at_end = self._lost + seconds, self._lost_at_end + seconds
             return []
-        cut = self._kind == "mp3" and packet.size and mpeg_frame_bytes(bytes(packet)[:4]) > packet.size
-        if cut:
+        codec = self._stream.codec_context.name
+        if packet.size and frame_bytes(codec, bytes(packet)[:8]) > packet.size:  # the last frame is not whole
             self._lost, self._lost_at_end = self._lost + seconds, self._lost_at_end + seconds
         elif frames and packet.size:
             self._lost_at_end = 0.0
         return frames
+
+
+class _Bounded:
+    """A file in which nobody gets beyond the end: an absurd size makes FFmpeg seek to where no file reaches."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        self.read, self.tell, self._stream = stream.read, stream.tell, stream
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Stand elsewhere."""
+        start = (0, self._stream.tell(), self._size)[whence]
+        return self._stream.seek(max(0, min(start + offset, self._size)))
 
 
 def _choose(container: Any, name: str, track: int | None) -> Any:
@@ -263,6 +304,19 @@ def _choose(container: Any, name: str, track: int | None) -> Any:
         listed = ", ".join(f"{number} ({language})" for number, language in enumerate(languages, 1))
         raise AudioError(f"{name}: no sound track {track}, expected one of {listed}")
     return tracks[track - 1]
+
+
+def _count_channels(stream: Any) -> int:
+    """Number of channels of a sound track.
+
+    PyAV (18.1) frees the names of channels in an order of their own as often as it is asked for them, which ends the
+    process. It is asked once here, and the track then gets channels without names.
+    """
+    layout = stream.codec_context.layout
+    count = int(layout.nb_channels)
+    if " channels (" in layout.name:
+        stream.codec_context.layout = f"{count} channels"
+    return count
 
 
 def _library(name: str) -> Any:

@@ -9,9 +9,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
@@ -19,10 +17,11 @@ import numpy.typing as npt
 
 from bimodal.audio.chunks import Pieces, read_layout
 from bimodal.audio.containers import Container, Ending, Frames
+from bimodal.audio.endings import promised_by_header
 from bimodal.audio.formats import container_kind, fallback_kind, holds_another_flac
 from bimodal.audio.mixing import MIXED_AT_ONCE, Mixer
 from bimodal.audio.rates import check_rate
-from bimodal.audio.source import Encoded, as_source, opened, size_of, source_name
+from bimodal.audio.source import Encoded, as_source, opened_recording, source_name
 from bimodal.errors import AudioError
 
 Signal = npt.NDArray[np.float32]
@@ -35,6 +34,10 @@ MAX_CHANNELS: Final = 64
 
 _BLOCK_SECONDS: Final = 30.0
 _NO_LENGTH: Final = 1 << 40  # frames that no recording has
+_UNCLEAR: Final = {
+    "RAW": "cannot be decoded as audio (its content is not what its extension says)",
+    "XI": "an instrument (.xi) does not say its sampling rate",
+}
 _SHORTEST_CUT: Final = 0.01  # seconds; some programs count the bytes of the header in
 
 
@@ -140,7 +143,7 @@ def read_header(path: Encoded, *, track: int | None = None) -> AudioHeader:
     Raises:
         AudioError: The file is missing, empty or not audio.
     """
-    with _opened(path) as (stream, name):
+    with opened_recording(path) as (stream, name):
         file = _open(stream, name, track)
         with file:
             if isinstance(file, Container):
@@ -223,34 +226,20 @@ def iterate_audio(
 def _iterate(
     path: Encoded, start: float | None, end: float | None, block_seconds: float, channel: int | None, track: int | None
 ) -> Iterator[tuple[Signal, int] | Ending]:
-    with _opened(path) as (stream, name):
-        in_chunks = fallback_kind(stream) not in ("", "flac")
+    with opened_recording(path) as (stream, name):
+        uncompressed = not container_kind(stream) and fallback_kind(stream) != "flac"
         file = _open(stream, name, track)
         with file:
             rate = check_rate(file.sampling_rate if isinstance(file, Container) else file.samplerate, name)
             _check_channels(name, file.channels, channel)
-            blocks = file.blocks() if isinstance(file, Container) else _read_plain(stream, name, file)
-            blocks = _told_by_chunks(stream, blocks) if in_chunks else blocks
+            is_container = isinstance(file, Container)
+            blocks = file.blocks() if is_container else _read_plain(stream, name, file)
+            blocks = _told_by_header(stream, blocks, "" if is_container else file.format) if uncompressed else blocks
             first, last = _borders(start, end, rate)
             cut = _cut_out(blocks, name, rate, (first, last), (start, end))
             mixed = _mixed(cut, channel, name, first)
             for block in _regrouped(mixed, max(1, int(block_seconds * rate))):
                 yield block if isinstance(block, Ending) else (block, rate)
-
-
-@contextmanager
-def _opened(path: Encoded) -> Iterator[tuple[IO[bytes], str]]:
-    """An existing recording as a file object, and its name."""
-    source = as_source(path)
-    name = source_name(source)
-    if isinstance(source, Path) and not source.exists():
-        raise AudioError(f"{name}: no such file")
-    if isinstance(source, Path) and source.is_dir():
-        raise AudioError(f"{name}: is a folder, expected a recording")
-    if size_of(source) == 0:
-        raise AudioError(f"{name}: the file is empty (0 bytes)")
-    with opened(source) as stream:
-        yield stream, name
 
 
 def _open(stream: IO[bytes], name: str, track: int | None) -> Any:
@@ -273,6 +262,9 @@ def _open(stream: IO[bytes], name: str, track: int | None) -> Any:
         if isinstance(error, TypeError):  # soundfile takes the extension .raw for samples without a header
             raise AudioError(f"{name}: samples without a header (.raw) are not read; convert them to WAV") from error
         raise AudioError(f"{name}: cannot be decoded as audio ({error.error_string.strip('. ')})") from error
+    if sound.format in _UNCLEAR:
+        sound.close()
+        raise AudioError(f"{name}: {_UNCLEAR[sound.format]}; convert the recording to WAV")
     if kind == "flac" and (sound.frames >= _NO_LENGTH or holds_another_flac(stream)):
         sound.close()
         return Container(stream, kind, name)
@@ -307,14 +299,16 @@ def _read_plain(stream: IO[bytes], name: str, file: Any) -> Iterator[Frames | En
         with Container(stream, kind, name) as box:
             yield from _after(position, box.blocks())
         return
-    yield Ending(seconds=position / rate, promised=file.frames / rate if file.seekable() else 0.0)
+    estimated = not file.seekable() or file.subtype.startswith("MPEG")
+    yield Ending(seconds=position / rate, promised=0.0 if estimated else file.frames / rate)
 
 
-def _told_by_chunks(stream: IO[bytes], blocks: Iterator[Frames | Ending]) -> Iterator[Frames | Ending]:
-    """The same, cut where the chunks of an uncompressed file promise more samples than there are."""
+def _told_by_header(stream: IO[bytes], blocks: Iterator[Frames | Ending], form: str) -> Iterator[Frames | Ending]:
+    """The same, cut where the header of an uncompressed file promises more samples than there are."""
     for block in blocks:
         if isinstance(block, Ending):
-            missing = read_layout(stream, _size(stream)).missing
+            size, (first, length) = _size(stream), promised_by_header(stream, form)
+            missing = max(0.0, 1 - (size - first) / length) if length else read_layout(stream, size).missing
             promised = max(block.promised, block.seconds / (1 - missing) if missing < 1 else 0.0)
             is_cut = block.is_cut or promised > block.seconds + _SHORTEST_CUT
             yield replace(block, promised=promised, is_cut=is_cut)

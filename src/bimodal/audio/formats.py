@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes, and whether it ends before its end: a name or a size in a header is a hint only.
+"""What a file is, by its first bytes: a name or a size in a header is a hint only.
 
 A file is opened as the format that its bytes tell and no other: left to guess, FFmpeg takes a text file for a playlist
 and follows it to other files.
@@ -26,6 +26,7 @@ _SIGNATURES: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"wvpk", "wv"),
     (0, b"\x0b\x77", "ac3"),
     (0, b"\x00\x00\x01\xba", "mpeg"),
+    (0, b"Creative Voice File\x1a", "voc"),  # libsndfile takes the heads of its blocks for samples
 )
 _FALLBACKS: Final[tuple[tuple[int, bytes, str], ...]] = (
     (8, b"WAVE", "wav"),
@@ -47,10 +48,8 @@ _BIT_RATES: Final = {  # kbit/s of MPEG audio by (is MPEG-1, layer); ISO/IEC 111
     (False, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
+_AC3_BIT_RATES: Final = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _MPEG_RATES: Final = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
-
-_EBML_CONTAINERS: Final = (0x18538067, 0x1F43B675)  # Segment, Cluster
-_MOST_ELEMENTS: Final = 50_000_000
 
 
 def container_kind(stream: IO[bytes]) -> str:
@@ -131,6 +130,35 @@ def mpeg_frame_bytes(head: bytes) -> int:
     return (144 if version == 3 or layer == 2 else 72) * bits // hertz + padding
 
 
+def frame_bytes(codec: str, head: bytes) -> int:
+    r"""Length of the frame of sound that begins with these bytes; 0 where it does not say.
+
+    Args:
+        codec: As FFmpeg names it.
+        head: Eight bytes of a frame.
+
+    Example:
+        >>> frame_bytes("ac3", b"\x0b\x77\x00\x00\x14\x40\x00\x00")  # 48 kHz, 192 kbit/s
+        768
+    """
+    if codec in ("mp1float", "mp1", "mp2float", "mp2", "mp3float", "mp3"):
+        return mpeg_frame_bytes(head)
+    if codec in ("ac3", "eac3") and len(head) >= 6 and head[:2] == b"\x0b\x77":
+        return _ac3_frame_bytes(head)
+    return 0
+
+
+def _ac3_frame_bytes(head: bytes) -> int:
+    """Length of a frame of AC-3 or E-AC-3; ETSI TS 102 366."""
+    if head[5] >> 3 > 10:  # E-AC-3
+        return 2 * ((head[2] & 7) << 8 | head[3]) + 2
+    rate, code = head[4] >> 6, head[4] & 63
+    if rate == 3 or code >= 2 * len(_AC3_BIT_RATES):
+        return 0
+    bits = 1000 * _AC3_BIT_RATES[code // 2]
+    return 2 * (bits * 96 // (48_000, 44_100, 32_000)[rate] + (code & 1 if rate == 1 else 0))
+
+
 def mpeg_frames_promised(stream: IO[bytes]) -> int:
     """Number of frames that the Xing, Info or VBRI header of an MP3 promises; 0 without one."""
     stream.seek(skip_id3(stream))
@@ -151,63 +179,3 @@ def holds_another_flac(stream: IO[bytes]) -> bool:
             return True
         before = block[-7:]
     return False
-
-
-def ends_early(stream: IO[bytes], size: int, kind: str) -> bool:
-    """Whether a file of this kind stops in the middle of its data; False for kinds that do not tell.
-
-    Args:
-        stream: The file.
-        size: Its length in bytes.
-        kind: As `container_kind` names it.
-    """
-    if kind == "ogg":
-        return _ogg_ends_early(stream, size)
-    if kind == "matroska":
-        return _matroska_ends_early(stream, size)
-    return False
-
-
-def _ogg_ends_early(stream: IO[bytes], size: int) -> bool:
-    """Whether the last page is not whole, or not marked as the last one of its stream."""
-    tail = min(size, 2 * 65_307)  # a page is at most this long (RFC 3533)
-    stream.seek(size - tail)
-    data = stream.read(tail)
-    at = data.rfind(b"OggS")
-    if at < 0 or len(data) < at + 27:
-        return True
-    table = data[at + 27 : at + 27 + data[at + 26]]
-    whole = len(table) == data[at + 26] and at + 27 + len(table) + sum(table) <= len(data)
-    return not whole or not data[at + 5] & 4
-
-
-def _matroska_ends_early(stream: IO[bytes], size: int) -> bool:
-    """Whether an element is longer than the file. What is in a container follows it, whatever its size (RFC 8794)."""
-    at = end = 0
-    for _ in range(_MOST_ELEMENTS):
-        if at >= size:
-            break
-        stream.seek(at)
-        head = stream.read(12)
-        name, length = _element(head)
-        if not name:
-            return len(head) < 12  # the file ends within the head of an element
-        first = at + name + length[0]
-        known = length[1] != (1 << 7 * length[0]) - 1
-        inside = int.from_bytes(head[:name], "big") in _EBML_CONTAINERS
-        end = max(end, first + length[1] if known else 0)
-        at = first if inside else first + length[1]
-    return end > size
-
-
-def _element(head: bytes) -> tuple[int, tuple[int, int]]:
-    """Bytes of the name of an EBML element, bytes of its size, and its size; 0 where none begins with these bytes."""
-    if not head or not head[0]:
-        return 0, (0, 0)
-    name = 9 - head[0].bit_length()
-    if name > 4 or len(head) <= name or not head[name]:
-        return 0, (0, 0)
-    width = 9 - head[name].bit_length()
-    if len(head) < name + width:
-        return 0, (0, 0)
-    return name, (width, int.from_bytes(head[name : name + width], "big") & ((1 << 7 * width) - 1))

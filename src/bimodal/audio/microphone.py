@@ -2,12 +2,12 @@
 
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bimodal.audio.decode import Signal, iterate_audio, read_header
+from bimodal.audio.decode import AudioBlocks, Signal, iterate_audio, read_header
 from bimodal.errors import AudioError, BimodalError
 
 BLOCK_SECONDS: Final = 0.1
@@ -25,11 +25,13 @@ class Source:
         name: For people.
         sampling_rate: In Hz.
         blocks: Signals of `BLOCK_SECONDS`, each when it has been spoken; taken once.
+        warnings: What results must say, when all blocks were taken: where a file is cut or damaged.
     """
 
     name: str
     sampling_rate: int
     blocks: Iterator[Signal]
+    warnings: Callable[[], tuple[str, ...]] = tuple
 
 
 def play_file(path: str | Path) -> Source:
@@ -38,12 +40,13 @@ def play_file(path: str | Path) -> Source:
     Raises:
         AudioError: The file is missing, empty, truncated or not audio.
     """
-    return Source(name=str(path), sampling_rate=read_header(path).sampling_rate, blocks=_paced(path))
+    rate, read = read_header(path).sampling_rate, iterate_audio(path, block_seconds=BLOCK_SECONDS)
+    return Source(name=str(path), sampling_rate=rate, blocks=_paced(read), warnings=lambda: read.warnings)
 
 
-def _paced(path: str | Path) -> Iterator[Signal]:
+def _paced(read: AudioBlocks) -> Iterator[Signal]:
     began, spoken = time.monotonic(), 0.0
-    for block, rate in iterate_audio(path, block_seconds=BLOCK_SECONDS):
+    for block, rate in read:
         spoken += len(block) / rate
         time.sleep(max(0.0, began + spoken - time.monotonic()))
         yield block

@@ -16,6 +16,8 @@ from bimodal.audio.rates import check_rate
 from bimodal.audio.voice_activity import VAD_FRAME, VAD_FRAME_SECONDS, SpeechDetector
 from bimodal.errors import ConfigError
 
+_LONGEST: Final = 600.0  # seconds
+
 NO_SPEECH: Final = "no speech was found"
 """Reason of the one result of a recording, or a channel, in which nobody speaks."""
 
@@ -46,11 +48,12 @@ class SegmentConfig:
             raise ConfigError(
                 f"release {self.release}, threshold {self.threshold}: expected 0 < release <= threshold < 1"
             )
-        if not 0 <= self.padding < self.min_pause:
+        if not 0 <= self.padding < self.min_pause <= _LONGEST:
             raise ConfigError(
-                f"padding {self.padding} s, min_pause {self.min_pause} s: expected 0 <= padding < min_pause"
+                f"padding {self.padding} s, min_pause {self.min_pause} s: expected 0 <= padding < min_pause <= "
+                f"{_LONGEST:g}"
             )
-        if not 0 < self.min_speech < self.max_seconds <= 600 or self.max_seconds < 1:
+        if not 0 < self.min_speech < self.max_seconds <= _LONGEST or self.max_seconds < 1:
             raise ConfigError(
                 f"min_speech {self.min_speech} s, max_seconds {self.max_seconds} s: expected 0 < min_speech < "
                 "max_seconds, and max_seconds from 1 to 600"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from bimodal.errors import AudioError
+from bimodal.records import shortened
 
 Encoded = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 """Encoded audio: a path, the content of a file as bytes, or a file object opened in binary mode."""
@@ -62,6 +63,39 @@ def source_name(source: Path | IO[bytes]) -> str:
         return str(source)
     name = getattr(source, "name", None)
     return name if isinstance(name, str) and name else IN_MEMORY
+
+
+@contextmanager
+def opened_recording(audio: Encoded) -> Iterator[tuple[IO[bytes], str]]:
+    """Audio as a binary file object that is not empty, and its name.
+
+    Args:
+        audio: As in `as_source`.
+
+    Raises:
+        AudioError: No such file, a folder, a pipe, an empty file, or one that cannot be opened.
+    """
+    source = as_source(audio)
+    name = source_name(source)
+    if isinstance(source, Path):
+        _check_file(source, name)
+    if size_of(source) == 0:
+        raise AudioError(f"{name}: the file is empty (0 bytes)")
+    with opened(source) as stream:
+        yield stream, name
+
+
+def _check_file(path: Path, name: str) -> None:
+    try:
+        if not path.exists():
+            raise AudioError(f"{name}: no such file")
+        if path.is_dir():
+            raise AudioError(f"{name}: is a folder, expected a recording")
+        if not path.is_file():
+            raise AudioError(f"{name}: a pipe or device, expected a file; write the recording to a file first")
+        path.open("rb").close()
+    except OSError as error:  # a name that is too long, no permission
+        raise AudioError(f"{shortened(name)}: cannot be opened ({error.strerror})") from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from bimodal import __version__
 from bimodal.cli import cache, corpora, doctor, listen, models, recognize, serve, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
-from bimodal.records import LAW
+from bimodal.records import LAW, shortened
 
 app = typer.Typer(
     name="bimodal",
@@ -93,7 +93,7 @@ def _run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+        _fail(f"{shortened(str(error.filename or 'system'))}: {error.strerror or error}")
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -45,19 +45,23 @@ def listen(
     say(f"{config.name} {config.version}, licence of the weights: {config.licence}; listening to {sound.name}")
     stream = recognizer.stream(sound.sampling_rate, speaker=speaker)
     if form == "jsonl":
-        for result in _results(moments_of(stream, sound), stream):
+        for result in _results(moments_of(stream, sound), stream, sound):
             typer.echo(json_line(result, None))
         return
     with Live(auto_refresh=False) as view:
-        summary = summarise(_results(moments_of(stream, sound), stream, view))
+        summary = summarise(_results(moments_of(stream, sound), stream, sound, view))
     if not sys.stdout.isatty():
         typer.echo()  # rich leaves its last line open there
     typer.echo(describe_summary(summary))
 
 
-def _results(moments: Iterator[Any], stream: Any, view: Any = None) -> Iterator[Any]:
-    """Results one by one, also shown in the view. Ctrl-C ends the recording like the end of a file."""
+def _results(moments: Iterator[Any], stream: Any, sound: Any, view: Any = None) -> Iterator[Any]:
+    """Results one by one, also shown in the view. Ctrl-C ends the recording like the end of a file.
+
+    A file that is cut or damaged is told at the end, on stderr and in the last result.
+    """
     from bimodal.inference.live import Moment
+    from bimodal.inference.timeline import warn_at_end
     from bimodal.output.live import SHOWN, draw
 
     seen: deque[Any] = deque(maxlen=SHOWN)
@@ -69,7 +73,9 @@ def _results(moments: Iterator[Any], stream: Any, view: Any = None) -> Iterator[
             yield from moment.results
     except KeyboardInterrupt:
         say("")
-    rest = stream.finish()
+    rest = list(warn_at_end(stream.finish(), sound.warnings))
+    for warning in sound.warnings():
+        say(f"bimodal: warning: {sound.name}: {warning}")
     seen += rest
     if view is not None:
         view.update(

@@ -245,8 +245,8 @@ def _inspect(content: bytes, path: Path, features: Sequence[str], root: Path | N
 
 
 def _decode(content: bytes, table: _Table) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        table.problems.append((1, "this is UTF-16, expected UTF-8; save it again as UTF-8"))
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content.partition(b"\n")[0]:
+        table.problems.append((1, "this is UTF-16, or no text, expected UTF-8; save it again as UTF-8"))
         return ""
     try:
         text = content.decode("utf-8-sig")

@@ -1,13 +1,19 @@
 """Transcripts and their context as the text backbone takes them."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
+from typing import Final
 
 from bimodal.records import Clip, Turn, Utterance
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def normalise_transcript(transcript: str | None) -> str | None:
     r"""Compatibility-normalised words with single spaces; None if nothing is left to read.
+
+    Half of a surrogate pair, which no encoder takes, becomes U+FFFD.
 
     Example:
         >>> normalise_transcript("  Well,\u00a0 that\u2019s  it. ")
@@ -17,7 +23,7 @@ def normalise_transcript(transcript: str | None) -> str | None:
     """
     if transcript is None:
         return None
-    folded = unicodedata.normalize("NFKC", transcript)
+    folded = unicodedata.normalize("NFKC", _SURROGATE.sub("\ufffd", transcript))
     printable = "".join(" " if unicodedata.category(character) in {"Cc", "Cf"} else character for character in folded)
     return " ".join(printable.split()) or None
 

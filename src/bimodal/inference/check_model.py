@@ -11,10 +11,8 @@ import numpy.typing as npt
 
 from bimodal.errors import ModelFolderError
 from bimodal.inference.model_config import ModalityConfig, ModelConfig
-from bimodal.records import printable
+from bimodal.records import LONGEST_NAME, LONGEST_TEXT, printable, text_fault
 
-_LONGEST_NAME: Final = 100
-_LONGEST_TEXT: Final = 20_000
 _MOST_EMOTIONS: Final = 1000
 _LARGEST_WIDTH: Final = 65_536
 _MOST_CONTEXT: Final = 1000
@@ -59,18 +57,10 @@ def _name_faults(config: ModelConfig) -> list[str]:
     names += [(f"the emotion {name!r:.60}", name) for name in config.emotions]
     twice = [name for name, count in Counter(config.emotions).items() if count > 1]
     return [
-        *(_text_fault(field, text, _LONGEST_NAME) for field, text in names),
-        *(_text_fault(field, text, _LONGEST_TEXT) for field, text in texts if text),
+        *(text_fault(field, text, LONGEST_NAME) for field, text in names),
+        *(text_fault(field, text, LONGEST_TEXT) for field, text in texts if text),
         f"the emotion {twice[0]!r} is listed twice" if twice else "",
     ]
-
-
-def _text_fault(field: str, text: str, longest: int) -> str:
-    if not text.strip():
-        return f"{field} is empty"
-    if len(text) > longest:
-        return f"{field} has {len(text)} characters, expected at most {longest}"
-    return f"{field} holds control characters" if printable(text) != text else ""
 
 
 def _number_faults(config: ModelConfig) -> list[str]:

@@ -226,8 +226,7 @@ class Model:
             return None
         if speech.columns:
             rows = [row for row, clip in enumerate(clips) if clip.columns is not None]
-            values = np.array([clips[row].columns for row in rows], np.float32).reshape(len(rows), -1)
-            return self._run("speech", {"columns": values}, rows, len(clips))
+            return self._run("speech", {"columns": read_columns(clips, len(speech.columns))}, rows, len(clips))
         rows = [row for row, one in enumerate(encoded) if one.statistics is not None]
         statistics = [one.statistics for one in encoded if one.statistics is not None]
         if not rows:
@@ -404,16 +403,25 @@ def unusable(signal: Signal) -> bool:
     return len(signal) < SHORTEST_SECONDS * SAMPLING_RATE or level_db(signal) < SILENCE_DB
 
 
-def text_weight(clip: Clip) -> float:
-    """How much the words of a clip count beside its speech: the confidence of speech recognition, else 1.
+def read_columns(clips: Sequence[Clip], count: int) -> Floats:
+    """The feature columns of those clips that have any, (N, count).
 
     Raises:
-        BimodalError: The confidence is not from 0 to 1.
+        BimodalError: A clip has another number of columns.
+
+    Example:
+        >>> read_columns([Clip(columns=[0.5, 1.0]), Clip(transcript="Hi.")], 2).tolist()
+        [[0.5, 1.0]]
     """
-    share = 1.0 if clip.transcript_confidence is None else clip.transcript_confidence
-    if not 0 <= share <= 1:
-        raise BimodalError(f"transcript_confidence is {share}, expected a number from 0 to 1")
-    return share
+    given = [clip.columns for clip in clips if clip.columns is not None]
+    if wrong := [len(one) for one in given if len(one) != count]:
+        raise BimodalError(f"{wrong[0]} feature columns, expected the {count} that the model was trained on")
+    return np.array(given, np.float32).reshape(len(given), count)
+
+
+def text_weight(clip: Clip) -> float:
+    """How much the words of a clip count beside its speech: the confidence of speech recognition, else 1."""
+    return 1.0 if clip.transcript_confidence is None else clip.transcript_confidence
 
 
 def read_windows(clips: Sequence[Clip], context: int, backbone: TextBackbone) -> "list[Window]":
