@@ -33,6 +33,8 @@ FIRST_COLUMNS: Final = ("start", "end", "speaker", "emotion")
 
 LAST_COLUMNS: Final = (
     "gate",
+    "prediction_set",
+    "coverage",
     "abstained",
     "reason",
     "transcript",
@@ -132,14 +134,33 @@ def _write_csv(found: Iterable[Named], stream: TextIO, named: bool = False, head
         if header and row == 0:
             names = [_cell(emotion) for emotion in emotions]
             writer.writerow([*(["path"] if named else []), *FIRST_COLUMNS, *names, *LAST_COLUMNS])
-        plain = result.to_dict()
         scores = [f"{result.scores[emotion]:.4f}" if result.scores else "" for emotion in emotions]
         writer.writerow(
             ([_cell(recording)] if named else [])
-            + [_cell(plain[name]) for name in FIRST_COLUMNS]
+            + [_cell(column_value(result, name)) for name in FIRST_COLUMNS]
             + scores
-            + [_cell(plain[name]) for name in LAST_COLUMNS]
+            + [_cell(column_value(result, name)) for name in LAST_COLUMNS]
         )
+
+
+def column_value(result: Recognition, name: str) -> Any:
+    """What a result has in one of `FIRST_COLUMNS` or `LAST_COLUMNS`; the emotions of a prediction set as text.
+
+    Example:
+        >>> from bimodal.records import PredictionSet
+        >>> scores = {"anger": 0.7, "fear": 0.3}
+        >>> one = PredictionSet(emotions=("anger", "fear"), coverage=0.9, by="marginal")
+        >>> result = Recognition(emotion="anger", scores=scores, speech_scores=None, text_scores=None, gate=None,
+        ...                      prediction_set=one)
+        >>> [column_value(result, name) for name in ("emotion", "prediction_set", "coverage")]
+        ['anger', 'anger; fear', 0.9]
+    """
+    if name not in ("prediction_set", "coverage"):
+        return getattr(result, name)
+    found = result.prediction_set
+    if found is None:
+        return None
+    return found.coverage if name == "coverage" else "; ".join(found.emotions)
 
 
 def _write_vtt(found: Iterable[Named], stream: TextIO) -> None:

@@ -36,6 +36,8 @@ export const TEXTS = {
   wordsColumn: "Words",
   together: "Combined",
   scoresCaption: "Probability of each emotion: voice only, words only, combined",
+  among: (coverage, emotions) => `With ${percent(coverage)} coverage: ${emotions.join(", ")}.`,
+  amongHint: "The right emotion is among these that often, for speakers like those of the model's calibration.",
   none: "–",
   gateVoice: (share) => `Weight of the voice: ${percent(share)}`,
   gateWords: (share) => `of the words: ${percent(share)}`,
