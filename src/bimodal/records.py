@@ -245,6 +245,10 @@ class Recognition:
         explanation: Which parts of the input led to the result; None unless `explain=True`.
         error: Why the clip could not be recognised, in one sentence; None if it was. Only a batch with `strict=False`
             returns such a result; `reason` holds the same sentence.
+        arousal: Expected arousal, -1 to 1, derived from `scores` and published positions of the emotions
+            (`bimodal.data.dimensions`): it tells no more than the scores. None if there is no `emotion`, or if an
+            emotion of the model has no published position.
+        valence: The same for valence, from unpleasant (-1) to pleasant (1).
         prediction_set: The emotions among which the right one is with the coverage that was asked for; None if none
             was, or if there is no `emotion`.
     """
@@ -268,6 +272,8 @@ class Recognition:
     warnings: tuple[str, ...] = ()
     explanation: Explanation | None = None
     error: str | None = None
+    arousal: float | None = None
+    valence: float | None = None
     prediction_set: PredictionSet | None = None
 
     def __post_init__(self) -> None:
@@ -275,6 +281,7 @@ class Recognition:
         tables = (self.scores, self.speech_scores, self.text_scores)
         numbers = [number for table in tables if table for number in table.values()]
         numbers += [self.gate or 0.0, self.start or 0.0, self.end or 0.0, self.transcript_confidence or 0.0]
+        numbers += [self.arousal or 0.0, self.valence or 0.0]
         if not all(map(math.isfinite, numbers)):
             msg = "a score or time of the result is NaN or infinite, expected finite numbers"
             raise ValueError(msg)

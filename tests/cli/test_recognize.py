@@ -44,7 +44,7 @@ def test_one_clip_is_a_table_of_what_each_side_says(tiny_model, clips):
     assert "tiny 0.1.0, licence of the weights:" in done.stderr
     head, columns, *rows = (line for line in done.stdout.splitlines() if not line.startswith("  warning: "))
     assert head.startswith(str(clips / "0.wav")) and columns.split() == ["all", "voice", "words"]
-    assert len(rows) == 4 and "weight of the voice" in rows[-1]
+    assert len(rows) == 5 and rows[-2].startswith("  arousal ") and "weight of the voice" in rows[-1]
 
 
 def test_a_model_folder_in_front_stands_for_the_option(tiny_model, clips):

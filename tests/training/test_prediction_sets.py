@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from bimodal.config import TrainConfig, read_config
+from bimodal.data.dimensions import expected_position
 from bimodal.data.manifest import read_manifest
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.evaluation.calibrate import calibrate_model, with_section
@@ -20,6 +21,7 @@ from bimodal.inference.prediction_sets import choose_set, load_prediction_sets
 from bimodal.inference.recognizer import Recognizer
 from bimodal.inference.seen_rows import load_seen_rows
 from bimodal.inference.stream import TimelineConfig
+from bimodal.inference.timeline import summarise
 from bimodal.records import Clip
 from bimodal.training.prediction_sets import draw_labels
 from bimodal.training.train import train
@@ -111,6 +113,23 @@ def test_a_stream_gives_sets_of_the_scores_that_it_tells(tiny_model, tiny_manife
     table = recognizer.model.prediction_sets
     for one in results:
         assert one == choose_set(replace(one, prediction_set=None), table, 0.5)
+
+
+def test_arousal_and_valence_are_those_of_the_scores(tiny_model, tiny_manifest):
+    recognizer = Recognizer(tiny_model)
+    for one in recognizer.recognize_batch(clips(tiny_manifest)):
+        if not one.abstained:
+            assert (one.arousal, one.valence) == expected_position(one.scores)
+    silent = recognizer.recognize(np.zeros(16_000, np.float32), sampling_rate=16_000)
+    assert silent.abstained and silent.arousal is None and silent.valence is None
+    rng = np.random.default_rng(0)
+    signal = (0.2 * np.sin(np.arange(64_000) * 0.05) + 0.02 * rng.normal(size=64_000)).astype(np.float32)
+    stream = recognizer.stream(16_000, config=TimelineConfig(smoothing=3.0))
+    results = [*stream.push(signal), *stream.finish()]
+    spoken = [one for one in results if not one.abstained]
+    assert all((one.arousal, one.valence) == expected_position(one.scores) for one in spoken)
+    summary = summarise(results)
+    assert (summary.arousal, summary.valence) == (expected_position(summary.scores) or (None, None))
 
 
 def test_an_evaluation_tells_coverage_and_size(tiny_model, tiny_manifest):

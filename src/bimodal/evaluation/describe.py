@@ -21,6 +21,7 @@ def describe(report: Report) -> str:
         _aligned(_transposed(_figures(report))),
         _aligned(_recalls(report)),
         _aligned(_transposed(_sets(report))) if _has_sets(report) else "",
+        _aligned(_transposed(_dimensions(report))) if _has_dimensions(report) else "",
         _listed("Paired differences:", comparison_sentences(report)),
         _listed("Warnings:", report.warnings),
         _listed("Notes:", report.notes),
@@ -38,6 +39,7 @@ def describe_markdown(report: Report) -> str:
         "Recall of each emotion in percent:",
         _markdown_table(_recalls(report)),
         *(["Prediction sets:", _markdown_table(_sets(report))] if _has_sets(report) else []),
+        *([_markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
         _section("Fusion compared with the other systems", comparison_sentences(report)),
         _section("Warnings", report.warnings),
         _section("Notes", report.notes),
@@ -131,6 +133,20 @@ def _sets(report: Report) -> Table:
         for name, one in known
     ]
     return [header, *rows]
+
+
+def _has_dimensions(report: Report) -> bool:
+    return any(system.dimensions for system in report.systems)
+
+
+def _dimensions(report: Report) -> Table:
+    """One system per row: CCC of its derived arousal and valence with ratings."""
+    names = list(dict.fromkeys(name for system in report.systems for name in system.dimensions))
+    rows = []
+    for system in report.systems:
+        found = [system.dimensions.get(name) for name in names]
+        rows.append([system.system, *("-" if one is None else f"{one:.3f}" for one in found)])
+    return [["dimensions", *(f"{name} CCC" for name in names)], *rows]
 
 
 def _transposed(table: Table) -> Table:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bimodal.evaluation import metrics
+from bimodal.evaluation.dimensions import RATINGS_NOTE, dimension_agreement, ratings_problems
 from bimodal.evaluation.predictions import SET_COVERAGE, Predictions
 
 CONFIDENCE = 0.95
@@ -88,6 +89,8 @@ class SystemReport:
         recalls: Recall of each emotion, 0 to 1; None if it does not occur.
         confusion: (C, C) counts, rows truth, columns prediction.
         sets: How good its prediction sets are; None if it has none.
+        dimensions: Concordance correlation (CCC, -1 to 1) of derived arousal and valence with the ratings of the
+            manifest; without those that it has no ratings of. None: undefined.
     """
 
     system: str
@@ -97,6 +100,7 @@ class SystemReport:
     recalls: Mapping[str, float | None]
     confusion: tuple[tuple[int, ...], ...]
     sets: SetReport | None = None
+    dimensions: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,11 +208,18 @@ def evaluate(
         systems=reports,
         comparisons=comparisons,
         warnings=(*_fusion_warnings(comparisons), *_data_warnings(predictions)),
-        notes=(*notes, *([SETS_NOTE] if any(one.sets for one in reports) else [])),
+        notes=(*notes, *_further_notes(predictions, reports)),
         confidence=CONFIDENCE,
         replicates=replicates,
         seed=seed,
     )
+
+
+def _further_notes(predictions: Predictions, reports: Sequence[SystemReport]) -> list[str]:
+    """What to know of prediction sets and of dimensions, where the report has any."""
+    sets = [SETS_NOTE] if any(one.sets for one in reports) else []
+    rated = [RATINGS_NOTE] if any(one.dimensions for one in reports) else []
+    return [*sets, *rated, *ratings_problems(predictions)]
 
 
 def _confusions(predictions: Predictions, system: str, rows: Mask) -> Integers:
@@ -239,6 +250,7 @@ def _system_report(predictions: Predictions, system: str, resampling: _Resamplin
         recalls=dict(zip(predictions.emotions, recalls, strict=True)),
         confusion=tuple(tuple(row) for row in matrix.tolist()),
         sets=_set_report(predictions, system, rows),
+        dimensions=dimension_agreement(predictions, system),
     )
 
 

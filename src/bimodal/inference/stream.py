@@ -20,6 +20,7 @@ from bimodal.features.quality import describe_quality
 from bimodal.features.speaker_stats import RunningStats, SpeakerStatsStore
 from bimodal.inference.explain import explain
 from bimodal.inference.model import Model
+from bimodal.inference.outputs import dimensions_of
 from bimodal.inference.prediction_sets import check_coverage
 from bimodal.records import Clip, CoverageBy, Recognition
 
@@ -298,6 +299,7 @@ def _smoother(constant: float) -> Callable[[Recognition], Recognition]:
             emotion: kept * before.get(emotion, 0.0) + (1 - kept) * score for emotion, score in result.scores.items()
         }
         when = middle
-        return replace(result, emotion=max(before, key=before.__getitem__), scores=before)
+        emotion = max(before, key=before.__getitem__)
+        return replace(result, emotion=emotion, scores=before, **dimensions_of(before))
 
     return smooth

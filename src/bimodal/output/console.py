@@ -29,6 +29,8 @@ def format_result(result: Recognition, path: Path | None) -> str:
     for emotion in sorted(result.scores, key=lambda name: -result.scores[name]):
         cells = [_cell(scores.get(emotion) if emotion in told else None) for scores in known.values()]
         lines.append(f"  {emotion:<12}" + "".join(cells))
+    if result.arousal is not None and result.valence is not None:
+        lines.append(f"  arousal {result.arousal:+.2f}, valence {result.valence:+.2f} (derived from the scores)")
     if result.gate is not None and result.explanation is None:  # an explanation says it in its first sentence
         lines.append(f"  weight of the voice {100 * result.gate:.0f} %, of the words {100 - 100 * result.gate:.0f} %")
     lines += [f"  {told}" for told in _set_lines(result)]

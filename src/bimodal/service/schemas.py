@@ -26,6 +26,9 @@ EXAMPLE: Final[dict[str, Any]] = {
     "transcript": "I told you to stop that!",
     "transcript_source": "given",
     "abstained": False,
+    "arousal": 0.514,
+    "valence": -0.356,
+    "prediction_set": {"emotions": ["anger", "neutral"], "coverage": 0.9, "by": "emotion", "note": None},
     "model": "demo",
     "revision": "0123456789ab",
 }

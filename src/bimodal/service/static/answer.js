@@ -22,6 +22,8 @@ export function show(result, of, provisional = false) {
   gate(result.gate);
   scores(result);
   among(result.prediction_set);
+  at("dimensions").hidden = result.arousal === null;
+  at("dimensions").textContent = TEXTS.dimensions(result.arousal, result.valence);
   at("why").hidden = provisional || result.abstained;
   at("why").open = false;
   const source = result.transcript_source === "asr" ? `${TEXTS.confidenceWeighs(result.transcript_confidence)} ` : "";
