@@ -61,7 +61,8 @@ def train(
         cache: Folder of the feature cache; shared between runs.
         stages: `speech`, `text`, `fusion`; the model has the modalities of those named.
         progress: Wraps iterables with a bar.
-        on_epoch: Called after each epoch of any stage.
+        on_epoch: Called after each epoch of any stage with `stage`, `epoch`, `epochs` (at most), `loss`, `seconds`, and
+            `dev`, the UAR on the held-out rows, if there are any.
 
     Returns:
         The model folder.
@@ -76,7 +77,7 @@ def train(
     parts = check_recordings(rows, read.folder, split_rows(rows, config), config.official_split)
     with FeatureCache(cache) as features:
         prepared = prepare_modalities(rows, read.folder, config, features, progress, stages)
-        where = RunContext(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch)
+        where = RunContext(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch, shows_dev=True)
         trained = train_stages(prepared, parts, config, where, stages)
     return package_model(trained, prepared, parts, config, Path(out) / "model")
 
