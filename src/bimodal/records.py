@@ -12,6 +12,7 @@ from bimodal.errors import BimodalError
 
 Statistic = Literal["mean", "std", "p10", "p50", "p90"]
 TranscriptSource = Literal["given", "asr"]
+CoverageBy = Literal["emotion", "marginal"]
 
 UNKNOWN: Final = -100.0
 """Logit of an emotion that a network never saw in training."""
@@ -253,6 +254,31 @@ class Explanation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PredictionSet:
+    """The emotions among which the right one is with a given coverage.
+
+    Coverage is promised for speakers (for words alone: dialogues and texts) like those of the calibration, which the
+    model card names, and for no other corpus.
+
+    Attributes:
+        emotions: Ordered by score; that of the result comes first, whatever its score.
+        coverage: How often the right emotion is in such a set, above 0 and below 1.
+        by: `emotion` if each emotion has that coverage alone, as far as the calibration has rows of it; `marginal` if
+            all emotions have it together.
+        note: One sentence: why the set holds all emotions, or which emotions cannot have the coverage alone; None
+            otherwise.
+    """
+
+    emotions: tuple[str, ...]
+    coverage: float
+    by: CoverageBy
+    note: str | None = None
+
+    def __str__(self) -> str:
+        return f"with {100 * self.coverage:g} % coverage: {', '.join(self.emotions)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recognition:
     """The emotion expressed in an utterance, as the model perceives it.
 
@@ -279,6 +305,12 @@ class Recognition:
         explanation: Which parts of the input led to the result; None unless `explain=True`.
         error: Why the clip could not be recognised, in one sentence; None if it was. Only a batch with `strict=False`
             returns such a result; `reason` holds the same sentence.
+        arousal: Expected arousal, -1 to 1, derived from `scores` and published positions of the emotions
+            (`bimodal.data.dimensions`): it tells no more than the scores. None if there is no `emotion`, or if an
+            emotion of the model has no published position.
+        valence: The same for valence, from unpleasant (-1) to pleasant (1).
+        prediction_set: The emotions among which the right one is with the coverage that was asked for; None if none
+            was, or if there is no `emotion`.
     """
 
     emotion: str | None
@@ -300,12 +332,16 @@ class Recognition:
     warnings: tuple[str, ...] = ()
     explanation: Explanation | None = None
     error: str | None = None
+    arousal: float | None = None
+    valence: float | None = None
+    prediction_set: PredictionSet | None = None
 
     def __post_init__(self) -> None:
         """Refuse a number that is NaN or infinite: a result never holds one."""
         tables = (self.scores, self.speech_scores, self.text_scores)
         numbers = [number for table in tables if table for number in table.values()]
         numbers += [self.gate or 0.0, self.start or 0.0, self.end or 0.0, self.transcript_confidence or 0.0]
+        numbers += [self.arousal or 0.0, self.valence or 0.0]
         if not all(map(math.isfinite, numbers)):
             msg = "a score or time of the result is NaN or infinite, expected finite numbers"
             raise ValueError(msg)

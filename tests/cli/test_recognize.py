@@ -44,7 +44,7 @@ def test_one_clip_is_a_table_of_what_each_side_says(tiny_model, clips):
     assert "tiny 0.1.0, licence of the weights:" in done.stderr
     head, columns, *rows = (line for line in done.stdout.splitlines() if not line.startswith("  warning: "))
     assert head.startswith(str(clips / "0.wav")) and columns.split() == ["all", "voice", "words"]
-    assert len(rows) == 4 and "weight of the voice" in rows[-1]
+    assert len(rows) == 5 and rows[-2].startswith("  arousal ") and "weight of the voice" in rows[-1]
 
 
 def test_a_model_folder_in_front_stands_for_the_option(tiny_model, clips):
@@ -312,3 +312,29 @@ def test_empty_words_are_none(tiny_model, clips):
         json.loads, run("-m", tiny_model, clips / "0.wav", "--transcript", "", "--format", "jsonl").stdout.splitlines()
     )
     assert result["emotion"] and result["transcript"] is None and result["gate"] is None
+
+
+def test_coverage_gives_the_emotions_among_which_the_right_one_is(tiny_model, clips, tmp_path):
+    shown = run("-m", tiny_model, clips / "0.wav", "--coverage", "0.5").stdout
+    (line,) = [line for line in shown.splitlines() if "coverage" in line]
+    assert line.startswith("  with 50 % coverage: ")
+    row = json.loads(run("-m", tiny_model, clips / "0.wav", "--coverage", "0.5", "--format", "jsonl").stdout)
+    assert line == f"  with 50 % coverage: {', '.join(row['prediction_set']['emotions'])}"
+    (cells,) = csv.DictReader(
+        io.StringIO(run("-m", tiny_model, clips / "0.wav", "--coverage=0.5", "--format=csv").stdout)
+    )
+    assert (cells["prediction_set"], cells["coverage"]) == ("; ".join(row["prediction_set"]["emotions"]), "0.5")
+    words = run("-m", tiny_model, "--transcript", "Stop!", "--coverage", "0.5", "--coverage-by", "marginal").stdout
+    assert "with 50 % coverage: " in words
+    over_time = run("-m", tiny_model, clips / "long.flac", "--coverage", "0.5", "--format", "jsonl").stdout
+    for told in map(json.loads, over_time.splitlines()):
+        assert told["abstained"] or told["prediction_set"]["emotions"][0] == told["emotion"]
+    run("-m", tiny_model, clips / "0.wav", "--out", tmp_path / "results")
+    refused = run("-m", tiny_model, clips / "0.wav", "--out", tmp_path / "results", "--coverage", "0.5", code=1)
+    assert "contains results with other settings (coverage" in refused.stderr
+
+
+@pytest.mark.parametrize("value", ["0", "1", "nan", "a", "-0.5", "90"])
+def test_what_is_no_coverage_is_refused_in_one_sentence(tiny_model, value):
+    told = run("-m", tiny_model, "--transcript", "Stop!", f"--coverage={value}", code=2).stderr
+    assert "expected a number above 0 and below 1, such as 0.9" in " ".join(told.split())

@@ -65,3 +65,39 @@ def test_no_text_of_a_stranger_steers_the_terminal(capsys):
     shown = [capsys.readouterr().err, format_line(result, evil), format_result(result, None), format_stretch(result)]
     for text in shown:
         assert not set(text) & set("\x1b\x07\x9b\u202e") and "a?]0;owned??31m?b" in text
+
+
+EPOCHS = """
+from bimodal.cli import terminal
+from bimodal.cli.terminal import epochs
+terminal._SECONDS_BETWEEN_LINES = {between}
+with epochs(quiet={quiet}) as on_epoch:
+    for stage, count in (("speech", 3), ("fusion/speech/part1", 2)):
+        for epoch in range(1, count + 1):
+            on_epoch(dict(stage=stage, epoch=float(epoch), epochs=4 - count % 2, loss=0.5, seconds=2.0, dev=epoch / 10))
+"""
+
+
+def test_training_in_a_terminal_is_one_line_a_stage():
+    shown = in_terminal(EPOCHS.format(between=10, quiet=False))
+    assert "speech: epoch 3/3 |" in shown and "fusion/speech/part1: epoch 2/4 |" in shown
+    assert "loss 0.500, dev UAR 30.0 %" in shown and "<" in shown
+    assert shown.count("\n") == 2
+
+
+def test_training_in_a_log_is_plain_lines():
+    def log(between: float, quiet: bool = False) -> list[str]:
+        code = EPOCHS.format(between=between, quiet=quiet)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return done.stderr.splitlines()
+
+    assert log(-1) == [
+        "speech: epoch 1 of 3, loss 0.500, dev UAR 10.0 %, about 4 s left",
+        "speech: epoch 2 of 3, loss 0.500, dev UAR 20.0 %, about 2 s left",
+        "speech: epoch 3 of 3, loss 0.500, dev UAR 30.0 %",
+        "fusion/speech/part1: epoch 1 of 4, loss 0.500, dev UAR 10.0 %, about 6 s left",
+        "fusion/speech/part1: epoch 2 of 4, loss 0.500, dev UAR 20.0 %, about 4 s left",
+    ]
+    # the second stage ends before its last epoch, out of patience
+    assert log(10) == [log(-1)[2], "fusion/speech/part1: epoch 2 of 4, loss 0.500, dev UAR 20.0 %"]
+    assert log(-1, quiet=True) == []

@@ -32,7 +32,7 @@ def test_the_json_holds_null_and_no_nan(tmp_path, by_hand):
     assert found["systems"][0]["uar"]["low"] is None
     assert set(found["systems"][0]) == {
         "system", "rows", "clusters", "uar", "accuracy", "macro_f1", "weighted_f1", "recalls", "confusion", "nll",
-        "brier", "ece",
+        "brier", "ece", "sets", "dimensions",
     }  # fmt: skip
     assert isinstance(found["systems"][0]["nll"], float)
 

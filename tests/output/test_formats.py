@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from praatio import textgrid
 
 from bimodal import Recognition
+from bimodal.data.dimensions import expected_position
 from bimodal.errors import BimodalError
 from bimodal.output.formats import EMOTIONML, FORMATS, write_recognitions
-from bimodal.records import failed_recognition
+from bimodal.records import PredictionSet, failed_recognition
 
 NASTY = 'a --> b\n\n00:01 <v x> & "größe" \x00 \ud800 泣 ]]> =1+1'
 ONE_LINE = 'a --> b 00:01 <v x> & "größe" ? 泣 ]]> =1+1'
@@ -125,6 +126,30 @@ def test_emotionml_keeps_the_rules_of_its_elements():
         assert len(emotion.findall("info", names)) == 1
         assert all(not child.tag.startswith(f"{{{EMOTIONML}}}") for child in emotion.find("info", names))
     assert emotions[0].find("reference", names).tail.strip() == ONE_LINE
+
+
+def test_emotionml_has_dimensions_from_0_to_1_where_the_emotions_have_positions():
+    root = ElementTree.fromstring(written("emotionml", [FIRST]))
+    names = {"": EMOTIONML}
+    (declared,) = [one for one in root.findall("vocabulary", names) if one.get("type") == "dimension"]
+    assert root.get("dimension-set") == f"#{declared.get('id')}"
+    assert [item.get("name") for item in declared] == ["arousal", "valence"]
+    arousal, valence = expected_position(FIRST.scores)
+    values = {
+        one.get("name"): float(one.get("value")) for one in root.find("emotion", names).findall("dimension", names)
+    }
+    assert values == pytest.approx({"arousal": (arousal + 1) / 2, "valence": (valence + 1) / 2}, abs=1e-4)
+    calm = replace(FIRST, scores={"anger": 0.75, "calm": 0.25})
+    assert "dimension" not in written("emotionml", [calm])
+
+
+def test_csv_has_dimensions_and_prediction_sets():
+    found = PredictionSet(emotions=("anger", "sadness"), coverage=0.9, by="emotion")
+    told = replace(FIRST, arousal=0.375, valence=-0.54, prediction_set=found)
+    first, second = csv.DictReader(io.StringIO(written("csv", [told, FIRST]), newline=""))
+    names = ("arousal", "valence", "prediction_set", "coverage")
+    assert [first[name] for name in names] == ["0.375", "-0.54", "anger; sadness", "0.9"]
+    assert [second[name] for name in names] == ["", "", "", ""]
 
 
 def test_no_results_are_an_empty_document_except_for_a_textgrid():

@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -316,3 +317,21 @@ def test_a_strange_number_of_the_last_event_is_none(http, recording, number):
     job = http.post("/v1/jobs", files={"audio": recording.open("rb")}).json()["id"]
     answer = http.get(f"/v1/jobs/{job}/events", headers={"Last-Event-ID": number})
     assert answer.status_code == 200 and "event: done" in answer.text
+
+
+def test_coverage_gives_the_set_that_python_gives(http, recognizer, recording, long_recording):
+    data = {"transcript": "Stop that at once!", "coverage": "0.5", "coverage_by": "marginal"}
+    got = http.post("/v1/recognize", files={"audio": recording.open("rb")}, data=data).json()["prediction_set"]
+    expected = recognizer.recognize(recording, transcript=data["transcript"], coverage=0.5, coverage_by="marginal")
+    assert got == json.loads(json.dumps(asdict(expected.prediction_set)))
+    assert http.get("/v1/models").json()["models"][0]["prediction_sets"] is True
+    started = http.post("/v1/jobs", files={"audio": long_recording.open("rb")}, data={"coverage": "0.5"})
+    result, *_ = finished(http, started.headers["location"])["results"]
+    assert result["prediction_set"]["emotions"][0] == result["emotion"] and result["prediction_set"]["coverage"] == 0.5
+
+
+@pytest.mark.parametrize("value", ["0", "1", "nan", "a", "-1", "90"])
+@pytest.mark.parametrize("path", ["/v1/recognize", "/v1/jobs"])
+def test_what_is_no_coverage_is_refused(http, recording, path, value):
+    answer = http.post(path, files={"audio": recording.open("rb")}, data={"coverage": value})
+    assert answer.status_code == 422 and answer.json()["detail"].startswith("coverage")

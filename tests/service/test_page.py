@@ -161,6 +161,13 @@ def test_words_change_the_answer_at_once_and_conflict_is_explained(page, recordi
     assert len(page.locator("#scores tr").first.locator(".fill").all()) == 3
 
 
+def test_the_answer_has_its_prediction_set_and_its_place(page, recording):
+    page.fill("#words", "I miss him every day.")
+    expect(page.locator("#headline")).to_contain_text("sadness")
+    expect(page.locator("#among")).to_contain_text("With 90 % coverage: sadness, ")
+    expect(page.locator("#dimensions")).to_contain_text("valence -0.")
+
+
 def test_why_this_answer_is_told_when_somebody_asks(page, recording):
     page.locator("#words").fill("Stop that at once!")
     page.locator("#file").set_input_files(recording)

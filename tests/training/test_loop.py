@@ -347,3 +347,14 @@ def test_half_precision_in_training_keeps_float32_weights_and_ends_near_the_exac
     losses = [[entry["loss"] for entry in one.history] for one in (plain, record)]
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
     assert losses[1] != losses[0]
+
+
+def test_rows_that_are_shown_decide_nothing():
+    seen, plain, watched = [], network(), network()
+    config = replace(CONFIG, patience=0)
+    record = fit(plain, run(config=config, dev=None))
+    again = fit(watched, run(config=config, dev=None, shown=examples(), on_epoch=seen.append))
+    assert_same_weights(watched, plain)
+    assert without_seconds(again.history) == without_seconds(record.history)
+    assert [entry["epochs"] for entry in seen] == [len(record.history)] * len(record.history)
+    assert all(0 <= entry["dev"] <= 1 for entry in seen) and not any("dev" in entry for entry in again.history)

@@ -61,6 +61,17 @@ def test_a_finished_run_is_returned_without_training(tiny_manifest, cache, tmp_p
     assert trained > 0 and len(epochs) == trained
 
 
+def test_each_epoch_is_told_with_its_stage_and_the_dev_figure(tiny_manifest, cache, tmp_path):
+    epochs = []
+    train(tiny_manifest, tmp_path / "run", CONFIG, cache, on_epoch=epochs.append)
+    stages = list(dict.fromkeys(entry["stage"] for entry in epochs))
+    parts = [f"fusion/{name}/part{number}" for name in ("speech", "text") for number in (1, 2)]
+    assert stages == ["speech", *parts[:2], "text", *parts[2:], "fusion"]
+    for entry in epochs:
+        assert 1 <= entry["epoch"] <= entry["epochs"] and entry["loss"] > 0
+        assert ("dev" in entry) == (entry["stage"] in ("speech", "text"))
+
+
 def test_another_configuration_is_refused_in_the_same_folder(tiny_manifest, cache, tmp_path):
     train(tiny_manifest, tmp_path / "run", CONFIG, cache, stages=("text",))
     with pytest.raises(TrainingError, match="another configuration or other data"):

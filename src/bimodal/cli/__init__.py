@@ -48,6 +48,7 @@ for command in (
     train.train,
     train.tune,
     train.adapt,
+    train.calibrate,
     train.evaluate,
     corpora.extract,
     models.models,

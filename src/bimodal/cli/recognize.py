@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bimodal.audio.recordings import Recording
     from bimodal.inference.batch import RecognizeOptions
     from bimodal.inference.model import Model as OpenModel
+    from bimodal.inference.prediction_sets import Chooser
 
 ASR_MODEL = "Systran/faster-whisper-base"
 _AT_ONCE = 4  # most segments of a long recording that are transcribed at the same time; each needs memory
@@ -93,6 +94,42 @@ SpeakerStatsFile = Annotated[
 Explain = Annotated[
     bool, typer.Option("--explain", help="Explain each result: which speech and which words led to it, conflicts.")
 ]
+
+
+def _coverage(given: str | None) -> float | None:
+    """The share that a word on the command line stands for.
+
+    Raises:
+        BimodalError: Not a number above 0 and below 1.
+    """
+    if given is None:
+        return None
+    from bimodal.inference.prediction_sets import check_coverage
+
+    try:
+        share: Any = float(given)
+    except ValueError:
+        share = given
+    try:
+        check_coverage(share)
+    except BimodalError as error:
+        raise typer.BadParameter(str(error)) from error
+    return float(share)
+
+
+Coverage = Annotated[
+    str | None,
+    typer.Option(
+        "--coverage",
+        metavar="SHARE",
+        help="Also give the emotions among which the right one is with this coverage, such as 0.9, for speakers like "
+        "those of the model's calibration.",
+    ),
+]
+By = Annotated[
+    Literal["emotion", "marginal"],
+    typer.Option("--coverage-by", help="Cover each emotion that often, or all emotions together (smaller sets)."),
+]
 Speaker = Annotated[str | None, typer.Option(help="Who speaks in the recordings; the key of --speaker-stats.")]
 
 
@@ -116,6 +153,8 @@ def recognize(
     speaker_stats: SpeakerStatsFile = None,
     speaker: Speaker = None,
     explain: Explain = False,
+    coverage: Coverage = None,
+    coverage_by: By = "emotion",
     threads: Threads = 0,
     quiet: Quiet = False,
     old_transcript: Annotated[str | None, renamed("--text", "--transcript")] = None,
@@ -128,9 +167,11 @@ def recognize(
     _check_words(paths, {"--transcript": told, "--transcripts": transcripts is not None, "--transcribe": by_asr})
     if speaker_stats is not None and speaker is None and channels == "mix":
         raise typer.BadParameter("--speaker-stats needs --speaker, or --channels speakers")
+    share = _coverage(coverage)
     opened = _open(model, download, threads, preload=bool(paths))
+    choose = opened.set_chooser(share, coverage_by)  # a model without sets is refused before it works
     if not paths:
-        _recognize_words(opened, transcript or "", form, explain)
+        _recognize_words(opened, transcript or "", form, explain, choose)
         return
     from bimodal.audio.recordings import find_recordings
     from bimodal.cli.write_results import OutputOptions, write_results
@@ -147,8 +188,11 @@ def recognize(
         speaker=speaker,
         speaker_stats=_known_speakers(speaker_stats),
         explain=explain,
+        coverage=share,
+        coverage_by=coverage_by,
     )
     settings = {} if track is None else {"track": str(track)}
+    settings |= {} if share is None else {"coverage": f"{share} {coverage_by}"}
     if by_asr:
         transcriber = _transcriber(asr, download, _asr_threads(threads, recordings, options))
         options = _with_asr(options, transcriber, "translate" if translate else "transcribe", language)
@@ -233,7 +277,7 @@ def _holds_several(form: str) -> bool:
     return FORMATS[form].append is not None
 
 
-def _recognize_words(model: Any, transcript: str, form: str, explain: bool) -> None:
+def _recognize_words(model: Any, transcript: str, form: str, explain: bool, choose: "Chooser") -> None:
     """Recognise words alone."""
     from bimodal.inference.batch import recognize_signals
     from bimodal.output.console import format_result, json_line
@@ -241,6 +285,7 @@ def _recognize_words(model: Any, transcript: str, form: str, explain: bool) -> N
     from bimodal.records import Clip
 
     (result,) = recognize_signals(model, [Clip(transcript=transcript)], [None], explain=explain)
+    result = choose(result)
     if form in ("table", "jsonl"):
         typer.echo(json_line(result, None) if form == "jsonl" else format_result(result, None))
     else:

@@ -157,6 +157,32 @@ def adapt(
     say(f"adapted model in {out}; its model card names the recordings; next: bimodal recognize {out} RECORDING")
 
 
+def calibrate(
+    model: ModelFolder,
+    manifest: ManifestFile,
+    split: Annotated[
+        str, typer.Option(help="Split to calibrate on. [default: test if there is one, else all rows]")
+    ] = "",
+    root: RootFolder = None,
+    threads: Threads = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Calibrate the prediction sets (--coverage) of a model.
+
+    Give labelled recordings that it was not trained on. 'bimodal train' does it by itself; do it again for an adapted
+    model, or for speakers of your own. The folder changes, and the model then counts these rows among those that it
+    has seen.
+    """
+    from bimodal.evaluation.calibrate import calibrate_model
+    from bimodal.inference.prediction_sets import describe_sets
+
+    table = calibrate_model(
+        model, manifest_below(manifest, root), split=split, threads=threads, progress=partial(bar, quiet=quiet)
+    )
+    for sentence in describe_sets(table):
+        say(sentence)
+
+
 def evaluate(
     manifest: ManifestFile,
     model: Annotated[Path | None, typer.Option(help="Model folder to evaluate.")] = None,

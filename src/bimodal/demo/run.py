@@ -30,7 +30,7 @@ def run_demo(
     threads: int,
     say: Callable[[str], None],
     progress: Callable[[Iterable[Any], str], Iterable[Any]],
-    on_epoch: Callable[[dict[str, float]], None],
+    on_epoch: Callable[[dict[str, Any]], None],
 ) -> Path:
     """Make the corpus, train, evaluate on unseen voices and sentences, recognise one clip, plot.
 

@@ -20,6 +20,8 @@ def describe(report: Report) -> str:
         _heading(report),
         _aligned(_transposed(_figures(report))),
         _aligned(_recalls(report)),
+        _aligned(_transposed(_sets(report))) if _has_sets(report) else "",
+        _aligned(_transposed(_dimensions(report))) if _has_dimensions(report) else "",
         _listed("Paired differences:", comparison_sentences(report)),
         _listed("Warnings:", report.warnings),
         _listed("Notes:", report.notes),
@@ -36,6 +38,8 @@ def describe_markdown(report: Report) -> str:
         _markdown_table(_figures(report)),
         "Recall of each emotion in percent:",
         _markdown_table(_recalls(report)),
+        *(["Prediction sets:", _markdown_table(_sets(report))] if _has_sets(report) else []),
+        *([_markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
         _section("Fusion compared with the other systems", comparison_sentences(report)),
         _section("Warnings", report.warnings),
         _section("Notes", report.notes),
@@ -114,6 +118,35 @@ def _recalls(report: Report) -> Table:
         recalls = [system.recalls[emotion] for system in report.systems]
         row.extend("-" if recall is None else f"{100 * recall:.1f}" for recall in recalls)
     return [header, *rows]
+
+
+def _has_sets(report: Report) -> bool:
+    return any(system.sets for system in report.systems)
+
+
+def _sets(report: Report) -> Table:
+    """One system per row: coverage of its prediction sets, of the emotion covered least, and their mean size."""
+    known = [(system.system, system.sets) for system in report.systems if system.sets]
+    header = ["prediction sets", f"coverage % ({100 * known[0][1].asked:g} asked)", "least, %", "of", "mean size"]
+    rows = [
+        [name, f"{100 * one.coverage:.1f}", f"{100 * one.worst_coverage:.1f}", one.worst, f"{one.mean_size:.2f}"]
+        for name, one in known
+    ]
+    return [header, *rows]
+
+
+def _has_dimensions(report: Report) -> bool:
+    return any(system.dimensions for system in report.systems)
+
+
+def _dimensions(report: Report) -> Table:
+    """One system per row: CCC of its derived arousal and valence with ratings."""
+    names = list(dict.fromkeys(name for system in report.systems for name in system.dimensions))
+    rows = []
+    for system in report.systems:
+        found = [system.dimensions.get(name) for name in names]
+        rows.append([system.system, *("-" if one is None else f"{one:.3f}" for one in found)])
+    return [["dimensions", *(f"{name} CCC" for name in names)], *rows]
 
 
 def _transposed(table: Table) -> Table:

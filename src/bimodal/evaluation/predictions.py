@@ -19,6 +19,7 @@ ClusterName = Literal["speaker", "dialogue", "utterance"]
 
 SYSTEMS = ("speech", "text", "late", "fused")  # in the order of all tables
 TOLERANCE = 1e-3  # of the sum of an utterance's scores; single precision must pass
+SET_COVERAGE = 0.9  # of the prediction sets that an evaluation counts
 LEAST_SCORE = 1e-30  # keeps the logarithm of a score of 0 finite
 UNKNOWN_SCORE = 1e-9  # a modality does not know an emotion if all its scores are at most this
 
@@ -37,6 +38,8 @@ class Predictions:
         cluster_name: Kind of the clusters; `utterance` if neither is known.
         scores: (N, C) probabilities by system; a row of NaN if the system had no input.
         extra: Other columns by name, each (N,), such as speaker, split, fold, transcript; None if missing.
+        sets: Prediction sets (N, C) of a coverage of `SET_COVERAGE`, by system; of those that were calibrated for them.
+            Files of predictions do not hold them.
     """
 
     ids: tuple[str, ...]
@@ -46,6 +49,7 @@ class Predictions:
     cluster_name: ClusterName
     scores: Mapping[str, NDArray[np.floating[Any]]]
     extra: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    sets: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_rows(self)
@@ -168,6 +172,11 @@ def concatenate(*predictions: Predictions) -> Predictions:
         cluster_name=cluster_name,
         scores={system: _pooled_scores(system, predictions) for system in _all_systems(predictions)},
         extra={name: tuple(cell for part in predictions for cell in _column(part, name)) for name in columns},
+        sets={
+            system: np.concatenate([part.sets[system] for part in predictions])
+            for system in predictions[0].sets
+            if all(system in part.sets for part in predictions)
+        },
     )
 
 

@@ -1,6 +1,7 @@
 """Protocols: evaluate a model on a manifest, or a configuration on folds. Test rows are never used for choices."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,11 +17,13 @@ from bimodal.data.splits import Fold, check_disjoint, count_text_overlap, inner_
 from bimodal.data.text import preceding_rows
 from bimodal.errors import BimodalError, SplitError
 from bimodal.evaluation.metrics import softmax
-from bimodal.evaluation.predictions import ClusterName, Predictions, concatenate, late_fusion
+from bimodal.evaluation.predictions import SET_COVERAGE, ClusterName, Predictions, concatenate, late_fusion
 from bimodal.evaluation.rows import choose_rows, note_on_seen
 from bimodal.features.cache import FeatureCache
 from bimodal.files import atomic_write
+from bimodal.inference.fit_prediction_sets import sets_of_scores
 from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
+from bimodal.inference.prediction_sets import Kind, PredictionSets, kinds_of, kinds_of_modalities
 from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Manifest, Recognition, Turn, Utterance
 from bimodal.training.rows import LabelledRows, Parts, label_rows
@@ -110,7 +113,30 @@ def predict_model(
     }
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
     priors = np.array(recognizer.config.priors)
-    return _predictions(rows, systems, priors, cluster, paired_only=by_label), tuple(notes)
+    found = _predictions(rows, systems, priors, cluster, paired_only=by_label)
+    kinds = [kinds_of(result) for result in results]
+    return _with_sets(found, recognizer.model.prediction_sets, kinds), tuple(notes)
+
+
+def _with_sets(predictions: Predictions, table: PredictionSets | None, fused: Sequence[Sequence[Kind]]) -> Predictions:
+    """Predictions with the prediction sets of the systems that were calibrated for them.
+
+    Args:
+        predictions: Of N utterances.
+        table: Of the model; None: there are no sets.
+        fused: What each utterance has, as `kinds_of` gives it.
+    """
+    if table is None:
+        return predictions
+    count = len(predictions.ids)
+    kinds: dict[str, Sequence[Sequence[Kind]]] = {"speech": [["speech"]] * count, "text": [["text"]] * count}
+    known = {name: one for name, one in (kinds | {"fused": fused}).items() if name in predictions.scores}
+    calibrated = {name: one for name, one in known.items() if all(set(kind) <= set(table.kinds) for kind in one)}
+    sets = {
+        name: sets_of_scores(table, predictions.scores[name], one, predictions.emotions, SET_COVERAGE)
+        for name, one in calibrated.items()
+    }
+    return replace(predictions, sets=sets)
 
 
 def _really_paired(utterances: Sequence[Utterance], notes: list[str]) -> list[Utterance]:
@@ -354,13 +380,26 @@ def predict_rows(
     test = rows.single(test)
     if not test:
         raise SplitError("no test row has exactly one label; rows with several labels are not evaluated")
-    return _predictions(
+    found = _predictions(
         rows.subset(test),
         fold_scores(trained, prepared, test),
         counts / counts.sum(),
         cluster,
         paired_only=trained.pairing == LABEL_MATCHED,
     )
+    return _with_sets(found, trained.sets, _kinds(prepared, test))
+
+
+def _kinds(prepared: "Prepared", rows: Sequence[int]) -> list[list[Kind]]:
+    """What some rows have, as `kinds_of` gives it."""
+    here = {name: modality.present for name, modality in prepared.modalities.items()}
+    absent = np.zeros(len(prepared.rows.utterances), np.bool_)
+    speech, text = (here.get(name, absent) for name in ("speech", "text"))
+    words = [transcript_confidence(prepared.rows.utterances[row]) for row in rows]
+    return [
+        kinds_of_modalities(bool(speech[row]), bool(text[row]), confidence)
+        for row, confidence in zip(rows, words, strict=True)
+    ]
 
 
 def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -10,10 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bimodal.evaluation import metrics
-from bimodal.evaluation.predictions import Predictions
+from bimodal.evaluation.dimensions import RATINGS_NOTE, dimension_agreement, ratings_problems
+from bimodal.evaluation.predictions import SET_COVERAGE, Predictions
 
 CONFIDENCE = 0.95
 COMPARED = (("fused", "speech"), ("fused", "text"), ("fused", "late"))
+SETS_NOTE = (
+    "The coverage of prediction sets is promised for speakers like those of the model's calibration, not for other "
+    "corpora."
+)
 FEW_CLUSTERS = 20  # with fewer, a percentile interval over clusters is too narrow
 FEW_UTTERANCES = 10  # of an emotion; with fewer, one utterance changes its recall by 10 points or more
 
@@ -54,6 +59,25 @@ class Gain:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SetReport:
+    """How often the prediction sets of a system hold the true emotion, and how large they are.
+
+    Attributes:
+        asked: The coverage asked for, 0 to 1.
+        coverage: Share of the utterances whose set holds the true emotion.
+        worst: The emotion whose utterances are covered least.
+        worst_coverage: Share of its utterances.
+        mean_size: Mean number of emotions in a set.
+    """
+
+    asked: float
+    coverage: float
+    worst: str
+    worst_coverage: float
+    mean_size: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SystemReport:
     """Results of one system on the utterances that it had input for.
 
@@ -64,6 +88,9 @@ class SystemReport:
         metrics: Each of `METRICS`; report.json has them as fields of the system.
         recalls: Recall of each emotion, 0 to 1; None if it does not occur.
         confusion: (C, C) counts, rows truth, columns prediction.
+        sets: How good its prediction sets are; None if it has none.
+        dimensions: Concordance correlation (CCC, -1 to 1) of derived arousal and valence with the ratings of the
+            manifest; without those that it has no ratings of. None: undefined.
     """
 
     system: str
@@ -72,6 +99,8 @@ class SystemReport:
     metrics: Mapping[str, Estimate]
     recalls: Mapping[str, float | None]
     confusion: tuple[tuple[int, ...], ...]
+    sets: SetReport | None = None
+    dimensions: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,11 +208,18 @@ def evaluate(
         systems=reports,
         comparisons=comparisons,
         warnings=(*_fusion_warnings(comparisons), *_data_warnings(predictions)),
-        notes=tuple(notes),
+        notes=(*notes, *_further_notes(predictions, reports)),
         confidence=CONFIDENCE,
         replicates=replicates,
         seed=seed,
     )
+
+
+def _further_notes(predictions: Predictions, reports: Sequence[SystemReport]) -> list[str]:
+    """What to know of prediction sets and of dimensions, where the report has any."""
+    sets = [SETS_NOTE] if any(one.sets for one in reports) else []
+    rated = [RATINGS_NOTE] if any(one.dimensions for one in reports) else []
+    return [*sets, *rated, *ratings_problems(predictions)]
 
 
 def _confusions(predictions: Predictions, system: str, rows: Mask) -> Integers:
@@ -213,6 +249,23 @@ def _system_report(predictions: Predictions, system: str, resampling: _Resamplin
         },
         recalls=dict(zip(predictions.emotions, recalls, strict=True)),
         confusion=tuple(tuple(row) for row in matrix.tolist()),
+        sets=_set_report(predictions, system, rows),
+        dimensions=dimension_agreement(predictions, system),
+    )
+
+
+def _set_report(predictions: Predictions, system: str, rows: Mask) -> SetReport | None:
+    if system not in predictions.sets:
+        return None
+    sets, targets = predictions.sets[system][rows], predictions.targets[rows]
+    each = metrics.coverage_per_class(sets, targets)
+    worst = int(np.nanargmin(each))
+    return SetReport(
+        asked=SET_COVERAGE,
+        coverage=float(sets[np.arange(len(targets)), targets].mean()),
+        worst=predictions.emotions[worst],
+        worst_coverage=float(each[worst]),
+        mean_size=float(sets.sum(axis=1).mean()),
     )
 
 

@@ -35,7 +35,15 @@ from bimodal.files import atomic_write
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
 from bimodal.inference.model_config import ModelConfig
-from bimodal.inference.model_folder import ADAPTATION, CARD, GRAPHS, SPEAKERS, WEIGHTS, save_model_config
+from bimodal.inference.model_folder import (
+    ADAPTATION,
+    CARD,
+    GRAPHS,
+    PREDICTION_SETS,
+    SPEAKERS,
+    WEIGHTS,
+    save_model_config,
+)
 from bimodal.inference.speaker_normalization import score_statistics
 from bimodal.records import Manifest
 from bimodal.runtime import make_session
@@ -224,7 +232,8 @@ def _write(
     model: Model, out: Path, adaptation: Adaptation, speakers: SpeakerStatsStore | None, adapted_to: str
 ) -> Path:
     """Copy the model folder and put the adaptation beside the graphs."""
-    files: Sequence[str] = [*model.config.files, CARD]
+    # its scores are others than those that the prediction sets were calibrated on
+    files: Sequence[str] = [*(name for name in model.config.files if name != PREDICTION_SETS), CARD]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(out) as unfinished:

@@ -14,7 +14,7 @@ from bimodal.audio.recordings import Recording, decoded_seconds
 from bimodal.errors import ManifestError
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import Encoded
-from bimodal.records import Clip, Recognition, Utterance
+from bimodal.records import Clip, CoverageBy, Recognition, Utterance
 
 if TYPE_CHECKING:
     from bimodal.asr.timed_words import Asr, TimedWords
@@ -40,6 +40,8 @@ class RecognizeOptions:
         speaker: Who speaks in all of them.
         speaker_stats: Statistics of the speakers so far; each clip is added to them.
         explain: Say in each result why it is so.
+        coverage: Of prediction sets; None for none.
+        coverage_by: As in `Recognizer.recognize_batch`.
     """
 
     timeline: bool | None = None
@@ -51,6 +53,8 @@ class RecognizeOptions:
     speaker: str | None = None
     speaker_stats: "SpeakerStatsStore | None" = None
     explain: bool = False
+    coverage: float | None = None
+    coverage_by: CoverageBy = "emotion"
 
     def over_time(self, *, longer: bool) -> bool:
         """Whether a recording gets a timeline, given whether it is longer than `WHOLE_SECONDS`."""
@@ -159,8 +163,9 @@ def recognize_recording(
         return RecordingResults(over_time=True, results=_timeline(model, recording, options, after, opened))
     speech = blocks.decode().at_model_rate(str(recording.path))
     clip = _clip(recording, speech.signal, options)
+    choose = model.set_chooser(options.coverage, options.coverage_by)
     results = recognize_signals(model, [clip], iter([speech]), options.speaker_stats, explain=options.explain)
-    return RecordingResults(over_time=False, results=iter(results))
+    return RecordingResults(over_time=False, results=map(choose, results))
 
 
 def _clip(recording: Recording, signal: Signal, options: RecognizeOptions) -> Clip:
@@ -209,7 +214,13 @@ def _timeline(
         words=[_timed(row, length) for row in rows],
         asr=options.asr,
         speakers=() if options.speaker is None else (options.speaker,),
-        config=TimelineConfig(channels=options.channels, track=options.track, explain=options.explain),
+        config=TimelineConfig(
+            channels=options.channels,
+            track=options.track,
+            explain=options.explain,
+            coverage=options.coverage,
+            coverage_by=options.coverage_by,
+        ),
         speaker_stats=options.speaker_stats,
         after=after,
         opened=opened,

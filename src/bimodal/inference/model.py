@@ -26,6 +26,7 @@ from bimodal.inference.model_folder import (
     ADAPTATION,
     GRAPHS,
     OOD_STATS,
+    PREDICTION_SETS,
     SPEAKERS,
     load_modality_backbone,
     load_model_config,
@@ -39,7 +40,14 @@ from bimodal.inference.outputs import (
     recognition,
     scatter_outputs,
 )
-from bimodal.records import Clip, Recognition
+from bimodal.inference.prediction_sets import (
+    Chooser,
+    PredictionSets,
+    check_coverage,
+    choose_set,
+    load_prediction_sets,
+)
+from bimodal.records import Clip, CoverageBy, Recognition
 from bimodal.runtime import Device, make_session
 
 if TYPE_CHECKING:
@@ -357,6 +365,33 @@ class Model:
     def ood_stats(self) -> dict[str, OodStats]:
         """Statistics of the training data of each modality; empty in a model without them."""
         return self._once(OOD_STATS, load_ood_stats) if OOD_STATS in self.config.files else {}
+
+    @property
+    def prediction_sets(self) -> PredictionSets | None:
+        """Thresholds of prediction sets; None in a model that was not calibrated for them."""
+        return self._once(PREDICTION_SETS, load_prediction_sets) if PREDICTION_SETS in self.config.files else None
+
+    def set_chooser(self, coverage: float | None, by: CoverageBy = "emotion") -> Chooser:
+        """What gives each result its prediction set; without a coverage, results stay as they are.
+
+        Args:
+            coverage: How often the right emotion is in the set, above 0 and below 1; None for no sets.
+            by: `emotion`: as often for each emotion, as far as there are rows to tell. `marginal`: over all emotions.
+
+        Raises:
+            BimodalError: No coverage.
+            ModelFolderError: The model was not calibrated for prediction sets.
+        """
+        if coverage is None:
+            return lambda result: result
+        check_coverage(coverage, by)
+        table = self.prediction_sets
+        if table is None:
+            raise ModelFolderError(
+                f"the model '{self.config.name}' was not calibrated for prediction sets (coverage); use 'bimodal "
+                "calibrate' with a copy of its folder and held-out recordings, or another model"
+            )
+        return lambda result: choose_set(result, table, coverage, by)
 
     @property
     def adaptation(self) -> "Adaptation | None":

@@ -28,6 +28,7 @@ LABELS: Final = "emotions.toml"
 ADAPTATION: Final = "adaptation.safetensors"
 SPEAKERS: Final = "speakers.safetensors"
 OOD_STATS: Final = "ood_stats.safetensors"
+PREDICTION_SETS: Final = "prediction_sets.json"
 BACKBONES: Final = "backbones"  # folder of a self-contained model, with one folder a side
 GRAPHS: Final = {"speech": "speech.onnx", "text": "text.onnx", "fusion": "fusion.onnx"}
 PAIRING: Final = "pairing"  # column of a manifest that tells how speech and words of a row came together

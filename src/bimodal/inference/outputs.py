@@ -1,6 +1,6 @@
 """Outputs of a model's networks for clips, and the `Recognition` made of them. Imports no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from bimodal.arrays import Floats, softmax
 from bimodal.audio.segmentation import NO_SPEECH
+from bimodal.data.dimensions import expected_position
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.pooling import SpeechFrames
@@ -170,15 +171,28 @@ def recognition(
     if scores is None:
         return _abstained(config, clip, encoded, known)
     told = (*encoded.warnings, *unlike_training(outputs, row), *warnings)
+    named = name_scores(config.emotions, scores)
     return Recognition(
         emotion=config.emotions[int(np.argmax(scores))],
-        scores=name_scores(config.emotions, scores),
+        scores=named,
+        **dimensions_of(named),
         speech_scores=_known_scores(config.emotions, speech, outputs.speech, row),
         text_scores=_known_scores(config.emotions, text, outputs.text, row),
         gate=float(outputs.gate[row]) if case == 0 and outputs.gate is not None else None,
         warnings=told,
         **known,
     )
+
+
+def dimensions_of(scores: Mapping[str, float]) -> dict[str, Any]:
+    """The fields `arousal` and `valence` of a result.
+
+    Example:
+        >>> dimensions_of({"happiness": 1.0}), dimensions_of({"calm": 1.0})
+        ({'arousal': 0.51, 'valence': 0.81}, {'arousal': None, 'valence': None})
+    """
+    arousal, valence = expected_position(scores) or (None, None)
+    return {"arousal": arousal, "valence": valence}
 
 
 def _given(clip: Clip, encoded: Encoded, config: ModelConfig, *, spoken: bool) -> dict[str, Any]:

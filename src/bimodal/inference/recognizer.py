@@ -10,7 +10,7 @@ from bimodal.inference.batch import clip_speech, recognize_signals
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import Outputs
-from bimodal.records import Clip, Recognition, failed_recognition
+from bimodal.records import Clip, CoverageBy, Recognition, failed_recognition
 from bimodal.runtime import Device
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ class Recognizer:
         transcript: str | None = None,
         track: int | None = None,
         explain: bool = False,
+        coverage: float | None = None,
+        coverage_by: CoverageBy = "emotion",
     ) -> Recognition:
         """Recognise the emotion expressed in one clip, as a whole.
 
@@ -110,13 +112,15 @@ class Recognizer:
             transcript: The words, if known.
             track: Number of the sound track of a video, from 1; None for the one that the file marks as default.
             explain: As in `recognize_batch`.
+            coverage: As in `recognize_batch`.
+            coverage_by: As in `recognize_batch`.
 
         Raises:
             AudioError: A recording that cannot be used.
             BimodalError: Neither speech nor words, or the model cannot use what was given.
         """
         clip = Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript, track=track)
-        return self.recognize_batch([clip], explain=explain)[0]
+        return self.recognize_batch([clip], explain=explain, coverage=coverage, coverage_by=coverage_by)[0]
 
     def recognize_batch(
         self,
@@ -125,6 +129,8 @@ class Recognizer:
         *,
         explain: bool = False,
         strict: bool = True,
+        coverage: float | None = None,
+        coverage_by: CoverageBy = "emotion",
     ) -> list[Recognition]:
         """Recognise several clips; each result equals that of a single call.
 
@@ -136,15 +142,21 @@ class Recognizer:
             explain: Fill `explanation` of each result. It costs about 12 forward passes of the small
                 networks.
             strict: Raise the first error. False gives a result with `error` for a clip that cannot be recognised.
+            coverage: Fill `prediction_set` of each result: the emotions among which the right one is with this
+                coverage, above 0 and below 1, such as 0.9. None: no sets.
+            coverage_by: `emotion` for that coverage of each emotion, as far as the model was calibrated for it;
+                `marginal` for that of all emotions together, with smaller sets.
 
         Raises:
             AudioError: As in `recognize`.
-            BimodalError: As in `recognize`.
+            BimodalError: As in `recognize`; the model was not calibrated for sets, or an impossible coverage.
         """
-        given = [as_clip(one) for one in clips]
+        given, choose = [as_clip(one) for one in clips], self.model.set_chooser(coverage, coverage_by)
         if strict:
-            return recognize_signals(self.model, given, map(clip_speech, given), speaker_stats, explain=explain)
-        return [self._recognize_or_error(clip, speaker_stats, explain) for clip in given]
+            found = recognize_signals(self.model, given, map(clip_speech, given), speaker_stats, explain=explain)
+        else:
+            found = [self._recognize_or_error(clip, speaker_stats, explain) for clip in given]
+        return [choose(result) for result in found]
 
     def _recognize_or_error(self, clip: Clip, speaker_stats: "SpeakerStatsStore | None", explain: bool) -> Recognition:
         try:

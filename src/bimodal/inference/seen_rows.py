@@ -57,26 +57,27 @@ class RowsFound:
     without_recording: int
 
 
-def save_seen_rows(folder: Path, rows: Sequence[Utterance], recordings: Path) -> None:
+def save_seen_rows(folder: Path, rows: Sequence[Utterance], recordings: Path, before: SeenRows | None = None) -> None:
     """Write the digests of the rows that a model was trained or calibrated on.
 
     Args:
         folder: Model folder with its weights, whose digest is the salt.
         rows: The rows.
         recordings: Folder that their paths are relative to.
+        before: Rows that it had seen already; they stay.
 
     Raises:
         OSError: The file cannot be written.
     """
-    salt = file_digest(folder / WEIGHTS)[:32]
-    stretches: dict[str, set[Stretch]] = {}
+    salt = before.salt if before else file_digest(folder / WEIGHTS)[:32]
+    stretches = {digest: set(some) for digest, some in before.recordings.items()} if before else {}
     for row in rows:
         for digest in _recording(row, recordings, salt):
             stretches.setdefault(digest, set()).add((row.start, row.end))
     seen = SeenRows(
         salt=salt,
         recordings={digest: tuple(sorted(some, key=str)) for digest, some in sorted(stretches.items())},
-        words=frozenset(digest for row in rows for digest in _words(row, salt)),
+        words=frozenset(digest for row in rows for digest in _words(row, salt)) | (before.words if before else set()),
     )
     write_bytes(folder / SEEN_ROWS, msgspec.json.encode({**vars(seen), "words": sorted(seen.words)}) + b"\n")
 

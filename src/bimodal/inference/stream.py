@@ -20,7 +20,9 @@ from bimodal.features.quality import describe_quality
 from bimodal.features.speaker_stats import RunningStats, SpeakerStatsStore
 from bimodal.inference.explain import explain
 from bimodal.inference.model import Model
-from bimodal.records import Clip, Recognition
+from bimodal.inference.outputs import dimensions_of
+from bimodal.inference.prediction_sets import check_coverage
+from bimodal.records import Clip, CoverageBy, Recognition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class TimelineConfig:
         explain: Fill `explanation` of each result, for the scores before smoothing. It is several times slower.
         channels: `mix` averages all channels; `speakers` takes each channel for one speaker, as in a stereo call.
         track: Number of the sound track of a file, from 1; None for the one that the file marks as default.
+        coverage: Of the prediction set of each result; None for no sets. With smoothing it is not promised.
+        coverage_by: As in `Recognizer.recognize_batch`.
     """
 
     segments: SegmentConfig = field(default_factory=SegmentConfig)
@@ -45,6 +49,8 @@ class TimelineConfig:
     explain: bool = False
     channels: Literal["mix", "speakers"] = "mix"
     track: int | None = None
+    coverage: float | None = None
+    coverage_by: CoverageBy = "emotion"
 
     def __post_init__(self) -> None:
         """Refuse values that contradict one another."""
@@ -54,6 +60,8 @@ class TimelineConfig:
             raise ConfigError(f"smoothing {self.smoothing} s: expected 0 or more")
         if self.channels not in ("mix", "speakers"):
             raise ConfigError(f"channels '{self.channels}': expected 'mix' or 'speakers'")
+        if self.coverage is not None:
+            check_coverage(self.coverage, self.coverage_by)
 
 
 class Stream:
@@ -90,6 +98,7 @@ class Stream:
         self.speaker, self._config, self._speaker_stats = speaker, config or TimelineConfig(), speaker_stats
         self._segments = SegmentStream(sampling_rate, self._config.segments)
         self._words, self._smooth = WordsByTime(), _smoother(self._config.smoothing)
+        self._choose = model.set_chooser(self._config.coverage, self._config.coverage_by)
         self._conversation = Conversation(model.context)
         self._samples = self._results = 0
         self._finished = False
@@ -144,7 +153,7 @@ class Stream:
             results = [self._explained(*parts, before) for parts in zip(windows, clips, results, strict=True)]
         self.skip(segment)
         self._results += len(results)
-        return [self._smooth(result) for result in results]
+        return [self._choose(self._smooth(result)) for result in results]
 
     def _score(
         self,
@@ -192,7 +201,7 @@ class Stream:
         before = None
         if frames is not None and self._speaker_stats is not None:
             before = self._speaker_stats.of(self.speaker, pool(frames, self._model.pooling).shape)
-        return self._score([frames], [clip], before)[0]
+        return self._choose(self._score([frames], [clip], before)[0])
 
     def add_words(self, words: Iterable[TimedWords]) -> None:
         """Add words with times, in any order. A segment is scored with the words that were added before it ended.
@@ -290,6 +299,7 @@ def _smoother(constant: float) -> Callable[[Recognition], Recognition]:
             emotion: kept * before.get(emotion, 0.0) + (1 - kept) * score for emotion, score in result.scores.items()
         }
         when = middle
-        return replace(result, emotion=max(before, key=before.__getitem__), scores=before)
+        emotion = max(before, key=before.__getitem__)
+        return replace(result, emotion=emotion, scores=before, **dimensions_of(before))
 
     return smooth

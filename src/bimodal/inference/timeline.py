@@ -12,6 +12,7 @@ from bimodal.audio.segmentation import Segment
 from bimodal.errors import AudioError, ConfigError
 from bimodal.features.speaker_stats import SpeakerStatsStore
 from bimodal.inference.model import Model
+from bimodal.inference.outputs import dimensions_of
 from bimodal.inference.stream import Stream, TimelineConfig
 from bimodal.records import Recognition
 
@@ -28,6 +29,8 @@ class Summary:
         speech_seconds: Total length of all results with an emotion. If two people speak at once, both count.
         shares: Share of these seconds for each emotion of the model; sums to 1, all 0 if no result has an emotion.
         scores: Mean of the scores, weighted by length; empty if no result has an emotion.
+        arousal: As that of `Recognition`, of these mean scores.
+        valence: Likewise.
         dominant: The emotion with the largest share; None if no result has an emotion.
         abstained: True if no result has an emotion.
         results: Number of results.
@@ -42,6 +45,8 @@ class Summary:
     abstained: bool
     results: int
     warned: int
+    arousal: float | None = None
+    valence: float | None = None
 
 
 def recognize_long(
@@ -143,11 +148,13 @@ def summarise(recognitions: Iterable[Recognition]) -> Summary:
             seconds[emotion] = seconds.get(emotion, 0.0) + (claimed if emotion == result.emotion else 0.0)
             scores[emotion] = scores.get(emotion, 0.0) + claimed * score
     speech = sum(seconds.values())
+    means = {emotion: value / speech for emotion, value in scores.items()} if speech else {}
     return Summary(
         duration=duration,
         speech_seconds=speech,
         shares={emotion: value / (speech or 1.0) for emotion, value in seconds.items()},
-        scores={emotion: value / speech for emotion, value in scores.items()} if speech else {},
+        scores=means,
+        **dimensions_of(means),
         dominant=max(seconds, key=seconds.__getitem__) if speech else None,
         abstained=not speech,
         results=count,

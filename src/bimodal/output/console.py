@@ -29,9 +29,18 @@ def format_result(result: Recognition, path: Path | None) -> str:
     for emotion in sorted(result.scores, key=lambda name: -result.scores[name]):
         cells = [_cell(scores.get(emotion) if emotion in told else None) for scores in known.values()]
         lines.append(f"  {emotion:<12}" + "".join(cells))
+    if result.arousal is not None and result.valence is not None:
+        lines.append(f"  arousal {result.arousal:+.2f}, valence {result.valence:+.2f} (derived from the scores)")
     if result.gate is not None and result.explanation is None:  # an explanation says it in its first sentence
         lines.append(f"  weight of the voice {100 * result.gate:.0f} %, of the words {100 - 100 * result.gate:.0f} %")
+    lines += [f"  {told}" for told in _set_lines(result)]
     return printable("\n".join([*lines, *_notes(result)]))
+
+
+def _set_lines(result: Recognition) -> list[str]:
+    """The prediction set of a result as lines; none without one."""
+    found = result.prediction_set
+    return [] if found is None else [str(found), *([f"note: {found.note}"] if found.note else [])]
 
 
 def _cell(score: float | None) -> str:
@@ -46,14 +55,17 @@ def format_line(result: Recognition, name: str) -> str:
     modalities = {"voice": result.speech_scores, "words": result.text_scores}
     alone = [f"{name}: {_most(scores)}" for name, scores in modalities.items() if scores]
     parts = [_most(result.scores), *(alone if len(alone) > 1 else [])]
-    return printable("\n".join([f"{name}: {'; '.join(parts)}{_quoted(result)}", *_notes(result)]))
+    sets = [] if result.prediction_set is None else [f"[{result.prediction_set}]"]
+    told = "  ".join([f"{name}: {'; '.join(parts)}", *sets])
+    return printable("\n".join([f"{told}{_quoted(result)}", *_notes(result)]))
 
 
 def format_stretch(result: Recognition) -> str:
     """One segment of a recording as a line: start, end, emotion, speaker, transcript."""
     said = f"- ({result.reason})" if result.emotion is None else _most(result.scores)
     who = f"  {result.speaker}" if result.speaker else ""
-    line = f"{result.start or 0.0:9.2f} {result.end or 0.0:9.2f}  {said:<14}{who}{_quoted(result)}".rstrip()
+    among = "" if result.prediction_set is None else f"  [{', '.join(result.prediction_set.emotions)}]"
+    line = f"{result.start or 0.0:9.2f} {result.end or 0.0:9.2f}  {said:<14}{among}{who}{_quoted(result)}".rstrip()
     why = [] if result.explanation is None else [f"  why: {sentence}" for sentence in result.explanation.sentences]
     return printable("\n".join([line, *why]))
 

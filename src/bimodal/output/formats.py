@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from bimodal.data.dimensions import expected_position
 from bimodal.errors import BimodalError
 from bimodal.records import Recognition
 
@@ -33,6 +34,10 @@ FIRST_COLUMNS: Final = ("start", "end", "speaker", "emotion")
 
 LAST_COLUMNS: Final = (
     "gate",
+    "arousal",
+    "valence",
+    "prediction_set",
+    "coverage",
     "abstained",
     "reason",
     "transcript",
@@ -132,14 +137,33 @@ def _write_csv(found: Iterable[Named], stream: TextIO, named: bool = False, head
         if header and row == 0:
             names = [_cell(emotion) for emotion in emotions]
             writer.writerow([*(["path"] if named else []), *FIRST_COLUMNS, *names, *LAST_COLUMNS])
-        plain = result.to_dict()
         scores = [f"{result.scores[emotion]:.4f}" if result.scores else "" for emotion in emotions]
         writer.writerow(
             ([_cell(recording)] if named else [])
-            + [_cell(plain[name]) for name in FIRST_COLUMNS]
+            + [_cell(column_value(result, name)) for name in FIRST_COLUMNS]
             + scores
-            + [_cell(plain[name]) for name in LAST_COLUMNS]
+            + [_cell(column_value(result, name)) for name in LAST_COLUMNS]
         )
+
+
+def column_value(result: Recognition, name: str) -> Any:
+    """What a result has in one of `FIRST_COLUMNS` or `LAST_COLUMNS`; the emotions of a prediction set as text.
+
+    Example:
+        >>> from bimodal.records import PredictionSet
+        >>> scores = {"anger": 0.7, "fear": 0.3}
+        >>> one = PredictionSet(emotions=("anger", "fear"), coverage=0.9, by="marginal")
+        >>> result = Recognition(emotion="anger", scores=scores, speech_scores=None, text_scores=None, gate=None,
+        ...                      prediction_set=one)
+        >>> [column_value(result, name) for name in ("emotion", "prediction_set", "coverage")]
+        ['anger', 'anger; fear', 0.9]
+    """
+    if name not in ("prediction_set", "coverage"):
+        return getattr(result, name)
+    found = result.prediction_set
+    if found is None:
+        return None
+    return found.coverage if name == "coverage" else "; ".join(found.emotions)
 
 
 def _write_vtt(found: Iterable[Named], stream: TextIO) -> None:
@@ -225,17 +249,26 @@ def _write_emotionml(found: Iterable[Named], stream: TextIO) -> None:
     if first is None:
         stream.write("/>\n")
         return
-    stream.write(' category-set="#emotions">\n  <vocabulary type="category" id="emotions">\n')
+    placed = expected_position(first[1].scores) is not None
+    sets = ' dimension-set="#dimensions"' if placed else ""
+    stream.write(f' category-set="#emotions"{sets}>\n  <vocabulary type="category" id="emotions">\n')
     for emotion in first[1].scores:
         stream.write(f"    <item name={_token(emotion)}/>\n")
     stream.write("  </vocabulary>\n")
+    stream.write(_dimension_vocabulary() if placed else "")
     for recording, result in chain([first], results):
         if not result.abstained:
-            stream.write("".join(f"  {line}\n" for line in _emotion_element(result, recording)))
+            stream.write("".join(f"  {line}\n" for line in _emotion_element(result, recording, placed=placed)))
     stream.write("</emotionml>\n")
 
 
-def _emotion_element(result: Recognition, recording: str) -> Iterator[str]:
+def _dimension_vocabulary() -> str:
+    """The dimensions of EmotionML, whose values go from 0 to 1: half of ours plus a half."""
+    items = "".join(f'    <item name="{name}"/>\n' for name in ("arousal", "valence"))
+    return f'  <vocabulary type="dimension" id="dimensions">\n{items}  </vocabulary>\n'
+
+
+def _emotion_element(result: Recognition, recording: str, *, placed: bool) -> Iterator[str]:
     voice = [] if result.speech_scores is None else ["voice"]
     through = [*voice, *([] if result.text_scores is None else ["text"])]
     yield f'<emotion expressed-through="{" ".join(through)}">' if through else "<emotion>"
@@ -243,6 +276,9 @@ def _emotion_element(result: Recognition, recording: str) -> Iterator[str]:
         yield f'  <info><speaker xmlns="urn:bimodal">{_escaped(_line(result.speaker))}</speaker></info>'
     for emotion, score in sorted(result.scores.items(), key=lambda pair: -pair[1]):
         yield f'  <category name={_token(emotion)} confidence="{min(1.0, max(0.0, score)):.4f}"/>'
+    place = (expected_position(result.scores) if placed else None) or ()
+    for name, value in zip(("arousal", "valence"), place, strict=False):
+        yield f'  <dimension name="{name}" value="{(value + 1) / 2:.4f}"/>'
     if result.start is not None:
         start, end = _times(result, "emotionml")
         uri = f"{quote(_encodable(recording) or '')}#t={start / 1000:.3f},{end / 1000:.3f}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bimodal.errors import BimodalError
-from bimodal.output.formats import FIRST_COLUMNS, LAST_COLUMNS
+from bimodal.output.formats import FIRST_COLUMNS, LAST_COLUMNS, column_value
 from bimodal.records import Recognition
 
 
@@ -37,5 +37,5 @@ def to_frame(results: Iterable[Recognition]) -> Any:
 
 
 def _row(result: Recognition) -> dict[str, Any]:
-    named = {name: getattr(result, name) for name in (*FIRST_COLUMNS, *LAST_COLUMNS)}
+    named = {name: column_value(result, name) for name in (*FIRST_COLUMNS, *LAST_COLUMNS)}
     return {**result.scores, **named, "warnings": "; ".join(result.warnings)}

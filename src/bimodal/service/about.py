@@ -34,6 +34,7 @@ def describe_model(engine: Engine) -> dict[str, Any]:
         "hears_speech": config.speech is not None and not config.speech.columns,
         "reads_text": config.text is not None,
         "transcribes": engine.transcriber is not None,
+        "prediction_sets": engine.recognizer.model.prediction_sets is not None,
         "licence": config.licence,
         "trained_on": config.trained_on,
     }

@@ -15,7 +15,7 @@ from bimodal.asr.timed_words import make_asr
 from bimodal.errors import BimodalError
 from bimodal.inference.stream import TimelineConfig
 from bimodal.output.formats import FORMATS, write_recognitions
-from bimodal.records import Clip, Recognition
+from bimodal.records import Clip, CoverageBy, Recognition
 from bimodal.service.about import describe_model, describe_server
 from bimodal.service.engine import Engine
 from bimodal.service.forms import Form, read_form
@@ -36,7 +36,18 @@ from bimodal.service.schemas import (
 
 router = APIRouter()
 
-_JOB_FIELDS = ("channels", "hop", "window", "smoothing", "words", "transcribe")
+_COVERAGE = ("coverage", "coverage_by")
+_CLIP_FIELDS = (
+    "transcript",
+    "transcript_confidence",
+    "start",
+    "end",
+    "speaker",
+    "transcribe",
+    "explain",
+    *_COVERAGE,
+)
+_JOB_FIELDS = ("channels", "hop", "window", "smoothing", "words", "transcribe", *_COVERAGE)
 _AUDIO = ("unauthorised", "timeout", "too-large", "unsupported-media-type", "unusable", "busy")
 
 
@@ -64,8 +75,7 @@ def _client(request: Request) -> str:
 async def recognize(request: Request) -> Response:
     """Recognise the emotion that one utterance expresses, from a recording, its words, or both."""
     engine = _engine(request)
-    known = ("transcript", "transcript_confidence", "start", "end", "speaker", "transcribe", "explain")
-    async with read_form(request, engine.limits, known) as form:
+    async with read_form(request, engine.limits, _CLIP_FIELDS) as form:
         transcribe = _transcribe(form, engine)
         clip = Clip(
             transcript=form.text("transcript"),
@@ -75,7 +85,13 @@ async def recognize(request: Request) -> Response:
             speaker=form.text("speaker"),
         )
         transcribes = transcribe and clip.transcript is None
-        return _json(await engine.recognize(clip, form.audio, transcribe=transcribes, explain=form.flag("explain")))
+        options = {"explain": form.flag("explain"), **_coverage(form)}
+        return _json(await engine.recognize(clip, form.audio, transcribe=transcribes, options=options))
+
+
+def _coverage(form: Form) -> dict[str, Any]:
+    """The prediction sets that are asked for, as arguments."""
+    return {"coverage": form.coverage(), "coverage_by": form.choice("coverage_by", CoverageBy)}
 
 
 def _transcribe(form: Form, engine: Engine) -> bool:
@@ -112,7 +128,9 @@ async def start_job(request: Request) -> Response:
                 hop=hop or 2.0,
                 window=window or max(4.0, hop or 0.0),
                 smoothing=form.number("smoothing", 0.0, 60.0) or 0.0,
+                **_coverage(form),
             )
+            engine.recognizer.model.set_chooser(config.coverage)  # refuses a model without sets before it waits
         except BimodalError as error:
             raise Problem("unusable", str(error)) from error
         job = Job(

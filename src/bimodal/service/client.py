@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -18,7 +18,7 @@ from bimodal.audio.inputs import as_audio, as_clip
 from bimodal.audio.rates import check_rate
 from bimodal.audio.source import Encoded, as_source, opened, source_name
 from bimodal.errors import BimodalError
-from bimodal.records import Clip, Recognition, failed_recognition
+from bimodal.records import Clip, CoverageBy, Recognition, failed_recognition
 
 _PATIENCE: Final = 8  # number of attempts at a busy server
 _LONGEST_WAIT: Final = 30.0  # seconds
@@ -86,6 +86,8 @@ class Client:
         sampling_rate: int | None = None,
         transcript: str | None = None,
         explain: bool = False,
+        coverage: float | None = None,
+        coverage_by: CoverageBy = "emotion",
     ) -> Recognition:
         """As `Recognizer.recognize`; the audio is sent to the server.
 
@@ -93,10 +95,16 @@ class Client:
             BimodalError: The server cannot be reached, or refuses; the message gives the reason.
         """
         clip = Clip(audio=audio, sampling_rate=sampling_rate, transcript=transcript)
-        return self.recognize_batch([clip], explain=explain)[0]
+        return self.recognize_batch([clip], explain=explain, coverage=coverage, coverage_by=coverage_by)[0]
 
     def recognize_batch(
-        self, clips: Sequence[Clip | Any], *, explain: bool = False, strict: bool = True
+        self,
+        clips: Sequence[Clip | Any],
+        *,
+        explain: bool = False,
+        strict: bool = True,
+        coverage: float | None = None,
+        coverage_by: CoverageBy = "emotion",
     ) -> list[Recognition]:
         """As `Recognizer.recognize_batch`; clips are sent one after the other.
 
@@ -104,11 +112,18 @@ class Client:
             clips: Clips, or audio in any form.
             explain: Explain each result.
             strict: Raise at the first clip that cannot be recognised. False gives a result with `error` and goes on.
+            coverage: Of prediction sets; None for none.
+            coverage_by: As in `Recognizer.recognize_batch`.
 
         Raises:
             BimodalError: As in `recognize`; also for feature columns and earlier turns, which a server does not accept.
         """
-        return [self._recognize_one(as_clip(item), explain, strict) for item in clips]
+        options = {
+            "explain": "true" if explain else None,
+            "coverage": coverage,
+            "coverage_by": None if coverage is None else coverage_by,
+        }
+        return [self._recognize_one(as_clip(item), options, strict) for item in clips]
 
     def recognize_long(
         self,
@@ -153,15 +168,15 @@ class Client:
         }  # fmt: skip
         return RemoteStream(f"{str(self._http.base_url).rstrip('/')}/v1/stream".replace("http", "ws", 1), start)
 
-    def _recognize_one(self, clip: Clip, explain: bool, strict: bool) -> Recognition:
+    def _recognize_one(self, clip: Clip, options: Mapping[str, Any], strict: bool) -> Recognition:
         try:
-            return self._recognize(clip, explain)
+            return self._recognize(clip, options)
         except BimodalError as error:
             if strict:
                 raise
             return failed_recognition(str(error), speaker=clip.speaker, transcript=clip.transcript)
 
-    def _recognize(self, clip: Clip, explain: bool) -> Recognition:
+    def _recognize(self, clip: Clip, options: Mapping[str, Any]) -> Recognition:
         if clip.columns is not None or clip.before or clip.track is not None:
             raise BimodalError(
                 "a server accepts recordings and words only; use Recognizer for feature columns, earlier turns, tracks"
@@ -172,7 +187,7 @@ class Client:
             "start": clip.start,
             "end": clip.end,
             "speaker": clip.speaker,
-            "explain": "true" if explain else None,
+            **options,
         }
         answer = self._ask("POST", "/v1/recognize", _form(fields, _sound(clip)))
         return msgspec.json.decode(answer.content, type=Recognition)

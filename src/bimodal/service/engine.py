@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -54,16 +54,26 @@ class Engine:
                 continue
         self.ready = True
 
-    async def recognize(self, clip: Clip, upload: IO[bytes] | None, *, transcribe: bool, explain: bool) -> Recognition:
+    async def recognize(
+        self, clip: Clip, upload: IO[bytes] | None, *, transcribe: bool, options: Mapping[str, Any]
+    ) -> Recognition:
         """Recognise one clip when a thread is free.
+
+        Args:
+            clip: What to recognise, without its audio.
+            upload: Its audio; None for words alone.
+            transcribe: Recognise its words.
+            options: Of `Recognizer.recognize_batch`: `explain`, `coverage`, `coverage_by`.
 
         Raises:
             Problem: The clip cannot be used, or the server is busy.
         """
         async with self._turn():
-            return await self.run(lambda: self._recognize(clip, upload, transcribe, explain), self._clips)
+            return await self.run(lambda: self._recognize(clip, upload, transcribe, options), self._clips)
 
-    def _recognize(self, clip: Clip, upload: IO[bytes] | None, transcribe: bool, explain: bool) -> Recognition:
+    def _recognize(
+        self, clip: Clip, upload: IO[bytes] | None, transcribe: bool, options: Mapping[str, Any]
+    ) -> Recognition:
         if upload is not None:
             decoded = self.decoders.decode_clip(upload, clip.start, clip.end)
             clip = replace(clip, audio=decoded)
@@ -76,7 +86,7 @@ class Engine:
                     transcript_confidence=recognised.confidence,
                     language=recognised.language,
                 )
-        result = self.recognizer.recognize_batch([clip], explain=explain)[0]
+        result = self.recognizer.recognize_batch([clip], **options)[0]
         if result.abstained:
             self.measures.abstained.inc()
         return result

@@ -68,6 +68,20 @@ class Form:
             raise Problem("unusable", f"{name}: expected a number {limits}")
         return value
 
+    def coverage(self) -> float | None:
+        """The field `coverage`; None if it is missing.
+
+        Raises:
+            Problem: Not a number above 0 and below 1.
+        """
+        given = self.text("coverage")
+        if given is None:
+            return None
+        value = self.number("coverage", 0.0, 1.0)
+        if value in (0.0, 1.0):
+            raise Problem("unusable", f"coverage is {given}, expected a number above 0 and below 1, such as 0.9")
+        return value
+
     def flag(self, name: str) -> bool:
         """True or false; false if it is missing.
 

@@ -26,6 +26,9 @@ EXAMPLE: Final[dict[str, Any]] = {
     "transcript": "I told you to stop that!",
     "transcript_source": "given",
     "abstained": False,
+    "arousal": 0.514,
+    "valence": -0.356,
+    "prediction_set": {"emotions": ["anger", "neutral"], "coverage": 0.9, "by": "emotion", "note": None},
     "model": "demo",
     "revision": "0123456789ab",
 }
@@ -50,6 +53,7 @@ class Model(BaseModel):
     hears_speech: bool
     reads_text: bool
     transcribes: bool
+    prediction_sets: bool
     licence: str
     trained_on: str
 
@@ -105,6 +109,21 @@ class Export(BaseModel):
             raise ValueError(str(error)) from error
 
 
+_COVERAGE: Final[dict[str, Any]] = {
+    "coverage": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "exclusiveMaximum": 1,
+        "description": "Also give the emotions among which the right one is with this coverage. Needs a model that "
+        "was calibrated for it (`prediction_sets` of the model).",
+    },
+    "coverage_by": {
+        "type": "string",
+        "enum": ["emotion", "marginal"],
+        "description": "Cover each emotion that often, or all emotions together (smaller sets).",
+    },
+}
+
 RECOGNIZE_FORM: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {
@@ -127,6 +146,7 @@ RECOGNIZE_FORM: Final[dict[str, Any]] = {
             "type": "boolean",
             "description": "Add the effect of each word and each segment. Costs about 12 forward passes.",
         },
+        **_COVERAGE,
         "transcribe": {
             "type": "boolean",
             "description": "Recognise the words if no transcript is given. Needs a server with --asr.",
@@ -158,6 +178,7 @@ JOB_FORM: Final[dict[str, Any]] = {
             "maximum": 60,
             "description": "Time constant of smoothing, in seconds; 0 for none.",
         },
+        **_COVERAGE,
         "transcribe": {"type": "boolean", "description": "Get the words by speech recognition, if the server has it."},
         "words": {
             "type": "string",

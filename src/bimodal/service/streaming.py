@@ -21,7 +21,7 @@ from starlette.websockets import WebSocketState
 from bimodal.asr.timed_words import TimedWords
 from bimodal.audio.decode import Signal
 from bimodal.inference.stream import Stream, TimelineConfig
-from bimodal.records import Recognition
+from bimodal.records import CoverageBy, Recognition
 from bimodal.service.about import describe_model
 from bimodal.service.engine import Engine
 from bimodal.service.forms import renamed_field
@@ -51,6 +51,8 @@ class Start(msgspec.Struct, tag_field="type", tag="start", forbid_unknown_fields
     hop: float = 2.0
     window: float = 4.0
     smoothing: float = 0.0
+    coverage: float | None = None
+    coverage_by: CoverageBy = "emotion"
 
 
 class Words(msgspec.Struct, tag_field="type", tag="words", forbid_unknown_fields=True):
@@ -139,8 +141,11 @@ async def _converse(socket: WebSocket, engine: Engine, access: Access) -> None:
 
 
 async def _listen(socket: WebSocket, engine: Engine, start: Start) -> None:
-    config = await engine.run(lambda: TimelineConfig(hop=start.hop, window=start.window, smoothing=start.smoothing))
-    opened = engine.recognizer.stream(start.sampling_rate, speaker=start.speaker, config=config)
+    names = ("hop", "window", "smoothing", "coverage", "coverage_by")
+    config = await engine.run(lambda: TimelineConfig(**{name: getattr(start, name) for name in names}))
+    opened = await engine.run(
+        lambda: engine.recognizer.stream(start.sampling_rate, speaker=start.speaker, config=config)
+    )
     live = _Live(stream=opened, encoding=start.encoding, wants_partial=start.partial)
     await _send(socket, {"type": "ready", "model": describe_model(engine)})
     while not isinstance(message := await _next(socket, engine), End):

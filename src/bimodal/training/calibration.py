@@ -75,12 +75,29 @@ def _held_examples(
     seed: int,
 ) -> Examples:
     """Held-out rows that have the wanted modalities, shown with these alone; pairs by label where none has both."""
-    speech, text = (replace(one, present=one.present & wanted) for one, wanted in zip(outputs, has, strict=True))
+    speech, text = _shown(outputs, has)
     chosen = [row for row in held if speech.present[row] >= has[0] and text.present[row] >= has[1]]
     matched = all(has) and not chosen and config.pairing == LABEL_MATCHED
     if matched and pairable(speech, text, rows.targets, held):
         return draw_once(pair_by_label(speech, text, rows.targets, held, mismatched=config.mismatched), seed)
-    return fusion_examples(speech, text, rows.targets, text_weights(rows.utterances)).subset(chosen)
+    return shown_examples(outputs, rows.targets, has, text_weights(rows.utterances)).subset(chosen)
+
+
+def shown_examples(
+    outputs: tuple[ModalityOutputs, ModalityOutputs],
+    targets: npt.NDArray[Any],
+    has: tuple[bool, bool],
+    weights: npt.NDArray[np.float32],
+) -> Examples:
+    """Examples of the fusion stage, (N,), with the wanted modalities alone, which is one of `CASES`."""
+    return fusion_examples(*_shown(outputs, has), targets, weights)
+
+
+def _shown(
+    outputs: tuple[ModalityOutputs, ModalityOutputs], has: tuple[bool, bool]
+) -> tuple[ModalityOutputs, ModalityOutputs]:
+    speech, text = (replace(one, present=one.present & wanted) for one, wanted in zip(outputs, has, strict=True))
+    return speech, text
 
 
 def text_weights(utterances: Sequence[Utterance]) -> npt.NDArray[np.float32]:

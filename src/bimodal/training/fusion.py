@@ -126,7 +126,7 @@ def fit_fusion(
             folder=where.folder,
             identity=identity,
             score=uar_score,
-            on_epoch=where.on_epoch,
+            on_epoch=where.tell,
         ),
     )
     return network, record

@@ -62,6 +62,7 @@ class Run:
     Attributes:
         train: Examples to train on.
         dev: Examples whose score decides which epoch is kept; None keeps the last.
+        shown: Examples whose score `on_epoch` is told where there is no `dev`; it decides nothing.
         config: How to train.
         emotions: C.
         embedding_width: Width of the embeddings that the affinity loss sees in training.
@@ -72,7 +73,7 @@ class Run:
         lr_multipliers: Learning rate factors by prefix of the parameter name, such as `encoder.`; the longest prefix
             wins.
         score: Higher is better, of logits (N, C) and targets (N,).
-        on_epoch: Called with each history entry; for progress.
+        on_epoch: Called with each history entry, the number of `epochs` at most, and the score of `shown` as `dev`.
     """
 
     train: Examples
@@ -86,7 +87,8 @@ class Run:
     identity: str = ""
     lr_multipliers: Mapping[str, float] = field(default_factory=dict)
     score: Callable[[np.ndarray, np.ndarray], float] | None = None
-    on_epoch: Callable[[dict[str, float]], None] = field(default=lambda entry: None)
+    on_epoch: Callable[[dict[str, Any]], None] = field(default=lambda entry: None)
+    shown: Examples | None = None
 
 
 def fit(network: nn.Module, run: Run) -> StageRecord:
@@ -104,8 +106,9 @@ def fit(network: nn.Module, run: Run) -> StageRecord:
     saved = time.monotonic()
     while state.epoch < state.epochs and not _out_of_patience(state.history, run.config.patience):
         entry = _epoch(state, run)
-        state.finish_epoch(entry, _dev_score(state, run))
-        run.on_epoch(entry)
+        state.finish_epoch(entry, _dev_score(state, run, run.dev))
+        shown = entry["dev"] if "dev" in entry else _dev_score(state, run, run.shown)
+        run.on_epoch({**entry, "epochs": state.epochs} | ({} if shown is None else {"dev": shown}))
         if run.folder is not None and time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
             _save_checkpoint(state, run.folder, identity)
             saved = time.monotonic()
@@ -349,13 +352,13 @@ def _out_of_patience(history: list[dict[str, float]], patience: int) -> bool:
     return bool(patience and scores) and len(scores) - 1 - int(np.argmax(scores)) >= patience
 
 
-def _dev_score(state: _State, run: Run) -> float | None:
-    """Score of the weights that count on the dev set; None without one."""
-    if run.dev is None or run.score is None:
+def _dev_score(state: _State, run: Run, dev: Examples | None) -> float | None:
+    """Score of the weights that count on some examples; None without them."""
+    if dev is None or not dev.size or run.score is None:
         return None
     current = _copy(state.network)
     state.network.load_state_dict(state.averaged())
-    score = run.score(predict(state.network, run.dev, run.device)[1], run.dev.targets)
+    score = run.score(predict(state.network, dev, run.device)[1], dev.targets)
     state.network.load_state_dict(current)
     return score
 

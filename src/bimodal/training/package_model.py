@@ -25,11 +25,13 @@ from bimodal.inference.model_folder import (
     LABELS,
     NO_EVIDENCE,
     OOD_STATS,
+    PREDICTION_SETS,
     REPORT,
     WEIGHTS,
     read_json,
     save_model_config,
 )
+from bimodal.inference.prediction_sets import describe_sets, save_prediction_sets, sets_section
 from bimodal.inference.seen_rows import save_seen_rows
 from bimodal.records import LAW
 from bimodal.training.export import export_network, fusion_example
@@ -55,6 +57,7 @@ class TrainReport:
         counts: Training utterances of each emotion; those with several count by share.
         dev_uar: Unweighted average recall on the held-out rows, by stage, 0 to 1; it chose, so it is no headline.
         dev_chance: That of guessing on the held-out rows.
+        sets: What the prediction sets were calibrated on, a sentence for each kind of input.
         remarks: Warnings for readers of the figures.
         parameters: Trained parameters of each stage.
         versions: Of the libraries.
@@ -71,6 +74,7 @@ class TrainReport:
     parameters: dict[str, int]
     versions: dict[str, str]
     dev_chance: float = 0.0
+    sets: tuple[str, ...] = ()
 
 
 def package_model(trained: Trained, prepared: Prepared, parts: Parts, config: TrainConfig, folder: Path) -> Path:
@@ -101,6 +105,8 @@ def _write_model(trained: Trained, prepared: Prepared, parts: Parts, config: Tra
     _save_ood_stats(prepared, parts, config, folder / OOD_STATS)
     seen = [prepared.rows.utterances[row] for row in sorted({*parts.train, *parts.dev})]
     save_seen_rows(folder, seen, prepared.folder)
+    if trained.sets is not None and trained.sets.kinds:
+        save_prediction_sets(folder / PREDICTION_SETS, trained.sets)
     if config.vocabulary.endswith(".toml"):
         shutil.copyfile(config.vocabulary, folder / LABELS)
     write_json(folder / CONFIG_USED, replace(config, vocabulary=_vocabulary_of(config)))
@@ -194,6 +200,7 @@ def _report(trained: Trained, prepared: Prepared, parts: Parts) -> TrainReport:
             stage: sum(parameter.numel() for parameter in network.parameters())
             for stage, network in trained.networks.items()
         },
+        sets=() if trained.sets is None else tuple(describe_sets(trained.sets)),
         versions={"torch": str(torch.__version__), "onnxruntime": onnxruntime.__version__, "numpy": np.__version__},
     )
 
@@ -242,7 +249,7 @@ report. Run `bimodal evaluate` on other data to get figures with intervals.
 {figures}
 | chance | {100 * report.dev_chance:.1f} |
 
-## Limits and forbidden uses
+{sets_section(report.sets)}## Limits and forbidden uses
 It works best on recordings like its training data. Another language, another way to speak (acted or spontaneous), noise
 and a distant microphone lower its accuracy. It names the emotion that is expressed, not what a person feels. Do not let
 it decide anything about a person.

@@ -72,6 +72,7 @@ def pair_by_label(
         TrainingError: No emotion is there in speech and in words.
     """
     anchors = _anchors(speech, text, targets, rows)
+    _warn_of_lonely(_pools(speech, text, targets, rows))
     one_hot = np.eye(speech.logits.shape[1], dtype=np.float32)
 
     def read(indices: Sequence[int]) -> Inputs:
@@ -124,6 +125,13 @@ def _expected(anchor: _Anchor, mismatched: float, one_hot: npt.NDArray[np.float3
     return mean
 
 
+def paired_speech_rows(
+    speech: ModalityOutputs, text: ModalityOutputs, targets: npt.NDArray[Any], rows: Sequence[int]
+) -> list[int]:
+    """The rows whose speech keeps its place in the first examples of `pair_by_label`, in their order."""
+    return [anchor.row for anchor in _anchors(speech, text, targets, rows) if anchor.is_speech]
+
+
 def pairable(speech: ModalityOutputs, text: ModalityOutputs, targets: npt.NDArray[Any], rows: Sequence[int]) -> bool:
     """Whether any emotion is there in speech and in words of some rows."""
     with_speech, with_text = _pools(speech, text, targets, rows)
@@ -151,7 +159,6 @@ def _anchors(
             "speech and words share no emotion among the training rows, so nothing can be paired by label; give "
             "both modalities of at least two emotions"
         )
-    _warn_of_lonely((with_speech, with_text))
     anchors = []
     for is_speech, own, pool in ((True, with_speech, with_text), (False, with_text, with_speech)):
         for emotion, members in own.items():

@@ -1,7 +1,7 @@
 """The speech stage (step 201 of the method) and the text stage (202): one network of one modality, trained."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from bimodal.features.cache import cache_key
 from bimodal.training.loop import Run, StageRecord, fit
 from bimodal.training.modality import Modality, fresh_network, head_examples, head_inputs
 
-OnEpoch = Callable[[dict[str, float]], None]
+OnEpoch = Callable[[dict[str, Any]], None]
+"""Takes what `RunContext.tell` tells of an epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +32,25 @@ class RunContext:
         device: Torch device.
         folder: Folder of the stage; None leaves no trace.
         on_epoch: Called after each epoch, for progress.
+        name: Of the stage, such as `speech` or `fusion/speech/part1`.
+        shows_dev: Score the dev rows after each epoch for `on_epoch` also where they decide nothing.
     """
 
     seed: int = 0
     device: str = "cpu"
     folder: Path | None = None
     on_epoch: OnEpoch = lambda entry: None
+    name: str = ""
+    shows_dev: bool = False
 
     def below(self, name: str) -> "RunContext":
         """The same, in a folder below."""
         folder = None if self.folder is None else self.folder / name
-        return RunContext(seed=self.seed, device=self.device, folder=folder, on_epoch=self.on_epoch)
+        return replace(self, folder=folder, name=f"{self.name}/{name}".strip("/"))
+
+    def tell(self, entry: dict[str, Any]) -> None:
+        """Tell `on_epoch` what the loop tells of an epoch, with the name of the stage as `stage`."""
+        self.on_epoch({**entry, "stage": self.name})
 
 
 def uar_score(logits: Floats, targets: npt.NDArray[Any]) -> float:
@@ -78,13 +87,15 @@ def train_modality(
         )
     network: Any = fresh_network(modality, rows, where.seed)
     network.head.limit_to(torch.from_numpy(counts > 0))
-    trained, examples, held = _trained_part(modality, network, rows, modality.present_rows(watched))
+    shown = modality.present_rows(dev if where.shows_dev else watched)
+    trained, examples, held = _trained_part(modality, network, rows, shown)
     network.to(where.device)
     record = fit(
         trained,
         Run(
             train=examples,
-            dev=held,
+            dev=held if watched else None,
+            shown=held,
             config=config,
             emotions=modality.emotions,
             embedding_width=network.head.shape.embedding_width,
@@ -94,7 +105,7 @@ def train_modality(
             identity=cache_key(modality.identity, *map(int, rows), "dev", *map(int, watched)),
             lr_multipliers=modality.lr_multipliers,
             score=uar_score,
-            on_epoch=where.on_epoch,
+            on_epoch=where.tell,
         ),
     )
     return network.eval(), record

@@ -8,7 +8,7 @@
 5. Package: export to ONNX, write the model folder (`package_model`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from bimodal.errors import TrainingError
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.inference.model_config import GIVEN
 from bimodal.inference.model_folder import LABEL_MATCHED, PAIRING
+from bimodal.inference.prediction_sets import Kind, PredictionSets
 from bimodal.training.calibration import CASES, calibrate_fusion, calibrate_modality, tempered_outputs, text_weights
 from bimodal.training.fusion import check_paired, fusion_examples, train_fusion
 from bimodal.training.loop import predict
@@ -30,6 +31,7 @@ from bimodal.training.ood import measure_temperature_factors, owners
 from bimodal.training.outputs import compute_outputs, cross_fit, inner_folds
 from bimodal.training.package_model import package_model
 from bimodal.training.pairing import train_fusion_by_label
+from bimodal.training.prediction_sets import KINDS, calibrate_fused_sets, calibrate_modality_sets
 from bimodal.training.prepare import STAGES, Prepared, Progress, prepare_modalities
 from bimodal.training.rows import LabelledRows, Parts, check_recordings, label_rows, split_rows
 from bimodal.training.stage import OnEpoch, RunContext, train_modality
@@ -59,7 +61,8 @@ def train(
         cache: Folder of the feature cache, shared between runs; None keeps features in memory.
         stages: `speech`, `text`, `fusion`; the model has the modalities of those named.
         progress: Wraps iterables with a bar.
-        on_epoch: Called after each epoch of any stage.
+        on_epoch: Called after each epoch of any stage with `stage`, `epoch`, `epochs` (at most), `loss`, `seconds`, and
+            `dev`, the UAR on the held-out rows, if there are any.
 
     Returns:
         The model folder.
@@ -74,7 +77,7 @@ def train(
     parts = check_recordings(rows, read.folder, split_rows(rows, config), config.official_split)
     with FeatureCache(cache) as features:
         prepared = prepare_modalities(rows, read.folder, config, features, progress, stages)
-        where = RunContext(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch)
+        where = RunContext(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch, shows_dev=True)
         trained = train_stages(prepared, parts, config, where, stages)
     return package_model(trained, prepared, parts, config, Path(out) / "model")
 
@@ -101,7 +104,21 @@ def train_stages(
         temperatures={name: (one.temperature,) for name, one in fitted.items()},
         outputs={name: one.outputs for name, one in fitted.items()},
         logits={name: one.outputs.logits for name, one in fitted.items()},
+        sets=_sets_of_modalities(fitted, prepared.rows, parts),
     )
+
+
+def _sets_of_modalities(
+    fitted: Mapping[str, FittedModality], rows: LabelledRows, parts: Parts
+) -> PredictionSets | None:
+    """Prediction sets of a model that has no fusion stage: each modality's alone; None if no row was held out."""
+    names: list[Kind] = [kind for kind in KINDS if kind in fitted]
+    if not parts.dev:
+        return None
+    tables = [
+        calibrate_modality_sets(name, fitted[name].outputs, fitted[name].temperature, rows, parts.dev) for name in names
+    ]
+    return replace(tables[0], kinds={kind: one for table in tables for kind, one in table.kinds.items()})
 
 
 def _folds_of(prepared: Prepared, name: str, parts: Parts, config: TrainConfig) -> tuple[Fold, ...]:
@@ -176,6 +193,10 @@ def fit_fused(
         temperatures: tuple[float, ...] = (1.0,) * len(CASES)
     else:
         temperatures = calibrate_fusion(network, fitted_on, rows, held, config.fusion, where)
+    # Cross-fitting gives every training row outputs of networks that did not see it, as good as those of dev rows.
+    apart = closed and config.fusion.cross_fit
+    measured, chosen = (crossed, [*parts.dev, *parts.train]) if apart else (fitted_on, held)
+    sets = calibrate_fused_sets(network, temperatures, measured, rows, chosen, config.fusion, where)
     logits, gate = predict(network, fusion_examples(*outputs, rows.targets, weights), where.device)[1:]
     matched = not closed and any(rows.utterances[row].extra.get(PAIRING) == LABEL_MATCHED for row in parts.train)
     return Trained(
@@ -185,6 +206,7 @@ def fit_fused(
         logits={"speech": speech.outputs.logits, "text": text.outputs.logits, "fusion": logits},
         gate=gate,
         pairing=LABEL_MATCHED if matched else GIVEN if closed else config.fusion.pairing,
+        sets=sets,
     )
 
 

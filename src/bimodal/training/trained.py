@@ -8,6 +8,7 @@ from torch import nn
 
 from bimodal.inference.model_config import GIVEN
 from bimodal.inference.outputs import ModalityOutputs
+from bimodal.inference.prediction_sets import PredictionSets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class Trained:
         logits: Of every utterance by stage, (N, C).
         gate: Share of speech in every utterance, (N,); None without a fusion stage.
         pairing: What the fusion stage learnt from: pairs as `given`, or `label_matched`.
+        sets: Thresholds of prediction sets; None if no row was held out.
     """
 
     networks: dict[str, nn.Module]
@@ -46,3 +48,4 @@ class Trained:
     logits: dict[str, npt.NDArray[np.float32]]
     gate: npt.NDArray[np.float32] | None = None
     pairing: str = GIVEN
+    sets: PredictionSets | None = None

@@ -22,6 +22,7 @@ from bimodal.evaluation.metrics.calibration import (
     reliability_bins,
     risk_coverage,
 )
+from bimodal.evaluation.metrics.conformal import cluster_quantiles, coverage_per_class, label_sets
 from bimodal.evaluation.metrics.confusion import (
     accuracy,
     cluster_confusions,
@@ -48,12 +49,15 @@ __all__ = [
     "bootstrap_interval",
     "brier_score",
     "cluster_confusions",
+    "cluster_quantiles",
     "concordance_correlation",
     "confusion_mass",
     "confusion_matrix",
     "count_confusions",
+    "coverage_per_class",
     "expected_calibration_error",
     "fit_temperature",
+    "label_sets",
     "macro_f1",
     "negative_log_likelihood",
     "paired_bootstrap",

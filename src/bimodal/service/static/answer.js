@@ -21,6 +21,9 @@ export function show(result, of, provisional = false) {
   explain(result);
   gate(result.gate);
   scores(result);
+  among(result.prediction_set);
+  at("dimensions").hidden = result.arousal === null;
+  at("dimensions").textContent = TEXTS.dimensions(result.arousal, result.valence);
   at("why").hidden = provisional || result.abstained;
   at("why").open = false;
   const source = result.transcript_source === "asr" ? `${TEXTS.confidenceWeighs(result.transcript_confidence)} ` : "";
@@ -70,6 +73,14 @@ function explain(result) {
   });
   at("warnings").replaceChildren(...lines);
   at("explain").classList.toggle("conflict", told.conflict);
+}
+
+/** The emotions among which the right one is with a given coverage. */
+function among(found) {
+  at("among").hidden = !found;
+  if (!found) return;
+  at("among").textContent = TEXTS.among(found.coverage, found.emotions);
+  at("among").title = [TEXTS.amongHint, found.note].filter(Boolean).join(" ");
 }
 
 function gate(share) {

@@ -1,7 +1,9 @@
 // All requests of the page to the server.
 import { TEXTS } from "./texts.js";
 
+const COVERAGE = 0.9; // of the prediction sets that the page shows
 let token = takeToken();
+let sets = {}; // the fields that ask for prediction sets, where the model has them
 let askForToken = async () => "";
 
 /** The token follows the # of the printed address. Browsers do not send that part. */
@@ -55,17 +57,19 @@ function form(fields) {
 
 export async function about() {
   const [server, models] = await Promise.all([ask("v1/about"), ask("v1/models")]);
-  return { ...(await server.json()), model: (await models.json()).models[0] };
+  const model = (await models.json()).models[0];
+  sets = model.prediction_sets ? { coverage: COVERAGE } : {};
+  return { ...(await server.json()), model };
 }
 
 /** One utterance: a recording, words, or both. */
 export async function recognize(fields, signal) {
-  return (await ask("v1/recognize", { method: "POST", body: form(fields), signal })).json();
+  return (await ask("v1/recognize", { method: "POST", body: form({ ...fields, ...sets }), signal })).json();
 }
 
 /** Recognise a long recording; `tell` is called with each event. Returns the finished job. */
 export async function follow(audio, transcribe, tell, signal) {
-  const started = await ask("v1/jobs", { method: "POST", body: form({ audio, transcribe }), signal });
+  const started = await ask("v1/jobs", { method: "POST", body: form({ audio, transcribe, ...sets }), signal });
   const place = `v1/jobs/${(await started.json()).id}`; // relative: a proxy may offer the page below another path
   try {
     for await (const event of events(await ask(`${place}/events`, { signal }))) {
@@ -107,7 +111,7 @@ export function openStream(samplingRate, tell, ended) {
     over = true;
   };
   socket.binaryType = "arraybuffer";
-  socket.onopen = () => socket.send(JSON.stringify({ type: "start", sampling_rate: samplingRate, token: currentToken() }));
+  socket.onopen = () => socket.send(JSON.stringify({ type: "start", sampling_rate: samplingRate, token: currentToken(), ...sets }));
   socket.onmessage = (event) => {
     const message = JSON.parse(event.data);
     if (message.type === "error") end(TEXTS.errors.stream(message.message));

@@ -36,6 +36,9 @@ export const TEXTS = {
   wordsColumn: "Words",
   together: "Combined",
   scoresCaption: "Probability of each emotion: voice only, words only, combined",
+  dimensions: (arousal, valence) => `Arousal ${signed(arousal)}, valence ${signed(valence)} (-1 to 1, derived from the scores).`,
+  among: (coverage, emotions) => `With ${percent(coverage)} coverage: ${emotions.join(", ")}.`,
+  amongHint: "The right emotion is among these that often, for speakers like those of the model's calibration.",
   none: "–",
   gateVoice: (share) => `Weight of the voice: ${percent(share)}`,
   gateWords: (share) => `of the words: ${percent(share)}`,
@@ -97,6 +100,10 @@ export const TEXTS = {
     retry: "Analyse the recording again",
   },
 };
+
+export function signed(value) {
+  return value === null ? "" : `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(2)}`;
+}
 
 export function percent(share) {
   return `${Math.round(100 * share)} %`;
