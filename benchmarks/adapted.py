@@ -11,8 +11,7 @@ from bimodal.evaluation.metrics import softmax
 from bimodal.evaluation.predictions import Predictions
 from bimodal.features.adaptation import plain_adaptation
 from bimodal.features.speaker_stats import SpeakerStatsStore, measure_speaker_stats, measure_stats
-from bimodal.inference.adapt import EncodedClips, fit_adaptation
-from bimodal.inference.speaker_normalization import score_statistics
+from bimodal.inference.adapt import EncodedClips, SpeechScorer, fit_to_clips
 from bimodal.models.speech import SpeakerNormalizedNetwork
 from bimodal.training.loop import predict
 from bimodal.training.prepare import Prepared
@@ -35,20 +34,24 @@ def statistics_of(prepared: Prepared, rows: Sequence[int]) -> Any:
 
 
 def adapted_scores(network: Any, prepared: Prepared, rows: Sequence[int], by_speaker: bool) -> tuple[Any, Any]:
-    """Scores of utterances from a network that was adapted to them, unlabelled: without and with the correction."""
+    """Scores of utterances from a network that was adapted to them, unlabelled: without and with the correction.
+
+    Nothing checks how mixed the emotions are: the corpora hold all of them.
+    """
     statistics = statistics_of(prepared, rows)
     speakers = tuple(prepared.rows.utterances[row].speaker for row in rows)
     known = measure_speaker_stats(zip(speakers, statistics, strict=True)) if by_speaker else SpeakerStatsStore()
     own = [known.of(speaker, statistics.shape[1:]) for speaker in speakers]
-    takes, session = isinstance(network, SpeakerNormalizedNetwork), as_session(network)
+    scorer = SpeechScorer(
+        session=as_session(network),
+        uses_speaker_stats=isinstance(network, SpeakerNormalizedNetwork),
+        emotions=prepared.rows.emotions,
+        trained=_trained(network, statistics.shape[1:]),
+    )
     heard = EncodedClips(statistics=statistics, speakers=speakers, seconds=0.0, unusable=0)
-    plain = plain_adaptation(
-        measure_stats(statistics), *_trained(network, statistics.shape[1:]), emotions=len(prepared.rows.emotions)
-    )
-    fitted = fit_adaptation(
-        lambda them, adaptation: score_statistics(session, takes, statistics, them, adaptation)[1], plain, heard, known
-    )
-    answers = [score_statistics(session, takes, statistics, own, one)[1] for one in (plain, fitted)]
+    plain = plain_adaptation(measure_stats(statistics), *scorer.trained, emotions=len(prepared.rows.emotions))
+    fitted = fit_to_clips(scorer, heard, known, 0.0)
+    answers = [scorer.logits(statistics, own, one) for one in (plain, fitted)]
     return softmax(answers[0]), softmax(answers[1])
 
 

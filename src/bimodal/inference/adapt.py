@@ -1,5 +1,6 @@
 """Adapt a model to somebody's unlabelled recordings: `bimodal adapt`. Labels are never read. Imports no torch."""
 
+import logging
 import math
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -15,18 +16,22 @@ from bimodal.audio.decode import SAMPLING_RATE, load_signal
 from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.adaptation import (
+    ENOUGH_CLIPS,
     Adaptation,
     correct_logits,
+    emotion_columns,
     equal_sharpness,
     plain_adaptation,
+    relative_scatter,
     save_adaptation,
     self_train,
-    shrink_to_corpus,
-    standardise,
+    share_for,
 )
 from bimodal.features.pooling import pool
 from bimodal.features.speaker_stats import (
+    RunningStats,
     SpeakerStatsStore,
+    empty_stats,
     measure_speaker_stats,
     measure_stats,
     save_speaker_stats,
@@ -44,9 +49,11 @@ from bimodal.inference.model_folder import (
     WEIGHTS,
     save_model_config,
 )
-from bimodal.inference.speaker_normalization import score_statistics
+from bimodal.inference.speaker_normalization import score_statistics, standardise_adapted
 from bimodal.records import Manifest
 from bimodal.runtime import make_session
+
+log = logging.getLogger(__name__)
 
 LEAST_CLIPS: Final = 20
 """Fewer clips say too little of a corpus to adapt to it."""
@@ -83,10 +90,10 @@ def adapt_model(
 ) -> Path:
     """Write a model folder whose speech network is adapted to the recordings of a manifest.
 
-    Two things change: statistics of the recordings replace those of the training corpus, and a linear correction of
-    the logits is learnt from the network's own confident answers. Labels are not read. The graphs, the text network and
-    the licence do not change. The recordings should hold several emotions and different sentences. If they repeat a few
-    sentences, the correction may learn the words instead of the emotions.
+    Statistics of the recordings replace those of the training corpus, as far as the recordings seem to hold several
+    emotions. From at least 200 clips, a linear correction of the logits is also learnt from the network's own
+    confident answers. Labels are not read. The graphs, the text network and the licence do not change. If the
+    recordings repeat a few sentences, the correction may learn the words instead of the emotions.
 
     Args:
         model: Model folder with a speech network that uses recordings.
@@ -100,8 +107,8 @@ def adapt_model(
         The new model folder.
 
     Raises:
-        BimodalError: There are too few clips, the model has no such speech network or is adapted already, a recording
-            cannot be used, or no speaker is named.
+        BimodalError: There are too few clips or they seem to hold one emotion alone, the model has no such speech
+            network or is adapted already, a recording cannot be used, or no speaker is named.
     """
     opened, out = Model(find_model(model), threads=threads), Path(out)
     _check_adaptable(opened, out)
@@ -111,17 +118,14 @@ def adapt_model(
     speakers = SpeakerStatsStore()
     if by == "speaker":
         speakers = measure_speaker_stats(zip(encoded.speakers, encoded.statistics, strict=True))
-    plain = plain_adaptation(
-        measure_stats(encoded.statistics), *_trained_statistics(opened), emotions=len(opened.emotions)
-    )
-    session, uses = make_session(opened.folder / GRAPHS["speech"], threads=1), _uses_speaker_stats(opened.config)
-    adaptation = fit_adaptation(
-        lambda own, adapted: score_statistics(session, uses, encoded.statistics, own, adapted)[1],
-        plain,
-        encoded,
-        speakers,
-    )
-    return _write(opened, out, adaptation, speakers if by == "speaker" else None, describe_encoded(encoded, by))
+    adaptation = fit_adaptation(opened, encoded, speakers)
+    if not adaptation.share:
+        raise BimodalError(
+            f"{read.path}: the recordings seem to hold mostly one emotion. A model that is adapted to them would take "
+            "this emotion for their usual sound. Give recordings of several emotions, or use the model as it is"
+        )
+    told = describe_encoded(encoded, by, adaptation.share)
+    return _write(opened, out, adaptation, speakers if by == "speaker" else None, told)
 
 
 def encode_manifest(model: Model, manifest: Manifest, progress: Progress) -> EncodedClips:
@@ -148,35 +152,78 @@ def encode_manifest(model: Model, manifest: Manifest, progress: Progress) -> Enc
     )
 
 
-def fit_adaptation(
-    score: Callable[[list[Any], Adaptation], Floats],
-    plain: Adaptation,
-    encoded: EncodedClips,
-    speakers: SpeakerStatsStore,
-) -> Adaptation:
-    """An adaptation with a correction learnt from what the network says under the plain one.
+def fit_adaptation(model: Model, encoded: EncodedClips, speakers: SpeakerStatsStore) -> Adaptation:
+    """How a model is adapted to clips, with a correction learnt from its answers where there are enough.
 
     Args:
-        score: Logits (N, C) of the clips, told the speaker statistics of each, and the adaptation.
-        plain: The adaptation without a correction.
+        model: With a speech network that uses recordings.
         encoded: The clips.
         speakers: Statistics of the speakers; empty to use the corpus's alone.
     """
-    own = [speakers.of(speaker, encoded.statistics.shape[1:]) for speaker in encoded.speakers]
-    logits = score(own, plain)
-    firm = [shrink_to_corpus(one, plain.corpus) if one.count else plain.corpus for one in own]
-    standard = np.stack([standardise(values, one) for values, one in zip(encoded.statistics, firm, strict=True)])
+    session, uses = make_session(model.folder / GRAPHS["speech"], threads=1), _uses_speaker_stats(model.config)
+    trained = _trained_statistics(model)
+    network = SpeechScorer(session=session, uses_speaker_stats=uses, emotions=model.emotions, trained=trained)
+    variance = model.config.speech.logit_variance if model.config.speech else 0.0
+    if not variance:
+        log.warning(
+            "%s: this model does not know how its logits scatter, so nothing is checked: give recordings of several "
+            "emotions, or train the model again",
+            model.folder,
+        )
+    return fit_to_clips(network, encoded, speakers, variance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechScorer:
+    """A speech network and what adaptation needs of it.
+
+    Attributes:
+        session: ONNX session.
+        uses_speaker_stats: As in `score_statistics`.
+        emotions: C.
+        trained: Centre and deviation (P, L, D) of the statistics that it was trained on.
+    """
+
+    session: Any
+    uses_speaker_stats: bool
+    emotions: Sequence[str]
+    trained: tuple[Floats, Floats]
+
+    def logits(self, statistics: Floats, own: Sequence[RunningStats], adaptation: Adaptation | None) -> Floats:
+        """Logits (n, C), as `score_statistics` gives them."""
+        return score_statistics(self.session, self.uses_speaker_stats, statistics, own, adaptation)[1]
+
+
+def fit_to_clips(
+    network: SpeechScorer, encoded: EncodedClips, speakers: SpeakerStatsStore, logit_variance: float
+) -> Adaptation:
+    """As `fit_adaptation`; `logit_variance` is that of the training data, 0 to adapt fully, whatever the clips hold."""
+    statistics, shape = encoded.statistics, encoded.statistics.shape[1:]
+    own = [speakers.of(speaker, shape) for speaker in encoded.speakers]
+    plain = plain_adaptation(measure_stats(statistics), *network.trained, emotions=len(network.emotions))
+    if logit_variance:
+        unadapted = network.logits(statistics, [empty_stats(shape)] * len(own), None)
+        standard = (statistics - network.trained[0]) / network.trained[1]
+        groups = np.array([str(speaker) for speaker in encoded.speakers]) if any(one.count for one in own) else None
+        columns = emotion_columns(network.emotions)
+        scatter = relative_scatter(unadapted[:, columns], standard, logit_variance, groups)
+        plain = replace(plain, share=share_for(scatter))
+    if plain.share < 1.0 or len(statistics) < ENOUGH_CLIPS:
+        return plain
+    logits = network.logits(statistics, own, plain)
+    _, standard = standardise_adapted(statistics, own, plain)
     weight, bias = self_train(standard, logits)
     fitted = replace(plain, weight=weight, bias=bias)
     return replace(fitted, sharpness=equal_sharpness(correct_logits(standard, logits, fitted), logits))
 
 
-def describe_encoded(encoded: EncodedClips, by: By) -> str:
+def describe_encoded(encoded: EncodedClips, by: By, share: float) -> str:
     """What a model was adapted to, in words for its card."""
     named = len({speaker for speaker in encoded.speakers if speaker})
     who = f" of {named} named speakers" if named else ""
     how = "each speaker by their own clips" if by == "speaker" else "all together"
-    return f"{len(encoded.statistics)} unlabelled clips, {encoded.seconds:.0f} s{who}, {how}"
+    part = "" if share == 1.0 else f", followed by {100 * share:.0f} %, since they hold few emotions"
+    return f"{len(encoded.statistics)} unlabelled clips, {encoded.seconds:.0f} s{who}, {how}{part}"
 
 
 def _uses_speaker_stats(config: ModelConfig) -> bool:

@@ -27,6 +27,7 @@ class ModalityConfig:
         context: Number of earlier utterances that the text network reads.
         temperature: Divides the logits of this modality alone; fitted on held-out speakers.
         embedding_width: Width E of the emotion embedding.
+        logit_variance: Of the training data, as `features.adaptation.logit_variance`; 0 if it was not measured.
     """
 
     backbone: str = ""
@@ -38,6 +39,7 @@ class ModalityConfig:
     context: int = 0
     temperature: float = 1.0
     embedding_width: int = 0
+    logit_variance: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

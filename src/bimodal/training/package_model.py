@@ -15,6 +15,7 @@ from bimodal.config import TrainConfig
 from bimodal.data.batches import main_emotion
 from bimodal.errors import ModelFolderError
 from bimodal.evaluation.metrics import count_confusions, unweighted_average_recall
+from bimodal.features.adaptation import emotion_columns, logit_variance
 from bimodal.features.ood import save_ood_stats
 from bimodal.files import atomic_write, write_json
 from bimodal.inference.model_config import GIVEN, ModalityConfig, ModelConfig
@@ -161,8 +162,8 @@ def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
         emotions=rows.emotions,
         vocabulary=_vocabulary_of(config),
         priors=tuple((counts / counts.sum()).tolist()),
-        speech=_modality_config("speech", trained, prepared),
-        text=_modality_config("text", trained, prepared),
+        speech=_modality_config("speech", trained, prepared, parts),
+        text=_modality_config("text", trained, prepared, parts),
         fusion_temperatures=trained.temperatures.get("fusion", ()),
         pairing=trained.pairing,
         licence=config.licence,
@@ -170,12 +171,16 @@ def _model_config(trained: Trained, prepared: Prepared, parts: Parts, config: Tr
     )
 
 
-def _modality_config(stage: str, trained: Trained, prepared: Prepared) -> ModalityConfig | None:
+def _modality_config(stage: str, trained: Trained, prepared: Prepared, parts: Parts) -> ModalityConfig | None:
     if stage not in trained.networks:
         return None
-    width = trained.outputs[stage].embedding.shape[1]
+    rows = prepared.modalities[stage].present_rows(parts.train)
+    logits = trained.logits[stage][rows][:, emotion_columns(prepared.rows.emotions)]
     return replace(
-        prepared.modalities[stage].described, temperature=trained.temperatures[stage][0], embedding_width=width
+        prepared.modalities[stage].described,
+        temperature=trained.temperatures[stage][0],
+        embedding_width=trained.outputs[stage].embedding.shape[1],
+        logit_variance=round(logit_variance(logits), 6),
     )
 
 
