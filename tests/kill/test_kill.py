@@ -1,6 +1,10 @@
 """Commands are killed in front of a change to files, given again, and compared with an undisturbed run; see `make
 kill-test` for many more kills."""
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +73,29 @@ def test_speaker_statistics_hold_each_recording_once_wherever_the_kill_came(root
         runs.begin()
         assert runs.kill_before(change) and runs.finish() == []
         assert differences(whole.contents, contents(runs.folder)) == []
+
+
+def _has_no_name(handle: Path, folder: Path) -> bool:
+    """Whether a handle of a process is a file in a folder that is in no list of it."""
+    try:
+        told = str(handle.readlink())
+    except FileNotFoundError:
+        return False
+    return told.startswith(str(folder)) and told.endswith("(deleted)")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux opens files without a name")
+def test_a_recording_from_standard_input_is_gone_after_a_kill(tmp_path):
+    command = [sys.executable, "-m", "bimodal", "recognize", "-", "--format", "jsonl"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {"TMPDIR": str(tmp_path)}) as process:
+        process.stdin.write((SAMPLES / "cross.mp3").read_bytes())
+        process.stdin.flush()
+        handles = Path(f"/proc/{process.pid}/fd")
+        while not any(_has_no_name(handle, tmp_path) for handle in handles.iterdir()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    assert {file.name for file in tmp_path.iterdir()} <= {".ses"}  # 51 bytes of onnxruntime
 
 
 def test_the_comparison_sees_what_is_left_over_missing_and_different(tmp_path):
