@@ -8,50 +8,17 @@ import time
 from pathlib import Path
 
 import pytest
-import soundfile
 
 from bimodal.inference.adapt import adapt_model
-from tests.conftest import FAST, write_tiny_corpus
 from tests.kill.compare import contents, differences
+from tests.kill.conftest import COMMANDS
 from tests.kill.killing import Command, Runs
 from tests.soak.recording import SAMPLES
 
-_SETTINGS = tuple(part for value in (*FAST, "threads=1", "text.epochs=3") for part in ("--set", value))
-COMMANDS = {
-    command.name: command
-    for command in (
-        Command(name="prepare", arguments=("prepare", "manifest", "../inputs/corpus", "prepared")),
-        Command(
-            name="train-text",
-            arguments=("train", "text", "../inputs/corpus/manifest.csv", "run", "--cache", "cache", "-q", *_SETTINGS),
-        ),
-        Command(
-            name="recognize",
-            arguments=(
-                "recognize", "../inputs/clips", "--timeline", "--out", "results", "--format", "vtt", "--threads", "1",
-                "-q",
-            ),
-        ),
-    )
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    """Folder with `inputs`: a tiny corpus, and clips of speech."""
-    root = tmp_path_factory.mktemp("kill")
-    write_tiny_corpus(root / "inputs" / "corpus", speakers=3, per_emotion=2)
-    (root / "inputs" / "clips" / "more").mkdir(parents=True)
-    for number, name in enumerate(("cross", "conflict", "cross")):
-        signal, rate = soundfile.read(SAMPLES / f"{name}.mp3", dtype="float32")
-        soundfile.write(root / "inputs" / "clips" / ("more" if number else "") / f"{number}.wav", signal, rate)
-    return root
-
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_that_was_killed_and_given_again_ends_as_if_nothing_had_been(root, name):
-    runs = Runs(root, COMMANDS[name])
-    whole = runs.undisturbed()
+def test_a_command_that_was_killed_and_given_again_ends_as_if_nothing_had_been(root, undisturbed, name):
+    runs, whole = Runs(root, COMMANDS[name]), undisturbed[name]
     assert whole.changes > 8 and not [name for name in whole.contents if "/." in name]
     for change in (2, whole.changes // 2, whole.changes) if name != "train-text" else (whole.changes // 2,):
         runs.begin()
