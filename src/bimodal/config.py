@@ -453,7 +453,7 @@ def convert(values: Mapping[str, Any], kind: type[Config], where: str) -> Config
     """
     try:
         return msgspec.convert(values, kind, strict=True)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for bytes that are not UTF-8
         raise ConfigError(f"{where}: {error}{_choices(kind, str(error))}") from error
 
 

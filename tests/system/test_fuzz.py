@@ -21,7 +21,7 @@ FOUND = {
         b"w" + W64 + b"fmt " + bytes(12) + struct.pack("<Q", 2**64 - 1) + bytes(50),
         b"wcaff" + bytes(4) + b"abcd" + struct.pack(">q", 2**63 - 1) + bytes(50),
     ],
-    "settings": [b"x = " + DEEP, b"seed = " + b"9" * 5000, b"speech.epochs=" + DEEP],
+    "settings": [b"x = " + DEEP, b"seed = " + b"9" * 5000, b"speech.epochs=" + DEEP, b"speech.epochs=c\xc9he.5"],
     "manifest": [b'{"path": ' + DEEP, b'{"start": ' + b"9" * 5000 + b"}"],
     "form": [b"", b"--frontier\r\n\r\n"],
     "model": [b"", b"\0" + b'{"schema": 3, "name": ' + DEEP, b"\1onnx", b"\2" + b"\xff" * 8],

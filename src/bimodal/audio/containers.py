@@ -96,9 +96,10 @@ class Container:
         try:
             self._stream: Any = _choose(self._container, name, track)
             self.sampling_rate, self.channels = int(self._stream.rate), int(self._stream.channels)
+            self._layout = self._stream.layout  # decoding may change that of the stream
             if self.sampling_rate <= 0 or self.channels <= 0:
                 raise AudioError(f"{name}: cannot be decoded as audio (no sampling rate or no channels)")
-        except self._errors as error:
+        except (*self._errors, AttributeError) as error:  # a track without a known codec has no rate
             self.close()
             raise AudioError(f"{name}: cannot be decoded as audio ({_reason(error)})") from error
         except AudioError:
@@ -212,8 +213,8 @@ class Container:
                 yield None, np.zeros((round(lost * self.sampling_rate), self.channels), np.float32)
             for frame in frames:
                 if (found := (frame.sample_rate, frame.layout.name, frame.format.name)) != form:  # joined files differ
-                    form, layout = found, self._stream.layout
-                    resampler = self._av.AudioResampler(format="fltp", layout=layout, rate=self.sampling_rate)
+                    form = found
+                    resampler = self._av.AudioResampler(format="fltp", layout=self._layout, rate=self.sampling_rate)
                 at = self._sample(frame)
                 for piece in resampler.resample(frame) if resampler is not None else ():
                     yield at, piece.to_ndarray().T
