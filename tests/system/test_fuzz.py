@@ -35,6 +35,12 @@ def test_what_fuzzing_found_stays_mended(target, number):
         fuzz.TARGETS[target](FOUND[target][number])
 
 
+@pytest.mark.parametrize("file", sorted((Path(__file__).parent / "fuzzed").iterdir()), ids=lambda file: file.name)
+def test_files_that_fuzzing_found_stay_mended_and_print_nothing(file, capfd):
+    fuzz.TARGETS[file.name.partition("-")[0]](file.read_bytes())
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_target_that_fails_is_noted_once_with_its_input(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(fuzz.TARGETS, "decode", lambda content: [][len(content)])
     checked = fuzz.noting("decode", tmp_path)
