@@ -28,6 +28,7 @@ printf 'hatchling\neditables\n' | $compile -c constraints.txt - -o "$scratch/bui
 grep -v '^#' constraints.txt | sort -f - "$scratch/build.txt" | uniq > "$scratch/pins.txt"
 {
     sed -n '/^#/p' requirements.lock
-    $compile --no-deps --generate-hashes --no-emit-package torch "$scratch/pins.txt"
+    $compile --no-deps --generate-hashes --no-emit-package torch "$scratch/pins.txt" |
+        sed 's/^atheris==[^ ]*/& ; sys_platform == "linux"/'  # has wheels for Linux alone
 } > "$scratch/requirements.lock"
 mv "$scratch/requirements.lock" requirements.lock

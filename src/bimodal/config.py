@@ -451,7 +451,7 @@ def convert(values: Mapping[str, Any], kind: type[Config], where: str) -> Config
     """
     try:
         config = msgspec.convert(values, kind, strict=True)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for bytes that are not UTF-8
         raise ConfigError(f"{where}: {error}{_choices(kind, str(error))}") from error
     if fault := named_fault(config):
         raise ConfigError(f"{where}: {fault}")

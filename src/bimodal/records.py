@@ -72,7 +72,7 @@ def named_fault(settings: Any) -> str:
         ('name holds control characters', '')
     """
     texts = {field: getattr(settings, field, None) for field in ("name", "licence", "trained_on")}
-    given = {field: text for field, text in texts.items() if text or (text == "" and field == "name")}
+    given = {field: text for field, text in texts.items() if text}
     faults = (text_fault(name, text, LONGEST_NAME if name == "name" else LONGEST_TEXT) for name, text in given.items())
     return next(filter(None, faults), "")
 

@@ -137,7 +137,7 @@ SETTINGS: dict[str, tuple[bytes | str, str]] = {
 
 SETS = (
     "speech.epochs", "=", "=5", "speech.=5", ".epochs=5", "speech..epochs=5", "speech.epochs=", "speech.epochs=1e400",
-    "speech.epochs=5; import os", "seed=0x10000000000000000", "name=''", "name=\"\\u001b[31m\"", "speech.epochs=[",
+    "speech.epochs=5; import os", "seed=0x10000000000000000", "name=\"\\u001b[31m\"", "speech.epochs=[",
     "a" * 100_000 + "=1", "speech.loss.gamma=inf", "\x1b[31m=1", "speech.epochs=5\nseed=7\nx=1", "speech={}=1",
     "[speech]", "speech.loss.gamma.x=1",
 )  # fmt: skip

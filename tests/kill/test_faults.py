@@ -3,24 +3,17 @@ sentence, exit code 1, and the command that is given again ends as if nothing ha
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
 from tests.kill.child import Fault
 from tests.kill.compare import contents, differences
-from tests.kill.killing import Runs, Undisturbed
-from tests.kill.test_kill import COMMANDS, root
+from tests.kill.conftest import COMMANDS
+from tests.kill.killing import Runs
 
-__all__ = ["root"]  # a fixture
 SIZES = {"prepare": 500, "train-text": 3000, "recognize": 600}
 QUICK = ("prepare", "recognize")
 YEAR_2100 = 4_102_444_800
-
-
-@pytest.fixture(scope="module")
-def undisturbed(root: Path) -> dict[str, Undisturbed]:
-    return {name: Runs(root, command).undisturbed() for name, command in COMMANDS.items()}
 
 
 def assert_told(code: int | None, told: str, *expected: str) -> None:

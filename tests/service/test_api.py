@@ -330,6 +330,14 @@ def test_coverage_gives_the_set_that_python_gives(http, recognizer, recording, l
     assert result["prediction_set"]["emotions"][0] == result["emotion"] and result["prediction_set"]["coverage"] == 0.5
 
 
+@pytest.mark.parametrize(("path", "field"), [("/v1/recognize", "coverage_by"), ("/v1/jobs", "channels")])
+@pytest.mark.parametrize("value", ["", "both"])
+def test_a_choice_is_one_of_its_values(http, recording, path, field, value):
+    form = {"audio": recording.open("rb"), field: (None, value)}
+    answer = http.post(path, files=form)
+    assert answer.status_code == 422 and answer.json()["detail"].startswith(f"{field}: expected one of ")
+
+
 @pytest.mark.parametrize("value", ["0", "1", "nan", "a", "-1", "90"])
 @pytest.mark.parametrize("path", ["/v1/recognize", "/v1/jobs"])
 def test_what_is_no_coverage_is_refused(http, recording, path, value):

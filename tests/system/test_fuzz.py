@@ -21,7 +21,7 @@ FOUND = {
         b"w" + W64 + b"fmt " + bytes(12) + struct.pack("<Q", 2**64 - 1) + bytes(50),
         b"wcaff" + bytes(4) + b"abcd" + struct.pack(">q", 2**63 - 1) + bytes(50),
     ],
-    "settings": [b"x = " + DEEP, b"seed = " + b"9" * 5000, b"speech.epochs=" + DEEP],
+    "settings": [b"x = " + DEEP, b"seed = " + b"9" * 5000, b"speech.epochs=" + DEEP, b"speech.epochs=c\xc9he.5"],
     "manifest": [b'{"path": ' + DEEP, b'{"start": ' + b"9" * 5000 + b"}"],
     "form": [b"", b"--frontier\r\n\r\n"],
     "model": [b"", b"\0" + b'{"schema": 3, "name": ' + DEEP, b"\1onnx", b"\2" + b"\xff" * 8],
@@ -33,6 +33,12 @@ def test_what_fuzzing_found_stays_mended(target, number):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fuzz.TARGETS[target](FOUND[target][number])
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parent / "fuzzed").iterdir()), ids=lambda file: file.name)
+def test_files_that_fuzzing_found_stay_mended_and_print_nothing(file, capfd):
+    fuzz.TARGETS[file.name.partition("-")[0]](file.read_bytes())
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_target_that_fails_is_noted_once_with_its_input(tmp_path, monkeypatch, capsys):

@@ -117,6 +117,13 @@ def test_a_finished_run_is_returned_without_training(tmp_path):
     assert_same_weights(first, second)
 
 
+def test_the_checkpoint_of_a_run_that_was_killed_at_the_very_end_is_deleted(tmp_path):
+    fit(network(), run(tmp_path))
+    (tmp_path / CHECKPOINT).write_bytes(b"left")
+    fit(network(), run(tmp_path))
+    assert {file.name for file in tmp_path.iterdir()} == {RECORD, WEIGHTS}
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -101,7 +101,7 @@ class Container:
             self.sampling_rate, self.channels = int(self._stream.rate), _count_channels(self._stream)
             if self.sampling_rate <= 0 or self.channels <= 0:
                 raise self._refusal("no sampling rate or no channels")
-        except self._errors as error:
+        except (*self._errors, AttributeError) as error:  # a track without a known codec has no rate
             self.close()
             raise self._refusal(_reason(error)) from error
         except AudioError:

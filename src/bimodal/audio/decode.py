@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.audio.chunks import Pieces, read_layout
+from bimodal.audio.chunks import Layout, Pieces, read_layout
 from bimodal.audio.containers import Container, Ending, Frames
 from bimodal.audio.endings import promised_by_header
 from bimodal.audio.formats import container_kind, fallback_kind, holds_another_flac
@@ -252,10 +252,11 @@ def _open(stream: IO[bytes], name: str, track: int | None) -> Any:
         raise AudioError(f"{name}: no sound track {track}, this file has one")
     layout = read_layout(stream, _size(stream))
     file: Any = Pieces(stream, layout) if layout.head else stream
+    whole = Pieces(stream, Layout(regions=((0, _size(stream)),)))  # libsndfile seeks before 0 in damaged files
     kind = fallback_kind(stream)
     stream.seek(0)
     try:
-        sound = sf.SoundFile(_path(stream) or file if file is stream else file)
+        sound = sf.SoundFile((_path(stream) or whole) if file is stream else file)
     except (sf.LibsndfileError, TypeError) as error:
         if kind and not (kind == "wav" and layout.regions and not layout.present):
             return Container(file, kind, name)

@@ -97,10 +97,10 @@ class Form:
         """One of the values of a `Literal`; the first if the field is missing.
 
         Raises:
-            Problem: The field has another value.
+            Problem: The field has another value, such as an empty one.
         """
         allowed = get_args(kind)
-        given = self.text(name) or allowed[0]
+        given = self.values.get(name, allowed[0])
         if given not in allowed:
             raise Problem("unusable", f"{name}: expected one of {', '.join(allowed)}")
         return given

@@ -137,8 +137,8 @@ def store_backbone(out: Path, description: BackboneDescription, saved: Sequence[
     Raises:
         BackboneError: The folder cannot be written.
     """
+    shutil.rmtree(out / _BUILT, ignore_errors=True)  # of a process that was killed
     if is_built(out, description):
-        shutil.rmtree(out / _BUILT, ignore_errors=True)  # of a process that was killed at the very end
         return
     try:
         with silent(), atomic_write(out / ENCODER) as unfinished:
