@@ -10,12 +10,16 @@ from bimodal.features.adaptation import (
     correct_logits,
     equal_sharpness,
     load_adaptation,
+    logit_variance,
     plain_adaptation,
+    relative_scatter,
     retell,
     save_adaptation,
     self_train,
+    share_for,
     shrink_to_corpus,
     standardise,
+    take_part,
 )
 from bimodal.features.speaker_stats import empty_stats, measure_stats
 
@@ -39,6 +43,46 @@ def test_a_corpus_that_is_moved_and_stretched_is_told_as_the_trained_one():
     told = retell(moved, measure_stats(moved), adaptation)
     assert told == pytest.approx(retell(trained, corpus, adaptation), abs=1e-2)
     assert told == pytest.approx(np.clip(trained, corpus.mean - 5 * corpus.std, None), abs=0.05)
+
+
+def scatter_of(chosen: np.ndarray, microphone: float = 0.0, groups: np.ndarray | None = None) -> float:
+    """Relative scatter of some clips of a corpus like the trained one, for a network that tells its emotions apart."""
+    trained, targets = clusters(0)
+    corpus = measure_stats(trained)
+    centres = np.stack([trained[targets == emotion].mean(axis=0) for emotion in range(EMOTIONS)])
+    network = (centres - trained.mean(axis=0)).reshape(EMOTIONS, -1).T
+    standard = (trained - corpus.mean) / corpus.std + microphone * np.random.default_rng(3).normal(size=SHAPE)
+    known = ((trained - corpus.mean) / corpus.std).reshape(120, -1) @ network
+    return relative_scatter(
+        standard[chosen].reshape(len(chosen), -1) @ network, standard[chosen], logit_variance(known), groups
+    )
+
+
+@pytest.mark.parametrize("microphone", [0.0, 1.0, 30.0])
+def test_how_mixed_emotions_are_is_told_whatever_the_microphone(microphone):
+    everything, targets = np.arange(120), np.arange(120) % EMOTIONS
+    assert scatter_of(everything, microphone) == pytest.approx(1.0, abs=1e-4)
+    assert share_for(scatter_of(everything, microphone)) == 1.0
+    for emotion in range(EMOTIONS):
+        assert share_for(scatter_of(everything[targets == emotion], microphone)) == 0.0
+
+
+def test_speakers_of_one_emotion_each_are_not_mixed_when_each_is_taken_alone():
+    targets = np.arange(120) % EMOTIONS
+    assert share_for(scatter_of(np.arange(120), groups=targets)) == 0.0
+    assert share_for(scatter_of(np.arange(120), groups=np.arange(120) % 2)) == 1.0
+
+
+def test_a_share_of_an_adaptation_lies_between_none_and_all():
+    trained, _ = clusters(0)
+    corpus, other = measure_stats(trained), measure_stats(2.0 * clusters(5)[0] + 7.0)
+    mean, std = corpus.mean.astype(np.float32), corpus.std.astype(np.float32)
+    whole = plain_adaptation(other, mean, std, EMOTIONS)
+    none, half = (take_part(other, replace(whole, share=share)) for share in (0.0, 0.5))
+    assert take_part(other, whole) is other
+    assert none.mean == pytest.approx(mean) and none.std == pytest.approx(std)
+    assert half.mean == pytest.approx((mean + other.mean) / 2) and half.std == pytest.approx((std + other.std) / 2)
+    assert retell(trained, none, whole) == pytest.approx(trained, abs=0.05)  # the unadapted network sees what it saw
 
 
 def test_half_right_answers_become_right_ones_without_labels():

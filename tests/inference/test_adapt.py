@@ -98,6 +98,20 @@ def test_few_clips_a_second_adaptation_and_an_existing_folder_are_refused(adapte
         adapt_model(tiny_model, nobody, tmp_path / "nobody", by="speaker", threads=1)
 
 
+def test_recordings_of_one_emotion_are_refused(tiny_model, tiny_manifest, tmp_path):
+    with tiny_manifest.open(encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["emotion"] == "anger"]
+    several = [row | {"id": f"{row.get('id')} {number}"} for number in range(-(-20 // len(rows))) for row in rows]
+    one = tiny_manifest.parent / "one.csv"
+    with one.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, list(several[0]))
+        table.writeheader()
+        table.writerows(several)
+    with pytest.raises(BimodalError, match=r"one\.csv: the recordings seem to hold mostly one emotion.* use the model"):
+        adapt_model(tiny_model, one, tmp_path / "one", threads=1)
+    assert not (tmp_path / "one").exists()
+
+
 def test_an_altered_adaptation_is_refused(adapted, tmp_path):
     import shutil
 
