@@ -14,6 +14,7 @@ ORDER = (
     "crema_d",
     "across",
     "across_four",
+    "adapt_skew",
     "meld",
     "meld_tuned",
     "emotiontts",

@@ -101,7 +101,7 @@ def test_few_clips_a_second_adaptation_and_an_existing_folder_are_refused(adapte
 def test_recordings_of_one_emotion_are_refused(tiny_model, tiny_manifest, tmp_path):
     with tiny_manifest.open(encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["emotion"] == "anger"]
-    several = [row | {"id": f"{row.get('id')} {number}"} for number in range(-(-20 // len(rows))) for row in rows]
+    several = [row | {"id": f"{row['path']} {number}"} for number in range(-(-20 // len(rows))) for row in rows]
     one = tiny_manifest.parent / "one.csv"
     with one.open("w", encoding="utf-8", newline="") as stream:
         table = csv.DictWriter(stream, list(several[0]))
