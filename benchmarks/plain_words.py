@@ -273,10 +273,10 @@ def _result(options: Options, figures: Sequence[Figure], notes: Sequence[str], s
         title="What plain words do to the voice's answer: the packaged fusion, 4 emotions",
         protocol="The packaged model `permissive` on clips of anger, happiness, neutral and sadness. RAVDESS, CREMA-D "
         "and EmoDB have fixed sentences, each said in every emotion, so their words tell nothing; CREMA-D is a sample "
-        f"of {CREMA_EACH} clips of each actor and emotion with the intended emotions. Of CREMA-D and EmoDB, the speakers "
-        "that did not train the model are taken; they were used to fit its temperature. emotiontts_ko has Whisper's English for its words and Whisper's confidence. RAVDESS and "
-        "emotiontts_ko are development corpora of the fusion. MELD: text and prosody, networks of `benchmarks.meld` "
-        "with another fusion; m from its dev part, or that of the packaged model.",
+        f"of {CREMA_EACH} clips of each actor and emotion with the intended emotions. Of CREMA-D and EmoDB, the "
+        "speakers that did not train the model are taken; they were used to fit its temperature. "
+        "emotiontts_ko has Whisper's English for its words and Whisper's confidence. RAVDESS and emotiontts_ko are "
+        "development corpora of the fusion. MELD: text and prosody, networks of `benchmarks.meld` with another fusion; m from its dev part, or that of the packaged model.",
         licence="RAVDESS and emotiontts_ko CC BY-NC-SA 4.0; EmoDB CC0; CREMA-D ODbL 1.0; MELD GPL-3.0",
         seeds=options.seeds,
         figures=tuple(figures),
