@@ -277,7 +277,7 @@ def _result(options: Options, figures: Sequence[Figure], notes: Sequence[str], s
         "speakers that did not train the model are taken; they were used to fit its temperature. "
         "emotiontts_ko has Whisper's English for its words and Whisper's confidence. RAVDESS and emotiontts_ko are "
         "development corpora of the fusion. MELD: text and prosody, networks of `benchmarks.meld` with another "
-        "fusion; m from its dev part, or that of the packaged model.","
+        "fusion; m from its dev part, or that of the packaged model.",
         licence="RAVDESS and emotiontts_ko CC BY-NC-SA 4.0; EmoDB CC0; CREMA-D ODbL 1.0; MELD GPL-3.0",
         seeds=options.seeds,
         figures=tuple(figures),
