@@ -26,10 +26,10 @@ from bimodal.records import printable
 COMMON_EMOTIONS: Final = ("anger", "happiness", "neutral", "sadness")
 """Emotions that most corpora hold; the scatter is measured over their logits."""
 
-LEAST_SCATTER: Final = 0.65
+LEAST_SCATTER: Final = 0.6
 """With this relative scatter or less, the recordings are taken for those of one emotion. Chosen on four corpora."""
 
-FULL_SCATTER: Final = 0.8
+FULL_SCATTER: Final = 0.7
 """From this relative scatter on, the statistics of the recordings replace those of the training corpus entirely."""
 
 ENOUGH_CLIPS: Final = 200
@@ -135,7 +135,7 @@ def share_for(scatter: float) -> float:
     """How far to replace the training corpus's statistics, 0 to 1, by the relative scatter of the recordings.
 
     Example:
-        >>> share_for(0.5), share_for(0.725), share_for(1.0)
+        >>> share_for(0.5), share_for(0.65), share_for(1.0)
         (0.0, 0.5, 1.0)
     """
     share = (scatter - LEAST_SCATTER) / (FULL_SCATTER - LEAST_SCATTER)
