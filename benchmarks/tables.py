@@ -15,6 +15,7 @@ ORDER = (
     "across",
     "across_four",
     "adapt_skew",
+    "unlike",
     "meld",
     "meld_tuned",
     "emotiontts",

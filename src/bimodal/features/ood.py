@@ -22,6 +22,9 @@ from bimodal.records import UNKNOWN, printable
 KEPT: Final = 0.99
 """Share of held-out training clips that lie within the threshold."""
 
+UNLIKE: Final = 1.25
+"""Input is told to be unlike the training data above this score; `python -m benchmarks.unlike` shows what is told."""
+
 EXPONENT: Final = 3.0
 """How fast confidence falls with distance, unless a model says otherwise.
 

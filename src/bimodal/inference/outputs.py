@@ -12,6 +12,7 @@ from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.data.dimensions import expected_position
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import BimodalError, ModelFolderError
+from bimodal.features.ood import UNLIKE
 from bimodal.features.pooling import SpeechFrames
 from bimodal.inference.model_config import ModelConfig
 from bimodal.records import UNKNOWN, Clip, Recognition
@@ -272,11 +273,11 @@ def unlike_training(outputs: Outputs, row: int) -> list[str]:
 
     Example:
         >>> unlike_training(Outputs(speech_ood_score=np.array([1.5]), text_ood_score=np.array([np.nan])), 0)
-        ['the voice is unlike the training data (distance 1.5, expected at most 1)']
+        ['the voice is unlike the training data (distance 1.5, expected at most 1.25)']
     """
     distances = {"voice is": outputs.speech_ood_score, "words are": outputs.text_ood_score}
     return [
-        f"the {name} unlike the training data (distance {ood[row]:.1f}, expected at most 1)"
+        f"the {name} unlike the training data (distance {ood[row]:.2g}, expected at most {UNLIKE:g})"
         for name, ood in distances.items()
-        if ood is not None and ood[row] > 1
+        if ood is not None and ood[row] > UNLIKE
     ]
