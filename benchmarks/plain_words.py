@@ -240,11 +240,11 @@ def _logits(network: Any, scored: Scored) -> Any:
         return network(*(torch.from_numpy(np.ascontiguousarray(one)) for one in inputs))[1].numpy()
 
 
-def run(options: Options, gate: Path | None, crema: Path, speakers: Sequence[str] = ()) -> Result:
+def run(options: Options, gate: Path | None, crema: Path, speakers: Sequence[str] = (), folder: Path = MODEL) -> Result:
     """Every corpus that is there, then MELD."""
     begun = time.monotonic()
     torch.set_num_threads(options.threads)
-    model = Model(MODEL, threads=options.threads)
+    model = Model(folder, threads=options.threads)
     earlier = Model(gate, threads=options.threads) if gate else None
     there = {
         "CREMA-D": (crema / "AudioWAV").is_dir(),
@@ -294,8 +294,7 @@ def _result(options: Options, figures: Sequence[Figure], notes: Sequence[str], s
         config=cache_key(repr(FUSION))[:12],
         settings=dict(settings),
         minutes=0.0,
-        command="python -m benchmarks.plain_words --gate GATE --crema CREMA"
-        + (f" --speakers {' '.join(speakers)}" if speakers else ""),
+        command="python -m benchmarks.plain_words" + (f" --speakers {' '.join(speakers)}" if speakers else ""),
     )
 
 
@@ -305,9 +304,10 @@ def main() -> None:
     parser.add_argument("--gate", type=Path, help="model folder with an earlier fusion of the same networks")
     parser.add_argument("--crema", type=Path, help="CREMA-D as published (default DATA/crema_d)")
     parser.add_argument("--speakers", nargs="*", default=[], help="speakers of emotiontts_ko (default all)")
+    parser.add_argument("--model", type=Path, default=MODEL, help="model folder (default the packaged one)")
     found = parser.parse_args()
     options = to_options(found)
-    run(options, found.gate, found.crema or options.data / "crema_d", found.speakers)
+    run(options, found.gate, found.crema or options.data / "crema_d", found.speakers, found.model)
 
 
 if __name__ == "__main__":
