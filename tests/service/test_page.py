@@ -164,7 +164,7 @@ def test_words_change_the_answer_at_once_and_conflict_is_explained(page, recordi
 def test_the_answer_has_its_prediction_set_and_its_place(page, recording):
     page.fill("#words", "I miss him every day.")
     expect(page.locator("#headline")).to_contain_text("sadness")
-    expect(page.locator("#among")).to_contain_text("With 90 % coverage: sadness, ")
+    expect(page.locator("#among")).to_contain_text("With 90 % coverage: sadness")
     expect(page.locator("#dimensions")).to_contain_text("valence -0.")
 
 

@@ -24,7 +24,7 @@ def cache(
     folder: CacheFolder = None,
     clear: Annotated[bool, typer.Option("--clear", help="Delete all entries.")] = False,
 ) -> None:
-    """Show the size of the cache, make it forget recordings, or empty it.
+    """Show the cache, forget recordings, or empty it.
 
     Recordings are found by their content: a copy under another name will do.
     """
