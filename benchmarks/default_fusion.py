@@ -21,6 +21,7 @@ from bimodal.inference.model_folder import (
     read_json,
     save_model_config,
 )
+from bimodal.models.losses.setup import class_weights
 from bimodal.training.export import export_network, fusion_example
 from bimodal.training.fusion import build_fusion
 from bimodal.training.package_model import CONFIG_USED, TrainReport, model_card
@@ -40,7 +41,7 @@ m and the exponent g = {g} were found on RAVDESS and emotiontts_ko, so figures o
 development figures. CREMA-D was looked at, too. No corpus with a free licence has speech and words of one utterance.
 So the fused scores have no temperature of their own: they come from the scores of both networks, each with the
 temperature that was fitted to it alone. The text network's prior is the share of each emotion in the training data,
-nearly all of which are texts.
+nearly all of which are texts, times the weight of the emotion in its loss.
 {figures}"""
 
 
@@ -53,7 +54,7 @@ def replace_fusion(folder: Path, version: str) -> ModelConfig:
     """
     before = load_model_config(folder)
     report = read_json(folder / REPORT, TrainReport)
-    network = make_fusion(before, report)
+    network = make_fusion(folder)
     export_network(network, "fusion", fusion_example(network, len(before.emotions)), folder / GRAPHS["fusion"])
     kept = {name: value for name, value in load_file(folder / WEIGHTS).items() if not name.startswith("fusion.")}
     fused = {f"fusion.{name}": value.contiguous() for name, value in network.state_dict().items()}
@@ -69,14 +70,17 @@ def replace_fusion(folder: Path, version: str) -> ModelConfig:
     return after
 
 
-def make_fusion(model: ModelConfig, report: TrainReport, config: FusionConfig = FUSION) -> Any:
-    """The fusion network of a model, from what its folder tells of both networks."""
+def make_fusion(folder: Path, config: FusionConfig = FUSION) -> Any:
+    """The fusion network of a model folder, from what the folder tells of both networks."""
+    model, report = load_model_config(folder), read_json(folder / REPORT, TrainReport)
     assert model.speech is not None and model.text is not None  # noqa: S101
     widths = model.speech.embedding_width, model.text.embedding_width
     network: Any = build_fusion(*widths, len(model.emotions), config, seed=0)
     counts = torch.tensor([report.counts[emotion] for emotion in model.emotions])
+    weighting = read_json(folder / CONFIG_USED, TrainConfig).text.loss.class_weights
     temperatures = (model.speech.temperature, model.text.temperature)
-    network.set_modalities(temperatures, counts, model.emotions.index(NEUTRAL))
+    prior = counts * class_weights(counts.tolist(), weighting)
+    network.set_modalities(temperatures, prior, model.emotions.index(NEUTRAL))
     return network.eval()
 
 

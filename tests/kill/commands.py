@@ -12,6 +12,7 @@ from tests.kill.killing import Command, Runs
 _IN = "../inputs"
 _CORPUS = f"{_IN}/corpus/manifest.csv"
 _SMALL = f"{_IN}/small/manifest.csv"
+_TRAINED = f"{_IN}/trained/model"
 _QUIET = ("--threads", "1", "-q")
 _FAST = tuple(
     part
@@ -54,7 +55,7 @@ COMMANDS: dict[str, Command] = {
         Command(name="tune-speech", arguments=("tune", "speech", _CORPUS, "tuned", *_TUNE, *_SPEECH)),
         Command(name="tune-text", arguments=("tune", "text", _CORPUS, "tuned", *_TUNE, "--set", f"source={_IN}/bert")),
         Command(
-            name="adapt", arguments=("adapt", "permissive", _SMALL, "adapted", "--by", "speaker", *_QUIET)
+            name="adapt", arguments=("adapt", _TRAINED, _SMALL, "adapted", "--by", "speaker", *_QUIET)
         ),
         Command(
             name="extract", arguments=("extract", "permissive", _SMALL, "embeddings.safetensors", *_QUIET)
@@ -144,11 +145,13 @@ def make_inputs(root: Path, size: int = 60) -> None:
     save_tiny_whisper(inputs / "whisper")
     save_tiny_bert(inputs / "bert")
     train = ("train", _CORPUS, "run", "--cache", "cache", "-q", *_FAST)
-    adapt = ("adapt", "permissive", _SMALL, "adapted", "--by", "speaker", *_QUIET)
-    for name, arguments in {"cache": train, "adapted": adapt}.items():  # what the commands below start from
+    adapt = ("adapt", _TRAINED, _SMALL, "adapted", "--by", "speaker", *_QUIET)
+    made = {"train": (train, {"cache": "cache", "run": "trained"}), "adapt": (adapt, {"adapted": "adapted"})}
+    for name, (arguments, kept) in made.items():  # what the commands below start from
         runs = Runs(root, Command(name=f"inputs-{name}", arguments=arguments))
         runs.undisturbed()
-        (runs.folder / name).rename(inputs / name)
+        for folder, place in kept.items():
+            (runs.folder / folder).rename(inputs / place)
     (inputs / "done").write_text("")
 
 

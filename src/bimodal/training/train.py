@@ -24,6 +24,7 @@ from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.inference.model_config import GIVEN
 from bimodal.inference.model_folder import LABEL_MATCHED, PAIRING
 from bimodal.inference.prediction_sets import Kind, PredictionSets
+from bimodal.models.losses.setup import class_weights
 from bimodal.training.calibration import CASES, calibrate_fusion, calibrate_modality, tempered_outputs, text_weights
 from bimodal.training.fusion import check_paired, fusion_examples, train_fusion
 from bimodal.training.loop import predict
@@ -189,7 +190,7 @@ def fit_fused(
     fitted_on, held = (outputs, parts.dev) if parts.dev else (crossed, parts.train)
     closed = hasattr(network, "set_modalities")  # it learnt from no pair
     if closed:  # its scores are calibrated where those of the modalities are
-        network.set_modalities((speech.temperature, text.temperature), *_text_rows(text, rows, parts))
+        network.set_modalities((speech.temperature, text.temperature), *_text_prior(text, rows, parts, config))
         temperatures: tuple[float, ...] = (1.0,) * len(CASES)
     else:
         temperatures = calibrate_fusion(network, fitted_on, rows, held, config.fusion, where)
@@ -210,7 +211,13 @@ def fit_fused(
     )
 
 
-def _text_rows(text: FittedModality, rows: LabelledRows, parts: Parts) -> tuple[torch.Tensor, int | None]:
-    """Utterances of each emotion that trained the text network, (C,), and where `neutral` stands; None without it."""
+def _text_prior(
+    text: FittedModality, rows: LabelledRows, parts: Parts, config: TrainConfig
+) -> tuple[torch.Tensor, int | None]:
+    """The prior that the text network's scores have, (C,), and where `neutral` stands; None without it.
+
+    It is the share of each emotion among the texts that trained it, times the weight of the emotion in its loss.
+    """
     counts = rows.counts([row for row in parts.train if text.outputs.present[row]])
-    return torch.from_numpy(counts), rows.emotions.index(NEUTRAL) if NEUTRAL in rows.emotions else None
+    prior = torch.from_numpy(counts) * class_weights(counts.tolist(), config.text.loss.class_weights)
+    return prior, rows.emotions.index(NEUTRAL) if NEUTRAL in rows.emotions else None

@@ -72,7 +72,8 @@ class PlainWordsNetwork(nn.Module):
 
         Args:
             temperatures: Of speech and of text alone; they divide the logits.
-            counts: Training utterances of each emotion that the text network was shown, (C,).
+            counts: Training utterances of each emotion that the text network was shown, times the weight of the
+                emotion in its loss, (C,): the prior that its scores have.
             neutral: Position of `neutral` among the emotions; None where there is none.
         """
         self.set_prior(counts)
