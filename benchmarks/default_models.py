@@ -52,7 +52,7 @@ from bimodal.training.prepare import STAGES
 from bimodal.training.train import train
 
 VERSION = "2.0.0"
-FUSION_VERSION = "1.1.0"  # the voice of 1.0.0 with the fusion of today
+FUSION_VERSION = "1.1.1"  # of `research`: the voice of 1.0.0 with the fusion of today
 PACKAGES = {
     "permissive": ROOT / "models/src/bimodal_models",
     "research": ROOT / "models-research/src/bimodal_models_research",
@@ -468,7 +468,8 @@ def main() -> None:
     parser.add_argument("--fusion-only", action="store_true", help=fusion_only)
     found = parser.parse_args()
     if found.fusion_only and found.name in PACKAGES:
-        replace_fusion(PACKAGES[found.name] / found.name, FUSION_VERSION)
+        version = VERSION if found.name == "permissive" else FUSION_VERSION
+        replace_fusion(PACKAGES[found.name] / found.name, version)
     elif found.name == "backbone":
         tune_backbone(to_options(found))
     else:
