@@ -98,12 +98,15 @@ def test_what_recognition_imports_names_torch_nowhere(place: str):
         assert "torch" not in names, file
 
 
+OF_THE_WHOLE = ("system", "benchmarks", "hostile", "kill", "soak")
+
+
 def test_tests_mirror_the_source_file_by_file():
-    """A test file stands where its source does, or in a folder of tests of the whole (`system`, `benchmarks`)."""
+    """A test file stands where its source does, or in a folder of tests of the whole."""
     tests = SOURCE.parents[1] / "tests"
     for file in tests.rglob("test_*.py"):
         place = file.relative_to(tests)
-        if place.parts[0] in ("system", "benchmarks"):
+        if place.parts[0] in OF_THE_WHOLE:
             continue
         mirrored = SOURCE / place.with_name(place.name.removeprefix("test_"))
         assert mirrored.is_file() or mirrored.with_suffix("").is_dir(), f"{place} mirrors no file of the source"
