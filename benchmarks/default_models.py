@@ -161,6 +161,11 @@ def in_ekman7(utterances: Sequence[Utterance]) -> list[Utterance]:
     return [replace(row, emotion=emotion) for row, emotion in named if emotion]
 
 
+def complete_rows(corpus: str, folder: Path) -> list[Utterance]:
+    """The utterances of a corpus with one of the four emotions that all voice corpora hold."""
+    return [row for row in in_ekman7(CORPORA[corpus].prepare(folder)) if row.emotion in COMPLETE]
+
+
 def text_rows(corpus: str, utterances: Sequence[Utterance], grouping: str) -> Iterator[Utterance]:
     """Texts by the published grouping of their labels; those without a place are left out."""
     mapping = find_map(grouping)
@@ -457,6 +462,15 @@ def name_version(folder: Path) -> None:
 def say(entry: dict[str, float]) -> None:
     """One line an epoch on stderr."""
     print(f"epoch {entry['epoch']:.0f}: loss {entry['loss']:.4f}", file=sys.stderr, flush=True)
+
+
+def read_model_options(description: str) -> tuple[Options, Path]:
+    """Options of a benchmark that measures a model folder, and the folder: the packaged model unless one is named."""
+    parser = options_parser(description)
+    packaged = PACKAGES["permissive"] / "permissive"
+    parser.add_argument("--model", type=Path, default=packaged, help="model folder (default the packaged one)")
+    found = parser.parse_args()
+    return to_options(found), found.model
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ import torch
 from benchmarks import plain_words_meld
 from benchmarks.acted import progress
 from benchmarks.default_fusion import FUSION, make_fusion
-from benchmarks.default_models import COMPLETE, PACKAGES, in_ekman7
+from benchmarks.default_models import PACKAGES, complete_rows
 from benchmarks.emotiontts import heard_words
 from benchmarks.record import (
     Figure,
@@ -36,7 +36,6 @@ from benchmarks.record import (
 )
 from bimodal.arrays import softmax
 from bimodal.audio.inputs import load_audio
-from bimodal.data.corpora import CORPORA
 from bimodal.data.corpora.crema_d import SENTENCES
 from bimodal.evaluation import metrics
 from bimodal.evaluation.predictions import Predictions
@@ -103,7 +102,7 @@ def corpora(options: Options, crema: Path, speakers: Sequence[str]) -> dict[str,
     """What reads each corpus: its utterances with their words, and the folder of its recordings."""
     folders = {name: options.data / name for name in ("ravdess", "emodb", "emotiontts_ko")}
     return {
-        "RAVDESS": lambda: (_complete("ravdess", folders["ravdess"]), folders["ravdess"]),
+        "RAVDESS": lambda: (complete_rows("ravdess", folders["ravdess"]), folders["ravdess"]),
         "CREMA-D": lambda: (crema_sample(crema), crema),
         "EmoDB, German words": lambda: (_held_out(folders["emodb"]), folders["emodb"]),
         "EmoDB, words in English": lambda: (
@@ -114,20 +113,15 @@ def corpora(options: Options, crema: Path, speakers: Sequence[str]) -> dict[str,
     }
 
 
-def _complete(corpus: str, folder: Path) -> list[Utterance]:
-    """Utterances of the four emotions that the voice knows."""
-    return [row for row in in_ekman7(CORPORA[corpus].prepare(folder)) if row.emotion in COMPLETE]
-
-
 def _held_out(folder: Path) -> list[Utterance]:
     """EmoDB's speakers that did not train the speech network: every fifth."""
-    rows = _complete("emodb", folder)
+    rows = complete_rows("emodb", folder)
     speakers = sorted({str(row.speaker) for row in rows})
     return [row for row in rows if speakers.index(str(row.speaker)) % 5 == 4]
 
 
 def _translated(folder: Path, options: Options, speakers: Sequence[str]) -> list[Utterance]:
-    rows = [row for row in _complete("emotiontts", folder) if not speakers or row.speaker in speakers]
+    rows = [row for row in complete_rows("emotiontts", folder) if not speakers or row.speaker in speakers]
     return heard_words(rows, folder, "translate", options)
 
 

@@ -98,6 +98,18 @@ def test_few_clips_a_second_adaptation_and_an_existing_folder_are_refused(adapte
         adapt_model(tiny_model, nobody, tmp_path / "nobody", by="speaker", threads=1)
 
 
+def test_speakers_of_one_clip_each_are_compared_with_one_another(tiny_model, tiny_manifest, tmp_path):
+    """A clip alone does not differ from the mean of its speaker; that is no sign of one emotion."""
+    with tiny_manifest.open(encoding="utf-8") as stream:
+        rows = [row | {"speaker": f"nobody {number}"} for number, row in enumerate(csv.DictReader(stream))]
+    apart = tiny_manifest.parent / "apart.csv"
+    with apart.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    assert adapt_model(tiny_model, apart, tmp_path / "apart", by="speaker", threads=1).is_dir()
+
+
 def test_recordings_of_one_emotion_are_refused(tiny_model, tiny_manifest, tmp_path):
     with tiny_manifest.open(encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["emotion"] == "anger"]

@@ -162,23 +162,21 @@ def recognize(
 ) -> None:
     """Recognise emotion in recordings, in words, or in both."""
     model, paths = _model_in_front(model, paths or [])
-    by_asr = transcribe or translate
-    told = transcript is not None
+    by_asr, told = transcribe or translate, transcript is not None
     _check_words(paths, {"--transcript": told, "--transcripts": transcripts is not None, "--transcribe": by_asr})
-    if speaker_stats is not None and speaker is None and channels == "mix":
-        raise typer.BadParameter("--speaker-stats needs --speaker, or --channels speakers")
+    _check_speakers(speaker_stats, speaker, channels)
     share = _coverage(coverage)
     opened = _open(model, download, threads, preload=bool(paths))
     choose = opened.set_chooser(share, coverage_by)  # a model without sets is refused before it works
     if not paths:
         _recognize_words(opened, transcript or "", form, explain, choose)
         return
-    from bimodal.audio.recordings import find_recordings
     from bimodal.cli.write_results import OutputOptions, write_results
     from bimodal.inference.batch import RecognizeOptions, read_words
 
-    recordings = find_recordings(paths)
-    _check_one(recordings, form if out is None else "", {"--transcript": told, "--plot": plot is not None})
+    recordings = _find_recordings(
+        paths, form if out is None else "", {"--transcript": told, "--plot": plot is not None}
+    )
     options = RecognizeOptions(
         timeline=timeline,
         channels=channels,
@@ -191,15 +189,11 @@ def recognize(
         coverage=share,
         coverage_by=coverage_by,
     )
-    settings = {} if track is None else {"track": str(track)}
-    settings |= {} if share is None else {"coverage": f"{share} {coverage_by}"}
-    if by_asr:
-        transcriber = _transcriber(asr, download, _asr_threads(threads, recordings, options))
-        options = _with_asr(options, transcriber, "translate" if translate else "transcribe", language)
-        settings |= _asr_setting(transcriber, language, translate) if out else {}
+    transcriber = _transcriber(asr, download, _asr_threads(threads, recordings, options)) if by_asr else None
+    options = options if transcriber is None else _with_asr(options, transcriber, _task(translate), language)
+    settings = _settings(options, transcriber, f"{language} {_task(translate)}") if out else {}
     output = OutputOptions(form=form, out=out, plot=plot, speaker_stats=speaker_stats, quiet=quiet)
-    if not write_results(opened, recordings, options, output, settings):
-        sys.exit(1)
+    sys.exit(0 if write_results(opened, recordings, options, output, settings) else 1)
 
 
 def _open(name: str | None, download: bool, threads: int, *, preload: bool) -> "OpenModel":
@@ -214,17 +208,16 @@ def _open(name: str | None, download: bool, threads: int, *, preload: bool) -> "
     return opened
 
 
+def _task(translate: bool) -> "Task":
+    return "translate" if translate else "transcribe"
+
+
 def _with_asr(
     options: "RecognizeOptions", transcriber: "Transcriber", task: "Task", language: str
 ) -> "RecognizeOptions":
     from bimodal.asr.timed_words import make_asr
 
     return replace(options, asr=make_asr(transcriber, task, language or None))
-
-
-def _asr_setting(transcriber: "Transcriber", language: str, translate: bool) -> dict[str, str]:
-    """What a folder of results stores of speech recognition."""
-    return {"asr": f"{transcriber.digest[:12]} {language} {'translate' if translate else 'transcribe'}"}
 
 
 def _asr_threads(threads: int, recordings: "Sequence[Recording]", options: "RecognizeOptions") -> tuple[int, int]:
@@ -258,8 +251,24 @@ def _check_words(paths: Sequence[Path], ways: dict[str, bool]) -> None:
         raise typer.BadParameter("give recordings, folders of them, - for standard input, or --transcript alone")
 
 
-def _check_one(recordings: "Sequence[Recording]", form: str, options: dict[str, bool]) -> None:
-    """Refuse several recordings for options that need one."""
+def _check_speakers(speaker_stats: Path | None, speaker: str | None, channels: str) -> None:
+    """Refuse speaker statistics of nobody."""
+    if speaker_stats is not None and speaker is None and channels == "mix":
+        raise typer.BadParameter("--speaker-stats needs --speaker, or --channels speakers")
+
+
+def _settings(options: "RecognizeOptions", transcriber: "Transcriber | None", heard_as: str) -> dict[str, str]:
+    """What decides results beside model, recording and words, for the index of a result folder."""
+    settings = {} if options.track is None else {"track": str(options.track)}
+    settings |= {} if options.coverage is None else {"coverage": f"{options.coverage} {options.coverage_by}"}
+    return settings | ({} if transcriber is None else {"asr": f"{transcriber.digest[:12]} {heard_as}"})
+
+
+def _find_recordings(paths: list[Path], form: str, options: dict[str, bool]) -> "list[Recording]":
+    """The recordings below some paths; several are refused for options that need one."""
+    from bimodal.audio.recordings import find_recordings
+
+    recordings = find_recordings(paths)
     for option, given in options.items():
         if given and len(recordings) > 1:
             raise typer.BadParameter(f"{option} needs exactly one recording, found {len(recordings)}")
@@ -267,6 +276,7 @@ def _check_one(recordings: "Sequence[Recording]", form: str, options: dict[str, 
         raise typer.BadParameter(
             f"--format {form} holds one recording, found {len(recordings)}; use --out FOLDER to write one file for each"
         )
+    return recordings
 
 
 def _holds_several(form: str) -> bool:

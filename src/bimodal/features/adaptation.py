@@ -27,13 +27,13 @@ COMMON_EMOTIONS: Final = ("anger", "happiness", "neutral", "sadness")
 """Emotions that most corpora hold; the scatter is measured over their logits."""
 
 LEAST_SCATTER: Final = 0.6
-"""With this relative scatter or less, the recordings are taken for those of one emotion. Chosen on four corpora."""
+"""With this relative scatter or less, recordings are taken for those of one emotion; see `benchmarks.adapt_skew`."""
 
 FULL_SCATTER: Final = 0.7
 """From this relative scatter on, the statistics of the recordings replace those of the training corpus entirely."""
 
 ENOUGH_CLIPS: Final = 200
-"""Fewer clips are too few to learn a correction from: with 60, it cost 1 to 4 points of UAR on each of four corpora."""
+"""Fewer clips are too few to learn a correction from; see `benchmarks.adapt_skew`."""
 
 ROUNDS: Final = 3
 KEPT: Final = 0.8

@@ -204,7 +204,8 @@ def fit_to_clips(
     if logit_variance:
         unadapted = network.logits(statistics, [empty_stats(shape)] * len(own), None)
         standard = (statistics - network.trained[0]) / network.trained[1]
-        groups = np.array([str(speaker) for speaker in encoded.speakers]) if any(one.count for one in own) else None
+        several = zip(encoded.speakers, own, strict=True)  # one clip of a speaker tells nothing of how it differs
+        groups = np.array([str(speaker) if one.count > 1 else "" for speaker, one in several])
         columns = emotion_columns(network.emotions)
         scatter = relative_scatter(unadapted[:, columns], standard, logit_variance, groups)
         plain = replace(plain, share=share_for(scatter))
