@@ -143,6 +143,7 @@ def test_a_configuration_that_no_training_writes_is_refused(tiny_model, sentence
         ({"temperature": -1.0}, "a temperature of text is -1"),
         ({"embedding_width": 0}, "text.embedding_width is 0"),
         ({"embedding_width": 10**9}, "text.embedding_width is 1000000000"),
+        ({"logit_variance": -1.0}, "text.logit_variance is -1"),
         ({"context": -1}, "text.context is -1"),
         ({"backbone": ""}, "neither a backbone nor columns"),
         ({"tta": ("noise10:/etc/passwd",)}, "names a file of another machine"),

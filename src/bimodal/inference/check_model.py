@@ -85,6 +85,7 @@ def _modality_faults(stage: str, modality: ModalityConfig) -> list[str]:
         _temperature_fault(stage, modality.temperature),
         "" if 1 <= width <= _LARGEST_WIDTH else f"{stage}.embedding_width is {width}, expected 1 to {_LARGEST_WIDTH}",
         "" if 0 <= context <= _MOST_CONTEXT else f"{stage}.context is {context}, expected 0 to {_MOST_CONTEXT}",
+        "" if 0 <= modality.logit_variance < math.inf else f"{stage}.logit_variance is {modality.logit_variance:g}",
         "" if modality.backbone or modality.columns else f"{stage} has neither a backbone nor columns",
         "" if modality.pooling.statistics else f"{stage}.pooling has no statistics",
         f"{stage}.tta names a file of another machine" if any(":" in name for name in modality.tta) else "",
