@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bimodal import __version__
-from bimodal.cli import cache, corpora, doctor, listen, models, recognize, serve, train
+from bimodal.cli import cache, corpora, doctor, evaluate, listen, models, recognize, serve, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW, shortened
@@ -48,8 +48,8 @@ for command in (
     train.train,
     train.tune,
     train.adapt,
-    train.calibrate,
-    train.evaluate,
+    evaluate.calibrate,
+    evaluate.evaluate,
     corpora.extract,
     models.models,
     models.export,

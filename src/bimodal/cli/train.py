@@ -1,9 +1,7 @@
-"""Commands for training and evaluation: train, tune, adapt, evaluate, demo."""
+"""Commands for training: train, tune, adapt, demo."""
 
 import shlex
 import sys
-from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -51,7 +49,7 @@ def train(
 
     stages, named, out = _stages(arguments)
     manifest = manifest_below(Path(named), root)
-    train_all = _training().train
+    train_all = training_module().train
     resolved = read_config(TrainConfig(), config, settings or ())
     folder = chosen_cache(cache, no_cache)
     _say_size(folder, "before")
@@ -67,7 +65,7 @@ def train(
         )
     _say_size(folder, "after")
     options = "" if root is None else f" --root {shlex.quote(str(root))}"
-    for line in _training("train", "summary").summarise_training(manifest, model, options):
+    for line in training_module("train", "summary").summarisetraining_module(manifest, model, options):
         say(line)
 
 
@@ -90,7 +88,7 @@ def tune(
     """
     from bimodal.config import TuneSpeechConfig, TuneTextConfig, read_config
 
-    module = _training("finetune", f"tune_{modality}")
+    module = training_module("finetune", f"tune_{modality}")
     default = TuneSpeechConfig() if modality == "speech" else TuneTextConfig()
     resolved = read_config(default, config, settings or ())
     with epochs(quiet) as on_epoch:
@@ -118,7 +116,7 @@ def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:
     return ("speech", "text", "fusion") if named == "all" else (named,), rest[0], rest[1]
 
 
-def _training(extra: str = "train", module: str = "train") -> Any:
+def training_module(extra: str = "train", module: str = "train") -> Any:
     """A training module, or an error that says how to install its dependencies."""
     try:
         return import_module(f"bimodal.training.{module}")
@@ -157,95 +155,6 @@ def adapt(
     say(f"adapted model in {out}; its model card names the recordings; next: bimodal recognize {out} RECORDING")
 
 
-def calibrate(
-    model: ModelFolder,
-    manifest: ManifestFile,
-    split: Annotated[
-        str, typer.Option(help="Split to calibrate on. [default: test if there is one, else all rows]")
-    ] = "",
-    root: RootFolder = None,
-    threads: Threads = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Calibrate the prediction sets (--coverage) of a model.
-
-    Give labelled recordings that it was not trained on. 'bimodal train' does it by itself; do it again for an adapted
-    model, or for speakers of your own. The folder changes, and the model then counts these rows among those that it
-    has seen.
-    """
-    from bimodal.evaluation.calibrate import calibrate_model
-    from bimodal.inference.prediction_sets import describe_sets
-
-    table = calibrate_model(
-        model, manifest_below(manifest, root), split=split, threads=threads, progress=partial(bar, quiet=quiet)
-    )
-    for sentence in describe_sets(table):
-        say(sentence)
-
-
-def evaluate(
-    manifest: ManifestFile,
-    model: Annotated[Path | None, typer.Option(help="Model folder to evaluate.")] = None,
-    folds: Annotated[
-        str, typer.Option(help="Cross-validation instead of --model: 'loso', a number, or a column of folds.")
-    ] = "",
-    split: Annotated[
-        str, typer.Option(help="Split to evaluate on. [default: test if there is one, else all rows]")
-    ] = "",
-    cluster: Annotated[
-        str, typer.Option(help="Unit of the confidence intervals: speaker, dialogue or utterance.")
-    ] = "speaker",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for report.json, report.md, report.png, predictions.csv.")
-    ] = None,
-    seen_rows: Annotated[
-        bool, typer.Option("--seen-rows", help="Evaluate on rows that the model was trained on; the report says so.")
-    ] = False,
-    config: ConfigFile = None,
-    settings: Settings = None,
-    cache: CacheFolder = None,
-    no_cache: NoCache = False,
-    root: RootFolder = None,
-    threads: Threads = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Evaluate a model, or a configuration by cross-validation.
-
-    Reports speech alone, text alone, late fusion and the trained fusion.
-    """
-    from bimodal.evaluation.describe import describe
-    from bimodal.evaluation.protocols import evaluate_folds, evaluate_model
-    from bimodal.evaluation.report import evaluate
-    from bimodal.evaluation.rows import check_seen_rows
-    from bimodal.evaluation.writing import write_report
-
-    if (model is None) == (not folds):
-        raise typer.BadParameter("give either --model or --folds", param_hint="--model/--folds")
-    if seen_rows and model is None:
-        raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
-
-    progress = partial(bar, quiet=quiet)
-    caveat, read = "", manifest_below(manifest, root)
-    if model is not None:
-        caveat = check_seen_rows(model, read, split=split, allow=seen_rows)
-        predictions, notes = evaluate_model(
-            model, read, split=split, cluster=cluster, threads=threads, progress=progress
-        )
-    else:
-        from bimodal.config import TrainConfig, read_config
-
-        _training()
-        resolved = read_config(TrainConfig(), config, settings or ())
-        predictions, notes = evaluate_folds(
-            read, folds, resolved, chosen_cache(cache, no_cache), cluster=cluster, progress=progress
-        )
-    report = replace(evaluate(predictions, title=str(manifest), notes=notes), caveat=caveat)
-    typer.echo(describe(report))
-    if out is not None:
-        write_report(out, report, predictions)
-        say(f"written to {out}")
-
-
 def demo(
     out: Annotated[
         Path, typer.Argument(metavar="[OUT]", help="Folder for corpus, model and report. A second call continues.")
@@ -258,7 +167,7 @@ def demo(
 
     Synthesises speech, trains the three stages, evaluates the model and recognises a recording.
     """
-    _training("demo")
+    training_module("demo")
     from bimodal.demo.run import run_demo
 
     with epochs(quiet) as on_epoch:
