@@ -311,6 +311,7 @@ class Recognition:
         valence: The same for valence, from unpleasant (-1) to pleasant (1).
         prediction_set: The emotions among which the right one is with the coverage that was asked for; None if none
             was, or if there is no `emotion`.
+        adapted_to: Unlabelled recordings that the model was adapted to; None if it was not adapted.
     """
 
     emotion: str | None
@@ -335,6 +336,7 @@ class Recognition:
     arousal: float | None = None
     valence: float | None = None
     prediction_set: PredictionSet | None = None
+    adapted_to: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a number that is NaN or infinite: a result never holds one."""

@@ -4,13 +4,14 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from bimodal.cli.options import Quiet, RootFolder, Threads, renamed
-from bimodal.cli.terminal import say
+from bimodal.cli.terminal import bar, say
 from bimodal.errors import BimodalError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bimodal.inference.model import Model as OpenModel
     from bimodal.inference.prediction_sets import Chooser
 
+ADAPTATION = "adaptation.safetensors"  # in a folder of results
 ASR_MODEL = "Systran/faster-whisper-base"
 _AT_ONCE = 4  # most segments of a long recording that are transcribed at the same time; each needs memory
 
@@ -130,6 +132,14 @@ By = Annotated[
     Literal["emotion", "marginal"],
     typer.Option("--coverage-by", help="Cover each emotion that often, or all emotions together (smaller sets)."),
 ]
+Adapt = Annotated[
+    bool,
+    typer.Option(
+        "--adapt",
+        help="Adapt the model to these recordings first, without labels: for 20 or more that hold several emotions and "
+        "come from one microphone, room or language. With --out, the adaptation is kept there for later calls.",
+    ),
+]
 Speaker = Annotated[str | None, typer.Option(help="Who speaks in the recordings; the key of --speaker-stats.")]
 
 
@@ -152,6 +162,7 @@ def recognize(
     plot: Plot = None,
     speaker_stats: SpeakerStatsFile = None,
     speaker: Speaker = None,
+    adapt: Adapt = False,
     explain: Explain = False,
     coverage: Coverage = None,
     coverage_by: By = "emotion",
@@ -167,8 +178,12 @@ def recognize(
     _check_speakers(speaker_stats, speaker, channels)
     share = _coverage(coverage)
     opened = _open(model, download, threads, preload=bool(paths))
+    if adapt and share is not None:
+        raise typer.BadParameter("--coverage cannot be used with --adapt: prediction sets are calibrated without it")
     choose = opened.set_chooser(share, coverage_by)  # a model without sets is refused before it works
     if not paths:
+        if adapt:
+            raise typer.BadParameter("--adapt needs recordings")
         _recognize_words(opened, transcript or "", form, explain, choose)
         return
     from bimodal.cli.write_results import OutputOptions, write_results
@@ -177,6 +192,7 @@ def recognize(
     recordings = _find_recordings(
         paths, form if out is None else "", {"--transcript": told, "--plot": plot is not None}
     )
+    opened = _adapted(opened, recordings, out, track, quiet) if adapt else opened
     options = RecognizeOptions(
         timeline=timeline,
         channels=channels,
@@ -206,6 +222,21 @@ def _open(name: str | None, download: bool, threads: int, *, preload: bool) -> "
     opened = open_model(folder, threads) if preload else OpenModel(folder, threads=threads)
     say(f"{opened.config.name} {opened.config.version}, licence of the weights: {opened.config.licence}")
     return opened
+
+
+def _adapted(
+    model: "OpenModel", recordings: "Sequence[Recording]", out: Path | None, track: int | None, quiet: bool
+) -> "OpenModel":
+    """The model, adapted to the recordings; the adaptation is kept in the folder of results, if there is one."""
+    from bimodal.inference.adapt_recordings import adapt_to_recordings
+
+    file = None if out is None else out / ADAPTATION
+    earlier = file is not None and file.exists()
+    progress = partial(bar, quiet=quiet or not sys.stderr.isatty())
+    adapted = adapt_to_recordings(model, recordings, file, track=track, progress=progress)
+    kept = f" (an earlier call kept this in {file}; delete the file to adapt again)" if earlier else ""
+    say(f"adapted to {adapted.config.adapted_to}{kept}")
+    return adapted
 
 
 def _task(translate: bool) -> "Task":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, tee
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bimodal.audio.containers import IS_CUT, IS_DAMAGED
 from bimodal.audio.recordings import Recording, header_seconds
@@ -15,11 +15,17 @@ from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
 from bimodal.inference.batch import RecognizeOptions, RecordingResults, recognize_recording, words_of
 from bimodal.inference.model import Model
-from bimodal.output.console import describe_summary, format_line, format_result, format_stretch
+from bimodal.output.console import describe_summary, describe_warnings, format_line, format_result, format_stretch
 from bimodal.records import Recognition
 
 if TYPE_CHECKING:
     from bimodal.output.result_folder import Journal, ResultFolder, Task
+
+ENOUGH_TO_ADAPT: Final = 20  # recordings, as `bimodal.inference.adapt.LEAST_CLIPS`, which would be imported for this
+ADVICE: Final = (
+    "hint: if these recordings come from one source and hold several emotions, --adapt can raise the share of right "
+    "answers"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +94,16 @@ def write_results(
     quiet = output.quiet or not sys.stderr.isatty() or (programs and sys.stdout.isatty())
     lengths = {one: 0.0 if quiet else header_seconds(one) for one in pending}
     with open_bar(sum(lengths.values()), quiet) as bar:
-        brief = folder is not None or len(recordings) > 1
-        write = _program_writer(output.form) if programs else partial(_write_table, bar, brief)
+        warned: list[tuple[str, ...]] | None = [] if folder is not None or len(recordings) > 1 else None
+        write = _program_writer(output.form) if programs else partial(_write_table, bar, warned)
         run = _Run(model=model, options=options, output=output, folder=folder, tasks=tasks, bar=bar, write=write)
-        return _recognize_all(run, lengths)
+        whole = _recognize_all(run, lengths)
+        if told := describe_warnings(warned or ()):
+            bar.echo(told)
+    if programs or model.config.adapted_to or len(recordings) < ENOUGH_TO_ADAPT or not model.takes_audio:
+        return whole
+    say(ADVICE)
+    return whole
 
 
 def _recognize_all(run: _Run, lengths: Mapping[Recording, float]) -> bool:
@@ -253,8 +265,14 @@ def _program_writer(form: str) -> Write:
     return write
 
 
-def _write_table(bar: Bar, brief: bool, recording: Recording, results: Iterator[Recognition], over_time: bool) -> None:
-    """Write text to read; if `brief`, one line per recording."""
+def _write_table(
+    bar: Bar,
+    warned: list[tuple[str, ...]] | None,
+    recording: Recording,
+    results: Iterator[Recognition],
+    over_time: bool,
+) -> None:
+    """Write text to read. Of many recordings, each is a line, and its warnings are collected in `warned`."""
     if over_time:
         from bimodal.inference.timeline import summarise
 
@@ -262,7 +280,11 @@ def _write_table(bar: Bar, brief: bool, recording: Recording, results: Iterator[
         bar.echo(describe_summary(summarise(_printed(results, bar))))
         return
     for result in results:
-        bar.echo(format_line(result, recording.name) if brief else format_result(result, Path(recording.name)))
+        if warned is None:
+            bar.echo(format_result(result, Path(recording.name)))
+            continue
+        warned.append(result.warnings)
+        bar.echo(format_line(result, recording.name))
 
 
 def _printed(results: Iterator[Recognition], bar: Bar) -> Iterator[Recognition]:

@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from bimodal.arrays import Floats
-from bimodal.audio.decode import SAMPLING_RATE, load_signal
+from bimodal.audio.decode import SAMPLING_RATE, Signal, load_signal
 from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.adaptation import (
@@ -111,19 +111,17 @@ def adapt_model(
             network or is adapted already, a recording cannot be used, or no speaker is named.
     """
     opened, out = Model(find_model(model), threads=threads), Path(out)
-    _check_adaptable(opened, out)
+    check_adaptable(opened)
+    if out.exists():
+        raise BimodalError(f"{out}: exists already; name a new folder")
     read = open_manifest(manifest)
     encoded = encode_manifest(opened, read, progress)
-    _check_enough(read.path, encoded, by)
     speakers = SpeakerStatsStore()
     if by == "speaker":
+        if not any(encoded.speakers):
+            raise BimodalError(f"{read.path}: no clip has a speaker; fill the column, or adapt by corpus")
         speakers = measure_speaker_stats(zip(encoded.speakers, encoded.statistics, strict=True))
-    adaptation = fit_adaptation(opened, encoded, speakers)
-    if not adaptation.share:
-        raise BimodalError(
-            f"{read.path}: the recordings seem to hold mostly one emotion. A model that is adapted to them would take "
-            "this emotion for their usual sound. Give recordings of several emotions, or use the model as it is"
-        )
+    adaptation = fit_checked(opened, encoded, speakers, str(read.path))
     told = describe_encoded(encoded, by, adaptation.share)
     return _write(opened, out, adaptation, speakers if by == "speaker" else None, told)
 
@@ -134,15 +132,23 @@ def encode_manifest(model: Model, manifest: Manifest, progress: Progress) -> Enc
     Raises:
         AudioError: A recording that cannot be used.
     """
+    rows = progress([row for row in manifest.utterances if row.path], "encoding")
+    signals = (
+        (load_signal(manifest.folder / str(row.path), start=row.start, end=row.end), row.speaker) for row in rows
+    )
+    return encode_clips(model, signals)
+
+
+def encode_clips(model: Model, clips: Iterable[tuple[Signal, str | None]]) -> EncodedClips:
+    """Signals (T,) at 16 kHz and their speakers, as the backbone encodes them. They are taken one by one."""
     statistics, speakers, samples, unusable = [], [], 0, 0
-    for utterance in progress([row for row in manifest.utterances if row.path], "encoding"):
-        signal = load_signal(manifest.folder / str(utterance.path), start=utterance.start, end=utterance.end)
+    for signal, speaker in clips:
         frames = model.encode_frames(signal)
         if frames is None:
             unusable += 1
             continue
         statistics.append(pool(frames, model.pooling))
-        speakers.append(utterance.speaker)
+        speakers.append(speaker)
         samples += len(signal)
     return EncodedClips(
         statistics=np.stack(statistics) if statistics else np.zeros((0, 1, 1, 1), np.float32),
@@ -150,6 +156,33 @@ def encode_manifest(model: Model, manifest: Manifest, progress: Progress) -> Enc
         seconds=samples / SAMPLING_RATE,
         unusable=unusable,
     )
+
+
+def fit_checked(model: Model, encoded: EncodedClips, speakers: SpeakerStatsStore, source: str) -> Adaptation:
+    """As `fit_adaptation`, or a reason why not.
+
+    Args:
+        model: As there.
+        encoded: As there.
+        speakers: As there.
+        source: Name of the clips in messages.
+
+    Raises:
+        BimodalError: There are too few clips, or they seem to hold one emotion alone.
+    """
+    found = len(encoded.statistics)
+    if found < LEAST_CLIPS:
+        raise BimodalError(
+            f"{source}: {found} usable clips ({encoded.unusable} silent or too short), at least {LEAST_CLIPS} are "
+            "needed to adapt; give more recordings"
+        )
+    adaptation = fit_adaptation(model, encoded, speakers)
+    if not adaptation.share:
+        raise BimodalError(
+            f"{source}: the recordings seem to hold mostly one emotion. A model that is adapted to them would take "
+            "this emotion for their usual sound. Give recordings of several emotions, or use the model as it is"
+        )
+    return adaptation
 
 
 def fit_adaptation(model: Model, encoded: EncodedClips, speakers: SpeakerStatsStore) -> Adaptation:
@@ -231,25 +264,17 @@ def _uses_speaker_stats(config: ModelConfig) -> bool:
     return config.speech is not None and config.speech.speaker_stats
 
 
-def _check_adaptable(model: Model, out: Path) -> None:
+def check_adaptable(model: Model) -> None:
+    """Refuse a model that cannot be adapted.
+
+    Raises:
+        BimodalError: It uses no recordings, or is adapted already.
+    """
     speech, folder = model.config.speech, model.folder
     if speech is None or speech.columns:
         raise BimodalError(f"{folder}: only a speech network that uses recordings can be adapted; train one on audio")
     if model.config.adapted_to:
         raise BimodalError(f"{folder}: is adapted already ({model.config.adapted_to}); adapt the original model")
-    if out.exists():
-        raise BimodalError(f"{out}: exists already; name a new folder")
-
-
-def _check_enough(manifest: Path, encoded: EncodedClips, by: By) -> None:
-    found = len(encoded.statistics)
-    if found < LEAST_CLIPS:
-        raise BimodalError(
-            f"{manifest}: {found} usable clips ({encoded.unusable} silent or too short), at least {LEAST_CLIPS} are "
-            "needed to adapt; give more recordings"
-        )
-    if by == "speaker" and not any(encoded.speakers):
-        raise BimodalError(f"{manifest}: no clip has a speaker; fill the column, or adapt by corpus")
 
 
 def _trained_statistics(model: Model) -> tuple[Floats, Floats]:

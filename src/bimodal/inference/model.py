@@ -1,6 +1,7 @@
 """A trained model: encodes speech, scores clips. `Recognizer`, `Stream`, `explain` and `adapt` share it. No torch."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -79,6 +80,7 @@ class Model:
         self.config: ModelConfig = load_model_config(folder, verify=verify and not is_packaged(folder))
         self._threads, self._device, self._verify = threads, device, verify
         self._parts, self._locks = dict[str, Any](), dict[str, Lock]()
+        self._adaptation: Adaptation | None = None
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -396,6 +398,8 @@ class Model:
     @property
     def adaptation(self) -> "Adaptation | None":
         """What the model was adapted to; None if it was not."""
+        if self._adaptation is not None:
+            return self._adaptation
         if ADAPTATION not in self.config.files:
             return None
         from bimodal.features.adaptation import load_adaptation  # start-up: adapted models alone
@@ -414,6 +418,22 @@ class Model:
         from bimodal.features.speaker_stats import SpeakerStatsStore, load_speaker_stats  # start-up, as above
 
         return self._once(SPEAKERS, load_speaker_stats) if SPEAKERS in self.config.files else SpeakerStatsStore()
+
+    def adapted(self, adaptation: "Adaptation", adapted_to: str, digest: str) -> "Model":
+        """This model with an adaptation, for one call: nothing is written, and the networks are not loaded again.
+
+        Its prediction sets are left out, as they were calibrated on other scores.
+
+        Args:
+            adaptation: Of this model's speech network.
+            adapted_to: What it was adapted to, in words for the results.
+            digest: SHA-256 of the adaptation; the revision depends on it.
+        """
+        other = copy(self)
+        files = {name: known for name, known in self.config.files.items() if name != PREDICTION_SETS}
+        other.config = replace(self.config, adapted_to=adapted_to, files=files | {ADAPTATION: digest})
+        other._adaptation = adaptation
+        return other
 
     def _backbone(self, stage: str) -> SpeechBackbone | TextBackbone:
         modality = self.config.speech if stage == "speech" else self.config.text

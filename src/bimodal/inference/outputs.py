@@ -200,6 +200,7 @@ def _given(clip: Clip, encoded: Encoded, config: ModelConfig, *, spoken: bool) -
     """The fields of an answer that do not depend on the scores."""
     start, duration = clip.start or 0.0, encoded.duration
     found: dict[str, Any] = {"speaker": clip.speaker, "model": config.name, "revision": config.revision}
+    found["adapted_to"] = config.adapted_to or None
     if duration is not None:
         found |= {"start": start, "end": start + duration}
     if spoken:

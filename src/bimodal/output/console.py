@@ -1,8 +1,10 @@
 """Results as text for a terminal."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -12,6 +14,11 @@ from bimodal.records import Recognition, printable
 
 if TYPE_CHECKING:
     from bimodal.inference.timeline import Summary
+
+WARNED: Final = " *"
+"""Mark of a result with warnings."""
+
+_BRACKETS: Final = re.compile(r" ?\([^()]*\)")
 
 
 def json_line(result: Recognition, path: Path | None) -> str:
@@ -49,7 +56,10 @@ def _cell(score: float | None) -> str:
 
 
 def format_line(result: Recognition, name: str) -> str:
-    """One of many results as a line: recording, emotion, scores of voice and words, transcript."""
+    """One of many results as a line: recording, emotion, scores of voice and words, transcript.
+
+    Its warnings are only marked; `describe_warnings` tells them once for all results.
+    """
     if result.emotion is None:
         return printable(f"{name}: no result ({result.reason})")
     modalities = {"voice": result.speech_scores, "words": result.text_scores}
@@ -57,7 +67,25 @@ def format_line(result: Recognition, name: str) -> str:
     parts = [_most(result.scores), *(alone if len(alone) > 1 else [])]
     sets = [] if result.prediction_set is None else [f"[{result.prediction_set}]"]
     told = "  ".join([f"{name}: {'; '.join(parts)}", *sets])
-    return printable("\n".join([f"{told}{_quoted(result)}", *_notes(result)]))
+    mark = WARNED if result.warnings else ""
+    return printable("\n".join([f"{told}{mark}{_quoted(result)}", *_reasons(result)]))
+
+
+def describe_warnings(results: Sequence[Sequence[str]]) -> str:
+    """The warnings of many results as one line, the commonest first; empty if there are none.
+
+    Args:
+        results: Warnings of each result. What stands in brackets differs between results and is left out.
+
+    Example:
+        >>> describe_warnings([["the speech is short (0.5 s)"], [], ["the speech is short (0.7 s)"]])
+        'warnings (marked *): the speech is short: 2 of 3 results; --format jsonl gives each warning'
+    """
+    kinds = Counter(kind for told in results for kind in {_BRACKETS.sub("", warning) for warning in told})
+    if not kinds:
+        return ""
+    counts = "; ".join(f"{kind}: {count:,} of {len(results):,} results" for kind, count in kinds.most_common())
+    return printable(f"warnings (marked *): {counts}; --format jsonl gives each warning")
 
 
 def format_stretch(result: Recognition) -> str:
@@ -66,8 +94,7 @@ def format_stretch(result: Recognition) -> str:
     who = f"  {result.speaker}" if result.speaker else ""
     among = "" if result.prediction_set is None else f"  [{', '.join(result.prediction_set.emotions)}]"
     line = f"{result.start or 0.0:9.2f} {result.end or 0.0:9.2f}  {said:<14}{among}{who}{_quoted(result)}".rstrip()
-    why = [] if result.explanation is None else [f"  why: {sentence}" for sentence in result.explanation.sentences]
-    return printable("\n".join([line, *why]))
+    return printable("\n".join([line, *_reasons(result)]))
 
 
 def describe_summary(summary: "Summary") -> str:
@@ -86,9 +113,12 @@ def _most(scores: Mapping[str, float]) -> str:
     return f"{emotion} {scores[emotion]:.2f}"
 
 
+def _reasons(result: Recognition) -> list[str]:
+    return [] if result.explanation is None else [f"  why: {sentence}" for sentence in result.explanation.sentences]
+
+
 def _notes(result: Recognition) -> list[str]:
-    why = [] if result.explanation is None else [f"  why: {sentence}" for sentence in result.explanation.sentences]
-    return [*why, *(f"  warning: {warning}" for warning in result.warnings)]
+    return [*_reasons(result), *(f"  warning: {warning}" for warning in result.warnings)]
 
 
 def _quoted(result: Recognition) -> str:

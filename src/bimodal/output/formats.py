@@ -46,6 +46,7 @@ LAST_COLUMNS: Final = (
     "transcript_language",
     "model",
     "revision",
+    "adapted_to",
     "error",
 )
 """Columns after the scores."""
