@@ -1,5 +1,5 @@
 PYTHON ?= python3
-THREADS ?= 2
+WORKERS ?= auto
 KILLS ?= 10
 SEED ?= 0
 MINUTES ?= 60
@@ -17,7 +17,7 @@ types:
 	$(PYTHON) -m mypy
 
 test:
-	OMP_NUM_THREADS=$(THREADS) $(PYTHON) -m pytest -q --durations=10
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -n $(WORKERS) --maxprocesses 4 --dist loadfile --durations=10
 
 docs:  ## The documentation site in build/site; broken links and anchors fail; no network
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict

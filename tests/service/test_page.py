@@ -309,12 +309,10 @@ def test_colours_follow_the_system_and_the_person(page):
     expect(whole).to_have_attribute("data-theme", "light")
 
 
-def test_the_page_is_small_and_soon_painted(page):
+def test_the_page_is_small():
+    """`benchmarks.serve` measures the first paint."""
     sizes = [file.stat().st_size for file in STATIC.rglob("*") if file.is_file()]
     assert sum(sizes) < 500_000
-    page.reload()
-    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
-    assert page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") < 1000
 
 
 def test_texts_stand_in_one_file():
