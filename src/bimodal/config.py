@@ -133,6 +133,9 @@ class SpeechHeadConfig(HeadConfig):
         pca_components: Number of principal components of the statistics; 0 disables PCA.
         speaker_shrinkage: How much to shrink the directions in which training speakers differ, before PCA; 0 disables
             it. Set it when recordings in use differ from the training recordings. Needs `pca_components`.
+        speaker_shift_prob: Probability, 0 to 1, that a training utterance is moved in an epoch as if another training
+            speaker had spoken: by the difference between the two speakers' mean features. Set it, such as 0.5, when
+            recordings in use differ from the training recordings.
         augmentations: Augmented copies of the recordings to train on, such as `speed0.9`, `telephone` or
             `noise10:rain.wav`. They are cached; `apply_augmentation` lists all kinds.
         augmentation_prob: Probability, 0 to 1, that a training utterance is replaced by one of its augmented copies in
@@ -147,6 +150,7 @@ class SpeechHeadConfig(HeadConfig):
     embedding_width: FullWidth = 64
     pca_components: Width = 400
     speaker_shrinkage: NotNegative = 0.0
+    speaker_shift_prob: Share = 0.0
     augmentations: tuple[str, ...] = ()
     augmentation_prob: Share = 0.67
 

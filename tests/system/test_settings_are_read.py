@@ -45,7 +45,7 @@ FAST = (
     "fusion.epochs=1", "fusion.min_steps=0", "fusion.n_folds=2", "threads=1",
 )  # fmt: skip
 CASES = {
-    "all": (*FAST, "speech.speaker_shrinkage=1", "fusion.pairing=label_matched"),
+    "all": (*FAST, "speech.speaker_shrinkage=1", "speech.speaker_shift_prob=0.5", "fusion.pairing=label_matched"),
     "speaker statistics and dialogue": (*FAST, "speech.speaker_stats=[0,1]", "text.context=1", "split_by=utterance"),
     "plain words": (*FAST, "fusion.kind=plain_words"),
 }

@@ -33,6 +33,7 @@ class Preprocessing:
         has_components: Whether the network uses principal components.
         speakers: Who speaks in each of the N.
         shrinkage: How much to shrink the directions in which speakers differ, before PCA; 0 disables it.
+        shift_prob: Probability, 0 to 1, that a training utterance is moved to another speaker; see `shift_speakers`.
     """
 
     standardised: Examples
@@ -41,6 +42,7 @@ class Preprocessing:
     has_components: bool = False
     speakers: tuple[str | None, ...] = ()
     shrinkage: float = 0.0
+    shift_prob: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,10 +98,15 @@ def fresh_network(modality: Modality, rows: Sequence[int], seed: int) -> nn.Modu
 
 def head_examples(modality: Modality, rows: Sequence[int]) -> Examples | None:
     """What the head of `fresh_network(modality, rows)` is trained on; None if what precedes it is trained too."""
-    if modality.preprocessing is None or not modality.preprocessing.views:
+    given = modality.preprocessing
+    if given is None or not given.views:
         return None
-    features = fit_preprocessing(modality, tuple(rows)).features
-    return view_examples(features, modality.examples.targets[list(rows)], modality.augmentation_prob)
+    features, targets = fit_preprocessing(modality, tuple(rows)).features, modality.examples.targets[list(rows)]
+    examples = view_examples(features, targets, modality.augmentation_prob)
+    if not given.shift_prob:
+        return examples
+    speakers = [given.speakers[row] or f"row {row}" for row in rows]
+    return shift_speakers(examples, speaker_centres(features[0], speakers, targets), given.shift_prob)
 
 
 def head_inputs(modality: Modality, network: Any, rows: Sequence[int]) -> Examples:
@@ -121,6 +128,55 @@ def view_examples(views: Sequence[Floats], targets: npt.NDArray[Any], share: flo
         return {"features": held[view.numpy(), list(indices)]}
 
     return Examples(size=len(targets), read=read, targets=targets)
+
+
+def speaker_centres(
+    features: Floats, speakers: Sequence[str], targets: npt.NDArray[Any]
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Where the speakers of some utterances lie, whatever they express.
+
+    Args:
+        features: Of the utterances, (n, P).
+        speakers: Who speaks in each, (n,).
+        targets: Emotions (n,), or distributions over emotions (n, C). The mean of each emotion is taken away first, so
+            that a speaker who is often sad does not lie where sadness lies.
+
+    Returns:
+        Centre of each of K speakers, (K, P), and the speaker of each utterance, (n,), a row of it.
+
+    Example:
+        >>> speaker_centres(np.array([[1.0], [3.0], [2.0], [4.0]]), ["a", "a", "b", "b"], np.array([0, 1, 0, 1]))
+        (array([[-0.5],
+               [ 0.5]], dtype=float32), array([0, 0, 1, 1]))
+    """
+    shares = np.eye(int(targets.max()) + 1)[targets] if targets.ndim == 1 else targets
+    means = shares.T @ features / np.maximum(shares.sum(axis=0), 1.0)[:, None]
+    rest = features - shares @ means
+    names, own = np.unique(np.array(speakers), return_inverse=True)
+    centres = np.stack([rest[own == number].mean(axis=0) for number in range(len(names))])
+    return centres.astype(np.float32), own.astype(np.int64)
+
+
+def shift_speakers(examples: Examples, centres: tuple[Floats, npt.NDArray[np.int64]], probability: float) -> Examples:
+    """Examples whose features are moved, with a probability, as if another of the speakers had spoken.
+
+    The difference between the centres of the two speakers is added. So a network learns to do without what tells
+    speakers, microphones and rooms apart. Speaker and chance are drawn by torch's generator.
+
+    Args:
+        examples: With `features` (n, P).
+        centres: As `speaker_centres` gives them.
+        probability: 0 to 1.
+    """
+    means, own = centres
+
+    def read(indices: Sequence[int]) -> Inputs:
+        batch = examples.read(indices)
+        other = torch.randint(len(means), (len(indices),)).numpy()
+        moved = (torch.rand(len(indices)) < probability).numpy()[:, None]
+        return {**batch, "features": batch["features"] + moved * (means[other] - means[own[list(indices)]])}
+
+    return Examples(size=examples.size, read=read, targets=examples.targets, lengths=examples.lengths)
 
 
 @dataclass(frozen=True, kw_only=True)

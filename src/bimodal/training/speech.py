@@ -82,6 +82,7 @@ def recordings_modality(
             has_components=True,
             speakers=tuple(row.speaker for row in rows.utterances),
             shrinkage=config.speaker_shrinkage,
+            shift_prob=config.speaker_shift_prob,
         ),
         identity=_identity(keys, rows, backbone, config, groups),
         emotions=len(rows.emotions),
@@ -105,9 +106,10 @@ def _identity(
     """Digest of all inputs. `heard` and `baselines` stay: other words would change the digests of stored runs."""
     inputs = (item for view, chosen in {**keys.views, "heard": keys.encoded}.items() for item in (view, *chosen))
     others = ["baselines", *groups] if groups else []
-    speakers = [row.speaker for row in rows.utterances] if config.speaker_shrinkage else []
+    speakers = [row.speaker for row in rows.utterances] if config.speaker_shrinkage or config.speaker_shift_prob else []
     shrunk = (*speakers, config.speaker_shrinkage)
-    return cache_key(backbone.digest, *inputs, *config.statistics, config.speech_only, *others, *shrunk)
+    moved = ("shift", config.speaker_shift_prob) if config.speaker_shift_prob else ()
+    return cache_key(backbone.digest, *inputs, *config.statistics, config.speech_only, *others, *shrunk, *moved)
 
 
 def pooling_of(config: SpeechConfig) -> Pooling:
