@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import soundfile
 import torch
 
 from benchmarks.across import ROBUST
@@ -38,6 +37,7 @@ from benchmarks.record import (
     save_result,
     to_options,
 )
+from benchmarks.views import VIEWS, write_noises
 from bimodal import Clip, Recognizer
 from bimodal.config import LossConfig, TextConfig, TrainConfig
 from bimodal.data.corpora import CORPORA, prepare_corpus
@@ -51,7 +51,7 @@ from bimodal.records import Utterance
 from bimodal.training.prepare import STAGES
 from bimodal.training.train import train
 
-VERSION = "2.0.0"
+VERSION = "2.1.0"
 FUSION_VERSION = "1.1.1"  # of `research`: the voice of 1.0.0 with the fusion of today
 PACKAGES = {
     "permissive": ROOT / "models/src/bimodal_models",
@@ -67,8 +67,6 @@ SIX = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 CREMA_D_LABELS = "votes"
 """What CREMA-D's training clips say, of `across_four.LABELS`; that benchmark decided."""
 
-NOISES = ("pink.wav", "brown.wav", "room.wav")
-VIEWS = ("telephone", "noise15:pink.wav", "room:room.wav+noise20:brown.wav")
 CONFIG = TrainConfig(
     text_backbone="minilm-goemotions",
     official_split="GoEmotions, EmoryNLP",
@@ -187,21 +185,6 @@ def text_rows(corpus: str, utterances: Sequence[Utterance], grouping: str) -> It
                 lang="en",
                 extra={"corpus": corpus},
             )
-
-
-def write_noises(folder: Path) -> None:
-    """Noise and a room made of random numbers, so that no recording's licence is touched."""
-    rng, rate = np.random.default_rng(0), 16_000
-    for name, slope in (("pink.wav", 0.5), ("brown.wav", 1.0)):
-        spectrum = np.fft.rfft(rng.normal(size=60 * rate))
-        hertz = np.maximum(np.fft.rfftfreq(60 * rate, 1 / rate), 20.0)
-        noise = np.fft.irfft(spectrum / hertz**slope)
-        soundfile.write(folder / name, 0.1 * noise / noise.std(), rate)
-    decay = np.exp(-6.9 * np.arange(rate // 2) / rate / 0.4)  # 60 dB in 0.4 s
-    tail = rng.normal(size=rate // 2) * decay
-    tail *= 0.5 / np.sqrt((tail**2).sum())
-    tail[0] = 1.0
-    soundfile.write(folder / "room.wav", 0.9 * tail / np.abs(tail).max(), rate)
 
 
 @dataclass(frozen=True, kw_only=True)
