@@ -1,9 +1,10 @@
 """Backbone outputs of a list of utterances, computed once and cached."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -119,13 +120,19 @@ def read_statistics(cache: FeatureCache, key: str) -> npt.NDArray[np.float16]:
     return statistics
 
 
-def cache_text(transcripts: Sequence[str | None], backbone: TextBackbone, cache: FeatureCache) -> list[str | None]:
+def cache_text(
+    transcripts: Sequence[str | None],
+    backbone: TextBackbone,
+    cache: FeatureCache,
+    progress: Callable[[Iterable[Any], str], Iterable[Any]] = lambda items, label: items,
+) -> list[str | None]:
     """Encode every text that is not in the cache.
 
     Args:
         transcripts: None or blank where absent.
         backbone: Runs on what is missing.
         cache: Read and written.
+        progress: Wraps the texts that are missing with a bar and a label.
 
     Returns:
         One key per text; None if there are no words.
@@ -137,9 +144,8 @@ def cache_text(transcripts: Sequence[str | None], backbone: TextBackbone, cache:
     keys = [None if text is None else text_key(text, backbone) for text in texts]
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key and text and key not in cache}
     with cache:
-        waiting = list(missing.items())
-        for first in range(0, len(waiting), _TEXTS_AT_ONCE):
-            chosen = waiting[first : first + _TEXTS_AT_ONCE]
+        waiting = iter(progress(list(missing.items()), "text features"))
+        while chosen := list(islice(waiting, _TEXTS_AT_ONCE)):
             pooled = backbone.extract([text for _, text in chosen])
             for (key, _), layers in zip(chosen, pooled, strict=True):
                 cache.write(key, {"pooled": layers}, text_source(missing[key]))

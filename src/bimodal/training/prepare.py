@@ -72,7 +72,7 @@ def prepare_modalities(
         elif any(utterance.path for utterance in rows.utterances):
             modalities["speech"] = _prepare_recordings(rows, folder, config, cache, progress)
     if {"text", "fusion"} & set(stages) and any(utterance.transcript for utterance in rows.utterances):
-        modalities["text"] = _prepare_text(rows, config, cache)
+        modalities["text"] = _prepare_text(rows, config, cache, progress)
     if not modalities:
         raise TrainingError("no utterance has what the stage needs: recordings for speech, transcripts for text")
     return Prepared(rows=rows, folder=folder, modalities=modalities)
@@ -138,12 +138,12 @@ def _encode(
     return keys
 
 
-def _prepare_text(rows: LabelledRows, config: TrainConfig, cache: FeatureCache) -> Modality:
+def _prepare_text(rows: LabelledRows, config: TrainConfig, cache: FeatureCache, progress: Progress) -> Modality:
     backbone = load_backbone(config.text_backbone, threads=config.threads, verify=True)
     if not isinstance(backbone, TextBackbone):
         raise TrainingError(f"text_backbone '{config.text_backbone}' is a speech backbone")
     warn_of_languages(rows.utterances, backbone.description)
-    keys = cache_text([utterance.transcript for utterance in rows.utterances], backbone, cache)
+    keys = cache_text([utterance.transcript for utterance in rows.utterances], backbone, cache, progress)
     texts = read_texts(keys, cache, backbone.description)
     modality = (dialogue_modality if config.text.context else text_modality)(texts, rows, config.text)
     described = ModalityConfig(
