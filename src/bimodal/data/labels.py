@@ -182,6 +182,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = MappingProxyType(
 _FINER_EMOTIONS = (
     "admiration amusement annoyance approval caring confusion curiosity desire disappointment disapproval",
     "embarrassment gratitude grief love nervousness optimism pride realization relief remorse",
+    "anxious apologetic assertive concerned encouraging",  # of the JL corpus
 )
 
 # One emotion per entry, then the other words for it: adjectives, corpus codes (IEMOCAP, EmoBox) and spellings.

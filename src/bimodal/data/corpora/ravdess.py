@@ -26,7 +26,13 @@ FOLDS = {
     "5": ("02", "15", "16", "18"),
     "6": ("06", "13", "17", "22"),
 }
-COMPLETE = 1_440  # spoken audio files
+CHANNELS = ("speech", "song")
+COMPLETE = {"speech": 1_440, "song": 1_012}  # audio files
+
+
+def prepare_song(source: Path) -> tuple[Utterance, ...]:
+    """Utterances of the sung audio files; 23 actors, six emotions. Arguments, columns and errors as in `prepare`."""
+    return _prepare(source, "song")
 
 
 def prepare(source: Path) -> tuple[Utterance, ...]:
@@ -41,26 +47,33 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
     Raises:
         ManifestError: If no file name below the folder is one of RAVDESS' speech.
     """
+    return _prepare(source, "speech")
+
+
+def _prepare(source: Path, channel: str) -> tuple[Utterance, ...]:
     found: dict[str, Utterance] = {}
     skipped: Counter[str] = Counter()
     for file in sorted(source.rglob("*")):
         if match := NAME.fullmatch(file.stem):
-            if reason := _reason_to_skip(match, file.suffix.lower(), file.stem in found):
+            if reason := _reason_to_skip(match, file.suffix.lower(), channel, file.stem in found):
                 skipped[reason] += 1
             else:
                 found[file.stem] = _utterance(match, file.relative_to(source).as_posix())
     if not found:
         raise ManifestError(
-            f"{source}: no RAVDESS speech below; expected files such as Actor_01/03-01-01-01-01-01-01.wav"
+            f"{source}: no RAVDESS {channel} below; expected files such as "
+            f"Actor_01/03-0{1 + CHANNELS.index(channel)}-01-01-01-01-01.wav"
         )
-    if skipped or len(found) != COMPLETE:
-        log.warning("RAVDESS: %d of %d utterances found; skipped: %s", len(found), COMPLETE, dict(skipped) or "nothing")
+    complete = COMPLETE[channel]
+    if skipped or len(found) != complete:
+        log.warning("RAVDESS: %d of %d utterances found; skipped: %s", len(found), complete, dict(skipped) or "nothing")
     return tuple(found[name] for name in sorted(found))
 
 
-def _reason_to_skip(match: re.Match[str], suffix: str, again: bool) -> str | None:
-    if match[2] == "02":
-        return "song"
+def _reason_to_skip(match: re.Match[str], suffix: str, channel: str, again: bool) -> str | None:
+    other = CHANNELS[int(match[2]) - 1]
+    if other != channel:
+        return other
     if match[1] != "03" or suffix not in (".wav", ".flac"):
         return "video or another format"
     if not any(match[7] in actors for actors in FOLDS.values()):
