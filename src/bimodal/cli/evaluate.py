@@ -55,7 +55,8 @@ def evaluate(
     Reports speech alone, text alone, late fusion and the trained fusion.
     """
     from bimodal.evaluation.describe import describe
-    from bimodal.evaluation.protocols import evaluate_folds, evaluate_model
+    from bimodal.evaluation.predict import evaluate_model
+    from bimodal.evaluation.protocols import evaluate_folds
     from bimodal.evaluation.report import evaluate
     from bimodal.evaluation.rows import check_seen_rows
     from bimodal.evaluation.writing import write_report
