@@ -160,7 +160,7 @@ def choose_thresholds(
     rows = predictions.answered(system)
     guesses = predictions.scores[system][rows].argmax(axis=1)
     if held_out is not None and system in held_out.scores and held_out.answered(system).any():
-        fitted = _fit(held_out, system, held_out.answered(system), rule)
+        fitted = _by_name(_fit(held_out, system, held_out.answered(system), rule), held_out, predictions)
         return Thresholds(each=fitted[guesses], fitted=fitted[None], chosen_on=told or "other rows")
     clusters = [predictions.clusters[row] for row in np.flatnonzero(rows)]
     if len(set(clusters)) < 2:
@@ -179,6 +179,12 @@ def choose_thresholds(
     unit = predictions.cluster_name
     chosen_on = f"the other {unit}s, {len(folds)} folds (cross-fitting)"
     return Thresholds(each=each, fitted=np.stack(all_fitted), chosen_on=chosen_on)
+
+
+def _by_name(fitted: Doubles, held_out: Predictions, predictions: Predictions) -> Doubles:
+    """Thresholds in the order of the reported emotions; for one that the held-out rows lack, the greatest."""
+    known = dict(zip(held_out.emotions, fitted.tolist(), strict=True))
+    return np.array([known.get(name, fitted.max()) for name in predictions.emotions])
 
 
 def coverage_threshold(confidence: Doubles, coverage: float) -> float:

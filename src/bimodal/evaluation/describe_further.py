@@ -72,8 +72,8 @@ def _abstention(found: Abstention) -> str:
         cost = f" Cost {_shown(found.cost, 1, 3)}, of answering all {_shown(found.cost_of_all, 1, 3)}."
     return (
         f"{found.system} ({found.rule}; threshold chosen on {found.chosen_on}) answers {found.answered} "
-        f"of {found.rows} utterances, {percent(found.coverage)} %: {percent(found.error)} % of these answers are wrong, "
-        f"{percent(found.error_of_all)} % if it answers all. UAR of the answered: {percent(found.uar)} %.{cost}"
+        f"of {found.rows} utterances, {percent(found.coverage)} %: {percent(found.error)} % of these answers are "
+        f"wrong, {percent(found.error_of_all)} % if it answers all. UAR of the answered: {percent(found.uar)} %.{cost}"
     )
 
 

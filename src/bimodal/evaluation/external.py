@@ -18,8 +18,8 @@ from bimodal.arrays import Doubles, softmax
 from bimodal.data.columns import find_sources
 from bimodal.data.labels import SYNONYMS, join_labels, split_labels
 from bimodal.errors import BimodalError
+from bimodal.evaluation.predict import with_columns
 from bimodal.evaluation.predictions import RESERVED, Predictions
-from bimodal.evaluation.protocols import predictions_of
 from bimodal.evaluation.rows import choose_rows
 from bimodal.records import Manifest, Utterance
 from bimodal.training.rows import LabelledRows, label_rows
@@ -107,7 +107,7 @@ def read_scores(
     scores, missing = _placed(table, rows.utterances, manifest, emotions)
     name = system_name(path, {*RESERVED, *manifest.columns, "speaker", "transcript"})
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
-    found = predictions_of(rows, {name: scores}, cluster)
+    found = with_columns(rows, {name: scores}, cluster)
     return found, (*notes, *table.notes, *missing, *_unpredicted(name, found, table.emotions))
 
 
