@@ -47,7 +47,7 @@ def evaluate(
         typer.Option(
             "--predictions",
             metavar="FILE",
-            help="Scores of another model: CSV or JSON Lines with id or path and a column for each emotion. Repeatable.",
+            help="Scores of another model: CSV or JSON Lines with id or path, a column an emotion. Repeatable.",
         ),
     ] = None,
     logits: Annotated[bool, typer.Option("--logits", help="The files of --predictions have logits.")] = False,

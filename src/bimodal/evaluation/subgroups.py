@@ -157,7 +157,7 @@ def _gap(
         return "", "", Estimate(value=None)
     names, stacked = list(large), _stacked(predictions, system, list(large.values()))
     values = _shared_recall(stacked.sum(axis=0), shared)
-    best, worst = int(values.argmax()), int(values.argmin())
+    best, worst = int(values.argmax()), len(values) - 1 - int(values[::-1].argmin())  # two groups, if all are equal
     ends = _gap_ends(stacked[:, [best, worst]], shared, resampling)
     return names[best], names[worst], Estimate(value=float(values[best] - values[worst]), low=ends[0], high=ends[1])
 
