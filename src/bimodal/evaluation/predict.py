@@ -108,7 +108,17 @@ def predict_model(
     priors = np.array(recognizer.config.priors)
     found = predictions_of(rows, systems, priors, cluster, paired_only=by_label)
     kinds = [kinds_of(result) for result in results]
+    found = _with_reasons(found, results)
     return with_sets(found, recognizer.model.prediction_sets, kinds), tuple(notes)
+
+
+def _with_reasons(predictions: Predictions, results: Sequence[Recognition]) -> Predictions:
+    """Predictions with a column of why the model abstained, where it did."""
+    if not any(result.abstained for result in results):
+        return predictions
+    system = "fused" if "fused" in predictions.scores else predictions.systems[0]
+    reasons = tuple(result.reason if result.abstained else None for result in results)
+    return replace(predictions, extra={**predictions.extra, f"abstained_{system}": reasons})
 
 
 def with_sets(predictions: Predictions, table: PredictionSets | None, fused: Sequence[Sequence[Kind]]) -> Predictions:
