@@ -79,7 +79,7 @@ def test_scores_and_baselines_are_evaluated_without_a_model_of_ours(manifest, sc
     assert [system["system"] for system in found["systems"]] == ["wavlm"] and found["rows"] == 9
     assert "There is only one speaker, so there are no intervals." in shown
     shown = run("evaluate", manifest, "--baseline", "majority", "--baseline", "chance")
-    assert shown.splitlines()[2].split() == ["system", "majority", "chance"]
+    assert ["system", "majority", "chance"] in [line.split() for line in shown.splitlines()]
 
 
 def test_baselines_have_the_folds_of_the_configuration(tiny_manifest, fast_settings, tmp_path):
