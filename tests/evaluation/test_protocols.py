@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from bimodal.config import SpeechConfig, TextConfig, TrainConfig
+from bimodal.data.folds import make_folds
 from bimodal.data.splits import Fold, speaker_folds
 from bimodal.errors import SplitError
-from bimodal.evaluation.protocols import cross_validate, make_folds, predict_rows, train_fold
+from bimodal.evaluation.protocols import cross_validate, predict_rows, train_fold
 from bimodal.records import Utterance
 from bimodal.training.prepare import Prepared
 from bimodal.training.rows import LabelledRows, Parts
@@ -86,4 +87,6 @@ def test_neither_features_nor_labels_of_test_rows_influence_training(dev_share):
 
 def test_folds_may_stand_in_a_column():
     rows = prepared(*corpus()).rows
-    assert [fold.test for fold in make_folds(rows, "fold")] == [fold.test for fold in make_folds(rows, "loso")]
+    emotions = rows.names(range(len(rows.utterances)))
+    by_column, by_speaker = (make_folds(name, rows.utterances, emotions) for name in ("fold", "loso"))
+    assert [fold.test for fold in by_column] == [fold.test for fold in by_speaker]

@@ -1,9 +1,9 @@
 """Commands that test a model on labelled recordings: evaluate, calibrate."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,8 +28,19 @@ def evaluate(
     manifest: ManifestFile,
     model: Annotated[Path | None, typer.Option(help="Model folder to evaluate.")] = None,
     folds: Annotated[
-        str, typer.Option(help="Cross-validation instead of --model: 'loso', a number, or a column of folds.")
+        str,
+        typer.Option(
+            help="Cross-validation instead of --model: loso, a number of folds, a column such as session, script, "
+            "script+speaker, official, or a file such as splits.json."
+        ),
     ] = "",
+    allow_overlap: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Accept speakers in train and test; the report begins with this name."),
+    ] = "",
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only estimate the time and disk space of --folds.")
+    ] = False,
     split: Annotated[
         str, typer.Option(help="Split to evaluate on. [default: test if there is one, else all rows]")
     ] = "",
@@ -37,7 +48,10 @@ def evaluate(
         str, typer.Option(help="Unit of the confidence intervals: speaker, dialogue or utterance.")
     ] = "speaker",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for report.json, report.md, report.png, predictions.csv.")
+        Path | None,
+        typer.Option(
+            help="Folder for report.json, report.md, report.png, predictions.csv; with --folds, splits.json, too."
+        ),
     ] = None,
     seen_rows: Annotated[
         bool, typer.Option("--seen-rows", help="Evaluate on rows that the model was trained on; the report says so.")
@@ -56,13 +70,14 @@ def evaluate(
     """
     from bimodal.evaluation.describe import describe
     from bimodal.evaluation.predict import evaluate_model
-    from bimodal.evaluation.protocols import evaluate_folds
     from bimodal.evaluation.report import evaluate
     from bimodal.evaluation.rows import check_seen_rows
     from bimodal.evaluation.writing import write_report
 
     if (model is None) == (not folds):
         raise typer.BadParameter("give either --model or --folds", param_hint="--model/--folds")
+    if model is not None and (allow_overlap or estimate):
+        raise typer.BadParameter("they need --folds", param_hint="--allow-overlap/--estimate")
     if seen_rows and model is None:
         raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
 
@@ -74,18 +89,62 @@ def evaluate(
             model, read, split=split, cluster=cluster, threads=threads, progress=progress
         )
     else:
-        from bimodal.config import TrainConfig, read_config
-
-        training_module()
-        resolved = read_config(TrainConfig(), config, settings or ())
-        predictions, notes = evaluate_folds(
-            read, folds, resolved, chosen_cache(cache, no_cache), cluster=cluster, progress=progress
-        )
+        resolved = _training_config(config, settings)
+        options = FoldOptions(folds=folds, allow_overlap=allow_overlap, only_estimate=estimate, cluster=cluster)
+        found = _cross_validate(read, options, resolved, chosen_cache(cache, no_cache), out, progress)
+        if found is None:
+            return
+        predictions, notes, caveat = found.predictions, found.notes, found.caveat
     report = replace(evaluate(predictions, title=str(manifest), notes=notes), caveat=caveat)
     typer.echo(describe(report))
     if out is not None:
         write_report(out, report, predictions)
         say(f"written to {out}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldOptions:
+    """What the command line says of a cross-validation.
+
+    Attributes:
+        folds: As in `bimodal.data.folds.PROTOCOLS`.
+        allow_overlap: Name under which an overlap is accepted.
+        only_estimate: Stop after the estimate.
+        cluster: Unit of the intervals.
+    """
+
+    folds: str
+    allow_overlap: str
+    only_estimate: bool
+    cluster: str
+
+
+def _training_config(config: Path | None, settings: list[str] | None) -> Any:
+    """Settings for training; an error where the extra `train` is not installed."""
+    from bimodal.config import TrainConfig, read_config
+
+    training_module()
+    return read_config(TrainConfig(), config, settings or ())
+
+
+def _cross_validate(
+    read: Any, options: FoldOptions, config: Any, cache: Path | None, out: Path | None, progress: Any
+) -> Any:
+    """What the folds give; None if only the estimate was asked for."""
+    from bimodal.evaluation.estimate import estimate_plan
+    from bimodal.evaluation.fold_store import FOLDS_FOLDER
+    from bimodal.evaluation.plan import plan_folds, save_plan
+    from bimodal.evaluation.protocols import evaluate_plan
+
+    plan = plan_folds(read, options.folds, config, options.allow_overlap)
+    store = None if out is None else out / FOLDS_FOLDER
+    for sentence in estimate_plan(plan, cache, store, options.cluster).sentences():
+        say(sentence)
+    if options.only_estimate:
+        return None
+    if out is not None:
+        save_plan(plan, out)
+    return evaluate_plan(plan, cache, cluster=options.cluster, store=store, tell=say, progress=progress)
 
 
 def calibrate(
