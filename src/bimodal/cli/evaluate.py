@@ -1,4 +1,4 @@
-"""Commands that test a model on labelled recordings: evaluate, calibrate."""
+"""Commands that test on labelled recordings: evaluate, cross-corpus, calibrate."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -100,6 +100,50 @@ def evaluate(
     if out is not None:
         write_report(out, report, predictions)
         say(f"written to {out}")
+
+
+def cross_corpus(
+    manifests: Annotated[
+        list[Path], typer.Argument(metavar="MANIFEST...", help="Two or more manifests, one for each corpus.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the leaderboard (CSV, Markdown, LaTeX) and predictions.")],
+    inner: Annotated[int, typer.Option(min=2, help="Folds of unseen speakers within a corpus.")] = 5,
+    allow_overlap: Annotated[
+        str, typer.Option(metavar="NAME", help="Accept common speakers and recordings; the result begins with it.")
+    ] = "",
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only estimate the time and disk space.")] = False,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    cache: CacheFolder = None,
+    no_cache: NoCache = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train on each corpus, test on each other corpus.
+
+    Also tests each corpus by folds of its own speakers and, with three or more corpora, with a training on all
+    others. Only emotions that all corpora have are used. Finished parts are kept: the command continues when it is
+    repeated.
+    """
+    from bimodal.evaluation.corpora import describe_labels, read_corpora
+    from bimodal.evaluation.cross_corpus import evaluate_corpora, plan_cells, plan_of
+    from bimodal.evaluation.estimate import estimate_plan
+    from bimodal.evaluation.fold_store import FOLDS_FOLDER
+    from bimodal.evaluation.leaderboard import describe_cross_corpus, write_cross_corpus
+
+    resolved, folder, store = _training_config(config, settings), chosen_cache(cache, no_cache), out / FOLDS_FOLDER
+    corpora = read_corpora(manifests, resolved, allow_overlap)
+    for sentence in describe_labels(corpora.labels):
+        say(sentence)
+    cells = plan_cells(corpora, resolved, inner)
+    for sentence in estimate_plan(plan_of(corpora, cells, resolved), folder, store).sentences():
+        say(sentence)
+    if estimate:
+        return
+    progress = partial(bar, quiet=quiet)
+    found, predictions = evaluate_corpora(corpora, cells, resolved, folder, store=store, progress=progress)
+    typer.echo(describe_cross_corpus(found))
+    write_cross_corpus(out, found, predictions)
+    say(f"written to {out}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,10 @@ def describe(report: Report) -> str:
     parts = [
         report.caveat,
         _heading(report),
-        _aligned(_transposed(_figures(report))),
-        _aligned(_recalls(report)),
-        _aligned(_transposed(_sets(report))) if _has_sets(report) else "",
-        _aligned(_transposed(_dimensions(report))) if _has_dimensions(report) else "",
+        aligned(_transposed(_figures(report))),
+        aligned(_recalls(report)),
+        aligned(_transposed(_sets(report))) if _has_sets(report) else "",
+        aligned(_transposed(_dimensions(report))) if _has_dimensions(report) else "",
         _listed("Paired differences:", comparison_sentences(report)),
         _listed("Warnings:", report.warnings),
         _listed("Notes:", report.notes),
@@ -35,11 +35,11 @@ def describe_markdown(report: Report) -> str:
         f"**{_escaped(report.caveat)}**" if report.caveat else "",
         f"# {_escaped(report.title) or 'Evaluation'}",
         _counted(report),
-        _markdown_table(_figures(report)),
+        markdown_table(_figures(report)),
         "Recall of each emotion in percent:",
-        _markdown_table(_recalls(report)),
-        *(["Prediction sets:", _markdown_table(_sets(report))] if _has_sets(report) else []),
-        *([_markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
+        markdown_table(_recalls(report)),
+        *(["Prediction sets:", markdown_table(_sets(report))] if _has_sets(report) else []),
+        *([markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
         _section("Fusion compared with the other systems", comparison_sentences(report)),
         _section("Warnings", report.warnings),
         _section("Notes", report.notes),
@@ -153,11 +153,11 @@ def _transposed(table: Table) -> Table:
     return [list(column) for column in zip(*table, strict=True)]
 
 
-def _aligned(table: Table) -> str:
+def aligned(table: Table) -> str:
     """Columns of equal width: names on the left, numbers on the right.
 
     Example:
-        >>> print(_aligned([["system", "speech"], ["UAR %", "7.5"]]))
+        >>> print(aligned([["system", "speech"], ["UAR %", "7.5"]]))
         system  speech
         UAR %      7.5
     """
@@ -185,7 +185,8 @@ def _escaped(text: str) -> str:
     return " ".join(text.split())
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """A table as Markdown: names on the left, numbers on the right."""
     header, *rows = [[_escaped(cell) for cell in row] for row in table]
     rule = ["---", *("---:" for _ in header[1:])]
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])

@@ -16,6 +16,7 @@ from bimodal.config import StageConfig, TrainConfig
 from bimodal.data.batches import Examples, Inputs
 from bimodal.evaluation.fold_store import fold_file, fold_key
 from bimodal.evaluation.plan import Plan
+from bimodal.evaluation.protocols import with_modalities
 from bimodal.features.backbone import SpeechBackbone, load_backbone
 from bimodal.features.cache import FeatureCache
 from bimodal.features.extraction import cache_speech, cache_text, speech_key, text_key
@@ -41,8 +42,8 @@ class Estimate:
     Attributes:
         missing: Encodings of recordings and texts that are not in the cache.
         feature_seconds: To compute them.
-        folds: Folds that are not finished.
-        training_seconds: To train and test them.
+        folds: Trainings that are not finished.
+        training_seconds: Of these trainings.
         cache_bytes: What the feature cache grows by.
         out_bytes: Of the report and the finished folds.
         cache: Folder of the cache; None in memory.
@@ -61,11 +62,11 @@ class Estimate:
     def sentences(self) -> list[str]:
         """The estimate in words; a warning where the disk is too small."""
         total = describe_seconds(self.feature_seconds + self.training_seconds)
-        parts = [f"{describe_seconds(self.training_seconds)} to train {self.folds} folds"] if self.folds else []
+        parts = [f"{describe_seconds(self.training_seconds)} for {self.folds} trainings"] if self.folds else []
         if self.missing:
             parts = [f"{describe_seconds(self.feature_seconds)} for features of {self.missing:,} inputs", *parts]
         basis = "measured on the first clips and one epoch on this machine"
-        told = [f"estimate: about {total} ({', '.join(parts) or 'all folds are finished'}), {basis}"]
+        told = [f"estimate: about {total} ({', '.join(parts) or 'all is finished'}), {basis}"]
         disk = [(self.cache_bytes, self.cache, "feature cache"), (self.out_bytes, self.out, "report")]
         written = [f"{describe_bytes(size)} for the {what}" for size, folder, what in disk if folder is not None]
         told += [f"estimate: about {' and '.join(written)} on disk"] if written else []
@@ -124,14 +125,15 @@ def estimate_plan(plan: Plan, cache: Path | None, out: Path | None, cluster: str
     left = [
         fold for fold in plan.folds if missing or out is None or not _is_finished(prepared, plan, fold, out, cluster)
     ]
+    trainings = {fold.train for fold in left}  # folds with the same training rows are trained once
     each = _seconds_per_fold(prepared, plan) if left else 0.0
     rows = sum(len(fold.test) for fold in plan.folds)
     scores = _SYSTEMS * len(plan.rows.emotions)
     return Estimate(
         missing=missing,
         feature_seconds=feature_seconds,
-        folds=len(left),
-        training_seconds=each * sum(len(fold.train) for fold in left) / max(1, len(plan.folds[0].train)),
+        folds=len(trainings),
+        training_seconds=each * sum(map(len, trainings)) / max(1, len(plan.folds[0].train)),
         cache_bytes=cache_bytes,
         out_bytes=rows * (_ROW_BYTES + scores * _SCORE_BYTES) if out is not None else 0,
         cache=cache,
@@ -295,7 +297,8 @@ def _seconds_per_fold(prepared: "Prepared", plan: Plan) -> float:
 
     begun = time.perf_counter()
     short = _short(plan.config)
-    train_stages(prepared, parts, short, RunContext(seed=plan.config.seed, device=plan.config.device, on_epoch=take))
+    known = with_modalities(prepared, parts.train)
+    train_stages(known, parts, short, RunContext(seed=plan.config.seed, device=plan.config.device, on_epoch=take))
     wall = time.perf_counter() - begun
     fit_preprocessing.cache_clear()  # of rows that do not exist
     fusing = any(name.startswith("fusion/") for name in epochs)

@@ -77,8 +77,14 @@ def describe_store(folder: Path, keys: Sequence[str]) -> list[str]:
     return told
 
 
-def save_fold(folder: Path, key: str, predictions: Predictions) -> None:
+def save_fold(folder: Path, key: str, predictions: Predictions, run: str | None = None) -> None:
     """Keep the predictions of a fold without loss, and delete what its training left.
+
+    Args:
+        folder: Made if missing.
+        key: Of the fold.
+        predictions: Of the fold.
+        run: Key of the training whose stages are deleted; None for that of the fold, empty for none.
 
     Raises:
         BimodalError: The folder cannot be written.
@@ -97,7 +103,8 @@ def save_fold(folder: Path, key: str, predictions: Predictions) -> None:
         with atomic_write(fold_file(folder, key)) as unfinished:
             about = {"key": key, "columns": msgspec.json.encode(plain).decode()}
             save_file({"targets": predictions.targets, **arrays}, unfinished, about)
-        shutil.rmtree(run_folder(folder, key), ignore_errors=True)
+        if run != "":
+            shutil.rmtree(run_folder(folder, run or key), ignore_errors=True)
     except (OSError, SafetensorError) as error:
         raise BimodalError(
             f"{folder}: a finished fold cannot be written ({error}); free some space, run again"

@@ -215,5 +215,5 @@ def _described(rows: LabelledRows, folds: Sequence[Fold]) -> list[str]:
         mean = sum(unused) / len(unused)
         notes.append(f"{mean:.0f} rows on average are in no part of a fold, {max(unused)} at most")
     words = [utterance.transcript for utterance in rows.utterances]
-    found = text_overlaps(words, folds) if any(words) else ()
-    return [*notes, *map(str, found)]
+    equal = text_overlaps(words, folds) if any(words) else ()
+    return [*notes, *(str(found) for place, found in enumerate(equal) if found.shared or place == 0)]

@@ -1,7 +1,7 @@
 """Cross-validation: train and test a configuration on folds. Test rows are never used for choices."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -195,9 +195,15 @@ def train_fold(
         check_disjoint(learnt, test, f"speakers in train and test of fold {fold.name}", config.official_split or None)
     check_untouched({"weights": parts.train, "choices": parts.dev}, fold.test, f"fold {fold.name}")
     where = RunContext(seed=config.seed, device=config.device, folder=run)
-    trained = train_stages(prepared, parts, config, where)
+    trained = train_stages(with_modalities(prepared, parts.train), parts, config, where)
     check_untouched(trained.used, fold.test, f"fold {fold.name}")
     return trained, parts
+
+
+def with_modalities(prepared: "Prepared", train: Sequence[int]) -> "Prepared":
+    """The inputs of those modalities that some training row has; nothing can be learnt of the others."""
+    known = {name: one for name, one in prepared.modalities.items() if one.present_rows(train)}
+    return replace(prepared, modalities=known)
 
 
 def check_untouched(used: Mapping[str, Sequence[int]], test: Sequence[int], what: str) -> None:
@@ -263,7 +269,8 @@ def _kinds(prepared: "Prepared", rows: Sequence[int]) -> list[list[Kind]]:
 def fold_scores(trained: "Trained", prepared: "Prepared", rows: Sequence[int]) -> dict[str, npt.NDArray[np.float64]]:
     """Calibrated scores (n, C) of some rows by system, NaN if a modality is missing."""
     chosen = list(rows)
-    present = {name: modality.present[chosen] for name, modality in prepared.modalities.items()}
+    known = {name: modality for name, modality in prepared.modalities.items() if name in trained.logits}
+    present = {name: modality.present[chosen] for name, modality in known.items()}
     systems = {}
     for name, here in present.items():
         scores = softmax(trained.logits[name][chosen], trained.temperatures[name][0])
