@@ -62,7 +62,11 @@ class Estimate:
     def sentences(self) -> list[str]:
         """The estimate in words; a warning where the disk is too small."""
         total = describe_seconds(self.feature_seconds + self.training_seconds)
-        parts = [f"{describe_seconds(self.training_seconds)} for {self.folds} trainings"] if self.folds else []
+        parts = (
+            [f"{describe_seconds(self.training_seconds)} for {self.folds} training{'s' * (self.folds > 1)}"]
+            if self.folds
+            else []
+        )
         if self.missing:
             parts = [f"{describe_seconds(self.feature_seconds)} for features of {self.missing:,} inputs", *parts]
         basis = "measured on the first clips and one epoch on this machine"
