@@ -1,11 +1,12 @@
 """Cross-corpus evaluation: train on each corpus and test on each other one, in every direction, and all but one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bimodal.config import TrainConfig
+from bimodal.data.similar_texts import text_overlaps
 from bimodal.data.splits import Fold, speaker_folds
 from bimodal.errors import SplitError
 from bimodal.evaluation.corpora import Corpora, LabelMap, describe_labels
@@ -240,7 +241,15 @@ def _notes(corpora: Corpora, cells: Sequence[CellPlan]) -> tuple[str, ...]:
         "No row of a test corpus trained or chose anything; the dev part comes from the training corpora.",
         *describe_labels(corpora.labels),
         *corpora.notes,
+        *(sentence for cell in cells if cell.kind == WITHIN for sentence in _own_texts(corpora, cell)),
     )
+
+
+def _own_texts(corpora: Corpora, cell: CellPlan) -> list[str]:
+    """A sentence on texts that the folds of a corpus share."""
+    equal, _ = text_overlaps([row.transcript for row in corpora.rows.utterances], cell.folds)
+    shown = replace(equal, what=f"{cell.test}, folds of its own speakers: {equal.what}", unknown_rows=0)
+    return [str(shown)] if equal.shared else []
 
 
 def mean_across(cells: Sequence[Cell], metric: str = "uar") -> Mapping[str, float]:

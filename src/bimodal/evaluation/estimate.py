@@ -201,8 +201,11 @@ def _extrapolated(
     """Number, seconds and bytes of what is missing, from a few of it."""
     if not missing:
         return 0, 0.0, 0.0
-    encode(missing[:1])  # the first one of a session takes longer
-    timed = [missing[place] for place in np.linspace(0, len(missing) - 1, min(count, len(missing))).astype(int)]
+    timed = missing[:1]
+    if len(missing) > 1:
+        encode(timed)  # the first one of a session takes longer
+        rest = missing[1:]
+        timed = [rest[place] for place in np.linspace(0, len(rest) - 1, min(count, len(rest))).astype(int)]
     begun = time.perf_counter()
     keys = encode(timed)
     seconds = time.perf_counter() - begun

@@ -77,8 +77,12 @@ def _listed(heading: str, sentences: Sequence[str]) -> str:
 
 
 def _warnings(result: CrossCorpus) -> str:
-    told = [f"{cell.train} > {cell.test}: {warning}" for cell in result.cells for warning in cell.report.warnings]
-    return _listed("Warnings:", told)
+    """Each warning once, with the cells that it is about."""
+    cells: dict[str, list[str]] = {}
+    for cell in result.cells:
+        for warning in cell.report.warnings:
+            cells.setdefault(warning, []).append(f"{cell.train} > {cell.test}")
+    return _listed("Warnings:", [f"{', '.join(names)}: {warning}" for warning, names in cells.items()])
 
 
 def as_csv(result: CrossCorpus) -> str:
