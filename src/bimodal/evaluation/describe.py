@@ -20,12 +20,12 @@ def describe(report: Report) -> str:
     parts = [
         report.caveat,
         _heading(report),
-        _aligned(_transposed(_figures(report))),
-        _aligned(_recalls(report)),
-        _aligned(_transposed(_sets(report))) if _has_sets(report) else "",
-        _aligned(_transposed(_dimensions(report))) if _has_dimensions(report) else "",
+        aligned(_transposed(_figures(report))),
+        aligned(_recalls(report)),
+        aligned(_transposed(_sets(report))) if _has_sets(report) else "",
+        aligned(_transposed(_dimensions(report))) if _has_dimensions(report) else "",
         _legend(report),
-        *(f"{heading}\n{_aligned(table)}" for heading, table in subgroup_tables(report)),
+        *(f"{heading}\n{aligned(table)}" for heading, table in subgroup_tables(report)),
         _listed("Abstention:", abstention_sentences(report)),
         _listed("Votes of several annotators:", vote_sentences(report)),
         _listed("Paired differences:", comparison_sentences(report)),
@@ -41,13 +41,13 @@ def describe_markdown(report: Report) -> str:
         f"**{_escaped(report.caveat)}**" if report.caveat else "",
         f"# {_escaped(report.title) or 'Evaluation'}",
         _counted(report),
-        _markdown_table(_figures(report)),
+        markdown_table(_figures(report)),
         "Recall of each emotion in percent:",
-        _markdown_table(_recalls(report)),
-        *(["Prediction sets:", _markdown_table(_sets(report))] if _has_sets(report) else []),
-        *([_markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
+        markdown_table(_recalls(report)),
+        *(["Prediction sets:", markdown_table(_sets(report))] if _has_sets(report) else []),
+        *([markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
         _escaped(_legend(report)),
-        *(f"{_escaped(heading)}\n\n{_markdown_table(table)}" for heading, table in subgroup_tables(report)),
+        *(f"{_escaped(heading)}\n\n{markdown_table(table)}" for heading, table in subgroup_tables(report)),
         _section("Abstention", abstention_sentences(report)),
         _section("Votes of several annotators", vote_sentences(report)),
         _section("Paired differences", comparison_sentences(report)),
@@ -193,11 +193,11 @@ def _transposed(table: Table) -> Table:
     return [list(column) for column in zip(*table, strict=True)]
 
 
-def _aligned(table: Table) -> str:
+def aligned(table: Table) -> str:
     """Columns of equal width: names on the left, numbers on the right.
 
     Example:
-        >>> print(_aligned([["system", "speech"], ["UAR %", "7.5"]]))
+        >>> print(aligned([["system", "speech"], ["UAR %", "7.5"]]))
         system  speech
         UAR %      7.5
     """
@@ -225,7 +225,8 @@ def _escaped(text: str) -> str:
     return " ".join(text.split())
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """A table as Markdown: names on the left, numbers on the right."""
     header, *rows = [[_escaped(cell) for cell in row] for row in table]
     rule = ["---", *("---:" for _ in header[1:])]
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
