@@ -117,6 +117,9 @@ def evaluate(
     if not folds and (allow_overlap or estimate):
         raise typer.BadParameter("they need --folds", param_hint="--allow-overlap/--estimate")
     rule = _rule(coverage_target, costs)
+    if threshold_split and (rule is None or not (model or scores)):
+        needs = "it needs --coverage-target or --costs, and --model or --predictions"
+        raise typer.BadParameter(needs, param_hint="--threshold-split")
     if seen_rows and model is None:
         raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
 
