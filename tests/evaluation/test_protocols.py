@@ -1,4 +1,4 @@
-"""Protocols: what is reported neither trains nor chooses; a model over a manifest says what it left out."""
+"""Protocols: what is reported neither trains nor chooses."""
 
 from pathlib import Path
 
@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from bimodal.config import SpeechConfig, TextConfig, TrainConfig
-from bimodal.data.manifest import read_manifest
+from bimodal.data.folds import make_folds
 from bimodal.data.splits import Fold, speaker_folds
 from bimodal.errors import SplitError
-from bimodal.evaluation.protocols import cross_validate, make_folds, predict_model, predict_rows, train_fold
-from bimodal.inference.recognizer import Recognizer
+from bimodal.evaluation.protocols import cross_validate, predict_rows, train_fold
 from bimodal.records import Utterance
 from bimodal.training.prepare import Prepared
 from bimodal.training.rows import LabelledRows, Parts
@@ -88,20 +87,28 @@ def test_neither_features_nor_labels_of_test_rows_influence_training(dev_share):
 
 def test_folds_may_stand_in_a_column():
     rows = prepared(*corpus()).rows
-    assert [fold.test for fold in make_folds(rows, "fold")] == [fold.test for fold in make_folds(rows, "loso")]
+    emotions = rows.names(range(len(rows.utterances)))
+    by_column, by_speaker = (make_folds(name, rows.utterances, emotions) for name in ("fold", "loso"))
+    assert [fold.test for fold in by_column] == [fold.test for fold in by_speaker]
 
 
-def test_a_model_over_a_manifest_takes_the_test_split_and_has_all_systems(tiny_model, tiny_manifest):
-    recognizer = Recognizer(tiny_model, threads=1)
-    found, notes = predict_model(recognizer, read_manifest(tiny_manifest), batch=4)
-    assert set(found.clusters) == {"s0"}
-    assert found.systems == ("speech", "text", "late", "fused")
-    assert "split 'test'" in notes
-    whole, _ = predict_model(recognizer, read_manifest(tiny_manifest), batch=100)
-    for system in found.systems:
-        assert found.scores[system] == pytest.approx(whole.scores[system], abs=1e-4)
+def test_what_decided_something_is_known_and_holds_no_test_row():
+    from dataclasses import replace
+
+    fold = folds()[0]
+    trained, parts = train_fold(prepared(*corpus()), fold, replace(CONFIG, dev_share=0.3))
+    assert {"speech weights", "speech epoch", "speech temperature", "prediction sets"} <= set(trained.used)
+    assert set(trained.used["speech temperature"]) == set(trained.used["prediction sets"]) == set(parts.dev)
+    for rows in trained.used.values():
+        assert not set(rows) & set(fold.test)
 
 
-def test_an_unknown_split_is_refused(tiny_model, tiny_manifest):
-    with pytest.raises(SplitError, match="no split 'holdout'"):
-        predict_model(Recognizer(tiny_model, threads=1), read_manifest(tiny_manifest), split="holdout")
+@pytest.mark.parametrize("decided", ["speech temperature", "prediction sets", "fusion epoch"])
+def test_a_test_row_that_calibrated_or_chose_is_not_reported(decided):
+    from dataclasses import replace
+
+    data, fold = prepared(*corpus()), folds()[0]
+    trained, parts = train_fold(data, fold, CONFIG)
+    spoilt = replace(trained, used={**trained.used, decided: [fold.test[0]]})
+    with pytest.raises(SplitError, match=f"1 test rows are also in train or dev .{decided}., the first is row 0"):
+        predict_rows(spoilt, data, parts, fold.test, "speaker")

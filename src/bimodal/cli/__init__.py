@@ -50,6 +50,8 @@ for command in (
     train.adapt,
     evaluate.calibrate,
     evaluate.evaluate,
+    evaluate.compare,
+    evaluate.cross_corpus,
     corpora.extract,
     models.models,
     models.export,

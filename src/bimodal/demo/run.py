@@ -9,8 +9,8 @@ import numpy as np
 from bimodal.config import FusionConfig, SpeechConfig, TextConfig, TrainConfig
 from bimodal.demo import corpus as spoken
 from bimodal.evaluation.describe import describe
+from bimodal.evaluation.predict import evaluate_model
 from bimodal.evaluation.predictions import Predictions
-from bimodal.evaluation.protocols import evaluate_model
 from bimodal.evaluation.report import evaluate
 from bimodal.evaluation.writing import write_report
 from bimodal.inference.recognizer import Recognizer

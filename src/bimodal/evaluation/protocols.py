@@ -1,259 +1,52 @@
-"""Protocols: evaluate a model on a manifest, or a configuration on folds. Test rows are never used for choices."""
+"""Cross-validation: train and test a configuration on folds. Test rows are never used for choices."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from bimodal.arrays import Floats
 from bimodal.asr.transcribe import transcript_confidence
 from bimodal.config import TrainConfig
-from bimodal.data.batches import main_emotion
-from bimodal.data.manifest import ManifestSource, feature_matrix, open_manifest
-from bimodal.data.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
-from bimodal.data.text import preceding_rows
-from bimodal.errors import BimodalError, SplitError
+from bimodal.data.manifest import ManifestSource
+from bimodal.data.splits import Fold, check_disjoint
+from bimodal.errors import SplitError
+from bimodal.evaluation.fold_store import describe_store, fold_key, load_fold, run_folder, save_fold
 from bimodal.evaluation.metrics import softmax
-from bimodal.evaluation.predictions import SET_COVERAGE, ClusterName, Predictions, concatenate, late_fusion
-from bimodal.evaluation.rows import choose_rows, note_on_seen
+from bimodal.evaluation.plan import Plan, plan_folds, with_dev
+from bimodal.evaluation.predict import Notes, Progress, plain, predictions_of, with_sets
+from bimodal.evaluation.predictions import Predictions, concatenate
 from bimodal.features.cache import FeatureCache
-from bimodal.files import atomic_write
-from bimodal.inference.fit_prediction_sets import sets_of_scores
-from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
-from bimodal.inference.prediction_sets import Kind, PredictionSets, kinds_of, kinds_of_modalities
-from bimodal.inference.recognizer import Recognizer
-from bimodal.records import Clip, Manifest, Recognition, Turn, Utterance
-from bimodal.training.rows import LabelledRows, Parts, label_rows
+from bimodal.inference.model_folder import LABEL_MATCHED
+from bimodal.inference.prediction_sets import Kind, kinds_of_modalities
+from bimodal.training.rows import LabelledRows, Parts
 
 if TYPE_CHECKING:  # torch, which the evaluation of a model does not need
     from bimodal.training.prepare import Prepared
     from bimodal.training.trained import Trained
 
-Progress = Callable[[Iterable[Any], str], Iterable[Any]]
-Notes = tuple[str, ...]
-_AT_ONCE: Final = 16
-_LEAST_PRIOR: Final = 1e-6
+Tell = Callable[[str], None]
 
 
-def plain(items: Iterable[Any], label: str) -> Iterable[Any]:
-    """No progress bar."""
-    return items
+def _silent(sentence: str) -> None:
+    """Say nothing."""
 
 
-def evaluate_model(
-    model: str | Path,
-    manifest: ManifestSource,
-    *,
-    split: str = "",
-    cluster: str = "speaker",
-    threads: int = 0,
-    progress: Progress = plain,
-) -> tuple[Predictions, Notes]:
-    """Predictions of a model for the labelled utterances of a manifest.
+@dataclass(frozen=True, kw_only=True)
+class CrossValidated:
+    """What a cross-validation found.
 
-    Args:
-        model: Model folder.
-        manifest: CSV or JSON Lines.
-        split: Rows to test on; empty for `test` if there is such a split, otherwise all rows.
-        cluster: Unit of resampling: `speaker`, `dialogue` or `utterance`.
-        threads: As in `Recognizer`.
-        progress: Wraps iterables with a bar.
-
-    Returns:
-        Predictions of speech alone, text alone, late fusion and fused; notes on rows that are left out.
-
-    Raises:
-        BimodalError: A problem with the model, the manifest or a recording.
+    Attributes:
+        predictions: Of all folds, pooled.
+        notes: Sentences for the report.
+        caveat: Sentence for the first lines of the report; empty for none.
     """
-    recognizer, read = Recognizer(model, threads=threads), open_manifest(manifest)
-    found, notes = predict_model(recognizer, read, split=split, cluster=cluster, progress=progress)
-    return found, (*notes, *note_on_seen(recognizer.folder, read, split))
 
-
-def predict_model(
-    recognizer: Recognizer,
-    read: Manifest,
-    *,
-    split: str = "",
-    cluster: str = "speaker",
-    batch: int = _AT_ONCE,
-    progress: Progress = plain,
-) -> tuple[Predictions, Notes]:
-    """As `evaluate_model`, for a loaded model and manifest. Memory grows with the batch alone.
-
-    Args:
-        recognizer: The model.
-        read: The manifest. Speech is its recordings, or the columns that the model uses.
-        split: As in `evaluate_model`.
-        cluster: As in `evaluate_model`.
-        batch: Utterances per batch.
-        progress: Wraps iterables with a bar.
-
-    Raises:
-        BimodalError: A problem with the manifest or a recording.
-    """
-    utterances, notes = choose_rows(read, split)
-    utterances = _really_paired(utterances, notes)
-    by_label = recognizer.config.pairing == LABEL_MATCHED
-    notes += [NO_EVIDENCE] if by_label else []
-    rows = label_rows(
-        utterances, recognizer.config.vocabulary, recognizer.emotions, multiple_labels="drop", folder=recognizer.folder
-    )
-    clips = manifest_clips(recognizer, read, rows.utterances)
-    results: list[Recognition] = []
-    for first in progress(range(0, len(clips), batch), "recognising"):
-        results += recognizer.recognize_batch(clips[first : first + batch])
-    systems = {
-        "speech": _stacked([result.speech_scores for result in results], recognizer),
-        "text": _stacked([result.text_scores for result in results], recognizer),
-        "fused": _stacked([None if result.abstained else result.scores for result in results], recognizer),
-    }
-    notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
-    priors = np.array(recognizer.config.priors)
-    found = _predictions(rows, systems, priors, cluster, paired_only=by_label)
-    kinds = [kinds_of(result) for result in results]
-    return _with_sets(found, recognizer.model.prediction_sets, kinds), tuple(notes)
-
-
-def _with_sets(predictions: Predictions, table: PredictionSets | None, fused: Sequence[Sequence[Kind]]) -> Predictions:
-    """Predictions with the prediction sets of the systems that were calibrated for them.
-
-    Args:
-        predictions: Of N utterances.
-        table: Of the model; None: there are no sets.
-        fused: What each utterance has, as `kinds_of` gives it.
-    """
-    if table is None:
-        return predictions
-    count = len(predictions.ids)
-    kinds: dict[str, Sequence[Sequence[Kind]]] = {"speech": [["speech"]] * count, "text": [["text"]] * count}
-    known = {name: one for name, one in (kinds | {"fused": fused}).items() if name in predictions.scores}
-    calibrated = {name: one for name, one in known.items() if all(set(kind) <= set(table.kinds) for kind in one)}
-    sets = {
-        name: sets_of_scores(table, predictions.scores[name], one, predictions.emotions, SET_COVERAGE)
-        for name, one in calibrated.items()
-    }
-    return replace(predictions, sets=sets)
-
-
-def _really_paired(utterances: Sequence[Utterance], notes: list[str]) -> list[Utterance]:
-    """Leave out utterances whose speech and text were paired by label; add a note with their number."""
-    kept = [utterance for utterance in utterances if utterance.extra.get(PAIRING) != LABEL_MATCHED]
-    if len(kept) < len(utterances):
-        notes.append(f"{len(utterances) - len(kept)} rows left out: their speech and text were paired by label")
-    if not kept:
-        raise BimodalError(f"all {len(utterances)} test rows have speech and text paired by label; test on real pairs")
-    return kept
-
-
-def manifest_clips(recognizer: Recognizer, read: Manifest, utterances: Sequence[Utterance]) -> list[Clip]:
-    """Clips of a manifest's utterances, with the speech columns and earlier turns that the model uses."""
-    names = () if recognizer.config.speech is None else recognizer.config.speech.columns
-    columns: Any = feature_matrix(utterances, names) if names else [None] * len(utterances)
-    before = _turns(read.utterances, recognizer.model.context)
-    return [
-        Clip(
-            audio=None if utterance.path is None or names else read.folder / utterance.path,
-            transcript=utterance.transcript,
-            transcript_confidence=transcript_confidence(utterance),
-            start=utterance.start,
-            end=utterance.end,
-            columns=None if values is None or np.isnan(values).all() else values,
-            speaker=utterance.speaker,
-            before=before[utterance.id],
-        )
-        for utterance, values in zip(utterances, columns, strict=True)
-    ]
-
-
-def _turns(utterances: Sequence[Utterance], context: int) -> dict[str, list[Turn]]:
-    """Earlier turns of the dialogue, by utterance id."""
-    said = [Turn(transcript=utterance.transcript, speaker=utterance.speaker) for utterance in utterances]
-    before = preceding_rows(utterances, context)
-    return {utterance.id: [said[row] for row in rows] for utterance, rows in zip(utterances, before, strict=True)}
-
-
-def _stacked(scores: Sequence[Any], recognizer: Recognizer) -> npt.NDArray[np.float64]:
-    """Scores (N, C), NaN if missing."""
-    absent = [np.nan] * len(recognizer.emotions)
-    return np.array([absent if row is None else [row.get(name, 0.0) for name in recognizer.emotions] for row in scores])
-
-
-def _predictions(
-    rows: LabelledRows,
-    systems: dict[str, npt.NDArray[Any]],
-    priors: npt.NDArray[Any],
-    cluster: str,
-    *,
-    paired_only: bool,
-) -> Predictions:
-    """Predictions including late fusion; systems without any row are left out.
-
-    With `paired_only`, late fusion and fused are reported only for utterances with both modalities.
-    """
-    known = {name: scores for name, scores in systems.items() if not np.isnan(scores).all()}
-    if "speech" in known and "text" in known:
-        share = np.maximum(priors, _LEAST_PRIOR)
-        known["late"] = late_fusion(known["speech"], known["text"], share / share.sum())
-        if paired_only:
-            known = _with_both(known)
-    else:
-        known.pop("fused", None)
-    names, values = _clusters(rows.utterances, cluster)
-    extra = {name for utterance in rows.utterances for name in utterance.extra if ":" not in name}
-    columns = {"speaker", "transcript", *extra} - {"id", "truth", "speech", "text", "late", "fused"}
-    return Predictions(
-        ids=tuple(utterance.id for utterance in rows.utterances),
-        targets=main_emotion(rows.targets),
-        emotions=rows.emotions,
-        clusters=values,
-        cluster_name=names,
-        scores=known,
-        extra={name: tuple(_cell(utterance, name) for utterance in rows.utterances) for name in sorted(columns)},
-    )
-
-
-def _with_both(systems: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """The systems, with fusion left out for utterances with one modality."""
-    both = ~np.isnan(systems["speech"] + systems["text"]).any(axis=1)
-    fusions = [name for name in ("late", "fused") if name in systems]
-    cut = {name: np.where(both[:, None], systems[name], np.nan) for name in fusions if both.any()}
-    return {name: scores for name, scores in systems.items() if name not in fusions} | cut
-
-
-def _cell(utterance: Utterance, name: str) -> str | None:
-    return getattr(utterance, name) if name in ("speaker", "transcript") else utterance.extra.get(name)
-
-
-def _clusters(utterances: Sequence[Utterance], cluster: str) -> tuple[ClusterName, tuple[str, ...]]:
-    """Unit of resampling for each utterance; the utterance itself if the column has gaps."""
-    if cluster not in ("speaker", "dialogue", "utterance"):
-        raise BimodalError(f"cannot cluster intervals by '{cluster}', expected speaker, dialogue or utterance")
-    values = [utterance.id if cluster == "utterance" else getattr(utterance, cluster) for utterance in utterances]
-    if any(value is None for value in values):
-        return "utterance", tuple(utterance.id for utterance in utterances)
-    return cluster, tuple(values)  # type: ignore[return-value]
-
-
-def make_folds(rows: LabelledRows, folds: str, seed: int = 0) -> tuple[Fold, ...]:
-    """Folds by name: `loso`, a number of folds, or a manifest column that names each row's fold.
-
-    Raises:
-        SplitError: Speakers are unknown, or one speaker is in several folds.
-    """
-    speakers = [utterance.speaker for utterance in rows.utterances]
-    if folds == "loso" or folds.isdigit():
-        return speaker_folds(speakers, "loso" if folds == "loso" else int(folds), seed=seed)
-    named: dict[str, set[str]] = {}
-    for utterance in rows.utterances:
-        fold = utterance.extra.get(folds)
-        if fold is None or utterance.speaker is None:
-            raise SplitError(f"utterance '{utterance.id}' has no {'speaker' if fold else f'column {folds!r}'}")
-        named.setdefault(fold, set()).add(utterance.speaker)
-    return named_folds(speakers, dict(sorted(named.items())))
+    predictions: Predictions
+    notes: Notes
+    caveat: str
 
 
 def evaluate_folds(
@@ -263,38 +56,51 @@ def evaluate_folds(
     cache: str | Path | None,
     *,
     cluster: str = "speaker",
+    allow_overlap: str = "",
+    store: Path | None = None,
+    tell: Tell = _silent,
     progress: Progress = plain,
-) -> tuple[Predictions, Notes]:
+) -> CrossValidated:
     """Train and test a configuration on each fold of a manifest; pool the predictions.
 
     Args:
         manifest: CSV or JSON Lines.
-        folds: As in `make_folds`.
-        config: Settings. Dev speakers are taken from each fold's training part.
+        folds: See `bimodal.data.folds.PROTOCOLS`.
+        config: Settings. The dev part of a fold is taken from its training part.
         cache: Folder of the feature cache; None keeps features in memory.
         cluster: As in `evaluate_model`.
+        allow_overlap: Name under which speakers and recordings may be in train and test; empty refuses them.
+        store: Folder of finished folds, from which an interrupted call continues; None keeps none.
+        tell: Takes sentences on folds that are not trained again.
         progress: Wraps iterables with a bar.
 
     Raises:
         BimodalError: A problem with the manifest, a recording or the folds.
     """
-    from bimodal.training.prepare import prepare_modalities  # imports torch, which `evaluate_model` does without
+    plan = plan_folds(manifest, folds, config, allow_overlap)
+    return evaluate_plan(plan, cache, cluster=cluster, store=store, tell=tell, progress=progress)
 
-    read = open_manifest(manifest)
-    left_out: list[str] = [NO_EVIDENCE] if config.fusion.pairing == LABEL_MATCHED else []
-    utterances = _really_paired(read.utterances, left_out)
-    rows = label_rows(utterances, config.vocabulary, multiple_labels=config.multiple_labels)
-    chosen = make_folds(rows, folds, config.seed)
+
+def evaluate_plan(
+    plan: Plan,
+    cache: str | Path | None,
+    *,
+    cluster: str = "speaker",
+    store: Path | None = None,
+    tell: Tell = _silent,
+    progress: Progress = plain,
+) -> CrossValidated:
+    """As `evaluate_folds`, for folds that are planned already."""
+    from bimodal.training.prepare import (
+        prepare_modalities,
+    )  # imports torch, which the evaluation of a model does without
+
     with FeatureCache(cache) as features:
-        prepared = prepare_modalities(rows, read.folder, config, features, progress)
-        pooled = cross_validate(prepared, chosen, config, cluster=cluster, progress=progress)
-    notes = [f"{len(chosen)} folds ({folds}), seed {config.seed}; each fold's dev speakers come from its training part"]
-    notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
-    if several := len(rows.utterances) - len(pooled.ids):
-        notes.append(f"{several} rows with several labels are used for training (soft targets), not for testing")
-    train, test = ([rows.utterances[row].transcript for row in part] for part in (chosen[0].train, chosen[0].test))
-    overlap = count_text_overlap(train, test, "texts in the first fold's train and test")
-    return pooled, (*notes, *left_out, str(overlap))
+        prepared = prepare_modalities(plan.rows, plan.folder, plan.config, features, progress)
+        pooled = cross_validate(
+            prepared, plan.folds, plan.config, cluster=cluster, store=store, tell=tell, progress=progress
+        )
+    return CrossValidated(predictions=pooled, notes=plan.notes, caveat=plan.caveat)
 
 
 def cross_validate(
@@ -303,6 +109,8 @@ def cross_validate(
     config: TrainConfig,
     *,
     cluster: str = "speaker",
+    store: Path | None = None,
+    tell: Tell = _silent,
     progress: Progress = plain,
 ) -> Predictions:
     """Train on each fold's training rows, predict its test rows, pool the predictions.
@@ -313,26 +121,61 @@ def cross_validate(
         folds: Row numbers. No row is tested twice.
         config: Settings. All prepared modalities are trained.
         cluster: As in `evaluate_model`.
+        store: As in `evaluate_folds`.
+        tell: As in `evaluate_folds`.
         progress: Wraps iterables with a bar.
 
     Raises:
         SplitError: A speaker is in train and test, or no dev speakers can be held out.
     """
-    return concatenate(*(cross_validate_fold(prepared, fold, config, cluster) for fold in progress(folds, "folds")))
+    nested = [with_dev(prepared.rows, fold, config) for fold in folds]
+    if store is not None:
+        for sentence in describe_store(store, [fold_key(prepared, fold, config, cluster) for fold in nested]):
+            tell(sentence)
+    return concatenate(*(_fold_once(prepared, fold, config, cluster, store) for fold in progress(nested, "folds")))
 
 
-def cross_validate_fold(prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str = "speaker") -> Predictions:
+def _fold_once(prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str, store: Path | None) -> Predictions:
+    """Predictions of a fold: those in the store, or new ones, which are put there."""
+    if store is None:
+        return cross_validate_fold(prepared, fold, config, cluster)
+    key = fold_key(prepared, fold, config, cluster)
+    found = load_fold(store, key)
+    if found is None:
+        found = cross_validate_fold(prepared, fold, config, cluster, run_folder(store, key))
+        save_fold(store, key, found)
+    return found
+
+
+def cross_validate_fold(
+    prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str = "speaker", run: Path | None = None
+) -> Predictions:
     """Train on one fold's training rows and predict its test rows.
+
+    Args:
+        prepared: As in `cross_validate`.
+        fold: Row numbers.
+        config: Settings.
+        cluster: As in `evaluate_model`.
+        run: Folder of the stages, from which an interrupted call continues; None keeps none.
 
     Raises:
         SplitError: A speaker is in train and test, or no dev speakers can be held out.
     """
-    trained, parts = train_fold(prepared, fold, config)
+    trained, parts = train_fold(prepared, fold, config, run)
     return predict_rows(trained, prepared, parts, fold.test, cluster)
 
 
-def train_fold(prepared: "Prepared", fold: Fold, config: TrainConfig) -> tuple["Trained", Parts]:
+def train_fold(
+    prepared: "Prepared", fold: Fold, config: TrainConfig, run: Path | None = None
+) -> tuple["Trained", Parts]:
     """Train on one fold's training rows.
+
+    Args:
+        prepared: As in `cross_validate`.
+        fold: Row numbers.
+        config: Settings.
+        run: As in `cross_validate_fold`.
 
     Returns:
         Result of `train_stages`, and the rows used for training and for dev.
@@ -340,28 +183,49 @@ def train_fold(prepared: "Prepared", fold: Fold, config: TrainConfig) -> tuple["
     Raises:
         SplitError: As `cross_validate_fold`.
     """
-    from bimodal.training.stage import RunContext  # imports torch, which `evaluate_model` does without
+    from bimodal.training.stage import RunContext  # imports torch, which the evaluation of a model does without
     from bimodal.training.train import train_stages
 
     rows: LabelledRows = prepared.rows
+    nested = with_dev(rows, fold, config)
+    parts = Parts(train=list(nested.train), dev=list(nested.dev or ()), overlaps=())
     speakers = [utterance.speaker for utterance in rows.utterances]
     if config.split_by == "speaker":
-        train, test = ([speakers[row] for row in part] for part in (fold.train, fold.test))
-        check_disjoint(train, test, f"speakers in train and test of fold {fold.name}", config.official_split or None)
-    parts = _inner_parts(rows, fold, config)
-    check_untouched(parts, fold.test, f"fold {fold.name}")
-    return train_stages(prepared, parts, config, RunContext(seed=config.seed, device=config.device)), parts
+        learnt, test = ([speakers[row] for row in part] for part in ((*parts.train, *parts.dev), fold.test))
+        check_disjoint(learnt, test, f"speakers in train and test of fold {fold.name}", config.official_split or None)
+    check_untouched({"weights": parts.train, "choices": parts.dev}, fold.test, f"fold {fold.name}")
+    where = RunContext(seed=config.seed, device=config.device, folder=run)
+    trained = train_stages(with_modalities(prepared, parts.train), parts, config, where)
+    check_untouched(trained.used, fold.test, f"fold {fold.name}")
+    return trained, parts
 
 
-def check_untouched(parts: Parts, test: Sequence[int], what: str) -> None:
-    """Check that no test row is used for training or for choices.
+def with_modalities(prepared: "Prepared", train: Sequence[int]) -> "Prepared":
+    """The inputs of those modalities that some training row has; nothing can be learnt of the others."""
+    known = {name: one for name, one in prepared.modalities.items() if one.present_rows(train)}
+    return replace(prepared, modalities=known)
+
+
+def check_untouched(used: Mapping[str, Sequence[int]], test: Sequence[int], what: str) -> None:
+    """Check that no tested row decided anything: weights, epochs, temperatures, prediction sets.
+
+    Args:
+        used: Rows by what they decided, as `Trained.used` has them.
+        test: Rows to report.
+        what: Of the fold, for the error.
 
     Raises:
-        SplitError: A test row is in train or dev.
+        SplitError: A tested row decided something.
+
+    Example:
+        >>> check_untouched({"weights": [0, 1], "temperature": [2]}, [3, 4], "fold 1")
     """
-    shared = set(test) & {*parts.train, *parts.dev}
-    if shared:
-        raise SplitError(f"{what}: {len(shared)} test rows are also in train or dev, the first is row {min(shared)}")
+    tested = set(test)
+    for decided, rows in used.items():
+        if shared := tested.intersection(rows):
+            raise SplitError(
+                f"{what}: {len(shared)} test rows are also in train or dev ({decided}), the first is row {min(shared)}"
+            )
 
 
 def predict_rows(
@@ -374,20 +238,20 @@ def predict_rows(
     Raises:
         SplitError: A test row is in train or dev.
     """
-    check_untouched(parts, test, "prediction")
+    check_untouched({"weights": parts.train, "choices": parts.dev} | dict(trained.used), test, "prediction")
     rows: LabelledRows = prepared.rows
     counts = rows.counts(parts.train)
     test = rows.single(test)
     if not test:
         raise SplitError("no test row has exactly one label; rows with several labels are not evaluated")
-    found = _predictions(
+    found = predictions_of(
         rows.subset(test),
         fold_scores(trained, prepared, test),
         counts / counts.sum(),
         cluster,
         paired_only=trained.pairing == LABEL_MATCHED,
     )
-    return _with_sets(found, trained.sets, _kinds(prepared, test))
+    return with_sets(found, trained.sets, _kinds(prepared, test))
 
 
 def _kinds(prepared: "Prepared", rows: Sequence[int]) -> list[list[Kind]]:
@@ -402,25 +266,11 @@ def _kinds(prepared: "Prepared", rows: Sequence[int]) -> list[list[Kind]]:
     ]
 
 
-def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
-    """Dev speakers from a fold's training rows; none if `dev_share` is 0."""
-    if not config.dev_share:
-        return Parts(train=list(fold.train), dev=[], overlaps=())
-    held = inner_dev(
-        [rows.utterances[row].speaker for row in fold.train],
-        rows.names(fold.train),
-        share=config.dev_share,
-        seed=config.seed,
-        by=config.split_by,
-    )
-    dev = [fold.train[row] for row in held]
-    return Parts(train=sorted(set(fold.train) - set(dev)), dev=dev, overlaps=())
-
-
 def fold_scores(trained: "Trained", prepared: "Prepared", rows: Sequence[int]) -> dict[str, npt.NDArray[np.float64]]:
     """Calibrated scores (n, C) of some rows by system, NaN if a modality is missing."""
     chosen = list(rows)
-    present = {name: modality.present[chosen] for name, modality in prepared.modalities.items()}
+    known = {name: modality for name, modality in prepared.modalities.items() if name in trained.logits}
+    present = {name: modality.present[chosen] for name, modality in known.items()}
     systems = {}
     for name, here in present.items():
         scores = softmax(trained.logits[name][chosen], trained.temperatures[name][0])
@@ -431,49 +281,3 @@ def fold_scores(trained: "Trained", prepared: "Prepared", rows: Sequence[int]) -
         scores = softmax(trained.logits["fusion"][chosen] / temperature[:, None])
         systems["fused"] = np.where((present["speech"] | present["text"])[:, None], scores, np.nan)
     return systems
-
-
-def extract_manifest(
-    model: str | Path, manifest: ManifestSource, out: str | Path, *, threads: int = 0, progress: Progress = plain
-) -> tuple[str, ...]:
-    """Write embeddings and logits of all utterances of a manifest, in its order; NaN if a modality is missing.
-
-    Args:
-        model: Model folder.
-        manifest: CSV or JSON Lines; labels are not needed.
-        out: `.safetensors` or `.npz`.
-        threads: As in `Recognizer`.
-        progress: Wraps iterables with a bar.
-
-    Returns:
-        Names and shapes of the arrays.
-
-    Raises:
-        BimodalError: A problem with the model, the manifest, a recording or the file name.
-    """
-    out = Path(out)
-    if out.suffix not in (".safetensors", ".npz"):
-        raise BimodalError(f"{out}: expected a name that ends in .safetensors or .npz")
-    recognizer = Recognizer(model, threads=threads)
-    read = open_manifest(manifest)
-    clips = manifest_clips(recognizer, read, read.utterances)
-    found: list[dict[str, Floats]] = []
-    for first in progress(range(0, len(clips), _AT_ONCE), "extracting"):
-        found.append(recognizer.extract(clips[first : first + _AT_ONCE]).arrays())
-    arrays = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    _write_arrays(out, arrays, [utterance.id for utterance in read.utterances])
-    return tuple(f"{name} {array.shape}" for name, array in arrays.items())
-
-
-def _write_arrays(out: Path, arrays: dict[str, npt.NDArray[Any]], ids: list[str]) -> None:
-    """Arrays and the utterances' ids in one file."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    import msgspec
-    from safetensors.numpy import save_file
-
-    with atomic_write(out) as unfinished:
-        if out.suffix == ".npz":
-            with unfinished.open("wb") as stream:
-                np.savez(stream, **{"ids": np.array(ids), **arrays})  # type: ignore[arg-type]
-        else:
-            save_file(arrays, unfinished, metadata={"ids": msgspec.json.encode(ids).decode()})
