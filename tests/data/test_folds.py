@@ -124,7 +124,7 @@ def test_every_protocol_can_be_written_and_stands_in_the_help_and_in_the_docs(tm
     (tmp_path / "splits.json").touch()
     command = typer.main.get_command(app).commands["evaluate"]
     shown = next(one.help for one in command.params if one.name == "folds")
-    page = (Path(__file__).parents[2] / "docs/how-to/evaluate.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/how-to/folds-and-corpora.md").read_text(encoding="utf-8")
     for name, protocol in PROTOCOLS.items():
         assert protocol.form in shown or name == "number"
         assert f"| `{protocol.form}` | {protocol.summary} |" in page

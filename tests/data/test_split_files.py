@@ -1,8 +1,11 @@
 """Splits are written and read again; other forms are read; what does not fit the manifest is one sentence."""
 
 import json
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bimodal.data.folds import make_folds
 from bimodal.data.split_files import read_folds, write_splits
@@ -112,6 +115,8 @@ def test_rows_without_a_label_may_stand_in_the_splits(tmp_path):
         ),
         ("s.txt", "u0", "ends in .json, .jsonl or .csv"),
         ("s.jsonl", "[1]", "no splits that can be read"),
+        ("toy_test_fold_1.jsonl", '{"wav": "a.wav"}', "no splits that can be read"),
+        ("s.csv", "id,fold\nu0,1,2,3\n", "are in no fold|no splits that can be read"),
         ("s.csv", b"id,fold\n\xff,1\n", "no splits that can be read"),
     ],
 )
@@ -149,3 +154,14 @@ def test_the_folds_of_emobox_for_ravdess_are_those_that_prepare_writes(corpus_da
     rows = ravdess.prepare(corpus_data / "ravdess")
     found = make_folds("fold", rows, [row.emotion or "" for row in rows])
     assert [{rows[row].speaker for row in fold.test} for fold in found] == [set(one) for one in ravdess.FOLDS.values()]
+
+
+@given(st.sampled_from(["s.csv", "s.json", "s.jsonl", "x_test_fold_1.json", "x_train_fold_1.jsonl"]), st.data())
+def test_any_bytes_are_folds_or_a_sentence(tmp_path_factory, name, data):
+    words = ["id", "fold", "part", "u0", "u1", "test", "train", '"', "{", "}", "[", ":", ",", "\n", "1", "\0"]
+    pieces = st.sampled_from(words)
+    text = data.draw(st.lists(pieces, max_size=30).map("".join) | st.binary(max_size=40))
+    path = tmp_path_factory.mktemp("any") / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with suppress(SplitError):
+        read(path)

@@ -110,7 +110,7 @@ def transcribe(
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Add transcripts to a manifest by automatic speech recognition.
+    """Add transcripts to a manifest by speech recognition.
 
     Transcripts are cached, so a second call continues an interrupted one.
     """

@@ -105,7 +105,7 @@ def read_folds(path: Path, rows: Sequence[Utterance], manifest: Sequence[Utteran
         named = _read_named(path, manifest)
     except OSError as error:
         raise SplitError(f"{path}: the splits cannot be read ({error.strerror})") from error
-    except (*JSON_ERRORS, csv.Error, ValueError, TypeError, AttributeError) as error:
+    except (*JSON_ERRORS, csv.Error, ValueError, TypeError, AttributeError, KeyError) as error:
         raise SplitError(f"{path}: no splits that can be read ({shortened(str(error))})") from error
     _check_ids(path, named, manifest)
     _check_parts(path, named)

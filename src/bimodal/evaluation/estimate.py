@@ -72,7 +72,7 @@ class Estimate:
         basis = "measured on the first clips and one epoch on this machine"
         told = [f"estimate: about {total} ({', '.join(parts) or 'all is finished'}), {basis}"]
         disk = [(self.cache_bytes, self.cache, "feature cache"), (self.out_bytes, self.out, "report")]
-        written = [f"{describe_bytes(size)} for the {what}" for size, folder, what in disk if folder is not None]
+        written = [f"{describe_bytes(size)} for the {what}" for size, folder, what in disk if folder and size]
         told += [f"estimate: about {' and '.join(written)} on disk"] if written else []
         return [*told, *(warning for size, folder, _ in disk for warning in _too_small(folder, size))]
 
