@@ -53,7 +53,7 @@ def comparison_sentences(report: Report) -> list[str]:
 
 
 def _comparison_sentence(comparison: Comparison, confidence: float) -> str:
-    standing = f"{comparison.system} is {_verdict(comparison.uar)} {NAMES[comparison.other]}"
+    standing = f"{comparison.system} is {_verdict(comparison.uar)} {NAMES.get(comparison.other, comparison.other)}"
     figures = f"UAR {_points(comparison.uar)}, weighted F1 {_points(comparison.weighted_f1)}"
     where = f"on the {comparison.rows} utterances with input for both"
     return f"{standing} {where}: {figures} ({100 * confidence:g} % intervals)."

@@ -17,7 +17,7 @@ from bimodal.data.splits import Fold, check_disjoint, count_text_overlap, inner_
 from bimodal.data.text import preceding_rows
 from bimodal.errors import BimodalError, SplitError
 from bimodal.evaluation.metrics import softmax
-from bimodal.evaluation.predictions import SET_COVERAGE, ClusterName, Predictions, concatenate, late_fusion
+from bimodal.evaluation.predictions import RESERVED, SET_COVERAGE, ClusterName, Predictions, concatenate, late_fusion
 from bimodal.evaluation.rows import choose_rows, note_on_seen
 from bimodal.features.cache import FeatureCache
 from bimodal.files import atomic_write
@@ -202,16 +202,21 @@ def _predictions(
             known = _with_both(known)
     else:
         known.pop("fused", None)
+    return predictions_of(rows, known, cluster)
+
+
+def predictions_of(rows: LabelledRows, systems: dict[str, npt.NDArray[Any]], cluster: str) -> Predictions:
+    """Predictions of any systems (N, C) for labelled rows, with the columns of the manifest beside them."""
     names, values = _clusters(rows.utterances, cluster)
     extra = {name for utterance in rows.utterances for name in utterance.extra if ":" not in name}
-    columns = {"speaker", "transcript", *extra} - {"id", "truth", "speech", "text", "late", "fused"}
+    columns = {"speaker", "transcript", *extra} - {*RESERVED, *systems}
     return Predictions(
         ids=tuple(utterance.id for utterance in rows.utterances),
         targets=main_emotion(rows.targets),
         emotions=rows.emotions,
         clusters=values,
         cluster_name=names,
-        scores=known,
+        scores=systems,
         extra={name: tuple(_cell(utterance, name) for utterance in rows.utterances) for name in sorted(columns)},
     )
 
