@@ -79,7 +79,8 @@ def _clipped(signal: Signal, share: float) -> Signal:
 def _filtered(signal: Signal, gain: Callable[[Doubles], Doubles]) -> Signal:
     """The signal with a gain for each frequency in Hz; its level stays."""
     length = 2 * len(signal)
-    spectrum = np.fft.rfft(signal, length) * gain(np.fft.rfftfreq(length, 1 / SAMPLING_RATE))
+    hertz: Doubles = np.fft.rfftfreq(length, 1 / SAMPLING_RATE).astype(np.float64)
+    spectrum = np.fft.rfft(signal, length) * gain(hertz)
     found = np.fft.irfft(spectrum, length)[: len(signal)]
     own, new = float(np.sqrt(np.mean(signal**2))), float(np.sqrt(np.mean(found**2)))
     return (found * (own / new if new else 1.0)).astype(np.float32)
@@ -116,11 +117,15 @@ def _white(decibels: Sequence[float]) -> Change:
     return change
 
 
+def _one_of(signals: Sequence[Signal], rng: np.random.Generator) -> Signal:
+    return signals[int(rng.integers(len(signals)))]
+
+
 def _sound(kind: str, decibels: float) -> Change:
     """A stretch of one of the caller's sounds, over the whole clip."""
 
     def change(signal: Signal, around: Surroundings, rng: np.random.Generator) -> Signal:
-        sound = around.sounds[kind][rng.integers(len(around.sounds[kind]))]
+        sound = _one_of(around.sounds[kind], rng)
         return add_noise(signal, np.roll(sound, -int(rng.integers(len(sound)))), decibels)
 
     return change
@@ -130,11 +135,12 @@ def _event(kind: str, decibels: float) -> Change:
     """One cough or sneeze at a random place; its level is that of the sound itself, not of the clip."""
 
     def change(signal: Signal, around: Surroundings, rng: np.random.Generator) -> Signal:
-        sound = around.sounds[kind][rng.integers(len(around.sounds[kind]))][: len(signal)]
+        sound = _one_of(around.sounds[kind], rng)[: len(signal)]
         first = int(rng.integers(len(signal) - len(sound) + 1))
         power = float(np.mean(sound**2))
         scale = np.sqrt(float(np.mean(signal**2)) / 10 ** (decibels / 10) / power) if power else 0.0
-        return signal + np.pad(sound * np.float32(scale), (first, len(signal) - len(sound) - first))
+        placed: Signal = np.pad(sound * np.float32(scale), (first, len(signal) - len(sound) - first))
+        return signal + placed
 
     return change
 
@@ -186,7 +192,7 @@ def chords(rng: np.random.Generator) -> Signal:
 def _room(signal: Signal, around: Surroundings, rng: np.random.Generator) -> Signal:
     """One of the caller's rooms, else a made-up one."""
     rooms = around.sounds.get("room")
-    return add_room(signal, rooms[rng.integers(len(rooms))] if rooms else synthetic_room(rng))
+    return add_room(signal, _one_of(rooms, rng) if rooms else synthetic_room(rng))
 
 
 def synthetic_room(rng: np.random.Generator) -> Signal:

@@ -53,7 +53,7 @@ def check_consistency(material: Material, system: str, options: TestOptions) -> 
 def _expected(material: Material, rows: Integers, told: Integers) -> Iterator[Outcome]:
     """Whether the most frequent answer to each emotion is its own name, in each corpus."""
     corpora = next((cells for name in _CORPUS if any(cells := material.column(name))), [""] * len(material.utterances))
-    names, targets = material.predictions.emotions, material.predictions.targets[rows]
+    names, targets = material.predictions.emotions, material.targets[rows]
     listed = sorted({corpora[row] or "" for row in rows})
     groups = np.array([listed.index(corpora[row] or "") for row in rows])
     for corpus, matrix in zip(listed, group_confusions(targets, told, groups, len(names)), strict=True):
@@ -92,12 +92,12 @@ def _takes(material: Material, rows: Integers, told: Integers, options: TestOpti
         one = material.utterances[row]
         words = normalise_transcript(one.transcript)
         known = words is not None and one.speaker is not None
-        kinds.append((one.speaker, words, int(material.predictions.targets[row]), intensity[row]) if known else None)
+        kinds.append((one.speaker, words, int(material.targets[row]), intensity[row]) if known else None)
     pairs, test = same_kind(kinds, options.seed), "takes of the same sentence"
     if len(pairs) < LEAST_CLIPS:
         reason = f"{len(pairs)} pairs of clips share speaker, words and emotion, at least {LEAST_CLIPS} are needed"
         return skipped(CATEGORY, test, "", reason, len(pairs))
-    targets, emotions = material.predictions.targets[rows], len(material.predictions.emotions)
+    targets, emotions = material.targets[rows], len(material.predictions.emotions)
     matrix = group_confusions(targets, told, np.zeros(len(rows), np.int64), emotions)[0]
     shares = np.nan_to_num(ratio(matrix, matrix.sum(axis=1, keepdims=True)))
     limit = agreement_of_random(targets, shares, pairs, runs=AGREEMENT_RUNS, seed=options.seed, level=AGREEMENT_LEVEL)
@@ -150,7 +150,7 @@ def _intensity(material: Material, rows: Integers, told: Integers, options: Test
     names = material.predictions.emotions
     chosen = np.array([cells[row] in ("strong", "weak") for row in rows])
     groups = np.array([int(cells[row] == "strong") for row in rows])[chosen]
-    confusions = group_confusions(material.predictions.targets[rows][chosen], told[chosen], groups, len(names))
+    confusions = group_confusions(material.targets[rows][chosen], told[chosen], groups, len(names))
     spread = _spread(confusions, options)
     recall, clips = recall_per_class(confusions), confusions.sum(axis=-1)
     for emotion, name in enumerate(names):
@@ -188,7 +188,7 @@ def _one_intensity(
 def _texts(material: Material, system: str, rows: Integers, options: TestOptions) -> Iterator[Outcome]:
     """Whether the mean scores of an emotion are alike over the sentences that it is spoken with."""
     words = np.array([normalise_transcript(material.utterances[row].transcript) or "" for row in rows])
-    targets, scores = material.predictions.targets[rows], material.predictions.scores[system][rows]
+    targets, scores = material.targets[rows], material.scores(system)[rows]
     for emotion, name in enumerate(material.predictions.emotions):
         here = np.flatnonzero((targets == emotion) & (words != ""))
         _, numbers, counts = np.unique(words[here], return_inverse=True, return_counts=True)

@@ -37,10 +37,10 @@ def check_correctness(material: Material, system: str, options: TestOptions) -> 
     rows = np.flatnonzero(predictions.answered(system))
     if not len(rows):
         return [skipped(CATEGORY, "UAR", "", f"{system} answered no clip")]
-    told, targets = answers(predictions.scores[system][rows]), predictions.targets[rows]
+    told, targets = answers(predictions.scores[system][rows]), material.targets[rows]
     names = predictions.emotions
     matrix = group_confusions(targets, told, np.zeros(len(rows), np.int64), len(names))[0]
-    speakers = [material.utterances[row].speaker for row in rows]
+    speakers = [material.utterances[row].speaker for row in rows.tolist()]
     return [
         *_averages(matrix),
         _above_chance(matrix, options),

@@ -100,13 +100,13 @@ def _pitch_groups(material: Material) -> Groups | str:
     for speaker, hertz in zip(speakers, material.pitch.tolist(), strict=True):
         if speaker is not None and not np.isnan(hertz):
             heard.setdefault(speaker, []).append(hertz)
-    known = {name: pitch_group(np.mean(values)) for name, values in heard.items() if len(values) > SPEAKER_CLIPS}
+    known = {name: pitch_group(float(np.mean(values))) for name, values in heard.items() if len(values) > SPEAKER_CLIPS}
     if not known:
         return f"no speaker has more than {SPEAKER_CLIPS} clips with a measured pitch"
     return [known.get(speaker or "") for speaker in speakers]
 
 
-def pitch_group(hertz: float | np.floating) -> str:  # type: ignore[type-arg]
+def pitch_group(hertz: float) -> str:
     """The group of a speaker by mean pitch.
 
     Example:
@@ -152,7 +152,7 @@ def _compare(material: Material, system: str, name: str, groups: Groups, options
     rows = np.flatnonzero(here)
     numbers = np.array([names.index(str(groups[row])) for row in rows])
     told = answers(predictions.scores[system][rows])
-    confusions = group_confusions(predictions.targets[rows], told, numbers, len(emotions))
+    confusions = group_confusions(material.targets[rows], told, numbers, len(emotions))
     limits = fair_thresholds(confusions, runs=options.runs, seed=options.seed)
     speakers = [_speakers(material, rows[numbers == number]) for number in range(len(names))]
     source = f"{options.runs} fair random models, quantile {LEVEL:g}, seed {options.seed}"
@@ -217,8 +217,9 @@ def _reason(figure: str, emotion: str, support: int, told: Integers, true: Integ
 def _outcome(test: str, case: str, value: float, limit: float, what: str, clips: int, source: str) -> Outcome:
     if np.isnan(value) or np.isnan(limit):
         return skipped(CATEGORY, test, case, f"the {what} is undefined", clips)
+    side = "above" if value > 0 else "below"
     sentence = (
-        f"For {case}, the {what} is {abs(100 * value):.1f} points {'above' if value > 0 else 'below'} that of all clips; "
+        f"For {case}, the {what} is {abs(100 * value):.1f} points {side} that of all clips; "
         f"a fair model of these sizes stays within {100 * limit:.1f}."
     )
     return judged(CATEGORY, test, case, value, limit, sentence=sentence, clips=clips, source=source, at_least=False)

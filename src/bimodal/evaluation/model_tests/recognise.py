@@ -355,7 +355,7 @@ def _word_jobs(
     """The changes of words that can be run, and why others cannot."""
     if "fused" not in material.predictions.systems:
         return {}, dict.fromkeys(WORD_CONDITIONS, "the answers are not fused from speech and words")
-    targets, jobs, unusable = material.predictions.targets[rows], dict[str, _Job](), dict[str, str]()
+    targets, jobs, unusable = material.targets[rows], dict[str, _Job](), dict[str, str]()
     for name in WORD_CONDITIONS:
         if name in MAKERS:
             made = MAKERS[name](clips, targets, np.random.default_rng([options.seed, crc32(name.encode())]))

@@ -98,6 +98,15 @@ class Material:
     disturbed: Mapping[str, Disturbed] = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def targets(self) -> Integers:
+        """Positions of the true emotions, (N,)."""
+        return self.predictions.targets.astype(np.int64)
+
+    def scores(self, system: str) -> Doubles:
+        """Scores of a system, (N, C)."""
+        return self.predictions.scores[system].astype(np.float64)
+
     def column(self, name: str) -> list[str | None]:
         """The cells of a column of the manifest, None where empty."""
         return [cell(utterance, name) for utterance in self.utterances]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bimodal.arrays import Doubles, Integers
 from bimodal.evaluation.metrics import unweighted_average_recall
@@ -19,6 +20,8 @@ from bimodal.evaluation.model_tests.records import (
     skipped,
 )
 from bimodal.evaluation.model_tests.words import WORD_CONDITIONS, WordCondition
+
+Mask = NDArray[np.bool_]
 
 CATEGORY: Final = "robustness"
 UAR: Final = "change of UAR"
@@ -58,20 +61,19 @@ def _clean(material: Material, disturbed: Disturbed, system: str) -> Doubles:
     """Scores of the undisturbed clips."""
     if disturbed.clean is not None:
         return disturbed.clean[system]
-    scores: Doubles = material.predictions.scores[system][disturbed.rows]
-    return scores
+    return material.scores(system)[disturbed.rows]
 
 
-def _known(material: Material, disturbed: Disturbed, system: str) -> Integers:
-    known: Integers = ~np.isnan(_clean(material, disturbed, system)).any(axis=1)
-    return known
+def _known(material: Material, disturbed: Disturbed, system: str) -> Mask:
+    unknown: Mask = np.isnan(_clean(material, disturbed, system)).any(axis=1)
+    return ~unknown
 
 
 def _changes(material: Material, name: str, system: str, condition: Condition) -> Iterator[Outcome]:
     """Change of UAR and share of unchanged answers."""
     disturbed = material.disturbed[name]
     known = _known(material, disturbed, system)
-    targets = material.predictions.targets[disturbed.rows][known]
+    targets = material.targets[disturbed.rows][known]
     before = answers(_clean(material, disturbed, system)[known])
     after = answers(disturbed.scores[system][known])
     detail = f" ({disturbed.detail})" if disturbed.detail else ""
@@ -138,7 +140,7 @@ def _words(material: Material, name: str, condition: WordCondition) -> Iterator[
     disturbed = material.disturbed[name]
     reference = _clean(material, disturbed, condition.reference)
     known = ~np.isnan(reference).any(axis=1)
-    targets = material.predictions.targets[disturbed.rows][known]
+    targets = material.targets[disturbed.rows][known]
     before, after = answers(reference[known]), answers(disturbed.scores["fused"][known])
     detail = f" ({disturbed.detail})" if disturbed.detail else ""
     against = "without it" if condition.reference == "fused" else f"of {condition.reference} alone"

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bimodal.arrays import Doubles
 from bimodal.errors import BimodalError
@@ -113,7 +115,7 @@ def guessing(material: Material, seed: int) -> Material:
     return replace(material, predictions=replace(predictions, scores=scores, sets={}), disturbed=disturbed)
 
 
-def _guessed(scores: Mapping[str, Doubles], rng: np.random.Generator) -> dict[str, Doubles]:
+def _guessed(scores: Mapping[str, NDArray[np.floating[Any]]], rng: np.random.Generator) -> dict[str, Doubles]:
     """Random scores where there were some."""
     found = {}
     for name, one in scores.items():

@@ -68,7 +68,8 @@ def encode_junit(report: TestReport, now: datetime.datetime) -> bytes:
         if chosen:
             root.append(_suite(name, number, chosen, report, stamp))
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return written + b"\n"
 
 
 def _suite(name: str, number: int, outcomes: Sequence[Outcome], report: TestReport, stamp: str) -> ElementTree.Element:
