@@ -80,8 +80,8 @@ def test(
 
     model, manifest = _model_and_manifest(paths, predictions)
     options = TestOptions(by=tuple(by or ()), seed=seed, only=tuple(only or ()))
-    check_options(options)
     read = open_manifest(manifest_below(manifest, root))
+    check_options(options, read.utterances)
     folders = {"noise": noise, "room": room, "music": music, "cough": cough, "sneeze": sneeze}
     run = RunOptions(
         split=split,
@@ -96,10 +96,12 @@ def test(
         _refuse_with_predictions(run, asr_model, limit)
         material, notes, caveat = *_from_scores(predictions, read, split, progress), ""
     else:
+        if system not in ("", "speech", "text", "fused"):
+            raise typer.BadParameter(f"--system {system}: expected speech, text or fused")
         run = replace(run, asr=_asr(asr_model, threads))
         material, notes, caveat = _from_model(model, read, run, threads, seen_rows, progress)
     title = f"{predictions or model} on {manifest}"
-    report = run_tests(material, options, system=system, title=title, notes=notes, caveat=caveat)
+    report = run_tests(material, options, system=system, title=title, notes=notes, caveat=caveat, progress=progress)
     typer.echo(describe(report))
     if out is not None:
         write_tests(out, report)

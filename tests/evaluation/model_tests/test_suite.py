@@ -29,7 +29,7 @@ def test_the_verdict_is_that_of_the_chosen_system(make_material):
     fused, text = (run_tests(material, OPTIONS, system=name) for name in ("fused", "text"))
     assert fused.system == "fused" and set(fused.outcomes) == {"speech", "text", "fused"}
     assert fused.outcomes == text.outcomes
-    assert count(fused.verdict, "correctness")[1] == 0 < count(text.verdict, "correctness")[1]
+    assert count(fused.verdict, "correctness")[1] < count(text.verdict, "correctness")[1]
 
 
 def test_robustness_without_a_model_is_skipped_and_not_passed(report):

@@ -251,4 +251,4 @@ _ROUNDING: Final = 1e-9
 
 def skipped(category: str, test: str, case: str, reason: str, clips: int = 0) -> Outcome:
     """A test that was not run, and why."""
-    return Outcome(category=category, test=test, case=case, status="skipped", sentence=reason, clips=clips)
+    return Outcome(category=category, test=test, case=case, status="skipped", sentence=reason, clips=int(clips))

@@ -16,10 +16,13 @@ from bimodal.evaluation.model_tests.records import (
     Outcome,
     TestOptions,
     TestReport,
+    cell,
     count,
     skipped,
 )
 from bimodal.evaluation.predictions import Predictions
+from bimodal.evaluation.protocols import Progress, plain
+from bimodal.records import Utterance
 
 NEEDS_MODEL = "the clips have to be recognised again under each change, which needs the model"
 _SHOWN = 5  # columns of a manifest that an error names
@@ -33,6 +36,7 @@ def run_tests(
     title: str = "",
     notes: Sequence[str] = (),
     caveat: str = "",
+    progress: Progress = plain,
 ) -> TestReport:
     """All tests of all systems, and of a model that guesses.
 
@@ -43,21 +47,20 @@ def run_tests(
         title: What was tested on what.
         notes: Sentences to print with the results.
         caveat: Sentence that stands before everything else.
+        progress: Wraps iterables with a bar.
 
     Raises:
         BimodalError: There is no such system, column or category.
     """
-    check_options(options)
+    check_options(options, material.utterances)
     chosen, told = choose_system(material.predictions, system)
-    missing = [name for name in options.by if not any(material.column(name))]
-    if missing:
-        known = sorted({name for row in material.utterances for name in row.extra})[:_SHOWN]
-        raise BimodalError(f"--by: the manifest has no column '{missing[0]}'; others are {', '.join(known) or 'none'}")
+    named = progress(material.predictions.systems, "testing")
+    outcomes = {name: check_all(material, name, options) for name in named}
     guess = check_all(guessing(material, options.seed), chosen, options)
     return TestReport(
         title=title,
         system=chosen,
-        outcomes={name: check_all(material, name, options) for name in material.predictions.systems},
+        outcomes=outcomes,
         random={name: count(guess, name)[:2] for name in TESTS},
         notes=(*notes, *told),
         caveat=caveat,
@@ -66,15 +69,19 @@ def run_tests(
     )
 
 
-def check_options(options: TestOptions) -> None:
-    """Refuse categories that do not exist, before anything long starts.
+def check_options(options: TestOptions, utterances: Sequence[Utterance]) -> None:
+    """Refuse categories and columns that do not exist, before anything long starts.
 
     Raises:
-        BimodalError: There is no such category.
+        BimodalError: There is no such category or column.
     """
     unknown = [name for name in options.only if name not in TESTS]
     if unknown:
         raise BimodalError(f"--only: unknown category '{unknown[0]}', expected one of {', '.join(TESTS)}")
+    missing = [name for name in options.by if not any(cell(row, name) for row in utterances)]
+    if missing:
+        known = sorted({name for row in utterances for name in row.extra})[:_SHOWN]
+        raise BimodalError(f"--by: the manifest has no column '{missing[0]}'; others are {', '.join(known) or 'none'}")
 
 
 def choose_system(predictions: Predictions, system: str) -> tuple[str, tuple[str, ...]]:
