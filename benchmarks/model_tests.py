@@ -6,8 +6,6 @@ CTranslate2 format) words by speech recognition are tested, too.
 
 import os
 import time
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from benchmarks.acted import progress
@@ -84,11 +82,7 @@ def recognised(recognizer: Recognizer, name: str, read: Manifest, options: Optio
     """Answers to the clips of a corpus, as they are and under every change."""
     sounds = {"noise": options.data / NOISES / "noise", "room": options.data / NOISES / "rir"}
     run_options = RunOptions(robustness_clips=CLIPS[name], sounds=sounds, asr=_asr(options))
-    return recognise(recognizer, read, run_options, partial(_progress, name))
-
-
-def _progress(name: str, items: Sequence[object], label: str) -> object:
-    return progress(items, f"{name}, {label}")
+    return recognise(recognizer, read, run_options, lambda items, label: progress(items, f"{name}, {label}"))
 
 
 def _asr(options: Options) -> Asr | None:

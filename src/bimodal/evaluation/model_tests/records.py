@@ -68,13 +68,11 @@ class Disturbed:
     Attributes:
         rows: (n,) positions of the clips in the predictions.
         scores: (n, C) by system; a row of NaN where the model gave no answer.
-        clean: (n, C) by system without the change; None takes the scores of the predictions.
         detail: What to know of this change, such as a word error rate or that a sound is synthetic.
     """
 
     rows: Integers
     scores: Mapping[str, Doubles]
-    clean: Mapping[str, Doubles] | None = None
     detail: str = ""
 
 

@@ -59,14 +59,11 @@ def _word_reason(material: Material, name: str, system: str) -> str:
 
 def _clean(material: Material, disturbed: Disturbed, system: str) -> Doubles:
     """Scores of the undisturbed clips."""
-    if disturbed.clean is not None:
-        return disturbed.clean[system]
     return material.scores(system)[disturbed.rows]
 
 
 def _known(material: Material, disturbed: Disturbed, system: str) -> Mask:
-    unknown: Mask = np.isnan(_clean(material, disturbed, system)).any(axis=1)
-    return ~unknown
+    return np.asarray(~np.isnan(_clean(material, disturbed, system)).any(axis=1), dtype=np.bool_)
 
 
 def _changes(material: Material, name: str, system: str, condition: Condition) -> Iterator[Outcome]:
