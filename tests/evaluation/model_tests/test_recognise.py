@@ -9,8 +9,10 @@ import pytest
 
 from bimodal.data.manifest import read_manifest
 from bimodal.errors import BimodalError
-from bimodal.evaluation.model_tests.conditions import CONDITIONS
+from bimodal.evaluation.model_tests.conditions import CONDITIONS, Condition
 from bimodal.evaluation.model_tests.recognise import RunOptions, draw, load_sounds, recognise
+from bimodal.evaluation.model_tests.records import TestOptions
+from bimodal.evaluation.model_tests.suite import run_tests
 from bimodal.evaluation.model_tests.words import WORD_CONDITIONS
 from bimodal.evaluation.protocols import plain, predict_model
 from bimodal.inference.recognizer import Recognizer
@@ -95,3 +97,15 @@ def test_folders_of_sounds_are_checked(tmp_path):
         load_sounds(tmp_path / "none", "cough")
     with pytest.raises(BimodalError, match="no recordings in this folder"):
         load_sounds(tmp_path, "cough")
+
+
+def test_a_further_change_is_one_entry_of_the_table(recognizer, tiny_manifest, monkeypatch):
+    for name in list(CONDITIONS):
+        monkeypatch.delitem(CONDITIONS, name)
+    backwards = Condition(change=lambda signal, _, __: signal[::-1], uar=-0.05, unchanged=None, source="a wish")
+    monkeypatch.setitem(CONDITIONS, "played backwards", backwards)
+    options = RunOptions(split="test", robustness_clips=8)
+    material, _ = recognise(recognizer, read_manifest(tiny_manifest), options, plain)
+    report = run_tests(material, TestOptions(runs=200, only=("robustness",)))
+    assert "played backwards: change of UAR" in {one.name for one in report.verdict}
+    assert set(material.disturbed) == {"played backwards", *WORD_CONDITIONS} - {"words by speech recognition"}
