@@ -23,7 +23,7 @@ def describe(report: TestReport) -> str:
         comparison(report),
         _aligned(systems(report)) if len(report.outcomes) > 1 else "",
         _listed("Worst failures:", [_told(one) for one in worst(report.verdict, WORST)]),
-        _listed("Skipped:", skipped_reasons(report.verdict)[:_SKIPPED_SHOWN]),
+        _listed("Skipped:", _cut(skipped_reasons(report.verdict))),
         _listed("Notes:", report.notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -98,15 +98,16 @@ def worst(outcomes: Sequence[Outcome], shown: int) -> list[Outcome]:
 
 
 def skipped_reasons(outcomes: Sequence[Outcome]) -> list[str]:
-    """Why tests were skipped, one line for those of one category and reason."""
+    """Why tests were skipped, one line for those of one category and reason; whole categories first."""
     told: dict[str, list[str]] = {}
-    for one in outcomes:
+    for one in sorted(outcomes, key=lambda one: one.test != one.category):
         if one.status == "skipped":
             told.setdefault(f"{one.category}: {one.sentence}", []).append(one.name)
-    return [
-        f"{reason} ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
-        for reason, names in told.items()
-    ]
+    return [f"{reason} ({_first(names)})" for reason, names in told.items()]
+
+
+def _first(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _told(outcome: Outcome) -> str:
@@ -126,6 +127,12 @@ def _aligned(table: Table) -> str:
 
 def _listed(heading: str, sentences: Sequence[str]) -> str:
     return "\n".join([heading, *(f"- {sentence}" for sentence in sentences)]) if sentences else ""
+
+
+def _cut(reasons: Sequence[str]) -> list[str]:
+    """The first reasons, and how many there are besides."""
+    rest = len(reasons) - _SKIPPED_SHOWN
+    return [*reasons[:_SKIPPED_SHOWN], *([f"{rest} more reasons; --out FOLDER writes all"] if rest > 0 else [])]
 
 
 def _section(heading: str, sentences: Sequence[str]) -> str:
