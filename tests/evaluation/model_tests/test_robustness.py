@@ -1,5 +1,6 @@
 """Robustness: what stays the same passes, what changes fails, no answer counts as a wrong one, words are told apart."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -63,3 +64,10 @@ def test_a_condition_that_was_not_run_is_skipped_with_its_reason(make_material):
     material = replace(make_material(right(0.8)), unusable={"a cough, 10 dB": "no recordings of cough were given"})
     found = {one.test: one for one in check_robustness(material, "fused", TestOptions())}
     assert found["a cough, 10 dB"].sentence == "no recordings of cough were given"
+
+
+def test_the_interval_of_a_loss_stands_in_its_sentence(make_material):
+    material = make_material(right(0.8))
+    found = outcomes(material, "babble, 10 dB", material.predictions.scores["text"][ROWS])
+    low, high = re.search(r"\(change ([+-][\d.]+) to ([+-][\d.]+)\)", found[UAR].sentence).groups()
+    assert float(low) < 100 * found[UAR].value < float(high) < 0

@@ -4,7 +4,9 @@ import jiwer
 import numpy as np
 import pytest
 
-from bimodal.evaluation.model_tests.words import MAKERS, edit_distance, other_words, split_words
+from bimodal.asr.timed_words import Asr
+from bimodal.asr.whisper import Transcription
+from bimodal.evaluation.model_tests.words import MAKERS, edit_distance, other_words, recognised_words, split_words
 from bimodal.records import Clip
 
 TEXTS = ["Go away!", "I hate this.", "What a day!", "So lovely.", "Go away!"]
@@ -48,3 +50,18 @@ def test_a_missing_modality_leaves_the_other():
     assert [clip.transcript for clip in MAKERS["words missing"](CLIPS, TARGETS, rng).clips] == [None] * 5
     left = MAKERS["speech missing"](CLIPS, TARGETS, rng).clips
     assert [(clip.audio, clip.transcript) for clip in left] == [(None, text) for text in TEXTS]
+
+
+def test_recognised_words_replace_the_true_ones_and_the_error_rate_is_told():
+    said = iter(["go away", "I hate it", "what a day", "", "go away"])
+
+    def words(signal, language):
+        return Transcription(
+            text=next(said), language=language or "en", language_probability=1.0, words=(), confidence=0.5
+        )
+
+    signal = np.zeros(8000, np.float32)
+    changed = recognised_words([(clip, signal, "en") for clip in CLIPS], Asr(words=words))
+    assert [clip.transcript for clip in changed.clips] == ["go away", "I hate it", "what a day", None, "go away"]
+    assert [clip.transcript_confidence for clip in changed.clips] == [0.5, 0.5, 0.5, None, 0.5]
+    assert changed.detail == "word error rate 25.0 %"  # one of three wrong, two of two missing, of twelve

@@ -1,13 +1,14 @@
 """Robustness: does the model keep its answers when the recording or the words change?"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bimodal.arrays import Doubles, Integers
-from bimodal.evaluation.metrics import unweighted_average_recall
+from bimodal.evaluation.metrics import paired_bootstrap, unweighted_average_recall
 from bimodal.evaluation.model_tests.conditions import CONDITIONS, Condition
 from bimodal.evaluation.model_tests.records import (
     LEAST_CLIPS,
@@ -19,6 +20,7 @@ from bimodal.evaluation.model_tests.records import (
     judged,
     skipped,
 )
+from bimodal.evaluation.model_tests.thresholds import group_confusions
 from bimodal.evaluation.model_tests.words import WORD_CONDITIONS, WordCondition
 
 Mask = NDArray[np.bool_]
@@ -26,6 +28,7 @@ Mask = NDArray[np.bool_]
 CATEGORY: Final = "robustness"
 UAR: Final = "change of UAR"
 UNCHANGED: Final = "unchanged answers"
+_REPLICATES: Final = 1000  # of the interval of a change of UAR
 
 
 def check_robustness(material: Material, system: str, options: TestOptions) -> list[Outcome]:
@@ -66,68 +69,88 @@ def _known(material: Material, disturbed: Disturbed, system: str) -> Mask:
     return np.asarray(~np.isnan(_clean(material, disturbed, system)).any(axis=1), dtype=np.bool_)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Answered:
+    """Answers to n clips before and after a change; C where there is none."""
+
+    targets: Integers
+    before: Integers
+    after: Integers
+    clusters: list[str]
+    emotions: int
+
+    def uar(self) -> tuple[float, float]:
+        """UAR before and after; a clip without an answer counts as not recognised."""
+        first, second = (self._confusions(told).sum(axis=0) for told in (self.before, self.after))
+        return float(unweighted_average_recall(first)), float(unweighted_average_recall(second))
+
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the change of UAR, speakers resampled; NaN with one speaker."""
+        after, before = self._confusions(self.after), self._confusions(self.before)
+        found = paired_bootstrap(after, before, unweighted_average_recall, replicates=_REPLICATES)
+        return found.low, found.high
+
+    def _confusions(self, told: Integers) -> Integers:
+        """One confusion matrix per speaker, with a last row and column for no answer."""
+        groups = np.unique(self.clusters, return_inverse=True)[1]
+        return group_confusions(self.targets, told, groups, self.emotions + 1)
+
+
+def _answered(material: Material, disturbed: Disturbed, before: Doubles, after: Doubles) -> _Answered:
+    """The clips that have an answer before the change."""
+    known = ~np.isnan(before).any(axis=1)
+    rows = disturbed.rows[known]
+    return _Answered(
+        targets=material.targets[rows],
+        before=answers(before[known]),
+        after=answers(after[known]),
+        clusters=[material.predictions.clusters[row] for row in rows.tolist()],
+        emotions=len(material.predictions.emotions),
+    )
+
+
 def _changes(material: Material, name: str, system: str, condition: Condition) -> Iterator[Outcome]:
     """Change of UAR and share of unchanged answers."""
     disturbed = material.disturbed[name]
-    known = _known(material, disturbed, system)
-    targets = material.targets[disturbed.rows][known]
-    before = answers(_clean(material, disturbed, system)[known])
-    after = answers(disturbed.scores[system][known])
-    detail = f" ({disturbed.detail})" if disturbed.detail else ""
+    found = _answered(material, disturbed, _clean(material, disturbed, system), disturbed.scores[system])
+    told = _told(name, disturbed)
     if condition.uar is not None:
-        yield _uar(name, (targets, before, after), condition.uar, condition.source, detail, material, "without it")
+        yield _uar(name, found, condition.uar, condition.source, told, "without it")
     if condition.unchanged is not None:
-        yield _unchanged(name, before, after, condition.unchanged, condition.source, detail)
+        yield _unchanged(name, found, condition.unchanged, condition.source, told)
 
 
-def uar_of(targets: Integers, told: Integers, emotions: int) -> float:
-    """Mean recall, 0 to 1; a clip without an answer counts as not recognised.
-
-    Example:
-        >>> uar_of(np.array([0, 0, 1]), np.array([0, 2, 1]), 2)
-        0.75
-    """
-    matrix = np.zeros((emotions + 1, emotions + 1), np.int64)
-    np.add.at(matrix, (targets, told), 1)
-    return float(unweighted_average_recall(matrix))
+def _told(name: str, disturbed: Disturbed) -> str:
+    return f"With {name} ({disturbed.detail})" if disturbed.detail else f"With {name}"
 
 
-def _uar(
-    name: str,
-    answered: tuple[Integers, Integers, Integers],
-    limit: float,
-    source: str,
-    detail: str,
-    material: Material,
-    against: str,
-) -> Outcome:
-    targets, before, after = answered
-    emotions = len(material.predictions.emotions)
-    first, second = (uar_of(targets, told, emotions) for told in (before, after))
+def _uar(name: str, found: _Answered, limit: float, source: str, told: str, against: str) -> Outcome:
+    before, after = found.uar()
+    low, high = found.interval()
+    interval = "" if np.isnan(low) else f" (change {100 * low:+.1f} to {100 * high:+.1f})"
     return judged(
         CATEGORY,
         name,
         UAR,
-        second - first,
+        after - before,
         limit,
-        sentence=f"With {name}{detail}, UAR is {100 * second:.1f} %, {100 * first:.1f} % {against}; expected a loss of "
-        f"at most {-100 * limit:g} points.",
-        clips=len(targets),
+        sentence=f"{told}, UAR is {100 * after:.1f} %, {100 * before:.1f} % {against}{interval}; expected a loss of at "
+        f"most {-100 * limit:g} points.",
+        clips=len(found.targets),
         source=source,
     )
 
 
-def _unchanged(name: str, before: Integers, after: Integers, limit: float, source: str, detail: str) -> Outcome:
-    value = float((before == after).mean())
+def _unchanged(name: str, found: _Answered, limit: float, source: str, told: str) -> Outcome:
+    value, clips = float((found.before == found.after).mean()), len(found.targets)
     return judged(
         CATEGORY,
         name,
         UNCHANGED,
         value,
         limit,
-        sentence=f"With {name}{detail}, {100 * value:.1f} % of {len(before)} answers stay the same, expected at least "
-        f"{100 * limit:g} %.",
-        clips=len(before),
+        sentence=f"{told}, {100 * value:.1f} % of {clips} answers stay the same, expected at least {100 * limit:g} %.",
+        clips=clips,
         source=source,
     )
 
@@ -136,11 +159,11 @@ def _words(material: Material, name: str, condition: WordCondition) -> Iterator[
     """Fused answers under a change of words, against the reference."""
     disturbed = material.disturbed[name]
     reference = _clean(material, disturbed, condition.reference)
-    known = ~np.isnan(reference).any(axis=1)
-    targets = material.targets[disturbed.rows][known]
-    before, after = answers(reference[known]), answers(disturbed.scores["fused"][known])
-    detail = f" ({disturbed.detail})" if disturbed.detail else ""
+    found, told = _answered(material, disturbed, reference, disturbed.scores["fused"]), _told(name, disturbed)
+    if not len(found.targets):
+        yield skipped(CATEGORY, name, "", f"{condition.reference} answers none of the clips")
+        return
     against = "without it" if condition.reference == "fused" else f"of {condition.reference} alone"
-    yield _uar(name, (targets, before, after), condition.uar, condition.source, detail, material, against)
+    yield _uar(name, found, condition.uar, condition.source, told, against)
     if condition.unchanged is not None:
-        yield _unchanged(name, before, after, condition.unchanged, condition.source, detail)
+        yield _unchanged(name, found, condition.unchanged, condition.source, told)
