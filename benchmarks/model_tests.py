@@ -100,10 +100,19 @@ def _figures(name: str, report: TestReport) -> list[Figure]:
                 metric = f"tests passed{f', {category}' if category else ''}, %"
                 figures.append(make_figure(f"{name}, {system}", metric, [100 * rate]))
     noisy = [one for one in report.verdict if one.case == UAR and one.test.endswith("noise, 10 dB")]
-    figures += [make_figure(f"{name}, {one.test} - without it", "UAR", [100 * (one.value or 0.0)]) for one in noisy]
+    figures += [_loss(name, one) for one in noisy]
     passed, failed = (sum(pair[place] for pair in report.random.values()) for place in (0, 1))
     guess = make_figure(f"{name}, a model that guesses", "tests passed, %", [100 * passed / (passed + failed)])
     return [*figures, guess]
+
+
+def _loss(name: str, outcome: Outcome) -> Figure:
+    """What a change of the recording costs."""
+    ends = {} if outcome.interval is None else {"low": 100 * outcome.interval[0], "high": 100 * outcome.interval[1]}
+    told = f"{name}, {outcome.test} - without it"
+    return make_figure(
+        told, "UAR", [100 * (outcome.value or 0.0)], **ends, clusters=f"speakers of {outcome.clips} clips"
+    )
 
 
 def _notes(name: str, report: TestReport) -> list[str]:

@@ -35,6 +35,7 @@ class Outcome:
         at_least: True: the value must reach the threshold. False: its magnitude must not exceed it.
         clips: Number of clips that were counted.
         source: Where the threshold comes from.
+        interval: Ends of the 95 % interval of the value; None if there is none.
     """
 
     category: str
@@ -47,6 +48,7 @@ class Outcome:
     at_least: bool = True
     clips: int = 0
     source: str = ""
+    interval: tuple[float, float] | None = None
 
     @property
     def name(self) -> str:
@@ -215,6 +217,7 @@ def judged(
     clips: int,
     source: str,
     at_least: bool = True,
+    interval: tuple[float, float] | None = None,
 ) -> Outcome:
     """An outcome by comparison with a threshold.
 
@@ -228,6 +231,7 @@ def judged(
         clips: Number of clips.
         source: Where the threshold comes from.
         at_least: As in `Outcome`.
+        interval: As in `Outcome`.
     """
     met = value >= threshold - _ROUNDING if at_least else abs(value) <= threshold + _ROUNDING
     return Outcome(
@@ -241,6 +245,7 @@ def judged(
         at_least=at_least,
         clips=int(clips),
         source=source,
+        interval=interval,
     )
 
 

@@ -84,11 +84,11 @@ class _Answered:
         first, second = (self._confusions(told).sum(axis=0) for told in (self.before, self.after))
         return float(unweighted_average_recall(first)), float(unweighted_average_recall(second))
 
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the change of UAR, speakers resampled; NaN with one speaker."""
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of the change of UAR, speakers resampled; None with one speaker."""
         after, before = self._confusions(self.after), self._confusions(self.before)
         found = paired_bootstrap(after, before, unweighted_average_recall, replicates=_REPLICATES)
-        return found.low, found.high
+        return None if np.isnan(found.low) else (found.low, found.high)
 
     def _confusions(self, told: Integers) -> Integers:
         """One confusion matrix per speaker, with a last row and column for no answer."""
@@ -126,18 +126,19 @@ def _told(name: str, disturbed: Disturbed) -> str:
 
 def _uar(name: str, found: _Answered, limit: float, source: str, told: str, against: str) -> Outcome:
     before, after = found.uar()
-    low, high = found.interval()
-    interval = "" if np.isnan(low) else f" (change {100 * low:+.1f} to {100 * high:+.1f})"
+    ends = found.interval()
+    shown = "" if ends is None else f" (change {100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})"
     return judged(
         CATEGORY,
         name,
         UAR,
         after - before,
         limit,
-        sentence=f"{told}, UAR is {100 * after:.1f} %, {100 * before:.1f} % {against}{interval}; expected a loss of at "
+        sentence=f"{told}, UAR is {100 * after:.1f} %, {100 * before:.1f} % {against}{shown}; expected a loss of at "
         f"most {-100 * limit:g} points.",
         clips=len(found.targets),
         source=source,
+        interval=ends,
     )
 
 
