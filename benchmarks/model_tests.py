@@ -25,7 +25,7 @@ from bimodal.records import Manifest
 
 MODEL = "permissive"
 NOISES = "noise_rir"
-CLIPS = {"ravdess": 56}
+CLIPS = {"ravdess": 56, "emotiontts_ko": 24}
 """Clips that are recognised again under each change, by corpus."""
 
 SHOWN = 12  # failures that the notes tell
@@ -44,7 +44,7 @@ def run(options: Options) -> Result:
         "by a published threshold, or by one that is simulated from the sizes of the groups. A skipped test counts "
         "neither way. Verdicts are on the fused answers. "
         + " ".join(f"{name}: robustness on {clips} clips." for name, clips in CLIPS.items()),
-        licence="RAVDESS CC BY-NC-SA 4.0; noises Apache-2.0, MIT, some CC BY-NC",
+        licence="RAVDESS and emotiontts_ko CC BY-NC-SA 4.0; noises Apache-2.0, MIT, some CC BY-NC",
         seeds=(0,),
         figures=tuple(figures),
         quoted=tuple(
