@@ -16,6 +16,7 @@ ORDER = (
     "across_four",
     "adapt_skew",
     "unlike",
+    "model_tests",
     "meld",
     "meld_tuned",
     "emotiontts",

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bimodal import __version__
-from bimodal.cli import cache, corpora, doctor, evaluate, listen, models, recognize, serve, train
+from bimodal.cli import cache, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW, shortened
@@ -52,6 +52,7 @@ for command in (
     evaluate.evaluate,
     evaluate.compare,
     evaluate.cross_corpus,
+    test.test,
     corpora.extract,
     models.models,
     models.export,

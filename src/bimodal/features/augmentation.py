@@ -108,14 +108,34 @@ def _noise(signal: Signal, decibels: float, file: str) -> Signal:
     """The signal with noise that is so many decibels weaker; a stretch that begins where the signal's checksum says."""
     noise = _load(file)
     first = zlib.crc32(np.ascontiguousarray(signal).tobytes()) % len(noise)
-    stretch = np.resize(np.roll(noise, -first), len(signal))
+    return add_noise(signal, np.roll(noise, -first), decibels)
+
+
+def add_noise(signal: Signal, noise: Signal, decibels: float) -> Signal:
+    """A signal (T,) with noise that is so many decibels weaker over the whole signal; short noise is repeated.
+
+    Example:
+        >>> import numpy as np
+        >>> add_noise(np.ones(4, np.float32), np.array([1, -1], np.float32), 20.0).round(1).tolist()
+        [1.100000023841858, 0.8999999761581421, 1.100000023841858, 0.8999999761581421]
+    """
+    stretch = np.resize(noise, len(signal))
     power, target = float(np.mean(stretch**2)), float(np.mean(signal**2)) / 10 ** (decibels / 10)
     return signal if power == 0 else signal + stretch * np.float32(np.sqrt(target / power))
 
 
 def _room(signal: Signal, value: float, file: str) -> Signal:
-    """The signal convolved with an impulse response whose first peak stays in place; as long as before."""
-    response = _load(file)
+    return add_room(signal, _load(file))
+
+
+def add_room(signal: Signal, response: Signal) -> Signal:
+    """A signal convolved with an impulse response whose first peak stays in place; as long as before.
+
+    Example:
+        >>> import numpy as np
+        >>> add_room(np.array([1, 0, 0], np.float32), np.array([0, 1, 0.5], np.float32)).round(3).tolist()
+        [1.0, 0.5, 0.0]
+    """
     length = len(signal) + len(response) - 1
     convolved = np.fft.irfft(np.fft.rfft(signal, length) * np.fft.rfft(response, length), length)
     delay = int(np.abs(response).argmax())
