@@ -14,7 +14,7 @@ from bimodal.evaluation.model_tests.recognise import RunOptions, draw, load_soun
 from bimodal.evaluation.model_tests.records import TestOptions
 from bimodal.evaluation.model_tests.suite import run_tests
 from bimodal.evaluation.model_tests.words import WORD_CONDITIONS
-from bimodal.evaluation.protocols import plain, predict_model
+from bimodal.evaluation.predict import plain, predict_model
 from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Utterance
 
