@@ -1,5 +1,7 @@
 """Commands that test a model on labelled recordings: evaluate, calibrate."""
 
+import shlex
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,8 +39,11 @@ def evaluate(
         str, typer.Option(help="Unit of the confidence intervals: speaker, dialogue or utterance.")
     ] = "speaker",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for report.json, report.md, report.png, predictions.csv.")
+        Path | None, typer.Option(help="Folder for report.html, report.json, report.md, predictions.csv, ...")
     ] = None,
+    no_audio: Annotated[
+        bool, typer.Option("--no-audio", help="Leave recordings and transcripts out of the report (sensitive data).")
+    ] = False,
     seen_rows: Annotated[
         bool, typer.Option("--seen-rows", help="Evaluate on rows that the model was trained on; the report says so.")
     ] = False,
@@ -54,11 +59,14 @@ def evaluate(
 
     Reports speech alone, text alone, late fusion and the trained fusion.
     """
+    from bimodal.data.manifest import open_manifest
     from bimodal.evaluation.describe import describe
+    from bimodal.evaluation.html.material import ReportSources
     from bimodal.evaluation.protocols import evaluate_folds, evaluate_model
     from bimodal.evaluation.report import evaluate
     from bimodal.evaluation.rows import check_seen_rows
-    from bimodal.evaluation.writing import write_report
+    from bimodal.evaluation.writing import PAGE, write_report
+    from bimodal.inference.installed import find_model
 
     if (model is None) == (not folds):
         raise typer.BadParameter("give either --model or --folds", param_hint="--model/--folds")
@@ -83,8 +91,15 @@ def evaluate(
     report = replace(evaluate(predictions, title=str(manifest), notes=notes), caveat=caveat)
     typer.echo(describe(report))
     if out is not None:
-        write_report(out, report, predictions)
-        say(f"written to {out}")
+        sources = ReportSources(
+            command=shlex.join(["bimodal", *sys.argv[1:]]),
+            model=None if model is None else find_model(str(model)),
+            manifest=open_manifest(read),
+            sound=not no_audio,
+            threads=threads,
+        )
+        write_report(out, report, predictions, sources=sources)
+        say(f"written to {out}; open {out / PAGE} in a browser")
 
 
 def calibrate(
