@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bimodal.errors import BimodalError
+from bimodal.evaluation.html.material import system_colour
 from bimodal.evaluation.metrics import reliability_bins
 from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.report import Report, SystemReport
@@ -14,12 +15,6 @@ from bimodal.files import atomic_write
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = {
-    "speech": "#0072B2",
-    "text": "#E69F00",
-    "late": "#7F7F7F",
-    "fused": "#009E73",
-}  # distinct for colour-blind readers
 PANEL = 3.9  # inches
 BINS = 10  # of the reliability diagram
 
@@ -48,7 +43,7 @@ def _new_figure(panels: int) -> Any:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
-        raise BimodalError("plots need matplotlib: pip install 'bimodal-emotion[train]'") from error
+        raise BimodalError("plots need matplotlib: pip install 'bimodal-emotion[report]'") from error
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)  # inches
     figure = Figure(figsize=(PANEL * panels, 2.3 * PANEL), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
@@ -85,7 +80,15 @@ def _draw_recalls(axes: "Axes", report: Report) -> None:
         value = 100 * (uar.value or 0.0)
         low, high = (value if end is None else 100 * end for end in (uar.low, uar.high))
         errors = None if uar.low is None else [[max(0.0, value - low)], [max(0.0, high - value)]]
-        axes.bar(place, value, width=0.62, color=COLOURS[system.system], yerr=errors, capsize=5, ecolor="#333333")
+        axes.bar(
+            place,
+            value,
+            width=0.62,
+            color=system_colour(system.system, _names(report)),
+            yerr=errors,
+            capsize=5,
+            ecolor="#333333",
+        )
         axes.text(place, max(high, value) + 1.5, f"{value:.1f}", ha="center", va="bottom", fontsize=10)
     chance = 100 / max(1, sum(count > 0 for count in report.counts.values()))
     axes.axhline(chance, color="#333333", linestyle=":", linewidth=1.2, label=f"chance ({chance:.1f})")
@@ -102,7 +105,7 @@ def _draw_reliability(axes: "Axes", report: Report, predictions: Predictions) ->
     """Accuracy by confidence. The area of a dot grows with its number of utterances."""
     axes.plot([0, 1], [0, 1], color="#555555", linestyle=":", linewidth=1)
     for system in report.systems:
-        rows, colour = predictions.answered(system.system), COLOURS[system.system]
+        rows, colour = predictions.answered(system.system), system_colour(system.system, _names(report))
         bins = reliability_bins(predictions.scores[system.system][rows], predictions.targets[rows], BINS)
         filled = bins.count > 0
         label = f"{system.system} (ECE {100 * (system.metrics['ece'].value or 0.0):.1f} %)"
@@ -113,6 +116,10 @@ def _draw_reliability(axes: "Axes", report: Report, predictions: Predictions) ->
     axes.set_title("reliability (below the diagonal: overconfident)", fontsize=11)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     _open_frame(axes)
+
+
+def _names(report: Report) -> tuple[str, ...]:
+    return tuple(system.system for system in report.systems)
 
 
 def _open_frame(axes: "Axes") -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 from bimodal.audio.decode import SAMPLING_RATE, Signal, load_signal
-from bimodal.errors import AudioError, BimodalError
+from bimodal.errors import BimodalError
 from bimodal.evaluation.html.blocks import ClipCard, Clips, LeftOut, Section
 from bimodal.evaluation.html.material import Material, percent, short
 from bimodal.evaluation.html.tables import conflict_tables
@@ -124,11 +124,13 @@ def _sound(material: Material, name: str) -> tuple[str, str]:
     utterance, manifest = material.utterances.get(name), material.sources.manifest
     if utterance is None or manifest is None or utterance.path is None:
         return "", "no recording"
+    recording = manifest.folder / utterance.path
+    if not recording.is_file():
+        return "", "the recording is missing"
     try:
-        signal = load_signal(manifest.folder / utterance.path, start=utterance.start, end=utterance.end)
-    except (BimodalError, OSError) as error:
-        what = "cannot be read" if isinstance(error, AudioError) else "is missing"
-        return "", f"the recording {what}"
+        signal = load_signal(recording, start=utterance.start, end=utterance.end)
+    except (BimodalError, OSError):
+        return "", "the recording cannot be read"
     most = int(LONGEST_SECONDS * SAMPLING_RATE)
     remark = f"the first {LONGEST_SECONDS:g} of {len(signal) / SAMPLING_RATE:.1f} s" if len(signal) > most else ""
     try:

@@ -121,9 +121,9 @@ def principal_components(values: NDArray[Any]) -> tuple[Doubles, Doubles]:
         values: (n, E), E of at least 2.
 
     Example:
-        >>> points, shares = principal_components(np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]))
-        >>> points.round(3).tolist(), shares.round(3).tolist()
-        ([[-5.0, 0.0], [0.0, 0.0], [5.0, 0.0]], [1.0, 0.0])
+        >>> points, shares = principal_components(np.array([[0.0, 0.0], [3.0, 4.0], [9.0, 12.0]]))
+        >>> points[:, 0].round(3).tolist(), shares.round(3).tolist()
+        ([-6.667, -1.667, 8.333], [1.0, 0.0])
     """
     centred = np.asarray(values, np.float64) - np.mean(values, axis=0, dtype=np.float64)
     left, sizes, _ = np.linalg.svd(centred, full_matrices=False)

@@ -122,7 +122,7 @@ def short(text: str, longest: int = LONGEST_NAME) -> str:
 
     Example:
         >>> short("a\nb" + "c" * 100, 12)
-        'a bc...ccccc'
+        'a bc...cccc'
     """
     return shortened(" ".join(printable(text).split()), longest)
 
