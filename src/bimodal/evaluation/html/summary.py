@@ -131,7 +131,7 @@ def _weak_sentence(weak: Weakness | None) -> str:
     if weak is None:
         return ""
     counted = f"{weak.rows:,} utterance{'s' if weak.rows != 1 else ''}"
-    sentence = f"Weakest is {short(weak.emotion)}: it recognises {percent(weak.recall, 0)} % of {counted}"
+    sentence = f"The weakest emotion is {short(weak.emotion)}: {percent(weak.recall, 0)} % of {counted} are recognised"
     if not weak.taken_for or weak.recall == 1:
         return f"{sentence}."
-    return f"{sentence}, and takes {percent(weak.share, 0)} % for {short(weak.taken_for)}."
+    return f"{sentence}, and {percent(weak.share, 0)} % are taken for {short(weak.taken_for)}."
