@@ -14,7 +14,7 @@ from bimodal import Recognizer
 from bimodal.config import TrainConfig, read_config
 from bimodal.data.manifest import read_manifest
 from bimodal.evaluation.describe import describe
-from bimodal.evaluation.protocols import evaluate_model
+from bimodal.evaluation.predict import evaluate_model
 from bimodal.evaluation.report import evaluate
 from bimodal.training.train import train
 

@@ -31,7 +31,8 @@ def test_a_comparison_reads_as_a_sentence_with_a_verdict(made_up):
     same = comparison_sentences(evaluate(made_up((("text", 1.0), ("fused", 1.0))), replicates=200))
     assert same == [
         "fused is not significantly different from text alone on the 500 utterances with input for both: "
-        "UAR +0.0 [+0.0, +0.0], p = 1.000, weighted F1 +0.0 [+0.0, +0.0], p = 1.000 (95 % intervals)."
+        "UAR +0.0 [+0.0, +0.0], p = 1.000, weighted F1 +0.0 [+0.0, +0.0], p = 1.000 (95 % intervals); "
+        "it alone is right on 0, the other alone on 0, McNemar p = 1.000."
     ]
     worse = comparison_sentences(evaluate(made_up((("text", 2.0), ("fused", 0.5)), each=40), replicates=200))
     assert worse[0].startswith("fused is significantly worse than text alone")
@@ -53,7 +54,7 @@ def test_markdown_has_whole_tables_and_escapes_what_would_break_them(by_hand):
     assert "| an\\|ger | 2 | 50.0 | 100.0 | 50.0 |" in text
     assert "## Notes\n\n- c\\_d" in text
     rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("|")]
-    assert {row.count("|") for row in rows[:5]} == {10}
+    assert {row.count("|") for row in rows[:5]} == {15}
     assert {row.count("|") for row in rows[5:]} == {6}
 
 

@@ -1,4 +1,4 @@
-"""Protocols: what is reported neither trains nor chooses; a model over a manifest says what it left out."""
+"""Protocols: what is reported neither trains nor chooses."""
 
 from pathlib import Path
 
@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from bimodal.config import SpeechConfig, TextConfig, TrainConfig
-from bimodal.data.manifest import read_manifest
 from bimodal.data.splits import Fold, speaker_folds
 from bimodal.errors import SplitError
-from bimodal.evaluation.protocols import cross_validate, make_folds, predict_model, predict_rows, train_fold
-from bimodal.inference.recognizer import Recognizer
+from bimodal.evaluation.protocols import cross_validate, make_folds, predict_rows, train_fold
 from bimodal.records import Utterance
 from bimodal.training.prepare import Prepared
 from bimodal.training.rows import LabelledRows, Parts
@@ -89,19 +87,3 @@ def test_neither_features_nor_labels_of_test_rows_influence_training(dev_share):
 def test_folds_may_stand_in_a_column():
     rows = prepared(*corpus()).rows
     assert [fold.test for fold in make_folds(rows, "fold")] == [fold.test for fold in make_folds(rows, "loso")]
-
-
-def test_a_model_over_a_manifest_takes_the_test_split_and_has_all_systems(tiny_model, tiny_manifest):
-    recognizer = Recognizer(tiny_model, threads=1)
-    found, notes = predict_model(recognizer, read_manifest(tiny_manifest), batch=4)
-    assert set(found.clusters) == {"s0"}
-    assert found.systems == ("speech", "text", "late", "fused")
-    assert "split 'test'" in notes
-    whole, _ = predict_model(recognizer, read_manifest(tiny_manifest), batch=100)
-    for system in found.systems:
-        assert found.scores[system] == pytest.approx(whole.scores[system], abs=1e-4)
-
-
-def test_an_unknown_split_is_refused(tiny_model, tiny_manifest):
-    with pytest.raises(SplitError, match="no split 'holdout'"):
-        predict_model(Recognizer(tiny_model, threads=1), read_manifest(tiny_manifest), split="holdout")

@@ -7,7 +7,7 @@ import pytest
 
 from bimodal.data.manifest import read_manifest
 from bimodal.errors import BimodalError
-from bimodal.evaluation.protocols import evaluate_model
+from bimodal.evaluation.predict import evaluate_model
 from bimodal.evaluation.rows import check_seen_rows, describe_seen, note_on_seen
 from bimodal.inference.seen_rows import SEEN_ROWS, RowsFound
 from bimodal.records import Utterance

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bimodal.errors import BimodalError
+from bimodal.evaluation.describe import describe
 from bimodal.evaluation.html.material import ReportSources
 from bimodal.evaluation.predictions import read_predictions
 from bimodal.evaluation.report import evaluate
@@ -28,14 +29,31 @@ def test_the_json_holds_null_and_no_nan(tmp_path, by_hand):
         raise AssertionError(constant)
 
     found = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
-    assert found["schema"] == 1
+    assert found["schema"] == 2
     assert found["systems"][0]["recalls"] == {"anger": 0.5, "fear": 1 / 3, "joy": None}
     assert found["systems"][0]["uar"]["low"] is None
     assert set(found["systems"][0]) == {
-        "system", "rows", "clusters", "uar", "accuracy", "macro_f1", "weighted_f1", "recalls", "confusion", "nll",
-        "brier", "ece", "sets", "dimensions",
+        "system", "rows", "clusters", "uar", "accuracy", "macro_f1", "weighted_f1", "mcc", "auroc", "recalls",
+        "confusion", "nll", "brier", "ece", "adaptive_ece", "aurc", "sets", "dimensions", "reliability",
     }  # fmt: skip
-    assert isinstance(found["systems"][0]["nll"], float)
+    assert found["systems"][0]["nll"]["low"] is None  # one speaker
+
+
+def test_a_report_of_version_1_still_reads(tmp_path, by_hand):
+    write_report(tmp_path, evaluate(by_hand, replicates=100), by_hand, plots=False)
+    old = json.loads((tmp_path / "report.json").read_text()) | {"schema": 1}
+    for name in ("score_replicates", "subgroups", "abstention", "soft_truth"):
+        del old[name]
+    for system in old["systems"]:
+        for name in ("mcc", "auroc", "adaptive_ece", "aurc", "reliability"):
+            del system[name]
+        system |= {name: system[name]["value"] for name in ("nll", "brier", "ece")}
+    for comparison in old["comparisons"]:
+        del comparison["uar_p_holm"], comparison["mcnemar"]
+    (tmp_path / "report.json").write_text(json.dumps(old))
+    found = read_report(tmp_path / "report.json")
+    assert found.schema == 1 and found.systems[0].metrics["nll"].low is None
+    assert "66.7" in describe(found)
 
 
 PLAIN = ["eval_results.yaml", "model-card-section.md", "predictions.csv", "report.json", "report.md"]

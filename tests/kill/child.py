@@ -18,6 +18,7 @@ IMPORTS = (
     "bimodal.cli",
     "bimodal.cli.write_results",
     "bimodal.data.corpora",
+    "bimodal.evaluation.predict",
     "bimodal.evaluation.protocols",
     "bimodal.evaluation.writing",
     "bimodal.inference.adapt",

@@ -9,7 +9,7 @@ import pytest
 from bimodal import Clip, Recognizer, Turn
 from bimodal.config import TrainConfig, read_config
 from bimodal.data.text import preceding_rows
-from bimodal.evaluation.protocols import evaluate_model
+from bimodal.evaluation.predict import evaluate_model
 from bimodal.records import Utterance
 from bimodal.training.train import train
 

@@ -105,7 +105,7 @@ def test_a_metric_of_the_table_is_a_row_of_the_report(tiny_manifest, tiny_model,
 
 
 def test_a_metric_has_one_function():
-    with pytest.raises(ValueError, match="expected one of of_confusions and of_scores"):
+    with pytest.raises(ValueError, match="expected one of of_confusions, of_weighted and of_scores"):
         MetricInfo(title="none", range=(0.0, 1.0))
 
 

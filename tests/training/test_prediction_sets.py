@@ -14,7 +14,7 @@ from bimodal.data.dimensions import expected_position
 from bimodal.data.manifest import read_manifest
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.evaluation.calibrate import calibrate_model, with_section
-from bimodal.evaluation.protocols import predict_model
+from bimodal.evaluation.predict import predict_model
 from bimodal.evaluation.report import evaluate
 from bimodal.inference.model_folder import CARD, PREDICTION_SETS, load_model_config, save_model_config
 from bimodal.inference.prediction_sets import choose_set, load_prediction_sets

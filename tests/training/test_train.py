@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from bimodal.config import TrainConfig, read_config
 from bimodal.data.manifest import read_manifest
 from bimodal.errors import AudioError, BimodalError, ManifestError, SplitError, TrainingError
-from bimodal.evaluation.protocols import predict_model
+from bimodal.evaluation.predict import predict_model
 from bimodal.inference.model_folder import load_model_config, read_json
 from bimodal.inference.recognizer import Recognizer
 from bimodal.training.package_model import TrainReport

@@ -50,6 +50,7 @@ for command in (
     train.adapt,
     evaluate.calibrate,
     evaluate.evaluate,
+    evaluate.compare,
     corpora.extract,
     models.models,
     models.export,

@@ -143,7 +143,7 @@ def extract(
     quiet: Quiet = False,
 ) -> None:
     """Write the emotion embeddings and logits of each utterance."""
-    from bimodal.evaluation.protocols import extract_manifest
+    from bimodal.evaluation.predict import extract_manifest
 
     names = extract_manifest(
         model,

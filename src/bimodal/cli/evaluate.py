@@ -1,11 +1,11 @@
-"""Commands that test a model on labelled recordings: evaluate, calibrate."""
+"""Commands that test a model on labelled recordings: evaluate, compare, calibrate."""
 
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,6 +47,40 @@ def evaluate(
     seen_rows: Annotated[
         bool, typer.Option("--seen-rows", help="Evaluate on rows that the model was trained on; the report says so.")
     ] = False,
+    scores: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--predictions",
+            metavar="FILE",
+            help="Scores of another model: CSV or JSON Lines with id or path, a column an emotion. Repeatable.",
+        ),
+    ] = None,
+    logits: Annotated[bool, typer.Option("--logits", help="The files of --predictions have logits.")] = False,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Train and test a baseline, too: egemaps (openSMILE and SVM), logmel (and SVM), majority or chance. "
+            "Repeatable.",
+        ),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Results by a column of the manifest, such as sex. Repeatable."),
+    ] = None,
+    coverage_target: Annotated[
+        float | None, typer.Option(help="Abstain from the least confident; answer this share, such as 0.8.")
+    ] = None,
+    costs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Abstain where it costs least: TOML with abstain and [wrong].")
+    ] = None,
+    threshold_split: Annotated[
+        str,
+        typer.Option(help="Split to choose the thresholds on. [default: other speakers of the reported rows]"),
+    ] = "",
+    votes: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Column with the labels of several annotators: 'anger|anger|fear'.")
+    ] = "votes",
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
@@ -55,32 +89,37 @@ def evaluate(
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate a model, or a configuration by cross-validation.
+    """Evaluate a model, a configuration by cross-validation, or the scores of any other model.
 
-    Reports speech alone, text alone, late fusion and the trained fusion.
+    Reports speech alone, text alone, late fusion and the trained fusion; beside them other models and baselines.
     """
     from bimodal.data.manifest import open_manifest
     from bimodal.evaluation.describe import describe
     from bimodal.evaluation.html.material import ReportSources
-    from bimodal.evaluation.protocols import evaluate_folds, evaluate_model
-    from bimodal.evaluation.report import evaluate
+    from bimodal.evaluation.predict import evaluate_model
+    from bimodal.evaluation.protocols import evaluate_folds
+    from bimodal.evaluation.report import Options, evaluate_further
     from bimodal.evaluation.rows import check_seen_rows
     from bimodal.evaluation.writing import PAGE, write_report
     from bimodal.inference.installed import find_model
 
-    if (model is None) == (not folds):
+    if (model is not None and folds) or not (model or folds or scores or baseline):
         raise typer.BadParameter("give either --model or --folds", param_hint="--model/--folds")
+    rule = _rule(coverage_target, costs)
     if seen_rows and model is None:
         raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
 
     progress = partial(bar, quiet=quiet)
     caveat, read = "", manifest_below(manifest, root)
+    predictions: Any
+    notes: tuple[str, ...]
+    resolved: Any = None
     if model is not None:
         caveat = check_seen_rows(model, read, split=split, allow=seen_rows)
         predictions, notes = evaluate_model(
             model, read, split=split, cluster=cluster, threads=threads, progress=progress
         )
-    else:
+    elif folds:
         from bimodal.config import TrainConfig, read_config
 
         training_module()
@@ -88,7 +127,25 @@ def evaluate(
         predictions, notes = evaluate_folds(
             read, folds, resolved, chosen_cache(cache, no_cache), cluster=cluster, progress=progress
         )
-    report = replace(evaluate(predictions, title=str(manifest), notes=notes), caveat=caveat)
+    else:
+        predictions, notes = None, ()
+    if scores or baseline:
+        others = _Others(scores=scores or [], logits=logits, baselines=baseline or [], split=split, cluster=cluster)
+        divided = _folds_of(read, folds, resolved) if folds and baseline else ()
+        predictions, more = _with_others(predictions, others, read, divided, progress)
+        notes = (*notes, *more)
+    held_out = None
+    if rule is not None and threshold_split:
+        held_out = _held_out(model, scores or [], read, threshold_split, logits, progress)
+    report, predictions = evaluate_further(
+        predictions,
+        title=str(manifest),
+        notes=notes,
+        options=Options(
+            by=tuple(by or ()), rule=rule, held_out=held_out, held_out_told=f"split '{threshold_split}'", votes=votes
+        ),
+    )
+    report = replace(report, caveat=caveat)
     typer.echo(describe(report))
     if out is not None:
         sources = ReportSources(
@@ -98,6 +155,120 @@ def evaluate(
             sound=not no_audio,
             threads=threads,
         )
+        write_report(out, report, predictions, sources=sources)
+        say(f"written to {out}; open {out / PAGE} in a browser")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Others:
+    """What stands beside our systems, as the options give it."""
+
+    scores: list[Path]
+    logits: bool
+    baselines: list[str]
+    split: str
+    cluster: str
+
+
+def _with_others(
+    predictions: Any, others: _Others, manifest: Any, folds: Any, progress: Any
+) -> tuple[Any, tuple[str, ...]]:
+    """Predictions with the scores of other models and the baselines, and sentences on them."""
+    from bimodal.data.manifest import open_manifest
+    from bimodal.evaluation.baselines import add_baselines, reported_rows
+    from bimodal.evaluation.external import add_scores, read_scores
+
+    read, files, notes = open_manifest(manifest), list(others.scores), list[str]()
+    if predictions is None and files:
+        predictions, told = read_scores(
+            files.pop(0), read, split=others.split, cluster=others.cluster, logits=others.logits
+        )
+        notes += told
+    elif predictions is None:
+        predictions, told = reported_rows(read, split=others.split, cluster=others.cluster)
+        notes += told
+    for file in files:
+        predictions, told = add_scores(predictions, file, read, logits=others.logits)
+        notes += told
+    if others.baselines:
+        predictions, told = add_baselines(predictions, read, others.baselines, folds=folds, progress=progress)
+        notes += told
+    return predictions, tuple(notes)
+
+
+def _folds_of(manifest: Any, folds: str, config: Any) -> list[tuple[list[str], list[str]]]:
+    """Ids of the training and test rows of each fold."""
+    from bimodal.data.manifest import open_manifest
+    from bimodal.evaluation.protocols import make_folds
+    from bimodal.training.rows import label_rows
+
+    rows = label_rows(open_manifest(manifest).utterances, config.vocabulary, multiple_labels=config.multiple_labels)
+    ids = [utterance.id for utterance in rows.utterances]
+    return [
+        ([ids[row] for row in fold.train], [ids[row] for row in fold.test])
+        for fold in make_folds(rows, folds, config.seed)
+    ]
+
+
+def _rule(coverage_target: float | None, costs: Path | None) -> Any:
+    """The rule of abstention that the options name; None for none."""
+    from bimodal.evaluation.abstention import Rule, read_costs
+
+    if coverage_target is not None and costs is not None:
+        raise typer.BadParameter("give either", param_hint="--coverage-target/--costs")
+    if costs is not None:
+        return read_costs(costs)
+    return None if coverage_target is None else Rule(coverage=coverage_target)
+
+
+def _held_out(model: Path | None, scores: list[Path], manifest: Any, split: str, logits: bool, progress: Any) -> Any:
+    """Predictions of a split to choose thresholds on; systems that have none there choose theirs otherwise."""
+    from bimodal.data.manifest import open_manifest
+    from bimodal.evaluation.external import add_scores, read_scores
+    from bimodal.evaluation.predict import evaluate_model
+
+    read, files = open_manifest(manifest), list(scores)
+    found: Any = None
+    if model is not None:
+        found, _ = evaluate_model(model, read, split=split, progress=progress)
+    elif files:
+        found, _ = read_scores(files.pop(0), read, split=split, logits=logits)
+    for file in files if found is not None else ():
+        found, _ = add_scores(found, file, read, logits=logits)
+    return found
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of 'bimodal evaluate --out', or predictions.csv.")
+    ],
+    system: Annotated[
+        str, typer.Option(help="System of each run: speech, text, late, fused or a name. [default: the fusion]")
+    ] = "",
+    common: Annotated[bool, typer.Option("--common", help="Take the utterances that all runs have.")] = False,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Results by a column of the manifest, such as sex. Repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.html, report.json, report.md, predictions.csv, ...")
+    ] = None,
+) -> None:
+    """Compare two or more runs on the same utterances.
+
+    Differences are paired; Holm's correction is over all pairs of runs.
+    """
+    from bimodal.evaluation.compare import join_runs
+    from bimodal.evaluation.describe import describe
+    from bimodal.evaluation.html.material import ReportSources
+    from bimodal.evaluation.report import Options, evaluate
+    from bimodal.evaluation.writing import PAGE, write_report
+
+    predictions, notes = join_runs(runs, system=system, common=common)
+    report = evaluate(predictions, title="Comparison of runs", notes=notes, options=Options(by=tuple(by or ())))
+    typer.echo(describe(report))
+    if out is not None:
+        sources = ReportSources(command=shlex.join(["bimodal", *sys.argv[1:]]))
         write_report(out, report, predictions, sources=sources)
         say(f"written to {out}; open {out / PAGE} in a browser")
 

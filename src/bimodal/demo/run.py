@@ -11,8 +11,8 @@ from bimodal.data.manifest import open_manifest
 from bimodal.demo import corpus as spoken
 from bimodal.evaluation.describe import describe
 from bimodal.evaluation.html.material import ReportSources
+from bimodal.evaluation.predict import evaluate_model
 from bimodal.evaluation.predictions import Predictions
-from bimodal.evaluation.protocols import evaluate_model
 from bimodal.evaluation.report import evaluate
 from bimodal.evaluation.writing import PAGE, write_report
 from bimodal.inference.recognizer import Recognizer

@@ -10,7 +10,7 @@ import numpy as np
 from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import BimodalError, ModelFolderError
-from bimodal.evaluation.protocols import Progress, manifest_clips, plain
+from bimodal.evaluation.predict import Progress, manifest_clips, plain
 from bimodal.evaluation.rows import check_seen_rows, choose_rows
 from bimodal.inference.batch import clip_speech
 from bimodal.inference.fit_prediction_sets import CalibrationRows, cluster_rows, fit_prediction_sets, label_shares

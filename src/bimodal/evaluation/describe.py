@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from bimodal.evaluation.describe_further import abstention_sentences, subgroup_tables, vote_sentences
 from bimodal.evaluation.metrics import METRICS, MetricInfo
 from bimodal.evaluation.report import Comparison, Estimate, Gain, Report, SystemReport
 
 Table = list[list[str]]  # rows of cells, the header first
 
+SIGNIFICANT = 0.05
 NAMES = {"speech": "speech alone", "text": "text alone", "late": "late fusion"}  # in a sentence
 
 
@@ -22,6 +24,10 @@ def describe(report: Report) -> str:
         _aligned(_recalls(report)),
         _aligned(_transposed(_sets(report))) if _has_sets(report) else "",
         _aligned(_transposed(_dimensions(report))) if _has_dimensions(report) else "",
+        _legend(report),
+        *(f"{heading}\n{_aligned(table)}" for heading, table in subgroup_tables(report)),
+        _listed("Abstention:", abstention_sentences(report)),
+        _listed("Votes of several annotators:", vote_sentences(report)),
         _listed("Paired differences:", comparison_sentences(report)),
         _listed("Warnings:", report.warnings),
         _listed("Notes:", report.notes),
@@ -40,7 +46,11 @@ def describe_markdown(report: Report) -> str:
         _markdown_table(_recalls(report)),
         *(["Prediction sets:", _markdown_table(_sets(report))] if _has_sets(report) else []),
         *([_markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
-        _section("Fusion compared with the other systems", comparison_sentences(report)),
+        _escaped(_legend(report)),
+        *(f"{_escaped(heading)}\n\n{_markdown_table(table)}" for heading, table in subgroup_tables(report)),
+        _section("Abstention", abstention_sentences(report)),
+        _section("Votes of several annotators", vote_sentences(report)),
+        _section("Paired differences", comparison_sentences(report)),
         _section("Warnings", report.warnings),
         _section("Notes", report.notes),
     ]
@@ -53,13 +63,44 @@ def comparison_sentences(report: Report) -> list[str]:
 
 
 def _comparison_sentence(comparison: Comparison, confidence: float) -> str:
-    standing = f"{comparison.system} is {_verdict(comparison.uar)} {NAMES[comparison.other]}"
+    name = NAMES.get(comparison.other, comparison.other)
+    standing = f"{comparison.system} is {_verdict(comparison)} {name}"
     figures = f"UAR {_points(comparison.uar)}, weighted F1 {_points(comparison.weighted_f1)}"
     where = f"on the {comparison.rows} utterances with input for both"
-    return f"{standing} {where}: {figures} ({100 * confidence:g} % intervals)."
+    return f"{standing} {where}: {figures} ({100 * confidence:g} % intervals){_tests(comparison)}."
 
 
-def _verdict(gain: Gain) -> str:
+def _tests(comparison: Comparison) -> str:
+    """McNemar's test, and Holm's correction where it changes a p."""
+    exact = comparison.mcnemar
+    if exact is None:
+        return ""
+    counts = f"; it alone is right on {exact.first}, the other alone on {exact.second}, McNemar {_p(exact.p)}"
+    corrected = comparison.uar_p_holm
+    if corrected is None or comparison.uar.p is None or (corrected == comparison.uar.p and exact.p_holm == exact.p):
+        return counts
+    return f"{counts}; after Holm's correction {_p(corrected)} for UAR, {_p(exact.p_holm)} for McNemar"
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def _legend(report: Report) -> str:
+    """How to read the metrics of the table, and their resamples where these are fewer."""
+    shown = {name for system in report.systems for name in system.metrics}
+    sentences = [info.explained for name, info in METRICS.items() if info.explained and name in shown]
+    if report.score_replicates and report.score_replicates < report.replicates:
+        sentences.append(f"metrics of scores have {report.score_replicates} resamples")
+    text = "; ".join(sentences)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _verdict(comparison: Comparison) -> str:
+    """The verdict of the UAR's interval; a difference that Holm's correction makes uncertain is called so."""
+    gain, corrected = comparison.uar, comparison.uar_p_holm
+    if gain.low is not None and gain.high is not None and (corrected or 0.0) > SIGNIFICANT:
+        return "not significantly different from"
     if gain.value is None or gain.low is None or gain.high is None:
         return "not comparable with"
     if gain.low > 0:
@@ -74,8 +115,7 @@ def _points(gain: Gain) -> str:
     value = f"{100 * gain.value:+.1f}"
     if gain.low is None or gain.high is None or gain.p is None:
         return value
-    p = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
-    return f"{value} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}], {p}"
+    return f"{value} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}], {_p(gain.p)}"
 
 
 def _cell(estimate: Estimate, metric: MetricInfo) -> str:

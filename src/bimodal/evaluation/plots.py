@@ -75,24 +75,18 @@ def _draw_confusion(axes: "Axes", system: SystemReport, emotions: tuple[str, ...
 
 def _draw_recalls(axes: "Axes", report: Report) -> None:
     """Bar chart of unweighted average recall with intervals."""
+    names = [system.system for system in report.systems]
+    colours = [system_colour(name, names) for name in names]
     for place, system in enumerate(report.systems):
         uar = system.metrics["uar"]
         value = 100 * (uar.value or 0.0)
         low, high = (value if end is None else 100 * end for end in (uar.low, uar.high))
         errors = None if uar.low is None else [[max(0.0, value - low)], [max(0.0, high - value)]]
-        axes.bar(
-            place,
-            value,
-            width=0.62,
-            color=system_colour(system.system, _names(report)),
-            yerr=errors,
-            capsize=5,
-            ecolor="#333333",
-        )
+        axes.bar(place, value, width=0.62, color=colours[place], yerr=errors, capsize=5, ecolor="#333333")
         axes.text(place, max(high, value) + 1.5, f"{value:.1f}", ha="center", va="bottom", fontsize=10)
     chance = 100 / max(1, sum(count > 0 for count in report.counts.values()))
     axes.axhline(chance, color="#333333", linestyle=":", linewidth=1.2, label=f"chance ({chance:.1f})")
-    axes.set_xticks(range(len(report.systems)), [system.system for system in report.systems])
+    axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.5, len(report.systems) - 0.5)
     axes.set_ylim(0, 110)
     axes.set_yticks(range(0, 101, 20))
@@ -104,8 +98,11 @@ def _draw_recalls(axes: "Axes", report: Report) -> None:
 def _draw_reliability(axes: "Axes", report: Report, predictions: Predictions) -> None:
     """Accuracy by confidence. The area of a dot grows with its number of utterances."""
     axes.plot([0, 1], [0, 1], color="#555555", linestyle=":", linewidth=1)
+    names = [system.system for system in report.systems]
     for system in report.systems:
-        rows, colour = predictions.answered(system.system), system_colour(system.system, _names(report))
+        if predictions.labels_only(system.system):
+            continue
+        rows, colour = predictions.answered(system.system), system_colour(system.system, names)
         bins = reliability_bins(predictions.scores[system.system][rows], predictions.targets[rows], BINS)
         filled = bins.count > 0
         label = f"{system.system} (ECE {100 * (system.metrics['ece'].value or 0.0):.1f} %)"
@@ -116,10 +113,6 @@ def _draw_reliability(axes: "Axes", report: Report, predictions: Predictions) ->
     axes.set_title("reliability (below the diagonal: overconfident)", fontsize=11)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     _open_frame(axes)
-
-
-def _names(report: Report) -> tuple[str, ...]:
-    return tuple(system.system for system in report.systems)
 
 
 def _open_frame(axes: "Axes") -> None:

@@ -3,7 +3,7 @@
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,7 +17,8 @@ from bimodal.files import atomic_write
 
 ClusterName = Literal["speaker", "dialogue", "utterance"]
 
-SYSTEMS = ("speech", "text", "late", "fused")  # in the order of all tables
+SYSTEMS = ("speech", "text", "late", "fused")  # ours, in the order of all tables; systems of others follow
+RESERVED = ("id", "truth", *SYSTEMS)  # columns of a file of predictions
 TOLERANCE = 1e-3  # of the sum of an utterance's scores; single precision must pass
 SET_COVERAGE = 0.9  # of the prediction sets that an evaluation counts
 LEAST_SCORE = 1e-30  # keeps the logarithm of a score of 0 finite
@@ -26,7 +27,7 @@ UNKNOWN_SCORE = 1e-9  # a modality does not know an emotion if all its scores ar
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Predictions:
-    """Scores of up to four systems on the same N utterances, C emotions.
+    """Scores of systems on the same N utterances, C emotions: ours (`SYSTEMS`), and any others by their own names.
 
     Raises ValueError if the fields do not fit together.
 
@@ -59,13 +60,23 @@ class Predictions:
 
     @property
     def systems(self) -> tuple[str, ...]:
-        """The systems that have scores, in their fixed order."""
-        return tuple(system for system in SYSTEMS if system in self.scores)
+        """The systems that have scores: ours in their fixed order, then the others as they were given."""
+        return _ordered(self.scores)
 
     def answered(self, system: str) -> NDArray[np.bool_]:
         """Which utterances the system had input for, (N,)."""
         present: NDArray[np.bool_] = ~np.isnan(self.scores[system][:, 0])
         return present
+
+    def labels_only(self, system: str) -> bool:
+        """Whether a system gives labels without scores: each of its scores is exactly 0 or 1."""
+        scores = self.scores[system][self.answered(system)]
+        return bool(len(scores) and np.isin(scores, (0.0, 1.0)).all())
+
+
+def _ordered(names: Iterable[str]) -> tuple[str, ...]:
+    given = list(dict.fromkeys(names))
+    return (*(system for system in SYSTEMS if system in given), *(name for name in given if name not in SYSTEMS))
 
 
 def _check_rows(predictions: Predictions) -> None:
@@ -85,18 +96,19 @@ def _check_rows(predictions: Predictions) -> None:
 
 
 def _check_names(predictions: Predictions) -> None:
-    """Refuse unknown systems and kinds of cluster, repeated emotions, and column names that the CSV uses itself."""
-    unknown = sorted(set(predictions.scores) - set(SYSTEMS))
-    if unknown or not predictions.scores:
-        raise ValueError(f"systems {sorted(predictions.scores)}, expected at least one of {list(SYSTEMS)}")
+    """Refuse unusable names of systems, unknown kinds of cluster, repeated emotions, and reserved columns."""
+    unusable = [name for name in predictions.scores if not name.strip() or ":" in name or name in ("id", "truth")]
+    if unusable or not predictions.scores:
+        raise ValueError(f"systems {list(predictions.scores)}, expected at least one, without ':', not 'id' or 'truth'")
     if predictions.cluster_name not in get_args(ClusterName):
         raise ValueError(f"cluster_name {predictions.cluster_name!r}, expected one of {get_args(ClusterName)}")
     if len(set(predictions.emotions)) != len(predictions.emotions):
         raise ValueError(f"emotions {list(predictions.emotions)}: expected each once")
-    taken = [name for name in predictions.extra if name in ("id", "truth", *SYSTEMS) or ":" in name]
+    names = (*RESERVED, *predictions.scores)
+    taken = [name for name in predictions.extra if name in names or ":" in name]
     if taken:
         raise ValueError(
-            f"extra columns {taken}: 'id', 'truth', {list(SYSTEMS)} and names with ':' are reserved; rename them"
+            f"extra columns {taken}: {list(dict.fromkeys(names))} and names with ':' are reserved; rename them"
         )
 
 
@@ -180,8 +192,8 @@ def concatenate(*predictions: Predictions) -> Predictions:
     )
 
 
-def _all_systems(predictions: Sequence[Predictions]) -> list[str]:
-    return [system for system in SYSTEMS if any(system in part.scores for part in predictions)]
+def _all_systems(predictions: Sequence[Predictions]) -> tuple[str, ...]:
+    return _ordered(name for part in predictions for name in part.scores)
 
 
 def _pooled_scores(system: str, predictions: Sequence[Predictions]) -> Doubles:
@@ -262,17 +274,17 @@ def _parsed(path: Path, header: Sequence[str], lines: Sequence[tuple[int, dict[s
     )
 
 
-def _layout(header: Sequence[str]) -> tuple[Any, list[str], tuple[str, ...]]:
+def _layout(header: Sequence[str]) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
     """Kind of the clusters, systems and emotions in a header."""
     cluster_name = next((name.split(":", 1)[1] for name in header if name.startswith("cluster:")), "speaker")
-    systems = [system for system in SYSTEMS if system in header]
-    first = f"{systems[0] if systems else ''}:"
-    emotions = tuple(name.removeprefix(first) for name in header if name.startswith(first))
+    pairs = [name.split(":", 1) for name in header if ":" in name and not name.startswith("cluster:")]
+    systems = _ordered(system for system, _ in pairs)
+    emotions = tuple(emotion for system, emotion in pairs if system == pairs[0][0])
     scores = [f"{system}:{emotion}" for system in systems for emotion in emotions]
-    needed = ["id", f"cluster:{cluster_name}", "truth", *scores]
+    needed = ["id", f"cluster:{cluster_name}", "truth", *systems, *scores]
     foreign = [name for name in header if ":" in name and name not in needed]
     if not set(needed) <= set(header) or not scores or foreign or len(set(header)) != len(header):
-        systems_wanted = f"for one or more of {list(SYSTEMS)} a column and its scores (speech, speech:anger, ...)"
+        systems_wanted = "for one or more systems a column and its scores (speech, speech:anger, ...)"
         raise ValueError(f"columns are {list(header)}, expected each once: {needed[:3]}, and {systems_wanted}")
     return cluster_name, systems, emotions
 

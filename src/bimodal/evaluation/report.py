@@ -1,20 +1,34 @@
 """The report: all systems on the same utterances, with confidence intervals and paired differences."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from bimodal.evaluation import metrics
+from bimodal.evaluation.abstention import Abstention, Rule, abstain
+from bimodal.evaluation.compare import COMPARED, Comparison, McNemar, compare_systems
 from bimodal.evaluation.dimensions import RATINGS_NOTE, dimension_agreement, ratings_problems
+from bimodal.evaluation.figures import CONFIDENCE, Estimate, Gain, Mask, Resampling, confusions_of, known, measure
 from bimodal.evaluation.predictions import SET_COVERAGE, Predictions
+from bimodal.evaluation.soft_truth import VOTES, SoftTruth, soft_truth_of
+from bimodal.evaluation.subgroups import FEW_ROWS, Subgroups, subgroups_of
 
-CONFIDENCE = 0.95
-COMPARED = (("fused", "speech"), ("fused", "text"), ("fused", "late"))
+__all__ = [
+    "COMPARED",
+    "Comparison",
+    "Estimate",
+    "Gain",
+    "McNemar",
+    "Options",
+    "ReliabilityBin",
+    "Report",
+    "SetReport",
+    "SystemReport",
+    "evaluate",
+    "evaluate_further",
+]
+
 SETS_NOTE = (
     "The coverage of prediction sets is promised for speakers like those of the model's calibration, not for other "
     "corpora."
@@ -22,40 +36,24 @@ SETS_NOTE = (
 FEW_CLUSTERS = 20  # with fewer, a percentile interval over clusters is too narrow
 FEW_UTTERANCES = 10  # of an emotion; with fewer, one utterance changes its recall by 10 points or more
 
-Mask = NDArray[np.bool_]
-Integers = NDArray[np.int64]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate:
-    """A metric with its interval.
+class ReliabilityBin:
+    """Utterances of about the same confidence, and how many of them are right.
 
     Attributes:
-        value: On all utterances; None if the metric is undefined.
-        low: Lower end of the interval; None if there is no interval.
-        high: Upper end of the interval; None if undefined.
+        low: Lower edge of the confidence, itself not in the bin.
+        high: Upper edge, in the bin.
+        rows: Utterances.
+        confidence: Their mean confidence; None if there are none.
+        accuracy: Share of right ones; None if there are none.
     """
 
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gain:
-    """Difference between two systems.
-
-    Attributes:
-        value: First minus second, -1 to 1.
-        low: Lower end of the interval; None if undefined.
-        high: Upper end of the interval; None if undefined.
-        p: Two-sided bootstrap p of "no difference"; None if undefined.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    p: float | None
+    low: float
+    high: float
+    rows: int
+    confidence: float | None
+    accuracy: float | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +80,7 @@ class SystemReport:
     """Results of one system on the utterances that it had input for.
 
     Attributes:
-        system: One of `SYSTEMS`.
+        system: One of `SYSTEMS`, or the name of another.
         rows: Utterances that it had input for.
         clusters: Speakers or dialogues among them.
         metrics: Each of `METRICS`; report.json has them as fields of the system.
@@ -91,6 +89,7 @@ class SystemReport:
         sets: How good its prediction sets are; None if it has none.
         dimensions: Concordance correlation (CCC, -1 to 1) of derived arousal and valence with the ratings of the
             manifest; without those that it has no ratings of. None: undefined.
+        reliability: Bins of confidence of equal width, those of the ECE; empty for a system of labels alone.
     """
 
     system: str
@@ -101,25 +100,7 @@ class SystemReport:
     confusion: tuple[tuple[int, ...], ...]
     sets: SetReport | None = None
     dimensions: Mapping[str, float | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
-    """Two systems on the utterances that both had input for.
-
-    Attributes:
-        system: The first.
-        other: The second.
-        rows: Utterances compared.
-        uar: Difference in unweighted average recall, first minus second.
-        weighted_f1: Difference in weighted F1.
-    """
-
-    system: str
-    other: str
-    rows: int
-    uar: Gain
-    weighted_f1: Gain
+    reliability: tuple[ReliabilityBin, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,14 +115,18 @@ class Report:
         clusters: Number of speakers or dialogues.
         cluster_name: Unit of resampling: speaker, dialogue or utterance.
         systems: In their fixed order.
-        comparisons: Fusion compared with each other system.
+        comparisons: Pairs of systems, see `compare_systems`.
         warnings: Sentences that help to read the results.
         notes: Sentences of the caller, such as the overlap of an official split.
         caveat: Sentence that stands before everything else: why the figures are no evidence; empty if they are.
         confidence: Confidence level of the intervals, 0 to 1.
         replicates: Number of bootstrap resamples.
         seed: Random seed of the resampling.
-        schema: Version of this record.
+        schema: Version of this record. Version 1 has no intervals of metrics of scores and none of the fields below.
+        score_replicates: Bootstrap resamples for metrics of scores.
+        subgroups: Results by columns of the manifest.
+        abstention: What abstaining below a threshold buys, of each system.
+        soft_truth: Results against the votes of several annotators; None if there are none.
     """
 
     title: str
@@ -158,19 +143,42 @@ class Report:
     replicates: int
     seed: int
     caveat: str = ""
-    schema: int = 1
+    schema: int = 2
+    score_replicates: int = 0
+    subgroups: tuple[Subgroups, ...] = ()
+    abstention: tuple[Abstention, ...] = ()
+    soft_truth: SoftTruth | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Resampling:
-    replicates: int
-    seed: int
+class Options:
+    """What a report has beside its main figures.
+
+    Attributes:
+        by: Columns of the manifest, for results by subgroup.
+        rule: When to abstain; None: nothing on abstention.
+        held_out: Rows to choose the thresholds of the rule on, see `abstain`.
+        held_out_told: What these rows are.
+        votes: Column with the votes of several annotators; where the manifest has none, nothing on votes.
+    """
+
+    by: tuple[str, ...] = ()
+    rule: Rule | None = None
+    held_out: Predictions | None = None
+    held_out_told: str = ""
+    votes: str = VOTES
 
 
 def evaluate(
-    predictions: Predictions, *, replicates: int = 2000, seed: int = 0, title: str = "", notes: Sequence[str] = ()
+    predictions: Predictions,
+    *,
+    replicates: int = 2000,
+    seed: int = 0,
+    title: str = "",
+    notes: Sequence[str] = (),
+    options: Options | None = None,
 ) -> Report:
-    """Metrics of every system with intervals, and paired differences of fusion.
+    """Metrics of every system with intervals, and paired differences.
 
     Args:
         predictions: Predictions of one protocol. Pool folds with `concatenate` first.
@@ -178,9 +186,11 @@ def evaluate(
         seed: Random seed of the resampling; the same seed gives the same report.
         title: Title of the report.
         notes: Sentences to print with the results, such as the overlap of an official split.
+        options: Further parts of the report.
 
     Raises:
         ValueError: If no system has input for any utterance.
+        BimodalError: A column is missing, or no threshold can be chosen.
 
     Example:
         >>> predictions = Predictions(
@@ -191,14 +201,34 @@ def evaluate(
         >>> report.systems[0].metrics["uar"].value, report.systems[0].recalls["joy"]
         (0.75, 0.5)
     """
+    return evaluate_further(predictions, replicates=replicates, seed=seed, title=title, notes=notes, options=options)[0]
+
+
+def evaluate_further(
+    predictions: Predictions,
+    *,
+    replicates: int = 2000,
+    seed: int = 0,
+    title: str = "",
+    notes: Sequence[str] = (),
+    options: Options | None = None,
+) -> tuple[Report, Predictions]:
+    """As `evaluate`; also gives the predictions with the reasons of abstentions, as further columns."""
     systems = [system for system in predictions.systems if predictions.answered(system).any()]
     if not systems:
         raise ValueError(f"no system of {list(predictions.systems)} has input for any utterance")
-    resampling = _Resampling(replicates=replicates, seed=seed)
+    asked = options or Options()
+    resampling = Resampling(replicates=replicates, seed=seed)
     reports = tuple(_system_report(predictions, system, resampling) for system in systems)
-    comparisons = _comparisons(predictions, resampling)
+    comparisons = compare_systems(predictions, resampling)
+    subgroups = tuple(one for column in asked.by for one in subgroups_of(predictions, column, resampling))
+    abstentions, told = (
+        ((), predictions)
+        if asked.rule is None
+        else abstain(predictions, asked.rule, resampling, asked.held_out, asked.held_out_told)
+    )
     counts = np.bincount(predictions.targets, minlength=len(predictions.emotions)).tolist()
-    return Report(
+    report = Report(
         title=title,
         emotions=predictions.emotions,
         counts=dict(zip(predictions.emotions, counts, strict=True)),
@@ -207,12 +237,17 @@ def evaluate(
         cluster_name=predictions.cluster_name,
         systems=reports,
         comparisons=comparisons,
-        warnings=(*_fusion_warnings(comparisons), *_data_warnings(predictions)),
+        warnings=(*_fusion_warnings(comparisons), *_data_warnings(predictions), *_group_warnings(subgroups)),
         notes=(*notes, *_further_notes(predictions, reports)),
         confidence=CONFIDENCE,
         replicates=replicates,
         seed=seed,
+        score_replicates=resampling.score_replicates,
+        subgroups=subgroups,
+        abstention=abstentions,
+        soft_truth=soft_truth_of(predictions, asked.votes, resampling),
     )
+    return report, told
 
 
 def _further_notes(predictions: Predictions, reports: Sequence[SystemReport]) -> list[str]:
@@ -222,35 +257,32 @@ def _further_notes(predictions: Predictions, reports: Sequence[SystemReport]) ->
     return [*sets, *rated, *ratings_problems(predictions)]
 
 
-def _confusions(predictions: Predictions, system: str, rows: Mask) -> Integers:
-    """One confusion matrix per cluster, (G, C, C), over chosen rows (N,)."""
-    chosen, names = np.flatnonzero(rows).tolist(), predictions.emotions
-    guesses = predictions.scores[system][rows].argmax(axis=1)
-    return metrics.cluster_confusions(
-        [names[predictions.targets[row]] for row in chosen],
-        [names[guess] for guess in guesses],
-        [predictions.clusters[row] for row in chosen],
-        names,
-    )
-
-
-def _system_report(predictions: Predictions, system: str, resampling: _Resampling) -> SystemReport:
+def _system_report(predictions: Predictions, system: str, resampling: Resampling) -> SystemReport:
     rows = predictions.answered(system)
-    scores, targets = predictions.scores[system][rows], predictions.targets[rows]
-    confusions = _confusions(predictions, system, rows)
+    confusions = confusions_of(predictions, system, rows)
     matrix = confusions.sum(axis=0)
-    recalls = [_known(recall) for recall in metrics.recall_per_class(matrix).tolist()]
+    recalls = [known(recall) for recall in metrics.recall_per_class(matrix).tolist()]
     return SystemReport(
         system=system,
         rows=int(rows.sum()),
         clusters=len(confusions),
-        metrics={
-            name: _measure(metric, confusions, scores, targets, resampling) for name, metric in metrics.METRICS.items()
-        },
+        metrics={name: measure(metric, predictions, system, resampling) for name, metric in metrics.METRICS.items()},
         recalls=dict(zip(predictions.emotions, recalls, strict=True)),
         confusion=tuple(tuple(row) for row in matrix.tolist()),
         sets=_set_report(predictions, system, rows),
         dimensions=dimension_agreement(predictions, system),
+        reliability=_reliability(predictions, system, rows),
+    )
+
+
+def _reliability(predictions: Predictions, system: str, rows: Mask) -> tuple[ReliabilityBin, ...]:
+    if predictions.labels_only(system):
+        return ()
+    bins = metrics.reliability_bins(predictions.scores[system][rows], predictions.targets[rows], metrics.BINS)
+    values = zip(bins.edges, bins.edges[1:], bins.count, bins.confidence, bins.accuracy, strict=False)
+    return tuple(
+        ReliabilityBin(low=float(low), high=float(high), rows=int(count), confidence=known(sure), accuracy=known(right))
+        for low, high, count, sure, right in values
     )
 
 
@@ -269,51 +301,19 @@ def _set_report(predictions: Predictions, system: str, rows: Mask) -> SetReport 
     )
 
 
-def _measure(
-    metric: metrics.MetricInfo, confusions: Integers, scores: ArrayLike, targets: ArrayLike, resampling: _Resampling
-) -> Estimate:
-    if metric.of_confusions is not None:
-        return _estimate(confusions, metric.of_confusions, resampling)
-    return Estimate(value=None if metric.of_scores is None else _known(metric.of_scores(scores, targets)))
-
-
-def _known(value: float) -> float | None:
-    """None for NaN, which JSON does not know."""
-    return None if math.isnan(value) else float(value)
-
-
-def _estimate(confusions: Integers, metric: metrics.Metric, resampling: _Resampling) -> Estimate:
-    found = metrics.bootstrap_interval(
-        confusions, metric, replicates=resampling.replicates, confidence=CONFIDENCE, seed=resampling.seed
-    )
-    return Estimate(value=_known(found.value), low=_known(found.low), high=_known(found.high))
-
-
-def _comparisons(predictions: Predictions, resampling: _Resampling) -> tuple[Comparison, ...]:
-    """Comparisons of all pairs in `COMPARED` with common utterances."""
-    pairs = [pair for pair in COMPARED if set(pair) <= set(predictions.systems)]
-    shared = [predictions.answered(system) & predictions.answered(other) for system, other in pairs]
-    return tuple(
-        _comparison(predictions, pair, rows, resampling) for pair, rows in zip(pairs, shared, strict=True) if rows.any()
-    )
-
-
-def _comparison(predictions: Predictions, pair: tuple[str, str], rows: Mask, resampling: _Resampling) -> Comparison:
-    first, second = (_confusions(predictions, system, rows) for system in pair)
-    gain = partial(_gain, first, second, resampling=resampling)
-    return Comparison(
-        system=pair[0],
-        other=pair[1],
-        rows=int(rows.sum()),
-        uar=gain(metrics.unweighted_average_recall),
-        weighted_f1=gain(metrics.weighted_f1),
-    )
-
-
-def _gain(first: Integers, second: Integers, metric: metrics.Metric, resampling: _Resampling) -> Gain:
-    options: dict[str, Any] = {"replicates": resampling.replicates, "confidence": CONFIDENCE, "seed": resampling.seed}
-    found = metrics.paired_bootstrap(first, second, metric, **options)
-    return Gain(value=_known(found.value), low=_known(found.low), high=_known(found.high), p=_known(found.p))
+def _group_warnings(subgroups: Sequence[Subgroups]) -> list[str]:
+    """What limits the results by subgroup, once for each column."""
+    found = []
+    for one in {one.column: one for one in subgroups}.values():
+        few = ", ".join(f"{group.name} ({group.rows})" for group in one.groups if group.rows < FEW_ROWS)
+        found += [f"By {one.column}, groups below {FEW_ROWS} utterances have no part in the gap: {few}."] if few else []
+        found += [f"By {one.column}, {one.unknown} utterances have no group."] if one.unknown else []
+    for one in subgroups:
+        if one.gap.value is not None and one.gap.low is not None and one.gap.low > 0:
+            found.append(
+                f"{one.system} is {100 * one.gap.value:.1f} points better on {one.column} {one.best} than {one.worst}."
+            )
+    return found
 
 
 def _fusion_warnings(comparisons: Sequence[Comparison]) -> list[str]:

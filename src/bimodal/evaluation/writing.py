@@ -77,20 +77,20 @@ def encode_report(report: Report) -> bytes:
 
 
 def _flat(system: dict[str, Any]) -> dict[str, Any]:
-    """A system with its metrics as fields; one of scores, which has no interval, is a plain number."""
+    """A system with its metrics as fields; one without an interval is a plain number."""
     found = system.pop("metrics")
     return system | {name: one if _has_interval(name) else one["value"] for name, one in found.items()}
 
 
 def _nested(system: dict[str, Any]) -> dict[str, Any]:
-    """The reverse of `_flat`."""
+    """The reverse of `_flat`; metrics of scores were plain numbers in version 1."""
     names = [name for name in METRICS if name in system]
-    found = {name: system[name] if _has_interval(name) else {"value": system[name]} for name in names}
+    found = {name: system[name] if isinstance(system[name], dict) else {"value": system[name]} for name in names}
     return {name: value for name, value in system.items() if name not in names} | {"metrics": found}
 
 
 def _has_interval(name: str) -> bool:
-    return METRICS[name].of_confusions is not None
+    return METRICS[name].of_scores is None
 
 
 def read_report(path: Path) -> Report:

@@ -43,4 +43,4 @@ def test_embeddings_that_show_nothing_are_left_out(scored, material, values):
 def test_without_a_model_there_are_none_and_it_is_said(scored, material):
     found = embed_sample(material(scored()))
     assert found.gate is None
-    assert "Cross-validation" in embedding_section(material(scored()), found).reason
+    assert "no model folder" in embedding_section(material(scored()), found).reason

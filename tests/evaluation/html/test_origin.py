@@ -28,7 +28,7 @@ def test_data_have_a_digest_counts_and_the_licence_that_the_rows_name(scored, ma
     assert told["licence of the data"] == "CC0"
     assert file_digest(read.path).startswith(told["SHA-256"])
     assert told["anger"] == "100"
-    assert page_title(found) == "Cross-validation on calls"
+    assert page_title(found) == "Evaluation on calls"
 
 
 def test_the_licence_of_a_known_corpus_is_found_and_that_of_another_is_unknown(scored, material, tmp_path):

@@ -14,7 +14,9 @@ from bimodal.evaluation.metrics import (
     cluster_confusions,
     confusion_mass,
     confusion_matrix,
+    count_confusions,
     macro_f1,
+    matthews_correlation,
     recall_per_class,
     target_positions,
     unweighted_average_recall,
@@ -125,3 +127,14 @@ def test_the_module_needs_neither_torch_nor_scikit_learn():
     code = "import sys, bimodal.evaluation.metrics; print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_matthews_correlation_agrees_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(5, size=300)
+    guess = np.where(rng.random(300) < 0.4, truth, rng.integers(5, size=300))
+    found = matthews_correlation(count_confusions(truth, guess, 5))
+    assert float(found) == pytest.approx(oracle.matthews_corrcoef(truth, guess))
+    stack = np.stack([count_confusions(truth, one, 5) for one in (guess, truth, np.zeros(300, int))])
+    assert matthews_correlation(stack)[1] == pytest.approx(1)
+    assert np.isnan(matthews_correlation(stack)[2])

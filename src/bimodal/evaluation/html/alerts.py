@@ -73,7 +73,7 @@ def _classes(material: Material) -> Iterator[Alert]:
 def _confidence(material: Material) -> Iterator[Alert]:
     """Mean confidence far from accuracy."""
     predictions, rows = material.predictions, material.predictions.answered(material.main)
-    if rows.sum() < FEW_FOR_CONFIDENCE:
+    if rows.sum() < FEW_FOR_CONFIDENCE or material.main not in material.scored:
         return
     scores = predictions.scores[material.main][rows]
     sure, right = float(scores.max(axis=1).mean()), float((scores.argmax(1) == predictions.targets[rows]).mean())

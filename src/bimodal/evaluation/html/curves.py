@@ -5,7 +5,8 @@ from typing import Any, Final
 import numpy as np
 
 from bimodal.arrays import Doubles
-from bimodal.evaluation.html.blocks import LeftOut, Plot, Section
+from bimodal.evaluation.describe_further import abstention_sentences
+from bimodal.evaluation.html.blocks import LeftOut, Listing, Plot, Section
 from bimodal.evaluation.html.material import Material, percent, short, system_colour
 from bimodal.evaluation.html.svg import INK, drawn, label
 from bimodal.evaluation.html.tables import plain_table
@@ -16,12 +17,15 @@ COVERAGES: Final = (1.0, 0.9, 0.8, 0.7, 0.5)
 GATE: Final = "gate"
 """Column of predictions with the share of the voice in the fusion."""
 
+LABELS_ONLY: Final = "The main system gives labels without scores, so nothing is known of its confidence."
 _MOST_POINTS: Final = 200  # of a curve
 _GATE_BINS: Final = 20
 
 
-def reliability_section(material: Material) -> Section:
+def reliability_section(material: Material) -> Section | LeftOut:
     """Accuracy by confidence, with counts."""
+    if material.main not in material.scored:
+        return LeftOut(reason=LABELS_ONLY)
     plot = drawn(lambda figure: _draw_reliability(figure, material), "reliability", "Reliability diagram", height=4.2)
     return Section(
         lead="How often the model is right when it is so sure. Below the dotted line it is surer than it should be.",
@@ -35,7 +39,7 @@ def reliability_section(material: Material) -> Section:
 def _draw_reliability(figure: Any, material: Material) -> None:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     above.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1)
-    for name in _answering(material):
+    for name in material.scored:
         bins, colour = _bins(material, name), _colour(material, name)
         filled = bins.count > 0
         wide = 2.2 if name == material.main else 1.2
@@ -79,19 +83,25 @@ def _bins(material: Material, name: str) -> Any:
     return reliability_bins(predictions.scores[name][rows], predictions.targets[rows], BINS)
 
 
-def coverage_section(material: Material) -> Section:
+def coverage_section(material: Material) -> Section | LeftOut:
     """Error among those answered, from answering few to all."""
+    if material.main not in material.scored:
+        return LeftOut(reason=LABELS_ONLY)
     plot = drawn(lambda figure: _draw_coverage(figure, material), "coverage", "Risk over coverage")
     return Section(
         lead="What abstaining buys: the error if only the surest utterances are answered. A curve that falls to the "
         "left means that confidence tells right from wrong.",
-        blocks=[Plot(svg=plot, caption="Error among the answered utterances, by their share"), _abstaining(material)],
+        blocks=[
+            Plot(svg=plot, caption="Error among the answered utterances, by their share"),
+            _abstaining(material),
+            *_rule(material),
+        ],
     )
 
 
 def _draw_coverage(figure: Any, material: Material) -> None:
     axes = figure.subplots()
-    for name in _answering(material):
+    for name in material.scored:
         found = _curve(material, name)
         places = np.unique(np.linspace(0, len(found.coverage) - 1, _MOST_POINTS).astype(int))
         axes.plot(
@@ -122,6 +132,12 @@ def _abstaining(material: Material) -> Any:
     unique = list({tuple(row): row for row in rows}.values())
     caption = f"Answering only from a confidence up, {short(material.main)}"
     return plain_table(caption, ["answered", "confidence from", "accuracy % among them"], unique)
+
+
+def _rule(material: Material) -> list[Listing]:
+    """What the rule of abstention of the report gives, where there is one."""
+    sentences = abstention_sentences(material.report)
+    return [Listing(heading="The rule that was asked for", sentences=sentences)] if sentences else []
 
 
 def _curve(material: Material, name: str) -> Any:
@@ -165,10 +181,6 @@ def _draw_gate(figure: Any, values: Doubles) -> None:
     axes = figure.subplots()
     axes.hist(values, bins=_GATE_BINS, range=(0, 1), color=system_colour("fused"))
     axes.set(xlim=(0, 1), xlabel="share of the voice (gate)", ylabel="utterances")
-
-
-def _answering(material: Material) -> list[str]:
-    return [one.system for one in material.report.systems if one.rows]
 
 
 def _colour(material: Material, name: str) -> str:

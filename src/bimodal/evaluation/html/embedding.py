@@ -12,7 +12,7 @@ from bimodal.errors import BimodalError
 from bimodal.evaluation.html.blocks import LeftOut, Plot, Section
 from bimodal.evaluation.html.material import Material, short
 from bimodal.evaluation.html.svg import INK, drawn, label
-from bimodal.evaluation.protocols import manifest_clips
+from bimodal.evaluation.predict import manifest_clips
 from bimodal.inference.recognizer import Recognizer
 from bimodal.output.colours import emotion_colour
 
@@ -56,7 +56,7 @@ def embed_sample(material: Material) -> Embeddings:
     """
     model, manifest = material.sources.model, material.sources.manifest
     if model is None:
-        return _nothing("Cross-validation trains a network for each fold, and their embeddings do not compare.")
+        return _nothing("There is no model folder. Folds have a network each, and their embeddings do not compare.")
     known = [row for row, name in enumerate(material.predictions.ids) if name in material.utterances]
     if manifest is None or len(known) < LEAST_ROWS:
         return _nothing(f"There are fewer than {LEAST_ROWS} utterances of the manifest.")

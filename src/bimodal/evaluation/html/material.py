@@ -2,16 +2,12 @@
 
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bimodal.evaluation import metrics
 from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.report import Report, SystemReport
 from bimodal.records import Manifest, Utterance, printable, shortened
@@ -27,8 +23,6 @@ LIBRARIES: Final = ("bimodal-emotion", "numpy", "onnxruntime", "soundfile", "av"
 """Libraries whose version the page names; torch only where the process has loaded it."""
 
 _PREFERRED: Final = ("fused", "speech", "text", "late")
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +70,12 @@ class Material:
         return next(one for one in self.report.systems if one.system == self.main)
 
     @property
+    def scored(self) -> list[str]:
+        """Systems that give scores, not labels alone."""
+        names = [one.system for one in self.report.systems if one.rows]
+        return [name for name in names if not self.predictions.labels_only(name)]
+
+    @property
     def present(self) -> list[str]:
         """Emotions that occur among the tested utterances."""
         return [emotion for emotion in self.report.emotions if self.report.counts[emotion]]
@@ -106,7 +106,7 @@ def main_system(report: Report) -> str:
     return best[0] if best else report.systems[0].system
 
 
-def system_colour(name: str, systems: tuple[str, ...] = ()) -> str:
+def system_colour(name: str, systems: Sequence[str] = ()) -> str:
     """Colour of a system as `#rrggbb`.
 
     Example:
@@ -125,18 +125,6 @@ def short(text: str, longest: int = LONGEST_NAME) -> str:
         'a bc...cccc'
     """
     return shortened(" ".join(printable(text).split()), longest)
-
-
-def confusions(predictions: Predictions, system: str, rows: Mask) -> NDArray[np.int64]:
-    """One confusion matrix per cluster, (G, C, C), over chosen rows (N,)."""
-    chosen, names = np.flatnonzero(rows).tolist(), predictions.emotions
-    guesses = predictions.scores[system][rows].argmax(axis=1)
-    return metrics.cluster_confusions(
-        [names[predictions.targets[row]] for row in chosen],
-        [names[guess] for guess in guesses],
-        [predictions.clusters[row] for row in chosen],
-        names,
-    )
 
 
 def versions() -> dict[str, str]:
@@ -160,8 +148,3 @@ def percent(value: float | None, decimals: int = 1) -> str:
         ('45.7', '-')
     """
     return "-" if value is None else f"{100 * value:.{decimals}f}"
-
-
-def known(values: Any) -> float | None:
-    """A number; None for NaN."""
-    return None if values is None or np.isnan(values) else float(values)

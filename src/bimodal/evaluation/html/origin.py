@@ -27,7 +27,7 @@ def page_title(material: Material) -> str:
     if manifest is None:
         return short(material.report.title, _LONGEST_TITLE) or "Evaluation"
     data = manifest.folder.resolve().name or manifest.path.name
-    return f"{short(config.name) if config else 'Cross-validation'} on {short(data)}"
+    return f"{short(config.name) if config else 'Evaluation'} on {short(data)}"
 
 
 def data_section(material: Material) -> Section:

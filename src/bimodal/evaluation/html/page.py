@@ -13,6 +13,7 @@ from bimodal.evaluation.html.blocks import LeftOut, Section
 from bimodal.evaluation.html.clips import conflict_section, mistake_section
 from bimodal.evaluation.html.curves import coverage_section, gate_section, reliability_section
 from bimodal.evaluation.html.embedding import Embeddings, embed_sample, embedding_section
+from bimodal.evaluation.html.groups import subgroup_section, vote_section
 from bimodal.evaluation.html.material import Material, ReportSources, gather
 from bimodal.evaluation.html.origin import data_section, page_title, run_section
 from bimodal.evaluation.html.runs import robustness_section, training_section
@@ -30,6 +31,8 @@ SECTIONS: Final[dict[str, tuple[str, Builder]]] = {
     "reliability": ("Can its confidence be trusted?", lambda material, _: reliability_section(material)),
     "coverage": ("What abstaining buys", lambda material, _: coverage_section(material)),
     "robustness": ("Robustness and fairness tests", lambda material, _: robustness_section(material)),
+    "subgroups": ("Groups of people", lambda material, _: subgroup_section(material)),
+    "votes": ("Several annotators", lambda material, _: vote_section(material)),
     "training": ("Training", lambda material, _: training_section(material)),
     "embedding": ("Embeddings before and after the fusion", embedding_section),
     "gate": ("Voice against words", lambda material, found: gate_section(material, found.gate)),

@@ -78,7 +78,7 @@ def training_section(material: Material) -> Section | LeftOut:
     """Loss and dev score of each epoch of the run that made the model."""
     model = material.sources.model
     if model is None:
-        return LeftOut(reason="Cross-validation keeps no record of its epochs.")
+        return LeftOut(reason="There is no model folder; folds keep no record of their epochs.")
     found = {stage: _epochs(model.parent / stage) for stage in STAGES}
     told = {stage: epochs for stage, epochs in found.items() if not isinstance(epochs, str) and epochs}
     reasons = [reason for reason in found.values() if isinstance(reason, str) and reason]

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from bimodal.arrays import Doubles, ratio
 from bimodal.evaluation import metrics
 from bimodal.evaluation.describe import comparison_sentences
+from bimodal.evaluation.figures import Estimate, confusions_of, known
 from bimodal.evaluation.html.blocks import (
     Bar,
     BarGroup,
@@ -22,9 +23,9 @@ from bimodal.evaluation.html.blocks import (
     Section,
     Table,
 )
-from bimodal.evaluation.html.material import Material, confusions, known, percent, short, system_colour
+from bimodal.evaluation.html.material import Material, percent, short, system_colour
 from bimodal.evaluation.metrics import METRICS, MetricInfo
-from bimodal.evaluation.report import Estimate, Report, SystemReport
+from bimodal.evaluation.report import Report, SystemReport
 
 MEANING: Final = {
     "uar": "mean recall over the emotions",
@@ -33,7 +34,11 @@ MEANING: Final = {
     "weighted_f1": "F1, weighted by how often an emotion occurs",
     "nll": "lower is better",
     "brier": "lower is better",
+    "mcc": "correlation of answer and truth, -1 to 1",
+    "auroc": "each emotion against the rest; 50 is chance",
     "ece": "gap between confidence and accuracy; lower is better",
+    "adaptive_ece": "the same, bins of equal count",
+    "aurc": "mean error over all coverages; lower is better",
 }
 """What a metric says, where its name does not."""
 
@@ -100,7 +105,7 @@ def plain_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str
 
 def _metric_name(name: str, metric: MetricInfo) -> Cell:
     unit = " %" if metric.is_share else ""
-    return Cell(text=f"{metric.title}{unit}", small=MEANING.get(name, ""))
+    return Cell(text=f"{metric.title}{unit}", small=MEANING.get(name) or metric.explained)
 
 
 def _cell(estimate: Estimate | None, metric: MetricInfo) -> Cell:
@@ -126,7 +131,7 @@ def _guesses(report: Report) -> dict[str, Doubles]:
 def _guess_cell(metric: MetricInfo, matrix: Doubles) -> Cell:
     if metric.of_confusions is None:
         return Cell(text="-")
-    return _cell(Estimate(value=known(metric.of_confusions(matrix))), metric)
+    return _cell(Estimate(value=known(float(metric.of_confusions(matrix)))), metric)
 
 
 def confusion_section(material: Material) -> Section:
@@ -202,7 +207,7 @@ def _hundred(value: float | None) -> float | None:
 def recall_intervals(material: Material, system: str) -> tuple[Doubles, Doubles]:
     """Ends of the recalls' intervals, each (C,), by the bootstrap of the report; NaN where there is none."""
     report, rows = material.report, material.predictions.answered(system)
-    matrices = confusions(material.predictions, system, rows)
+    matrices = confusions_of(material.predictions, system, rows)
     ends = np.full((2, len(report.emotions)), np.nan)
     for place in range(len(report.emotions)):
         one = _two_by_two(matrices, place)

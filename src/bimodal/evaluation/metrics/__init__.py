@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from bimodal.arrays import softmax
-from bimodal.evaluation.metrics.bootstrap import Difference, Interval, Metric, bootstrap_interval, paired_bootstrap
+from bimodal.evaluation.metrics.bootstrap import (
+    Difference,
+    Interval,
+    Metric,
+    bootstrap_interval,
+    interval_ends,
+    paired_bootstrap,
+)
 from bimodal.evaluation.metrics.calibration import (
     ReliabilityBins,
     RiskCoverage,
@@ -30,21 +37,37 @@ from bimodal.evaluation.metrics.confusion import (
     confusion_matrix,
     count_confusions,
     macro_f1,
+    matthews_correlation,
     recall_per_class,
     target_positions,
     unweighted_average_recall,
     weighted_f1,
 )
 from bimodal.evaluation.metrics.dimensions import concordance_correlation
+from bimodal.evaluation.metrics.weighted import (
+    BINS,
+    SCORE_REPLICATES,
+    WeightedMetric,
+    score_interval,
+    weighted_adaptive_ece,
+    weighted_aurc,
+    weighted_auroc,
+    weighted_brier,
+    weighted_ece,
+    weighted_nll,
+)
 
 __all__ = [
+    "BINS",
     "METRICS",
+    "SCORE_REPLICATES",
     "Difference",
     "Interval",
     "Metric",
     "MetricInfo",
     "ReliabilityBins",
     "RiskCoverage",
+    "WeightedMetric",
     "accuracy",
     "bootstrap_interval",
     "brier_score",
@@ -57,40 +80,53 @@ __all__ = [
     "coverage_per_class",
     "expected_calibration_error",
     "fit_temperature",
+    "interval_ends",
     "label_sets",
     "macro_f1",
+    "matthews_correlation",
     "negative_log_likelihood",
     "paired_bootstrap",
     "recall_per_class",
     "reliability_bins",
     "risk_coverage",
+    "score_interval",
     "softmax",
     "target_positions",
     "unweighted_average_recall",
+    "weighted_adaptive_ece",
+    "weighted_aurc",
+    "weighted_auroc",
+    "weighted_brier",
+    "weighted_ece",
     "weighted_f1",
+    "weighted_nll",
 ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MetricInfo:
-    """A metric of the report. It has one of two functions.
+    """A metric of the report. It has one of three functions.
 
     Attributes:
         title: Name in tables; those of a share, from 0 to 1, are shown in percent.
         range: Least and greatest value.
         of_confusions: Takes confusion matrices (..., C, C), rows truth; gets an interval by bootstrap.
-        of_scores: Takes scores (N, C) and targets (N,).
+        of_weighted: Takes scores (N, C), targets (N,) and weights (R, N); gets an interval by bootstrap.
+        of_scores: Takes scores (N, C) and targets (N,); has no interval.
+        explained: A sentence for the reader of a table, such as how a calibration error bins; empty for the usual.
     """
 
     title: str
     range: tuple[float, float]
     of_confusions: Metric | None = None
+    of_weighted: WeightedMetric | None = None
     of_scores: Callable[[ArrayLike, ArrayLike], float] | None = None
+    explained: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse an entry with both functions, or with none."""
-        if (self.of_confusions is None) == (self.of_scores is None):
-            raise ValueError(f"metric '{self.title}': expected one of of_confusions and of_scores")
+        """Refuse an entry with several functions, or with none."""
+        if sum(one is not None for one in (self.of_confusions, self.of_weighted, self.of_scores)) != 1:
+            raise ValueError(f"metric '{self.title}': expected one of of_confusions, of_weighted and of_scores")
 
     @property
     def is_share(self) -> bool:
@@ -103,8 +139,32 @@ METRICS: dict[str, MetricInfo] = {
     "accuracy": MetricInfo(title="WA", range=(0.0, 1.0), of_confusions=accuracy),
     "macro_f1": MetricInfo(title="macro F1", range=(0.0, 1.0), of_confusions=macro_f1),
     "weighted_f1": MetricInfo(title="weighted F1", range=(0.0, 1.0), of_confusions=weighted_f1),
-    "nll": MetricInfo(title="NLL", range=(0.0, math.inf), of_scores=negative_log_likelihood),
-    "brier": MetricInfo(title="Brier", range=(0.0, 2.0), of_scores=brier_score),
-    "ece": MetricInfo(title="ECE", range=(0.0, 1.0), of_scores=expected_calibration_error),
+    "mcc": MetricInfo(title="MCC", range=(-1.0, 1.0), of_confusions=matthews_correlation),
+    "auroc": MetricInfo(
+        title="AUROC",
+        range=(0.0, 1.0),
+        of_weighted=weighted_auroc,
+        explained="AUROC is the mean over emotions, each against the rest; 50 % is chance",
+    ),
+    "nll": MetricInfo(title="NLL", range=(0.0, math.inf), of_weighted=weighted_nll),
+    "brier": MetricInfo(title="Brier", range=(0.0, 2.0), of_weighted=weighted_brier),
+    "ece": MetricInfo(
+        title="ECE",
+        range=(0.0, 1.0),
+        of_weighted=weighted_ece,
+        explained=f"ECE takes {BINS} bins of confidence of equal width",
+    ),
+    "adaptive_ece": MetricInfo(
+        title="adaptive ECE",
+        range=(0.0, 1.0),
+        of_weighted=weighted_adaptive_ece,
+        explained=f"adaptive ECE takes {BINS} bins of about as many utterances each",
+    ),
+    "aurc": MetricInfo(
+        title="AURC",
+        range=(0.0, 1.0),
+        of_weighted=weighted_aurc,
+        explained="AURC is the mean error among the most confident answers, over all coverages; lower is better",
+    ),
 }
 """The metrics of a report, in the order of its columns; the keys are the fields of report.json."""

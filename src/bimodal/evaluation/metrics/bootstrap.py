@@ -75,7 +75,13 @@ def _replicates(systems: Sequence[Doubles], metric: Metric, replicates: int, see
     return np.concatenate(parts, axis=1)
 
 
-def _ends(values: Doubles, confidence: float) -> tuple[float, float]:
+def interval_ends(values: Doubles, confidence: float) -> tuple[float, float]:
+    """Ends of the percentile interval of replicates, those in which the metric is undefined left out.
+
+    Example:
+        >>> interval_ends(np.array([0.0, 1.0, np.nan]), 0.5)
+        (0.25, 0.75)
+    """
     known = values[~np.isnan(values)]
     if not known.size:
         return math.nan, math.nan
@@ -113,7 +119,7 @@ def bootstrap_interval(
     value = float(metric(matrices.sum(axis=0)))
     if len(matrices) < 2:
         return Interval(value=value, low=math.nan, high=math.nan)
-    low, high = _ends(_replicates([matrices], metric, replicates, seed)[0], confidence)
+    low, high = interval_ends(_replicates([matrices], metric, replicates, seed)[0], confidence)
     return Interval(value=value, low=low, high=high)
 
 
@@ -159,7 +165,7 @@ def paired_bootstrap(
         return Difference(value=value, low=math.nan, high=math.nan, p=math.nan)
     scores = _replicates([first, second], metric, replicates, seed)
     differences = scores[0] - scores[1]
-    low, high = _ends(differences, confidence)
+    low, high = interval_ends(differences, confidence)
     known = differences[~np.isnan(differences)]
     smaller = min(int((known <= 0).sum()), int((known >= 0).sum()))
     return Difference(value=value, low=low, high=high, p=min(1.0, 2.0 * (1 + smaller) / (1 + known.size)))

@@ -165,6 +165,23 @@ def weighted_f1(matrix: ArrayLike) -> Doubles:
     return mean
 
 
+def matthews_correlation(matrix: ArrayLike) -> Doubles:
+    """MCC of several emotions, -1 to 1, 0 for chance (Gorodkin 2004); as scikit-learn's `matthews_corrcoef`.
+
+    NaN where truth or predictions are one emotion alone; scikit-learn gives 0 there.
+
+    Example:
+        >>> round(float(matthews_correlation([[3, 1], [0, 2]])), 4)
+        0.7071
+    """
+    counts = np.asarray(matrix, dtype=np.float64)
+    true, predicted, total = counts.sum(-1), counts.sum(-2), counts.sum((-2, -1))
+    covariance = _diagonal(counts).sum(-1) * total - (true * predicted).sum(-1)
+    spreads = (total**2 - (true**2).sum(-1)) * (total**2 - (predicted**2).sum(-1))
+    correlation: Doubles = ratio(covariance, np.sqrt(np.maximum(spreads, 0.0)))[()]
+    return correlation
+
+
 def confusion_mass(matrix: ArrayLike, pairs: Sequence[tuple[int, int]]) -> Doubles:
     """Mean share of an emotion's utterances that went to its counterpart, over the pairs and both directions, 0 to 1.
 
