@@ -6,14 +6,19 @@ from typing import Final
 
 import msgspec
 
-from bimodal.evaluation.html.material import main_system, percent, short
-from bimodal.evaluation.report import Estimate, Report, SystemReport
+from bimodal.evaluation.describe_further import percent
+from bimodal.evaluation.figures import Estimate
+from bimodal.evaluation.html.material import main_system, short
+from bimodal.evaluation.markdown import escaped, markdown_table
+from bimodal.evaluation.report import Report, SystemReport
 
 DATASET: Final = "OWNER/DATASET"
 """What stands for the id of the data on the Hub, which only the user knows."""
 
 SHOWN: Final = {"uar": "UAR", "accuracy": "WA", "weighted_f1": "weighted F1"}
+UNKNOWN: Final = Estimate(value=None)
 _CARD_EMOTIONS: Final = 30
+_LONGEST: Final = 300
 
 
 def card_section(report: Report) -> str:
@@ -21,7 +26,7 @@ def card_section(report: Report) -> str:
     lines = ["## Evaluation", "", _tested(report), ""]
     if report.caveat:
         lines += [f"**{_escaped(report.caveat)}**", ""]
-    lines += [*_table(report), "", *_recalls(report), ""]
+    lines += [_table(report), "", *_recalls(report), ""]
     remarks = [*report.warnings, *report.notes]
     lines += [f"- {_escaped(one)}" for one in remarks]
     return "\n".join(lines).rstrip() + "\n"
@@ -35,14 +40,14 @@ def _tested(report: Report) -> str:
     )
 
 
-def _table(report: Report) -> Iterator[str]:
-    yield f"| system | utterances | {' | '.join(SHOWN.values())} |"
-    yield f"|---|---:|{'---:|' * len(SHOWN)}"
-    for system in report.systems:
-        cells = [_cell(system.metrics.get(name)) for name in SHOWN]
-        yield f"| {_escaped(system.system)} | {system.rows:,} | {' | '.join(cells)} |"
-    chance = percent(1 / max(1, sum(count > 0 for count in report.counts.values())))
-    yield f"| guessing | {report.rows:,} | {chance} |{' - |' * (len(SHOWN) - 1)}"
+def _table(report: Report) -> str:
+    rows = [
+        [_escaped(one.system), f"{one.rows:,}", *(percent(one.metrics.get(name, UNKNOWN)) for name in SHOWN)]
+        for one in report.systems
+    ]
+    chance = f"{100 / max(1, sum(count > 0 for count in report.counts.values())):.1f}"
+    guessing = ["guessing", f"{report.rows:,}", chance, *["-"] * (len(SHOWN) - 1)]
+    return markdown_table(["system", "utterances", *SHOWN.values()], [*rows, guessing])
 
 
 def _recalls(report: Report) -> Iterator[str]:
@@ -50,7 +55,7 @@ def _recalls(report: Report) -> Iterator[str]:
     system = _main(report)
     known = {name: value for name, value in system.recalls.items() if value is not None}
     worst = sorted(known, key=lambda name: known[name])
-    told = ", ".join(f"{_escaped(name)} {percent(known[name], 0)} %" for name in worst[:_CARD_EMOTIONS])
+    told = ", ".join(f"{_escaped(name)} {100 * known[name]:.0f} %" for name in worst[:_CARD_EMOTIONS])
     more = "" if len(worst) <= _CARD_EMOTIONS else f", and {len(worst) - _CARD_EMOTIONS} others"
     if told:
         yield f"Recall of each emotion ({_escaped(system.system)}), the weakest first: {told}{more}."
@@ -59,14 +64,6 @@ def _recalls(report: Report) -> Iterator[str]:
 def _main(report: Report) -> SystemReport:
     name = main_system(report)
     return next(one for one in report.systems if one.system == name)
-
-
-def _cell(estimate: Estimate | None) -> str:
-    if estimate is None or estimate.value is None:
-        return "-"
-    if estimate.low is None or estimate.high is None:
-        return percent(estimate.value)
-    return f"{percent(estimate.value)} [{percent(estimate.low)}, {percent(estimate.high)}]"
 
 
 def hub_results(report: Report) -> str:
@@ -113,8 +110,4 @@ def _quoted(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text on one line, escaped for Markdown and HTML."""
-    told = short(text, 300)
-    for special in "\\`*_|<[":
-        told = told.replace(special, f"\\{special}")
-    return told
+    return escaped(short(text, _LONGEST))
