@@ -91,7 +91,14 @@ def _majority(material: Material) -> Iterator[Alert]:
     counts = material.report.counts
     name = max(counts, key=lambda emotion: counts[emotion])
     share = counts[name] / max(1, material.report.rows)
-    if share > DOMINANT and len(material.present) > 1:
+    accuracy = material.system.metrics["accuracy"].value
+    if accuracy is not None and accuracy < share:
+        yield Alert(
+            level="warn",
+            text=f"Always answering {short(name)} is right more often than the model: {percent(share, 0)} % against "
+            f"{percent(accuracy, 0)} % (WA).",
+        )
+    elif share > DOMINANT and len(material.present) > 1:
         yield Alert(
             level="note",
             text=f"{percent(share, 0)} % of the utterances are {short(name)}. Always answering it reaches that "

@@ -16,7 +16,7 @@ from bimodal.inference.model_folder import load_model_config
 from bimodal.records import LAW, Manifest
 
 LICENCE_COLUMNS: Final = ("licence", "license")
-_LONGEST: Final = 600
+_LONGEST: Final = 2000
 _LONGEST_TITLE: Final = 120
 _DIGITS: Final = 16  # of a digest
 
