@@ -1,6 +1,6 @@
 """Fuzz what reads foreign bytes, guided by coverage (atheris): only documented errors may come out.
 
-    python -m scripts.fuzz decode 100000      # or model, form, manifest, settings; the number of executions
+    python -m scripts.fuzz decode 100000      # or model, form, manifest, settings, scores; the number of executions
     python -m scripts.fuzz all 100000         # one after the other; `make fuzz RUNS=100000`
 
 Seeds are made by code. What is found is written to build/fuzz/found, or below
@@ -174,6 +174,35 @@ def settings(content: bytes) -> None:
         read_config(TrainConfig(), settings=[content.decode("utf-8", "surrogateescape")])
 
 
+def scores(content: bytes) -> None:
+    """Read bytes as the scores of another model (CSV, or JSON Lines if they begin with a brace), and as costs."""
+    from bimodal.errors import BimodalError
+    from bimodal.evaluation.abstention import read_costs
+    from bimodal.evaluation.external import read_scores
+    from bimodal.evaluation.predictions import read_predictions
+    from bimodal.records import Manifest, Utterance
+
+    rows = tuple(
+        Utterance(id=name, path=f"wav/{name}.wav", emotion=emotion, speaker=name) for name, emotion in ROWS.items()
+    )
+    manifest = Manifest(path=_scratch() / "m.csv", utterances=rows, columns=("id", "path", "emotion", "speaker"))
+    file = _scratch() / ("scores.jsonl" if content[:1] == b"{" else "scores.csv")
+    file.write_bytes(content)
+    for logits in (False, True):
+        with suppress(BimodalError):
+            found, _ = read_scores(file, manifest, logits=logits)
+            if len(found.ids) != len(rows):
+                raise ValueError(f"{len(found.ids)} rows, expected {len(rows)}")
+    with suppress(BimodalError):
+        read_predictions(file)
+    with suppress(BimodalError):
+        read_costs(file)
+
+
+ROWS: Final = {"a": "angry", "b": "happy", "c": "angry"}
+"""Rows of the manifest that scores are read for."""
+
+
 @cache
 def _scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="bimodal-fuzz-"))
@@ -185,6 +214,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "form": form,
     "manifest": manifest,
     "settings": settings,
+    "scores": scores,
 }
 
 
@@ -194,13 +224,21 @@ MODULES: Final = {
     "form": ["bimodal.service.forms", "bimodal.service.jobs"],
     "manifest": ["bimodal.data.check", "bimodal.data.manifest"],
     "settings": ["bimodal.config", "bimodal.data.labels"],
+    "scores": ["bimodal.evaluation.external", "bimodal.evaluation.abstention", "bimodal.evaluation.predictions"],
 }
 """What coverage is measured in."""
 
 
 def seeds(target: str) -> Iterator[bytes]:
     """Small sound inputs of a target."""
-    made = {"decode": _recordings, "model": _model_files, "form": _forms, "manifest": _manifests, "settings": _settings}
+    made = {
+        "decode": _recordings,
+        "model": _model_files,
+        "form": _forms,
+        "manifest": _manifests,
+        "settings": _settings,
+        "scores": _scores,
+    }
     yield from made[target]()
 
 
@@ -255,6 +293,14 @@ def _settings() -> Iterator[bytes]:
     yield b'name = "mine"\nversion = 1\nvocabulary = "ekman7"\n[map]\ngrumpy = "anger"\nodd = ""\n'
     yield b"speech.epochs=5"
     yield b'emotions = ["upset", "fine"]\nversion = 1\nname = "x"\n'
+
+
+def _scores() -> Iterator[bytes]:
+    yield b"id,anger,joy\na,0.9,0.1\nb,0.2,0.8\nc,0.5,0.5\n"
+    yield b"file;prediction\na.wav;anger\nb.wav;happy\nc.wav;nan\n"
+    yield b'{"id": "a", "scores": {"anger": 1, "joy": 0}}\n{"id": "b"}\n{"id": "c"}\n'
+    yield b"id,cluster:speaker,truth,fused,fused:anger,fused:joy\na,s,anger,anger,0.9,0.1\nb,s,joy,,,\nc,t,joy,,,\n"
+    yield b"abstain = 0.3\n[wrong]\nanger = 5\n"
 
 
 def noting(target: str, found: Path) -> Callable[[bytes], None]:

@@ -85,6 +85,13 @@ def test_reasons_stand_in_the_predictions_and_survive_the_file(tmp_path, made_up
     )
     reasons = told.extra["abstained_fused"]
     assert reasons[7] == NO_ANSWER
+    silent = {"abstained_fused": ("too short",) * 500}
+    _, again = evaluate_further(
+        replace(predictions, scores={"fused": scores}, extra=silent),
+        replicates=50,
+        options=Options(rule=Rule(coverage=1)),
+    )
+    assert [reason for reason in again.extra["abstained_fused"] if reason == "too short"] == ["too short"]
     assert sum(reason is None for reason in reasons) == report.abstention[0].answered
     assert all(reason is None or reason == NO_ANSWER or reason.startswith("confidence 0.") for reason in reasons)
     write_predictions(tmp_path / "p.csv", told)

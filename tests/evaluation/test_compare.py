@@ -95,7 +95,7 @@ def test_runs_meet_by_id_and_emotion_whatever_their_order(tmp_path, runs, made_u
 
 
 def test_other_clips_are_refused_with_counts_and_common_takes_the_common_ones(tmp_path, runs, made_up):
-    part = made_up((("fused", 2.0),), speakers=10)
+    part = made_up((("fused", 2.0),), speakers=10, seed=1)
     write_predictions(tmp_path / "part.csv", part)
     with pytest.raises(BimodalError, match=r"different utterances \(.*one 500, .*part.csv 200; 200 common\); --common"):
         join_runs([runs[0], tmp_path / "part.csv"])

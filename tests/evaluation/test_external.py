@@ -137,7 +137,7 @@ def test_missing_double_and_foreign_rows_are_told_in_one_sentence_with_counts(tm
         read_scores(path, manifest)
     assert str(caught.value) == (
         f"{path}: 2 of 4 rows of the manifest are missing, such as 'c'; 1 are there more than once, such as 'b'; "
-        "1 rows are not in the manifest; give one row for each; leave the scores empty where the model gave no answer"
+        "1 rows are not in the manifest; give one row for each, with empty scores where the model gave no answer"
     )
     with pytest.raises(BimodalError, match="4 of 4 rows of the manifest are missing"):
         read_scores(table(tmp_path, header, list("wxyz")), manifest)

@@ -94,23 +94,28 @@ def evaluate(
     Reports speech alone, text alone, late fusion and the trained fusion; beside them other models and baselines.
     """
     from bimodal.data.manifest import open_manifest
+    from bimodal.evaluation.baselines import check_baselines
     from bimodal.evaluation.describe import describe
     from bimodal.evaluation.html.material import ReportSources
     from bimodal.evaluation.predict import evaluate_model
     from bimodal.evaluation.protocols import evaluate_folds
     from bimodal.evaluation.report import Options, evaluate_further
     from bimodal.evaluation.rows import check_seen_rows
+    from bimodal.evaluation.subgroups import check_columns
     from bimodal.evaluation.writing import PAGE, write_report
     from bimodal.inference.installed import find_model
 
     if (model is not None and folds) or not (model or folds or scores or baseline):
-        raise typer.BadParameter("give either --model or --folds", param_hint="--model/--folds")
+        alone = "or --predictions or --baseline without them"
+        raise typer.BadParameter(f"give either --model or --folds, {alone}", param_hint="--model/--folds")
     rule = _rule(coverage_target, costs)
     if seen_rows and model is None:
         raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
 
     progress = partial(bar, quiet=quiet)
-    caveat, read = "", manifest_below(manifest, root)
+    caveat, read = "", open_manifest(manifest_below(manifest, root))
+    check_baselines(baseline or ())
+    check_columns(by or (), read)
     predictions: Any
     notes: tuple[str, ...]
     resolved: Any = None

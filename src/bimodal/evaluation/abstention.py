@@ -144,7 +144,7 @@ def abstain(
     """
     found, columns = [], {}
     for system in predictions.systems:
-        columns[f"abstained_{system}"] = tuple(None if one else NO_ANSWER for one in predictions.answered(system))
+        columns[f"abstained_{system}"] = _unanswered(predictions, system)
         if predictions.labels_only(system) or not predictions.answered(system).any():
             continue
         chosen = choose_thresholds(predictions, system, rule, held_out, told)
@@ -291,9 +291,18 @@ def _named(thresholds: Doubles, emotions: Sequence[str]) -> dict[str, float | No
     }
 
 
+def _unanswered(predictions: Predictions, system: str) -> tuple[str | None, ...]:
+    """Why a system has no scores for a row, as far as it is known; None where it has."""
+    given = predictions.extra.get(f"abstained_{system}", (None,) * len(predictions.ids))
+    return tuple(
+        None if answered else reason or NO_ANSWER
+        for answered, reason in zip(predictions.answered(system), given, strict=True)
+    )
+
+
 def _reasons(predictions: Predictions, system: str, chosen: Thresholds) -> tuple[str | None, ...]:
     """Why a system abstains from each row; None where it answers."""
-    reasons: list[str | None] = [NO_ANSWER] * len(predictions.ids)
+    reasons = list(_unanswered(predictions, system))
     places: Integers = np.flatnonzero(predictions.answered(system))
     for row, threshold in zip(places.tolist(), chosen.each.tolist(), strict=True):
         confidence = float(predictions.scores[system][row].max())

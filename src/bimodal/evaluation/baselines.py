@@ -135,6 +135,16 @@ def reported_rows(manifest: Manifest, *, split: str = "", cluster: str = "speake
 _NONE: Final = "none"
 
 
+def check_baselines(names: Sequence[str]) -> None:
+    """Refuse unknown names of baselines.
+
+    Raises:
+        BimodalError: One is not in `BASELINES`.
+    """
+    if unknown := [name for name in names if name not in BASELINES]:
+        raise BimodalError(f"unknown baseline {unknown[0]!r}, expected one of {list(BASELINES)}")
+
+
 def add_baselines(
     predictions: Predictions,
     manifest: Manifest,
@@ -159,8 +169,7 @@ def add_baselines(
         BimodalError: An unknown baseline, a package that is missing, a recording that cannot be used, or no rows of
             other speakers to train on.
     """
-    if unknown := [name for name in names if name not in BASELINES]:
-        raise BimodalError(f"unknown baseline {unknown[0]!r}, expected one of {list(BASELINES)}")
+    check_baselines(names)
     loaded = {name: BASELINES[name].features for name in dict.fromkeys(names)}
     extracts = {name: None if load is None else load() for name, load in loaded.items()}
     task, notes = _task(predictions, manifest, folds, seed)

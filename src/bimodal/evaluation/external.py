@@ -407,7 +407,7 @@ def _mismatch(path: Path, rows: int, lacking: Sequence[str], twice: Sequence[str
     parts = [f"{len(lacking)} of {rows} rows of the manifest are missing, such as {lacking[0]!r}"] if lacking else []
     parts += [f"{len(twice)} are there more than once, such as {twice[0]!r}"] if twice else []
     parts += [f"{extra} rows are not in the manifest"] if extra else []
-    advice = "give one row for each; leave the scores empty where the model gave no answer"
+    advice = "give one row for each, with empty scores where the model gave no answer"
     return f"{path}: {'; '.join(parts)}; {advice}"
 
 

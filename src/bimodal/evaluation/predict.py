@@ -27,6 +27,7 @@ from bimodal.training.rows import LabelledRows, label_rows
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Notes = tuple[str, ...]
 _AT_ONCE: Final = 16
+_FIELDS: Final = ("speaker", "transcript", "lang", "dialogue")
 _LEAST_PRIOR: Final = 1e-6
 
 
@@ -107,7 +108,17 @@ def predict_model(
     priors = np.array(recognizer.config.priors)
     found = predictions_of(rows, systems, priors, cluster, paired_only=by_label)
     kinds = [kinds_of(result) for result in results]
+    found = _with_reasons(found, results)
     return with_sets(found, recognizer.model.prediction_sets, kinds), tuple(notes)
+
+
+def _with_reasons(predictions: Predictions, results: Sequence[Recognition]) -> Predictions:
+    """Predictions with a column of why the model abstained, where it did."""
+    if not any(result.abstained for result in results):
+        return predictions
+    system = "fused" if "fused" in predictions.scores else predictions.systems[0]
+    reasons = tuple(result.reason if result.abstained else None for result in results)
+    return replace(predictions, extra={**predictions.extra, f"abstained_{system}": reasons})
 
 
 def with_sets(predictions: Predictions, table: PredictionSets | None, fused: Sequence[Sequence[Kind]]) -> Predictions:
@@ -201,7 +212,8 @@ def with_columns(rows: LabelledRows, systems: dict[str, npt.NDArray[Any]], clust
     """Predictions of any systems (N, C) for labelled rows, with the columns of the manifest beside them."""
     names, values = _clusters(rows.utterances, cluster)
     extra = {name for utterance in rows.utterances for name in utterance.extra if ":" not in name}
-    columns = {"speaker", "transcript", *extra} - {*RESERVED, *systems}
+    told = {name for name in ("lang", "dialogue") if any(getattr(one, name) for one in rows.utterances)}
+    columns = {"speaker", "transcript", *told, *extra} - {*RESERVED, *systems}
     return Predictions(
         ids=tuple(utterance.id for utterance in rows.utterances),
         targets=main_emotion(rows.targets),
@@ -222,7 +234,7 @@ def _with_both(systems: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[An
 
 
 def _cell(utterance: Utterance, name: str) -> str | None:
-    return getattr(utterance, name) if name in ("speaker", "transcript") else utterance.extra.get(name)
+    return getattr(utterance, name) if name in _FIELDS else utterance.extra.get(name)
 
 
 def _clusters(utterances: Sequence[Utterance], cluster: str) -> tuple[ClusterName, tuple[str, ...]]:

@@ -20,6 +20,7 @@ from bimodal.evaluation.figures import (
     mean_estimate,
 )
 from bimodal.evaluation.predictions import Predictions
+from bimodal.records import Manifest
 
 FEW_ROWS = 20  # of a group; a smaller one is shown, but takes no part in the gap
 MOST_GROUPS = 50  # a column with more, such as an age in days, is no grouping
@@ -69,6 +70,18 @@ class Subgroups:
     best: str = ""
     worst: str = ""
     unknown: int = 0
+
+
+def check_columns(columns: Sequence[str], manifest: Manifest) -> None:
+    """Refuse columns that a manifest does not have, before anything is computed.
+
+    Raises:
+        BimodalError: It has no such column.
+    """
+    known = sorted({*manifest.columns, "speaker"} - {"emotion", "id", "path"})
+    for column in columns:
+        if column not in known:
+            raise BimodalError(f"--by {column}: {manifest.path} has no such column, expected one of {known}")
 
 
 def subgroups_of(predictions: Predictions, column: str, resampling: Resampling) -> tuple[Subgroups, ...]:

@@ -158,7 +158,8 @@ METRICS: dict[str, MetricInfo] = {
         title="adaptive ECE",
         range=(0.0, 1.0),
         of_weighted=weighted_adaptive_ece,
-        explained=f"adaptive ECE takes {BINS} bins of about as many utterances each",
+        explained=f"adaptive ECE takes {BINS} bins of about as many utterances each; resampling makes both larger, so "
+        "their intervals lie high",
     ),
     "aurc": MetricInfo(
         title="AURC",
