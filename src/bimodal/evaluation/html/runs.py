@@ -21,9 +21,13 @@ STAGES: Final = ("speech", "text", "fusion")
 COLOUR: Final = {"loss": "#d0553f", "dev": "#0072b2"}
 
 TESTS: Final = "tests.json"
+CHANGE: Final = "change of UAR"
+UNCHANGED: Final = "unchanged answers"
+"""Cases of a test of robustness, as `bimodal test` names them."""
+
 MOST_FAILED: Final = 12
 LONGEST_SENTENCE: Final = 300
-_RATIO: Final = re.compile(r",? *(-?\d+(?:\.\d+)?) *dB")
+_RATIO: Final = re.compile(r",? *(-?\d+(?:\.\d+)?) *dB$")
 
 Epochs = Sequence[Mapping[str, float]]
 
@@ -141,11 +145,10 @@ def robustness_section(material: Material) -> Section | LeftOut:
         return LeftOut(reason=f"{TESTS} cannot be read ({short(str(error), 120)}); run 'bimodal test' again.")
     blocks: list[Block] = [_pass_rates(outcomes, found.random)]
     if curves := _noise_curves(outcomes):
-        title = "Figures under noise"
+        title = "Change of UAR under noise"
         svg = drawn(lambda figure: _draw_noise(figure, curves), "robustness", title)
-        blocks.append(
-            Plot(svg=svg, caption="What the tests measured, by signal-to-noise ratio; less noise to the right")
-        )
+        blocks.append(Plot(svg=svg, caption="Change of UAR against clean recordings; less noise to the right"))
+    blocks += _changes(outcomes)
     failed = [short(one.sentence, LONGEST_SENTENCE) for one in outcomes if one.status == "failed"]
     if failed:
         more = [f"and {len(failed) - MOST_FAILED} others, in {TESTS}"] if len(failed) > MOST_FAILED else []
@@ -173,12 +176,28 @@ def _pass_rates(outcomes: Sequence[TestOutcome], random: Mapping[str, tuple[int,
     return plain_table("Tests by category", header, rows)
 
 
+def _changes(outcomes: Sequence[TestOutcome]) -> list[Table]:
+    """What each change of the input costs, where there is any."""
+    told: dict[str, dict[str, TestOutcome]] = {}
+    for one in outcomes:
+        if one.case in (CHANGE, UNCHANGED) and one.value is not None:
+            told.setdefault(one.test, {})[one.case] = one
+    rows = []
+    for test, cases in told.items():
+        values = {case: one.value for case, one in cases.items() if one.value is not None}
+        change = f"{100 * values[CHANGE] + 0.0:+.1f}" if CHANGE in values else "-"
+        failed = ", ".join(case for case, one in cases.items() if one.status == "failed")
+        rows.append([short(test), change, percent(values.get(UNCHANGED), 0), failed or "-"])
+    header = ["change of the input", "UAR, points", "answers unchanged %", "failed"]
+    return [plain_table("What each change of the input costs", header, rows)] if rows else []
+
+
 def _noise_curves(outcomes: Sequence[TestOutcome]) -> dict[str, list[tuple[float, float]]]:
-    """Value by signal-to-noise ratio, by kind of noise; kinds with at least two ratios."""
+    """Change of UAR in points by signal-to-noise ratio, by kind of noise; kinds with at least two ratios."""
     found: dict[str, list[tuple[float, float]]] = {}
     for one in outcomes:
-        if (ratio := _RATIO.search(one.test)) and one.value is not None and not one.case:
-            found.setdefault(_RATIO.sub("", one.test), []).append((float(ratio[1]), one.value))
+        if (ratio := _RATIO.search(one.test)) and one.value is not None and one.case == CHANGE:
+            found.setdefault(_RATIO.sub("", one.test), []).append((float(ratio[1]), 100 * one.value))
     return {name: sorted(points) for name, points in found.items() if len(points) > 1}
 
 
@@ -187,5 +206,6 @@ def _draw_noise(figure: Any, curves: Mapping[str, Sequence[tuple[float, float]]]
     for number, (name, points) in enumerate(curves.items()):
         ratios, values = zip(*points, strict=True)
         axes.plot(ratios, values, marker="o", color=OTHERS[number % len(OTHERS)], label=label(name))
-    axes.set(xlabel="signal-to-noise ratio, dB", ylabel="measured")
+    axes.axhline(0, color=INK, linestyle=":", linewidth=1)
+    axes.set(xlabel="signal-to-noise ratio, dB", ylabel="change of UAR, points")
     axes.legend(frameon=False)
