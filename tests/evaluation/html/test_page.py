@@ -1,5 +1,6 @@
 """The page as people open it: complete, closed, readable by all."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -131,6 +132,8 @@ def test_axe_and_the_console_of_a_browser_find_nothing(scored, recorded, tmp_pat
     from playwright.sync_api import sync_playwright
 
     predictions = scored(rows=120, transcript=("Dogs are sitting by the door.",) * 120)
+    tests = {"title": "/a" * 40, "system": "fused", "outcomes": {"fused": []}, "random": {}}
+    (tmp_path / "tests.json").write_text(json.dumps(tests))
     file = written(page_of(predictions, tmp_path, recorded(predictions)))
     wrong: list[str] = []
     with sync_playwright() as playwright:

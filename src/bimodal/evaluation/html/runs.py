@@ -185,7 +185,7 @@ def _changes(outcomes: Sequence[TestOutcome]) -> list[Table]:
     rows = []
     for test, cases in told.items():
         values = {case: one.value for case, one in cases.items() if one.value is not None}
-        change = f"{100 * values[CHANGE] + 0.0:+.1f}" if CHANGE in values else "-"
+        change = f"{round(100 * values[CHANGE], 1) + 0.0:+.1f}" if CHANGE in values else "-"
         failed = ", ".join(case for case, one in cases.items() if one.status == "failed")
         rows.append([short(test), change, percent(values.get(UNCHANGED), 0), failed or "-"])
     header = ["change of the input", "UAR, points", "answers unchanged %", "failed"]
