@@ -1,9 +1,10 @@
 """Write docs/results.md from the results of the benchmarks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.record import Figure, Result, read_result
+from bimodal.evaluation.markdown import listed, markdown_table, p_value
 
 ORDER = (
     "ravdess",
@@ -112,8 +113,8 @@ def describe_result(result: Result) -> str:
         f"- Target: {result.target}.\n- Licence of the data: {result.licence}.\n- Run: seeds {seeds}; commit "
         f"{result.commit}; configuration {result.config}; {result.date} UTC; {result.minutes:.0f} minutes.",
         figures_table(result),
-        _listed("Notes", result.notes),
-        _listed("What else was tried", result.tried),
+        listed("Notes:\n", result.notes),
+        listed("What else was tried:\n", result.tried),
         f"Command: `{result.command}`",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -121,26 +122,22 @@ def describe_result(result: Result) -> str:
 
 def figures_table(result: Result) -> str:
     """Measured figures, then quoted ones."""
-    header = "| system | metric | mean | sd over seeds | 95 % interval | each seed |\n|---|---|---:|---:|---:|---:|"
+    header = ["system", "metric", "mean", "sd over seeds", "95 % interval", "each seed"]
     rows = [_figure_row(figure) for figure in result.figures]
     quoted = [
-        f"| {one.system} (*quoted*: {one.source}) | {one.metric} | {one.value:.1f} | - | - | - |"
+        [f"{one.system} (*quoted*: {one.source})", one.metric, f"{one.value:.1f}", "-", "-", "-"]
         for one in result.quoted
     ]
-    return "\n".join([header, *rows, *quoted])
+    return markdown_table(header, [*rows, *quoted], names=2)
 
 
-def _figure_row(figure: Figure) -> str:
+def _figure_row(figure: Figure) -> list[str]:
     sign = "+" if " - " in figure.system else ""
     interval = "-"
     if figure.low is not None and figure.high is not None:
-        p = "" if figure.p is None else f", p = {figure.p:.3f}" if figure.p >= 0.001 else ", p < 0.001"
+        p = "" if figure.p is None else f", {p_value(figure.p)}"
         interval = f"{figure.low:{sign}.1f} to {figure.high:{sign}.1f} ({figure.clusters}{p})"
     several = len(figure.seeds) > 1
     seeds = " ".join(f"{value:{sign}.1f}" for value in figure.seeds) if several else "-"
     sd = f"{figure.sd:.2f}" if several else "-"
-    return f"| {figure.system} | {figure.metric} | {figure.mean:{sign}.2f} | {sd} | {interval} | {seeds} |"
-
-
-def _listed(heading: str, sentences: Sequence[str]) -> str:
-    return "\n".join([f"{heading}:\n", *(f"- {sentence}" for sentence in sentences)]) if sentences else ""
+    return [figure.system, figure.metric, f"{figure.mean:{sign}.2f}", sd, interval, seeds]

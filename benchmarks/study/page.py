@@ -7,6 +7,7 @@ import msgspec
 
 from benchmarks.study.findings import BETTER_BELOW, CUT_RECALL, ECE, F1, MASS, RARE, UAR, Row, Section, Study
 from benchmarks.study.losses import CUT
+from bimodal.evaluation.markdown import markdown_table
 
 ALPHA = 0.05
 JOINT = ("pairwise + focal", "gaussian + focal")
@@ -145,12 +146,12 @@ def table(rows: Sequence[Row]) -> str:
     """One system per row, one metric per column, then the p over seeds of the first metric."""
     names = list(dict.fromkeys(row.figure.metric for row in rows))
     cells = {(row.system, row.figure.metric): row for row in rows}
-    lines = [f"| system | {' | '.join(names)} | p over seeds ({names[0]}) |", "|---|" + "---:|" * (len(names) + 1)]
+    found = []
     for system in dict.fromkeys(row.system for row in rows):
         first = cells[system, names[0]]
         p = "-" if first.seeds_p is None else f"{first.seeds_p:.3f}"
-        lines.append(f"| {system} | {' | '.join(cell(cells[system, name]) for name in names)} | {p} |")
-    return "\n".join(lines)
+        found.append([system, *(cell(cells[system, name]) for name in names), p])
+    return markdown_table(["system", *names, f"p over seeds ({names[0]})"], found)
 
 
 def cell(row: Row) -> str:

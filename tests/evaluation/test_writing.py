@@ -7,6 +7,7 @@ import pytest
 
 from bimodal.errors import BimodalError
 from bimodal.evaluation.describe import describe
+from bimodal.evaluation.html.material import ReportSources
 from bimodal.evaluation.predictions import read_predictions
 from bimodal.evaluation.report import evaluate
 from bimodal.evaluation.writing import read_report, write_report
@@ -55,23 +56,30 @@ def test_a_report_of_version_1_still_reads(tmp_path, by_hand):
     assert "66.7" in describe(found)
 
 
-def test_the_folder_holds_all_four_files_and_an_earlier_picture_never_stays(tmp_path, by_hand):
+PLAIN = ["eval_results.yaml", "model-card-section.md", "predictions.csv", "report.json", "report.md"]
+
+
+def test_the_folder_holds_all_files_and_an_earlier_picture_never_stays(tmp_path, by_hand):
     report = evaluate(by_hand, replicates=100)
     write_report(tmp_path, report, by_hand)
-    assert sorted(file.name for file in tmp_path.iterdir()) == [
-        "predictions.csv", "report.json", "report.md", "report.png",
-    ]  # fmt: skip
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*PLAIN, "report.html", "report.png"])
     assert (tmp_path / "report.md").read_text().endswith("](report.png)\n")
     write_report(tmp_path, report, by_hand, plots=False)
-    assert not (tmp_path / "report.png").exists()
+    assert sorted(file.name for file in tmp_path.iterdir()) == PLAIN
     assert "report.png" not in (tmp_path / "report.md").read_text()
 
 
 def test_without_matplotlib_all_but_the_picture_is_written_and_the_way_out_is_told(tmp_path, by_hand, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(BimodalError, match=r"pip install 'bimodal-emotion\[train\]'"):
+    with pytest.raises(BimodalError, match=r"pip install 'bimodal-emotion\[report\]'"):
         write_report(tmp_path, evaluate(by_hand, replicates=100), by_hand)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["predictions.csv", "report.json", "report.md"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == PLAIN
+
+
+def test_sensitive_data_leave_no_words_in_any_file(tmp_path, by_hand):
+    write_report(tmp_path, evaluate(by_hand, replicates=100), by_hand, sources=ReportSources(sound=False))
+    assert "fold" in (tmp_path / "predictions.csv").read_text()
+    assert not [file.name for file in tmp_path.iterdir() if "né".encode() in file.read_bytes()]
 
 
 def test_a_folder_that_is_a_file_and_a_report_that_is_none_are_refused(tmp_path, by_hand):

@@ -16,13 +16,17 @@ def test_the_held_out_figure_stands_beside_chance(tiny_model, tiny_manifest):
     assert report.dev_chance == pytest.approx(1 / 3, abs=1e-4) and figures == describe_dev(report)
     assert f"on {report.dev_rows} held-out rows: speech {100 * report.dev_uar['speech']:.1f} %" in figures
     assert "; chance 33.3 %. These rows also fitted the temperatures" in figures
-    assert following == f"next: bimodal evaluate {tiny_manifest} --model {tiny_model}"
+    command = f"bimodal evaluate {tiny_manifest} --model {tiny_model} --out {tiny_model.parent / 'report'}"
+    assert following == f"next: {command}, which writes report.html for a browser"
 
 
 @pytest.mark.parametrize(
     ("rows", "step"),
     [
-        (["a,joy,s1,train", "b,joy,s2,test"], "bimodal evaluate m.csv --model run/model"),
+        (
+            ["a,joy,s1,train", "b,joy,s2,test"],
+            "bimodal evaluate m.csv --model run/model --out run/report, which writes report.html",
+        ),
         ([f"a,joy,s{number}," for number in range(9)], "bimodal evaluate m.csv --folds 5, with the same --config"),
         (["a,joy,s1,", "b,joy,s2,train", "c,joy,s3,dev"], "bimodal evaluate m.csv --folds 3, with"),
         (["a,joy,s1,", "b,joy,s2,", "c,,s2,test"], "bimodal recognize -m run/model RECORDING. Every row"),

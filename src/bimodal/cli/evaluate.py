@@ -1,5 +1,7 @@
 """Commands that test on labelled recordings: evaluate, compare, cross-corpus, calibrate."""
 
+import shlex
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -49,10 +51,11 @@ def evaluate(
     ] = "speaker",
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for report.json, report.md, report.png, predictions.csv; with --folds, splits.json, too."
-        ),
+        typer.Option(help="Folder for report.html, report.json, report.md, predictions.csv and more."),
     ] = None,
+    no_audio: Annotated[
+        bool, typer.Option("--no-audio", help="Leave recordings and transcripts out of the report (sensitive data).")
+    ] = False,
     seen_rows: Annotated[
         bool, typer.Option("--seen-rows", help="Evaluate on rows that the model was trained on; the report says so.")
     ] = False,
@@ -105,11 +108,13 @@ def evaluate(
     from bimodal.data.manifest import open_manifest
     from bimodal.evaluation.baselines import check_baselines
     from bimodal.evaluation.describe import describe
+    from bimodal.evaluation.html.material import ReportSources
     from bimodal.evaluation.predict import evaluate_model
     from bimodal.evaluation.report import Options, evaluate_further
     from bimodal.evaluation.rows import check_seen_rows
     from bimodal.evaluation.subgroups import check_columns
-    from bimodal.evaluation.writing import write_report
+    from bimodal.evaluation.writing import PAGE, write_report
+    from bimodal.inference.installed import find_model
 
     if (model is not None and folds) or not (model or folds or scores or baseline):
         alone = "or --predictions or --baseline without them"
@@ -163,8 +168,15 @@ def evaluate(
     report = replace(report, caveat=caveat)
     typer.echo(describe(report))
     if out is not None:
-        write_report(out, report, predictions)
-        say(f"written to {out}")
+        sources = ReportSources(
+            command=shlex.join(["bimodal", *sys.argv[1:]]),
+            model=None if model is None else find_model(str(model)),
+            manifest=open_manifest(read),
+            sound=not no_audio,
+            threads=threads,
+        )
+        write_report(out, report, predictions, sources=sources)
+        say(f"written to {out}; open {out / PAGE} in a browser")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +265,7 @@ def compare(
         typer.Option(metavar="COLUMN", help="Results by a column of the manifest, such as sex. Repeatable."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for report.json, report.md, report.png, predictions.csv.")
+        Path | None, typer.Option(help="Folder for report.html, report.json, report.md, predictions.csv, ...")
     ] = None,
 ) -> None:
     """Compare two or more runs on the same utterances.
@@ -262,15 +274,17 @@ def compare(
     """
     from bimodal.evaluation.compare import join_runs
     from bimodal.evaluation.describe import describe
+    from bimodal.evaluation.html.material import ReportSources
     from bimodal.evaluation.report import Options, evaluate
-    from bimodal.evaluation.writing import write_report
+    from bimodal.evaluation.writing import PAGE, write_report
 
     predictions, notes = join_runs(runs, system=system, common=common)
     report = evaluate(predictions, title="Comparison of runs", notes=notes, options=Options(by=tuple(by or ())))
     typer.echo(describe(report))
     if out is not None:
-        write_report(out, report, predictions)
-        say(f"written to {out}")
+        sources = ReportSources(command=shlex.join(["bimodal", *sys.argv[1:]]))
+        write_report(out, report, predictions, sources=sources)
+        say(f"written to {out}; open {out / PAGE} in a browser")
 
 
 def cross_corpus(

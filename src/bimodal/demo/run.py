@@ -7,12 +7,14 @@ from typing import Any, Final
 import numpy as np
 
 from bimodal.config import FusionConfig, SpeechConfig, TextConfig, TrainConfig
+from bimodal.data.manifest import open_manifest
 from bimodal.demo import corpus as spoken
 from bimodal.evaluation.describe import describe
+from bimodal.evaluation.html.material import ReportSources
 from bimodal.evaluation.predict import evaluate_model
 from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.report import evaluate
-from bimodal.evaluation.writing import write_report
+from bimodal.evaluation.writing import PAGE, write_report
 from bimodal.inference.recognizer import Recognizer
 from bimodal.training.train import train
 
@@ -60,11 +62,14 @@ def run_demo(
     report = evaluate(predictions, title="Synthetic demo corpus, unseen voices and sentences", notes=notes)
     say(describe(report))
     say("\n" + describe_conflict(predictions))
-    write_report(out / "report", report, predictions)
+    sources = ReportSources(
+        command=f"bimodal demo --size {size}", model=model, manifest=open_manifest(manifest), threads=threads
+    )
+    write_report(out / "report", report, predictions, sources=sources)
     say("\n4. Recognising a held-out clip")
     say(_recognise_one(model, manifest, threads))
     say(
-        f"\nPlot: {out / 'report' / 'report.png'}\nModel: {model}\n"
+        f"\nReport, for a browser: {out / 'report' / PAGE}\nModel: {model}\n"
         f"Try your own voice: bimodal serve {model} --open\n"
         f"or on a recording: bimodal recognize {model} YOUR.wav --transcript 'what you said'"
     )

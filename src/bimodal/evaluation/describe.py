@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bimodal.evaluation.describe_further import abstention_sentences, subgroup_tables, vote_sentences
+from bimodal.evaluation.markdown import escaped, listed, markdown_table, p_value
 from bimodal.evaluation.metrics import METRICS, MetricInfo
 from bimodal.evaluation.report import Comparison, Estimate, Gain, Report, SystemReport
 
@@ -26,11 +27,11 @@ def describe(report: Report) -> str:
         aligned(_transposed(_dimensions(report))) if _has_dimensions(report) else "",
         _legend(report),
         *(f"{heading}\n{aligned(table)}" for heading, table in subgroup_tables(report)),
-        _listed("Abstention:", abstention_sentences(report)),
-        _listed("Votes of several annotators:", vote_sentences(report)),
-        _listed("Paired differences:", comparison_sentences(report)),
-        _listed("Warnings:", report.warnings),
-        _listed("Notes:", report.notes),
+        listed("Abstention:", abstention_sentences(report)),
+        listed("Votes of several annotators:", vote_sentences(report)),
+        listed("Paired differences:", comparison_sentences(report)),
+        listed("Warnings:", report.warnings),
+        listed("Notes:", report.notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -38,16 +39,16 @@ def describe(report: Report) -> str:
 def describe_markdown(report: Report) -> str:
     """The report as Markdown, one system per row."""
     parts = [
-        f"**{_escaped(report.caveat)}**" if report.caveat else "",
-        f"# {_escaped(report.title) or 'Evaluation'}",
+        f"**{escaped(report.caveat)}**" if report.caveat else "",
+        f"# {escaped(report.title) or 'Evaluation'}",
         _counted(report),
-        markdown_table(_figures(report)),
+        _markdown_table(_figures(report)),
         "Recall of each emotion in percent:",
-        markdown_table(_recalls(report)),
-        *(["Prediction sets:", markdown_table(_sets(report))] if _has_sets(report) else []),
-        *([markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
-        _escaped(_legend(report)),
-        *(f"{_escaped(heading)}\n\n{markdown_table(table)}" for heading, table in subgroup_tables(report)),
+        _markdown_table(_recalls(report)),
+        *(["Prediction sets:", _markdown_table(_sets(report))] if _has_sets(report) else []),
+        *([_markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
+        escaped(_legend(report)),
+        *(f"{escaped(heading)}\n\n{_markdown_table(table)}" for heading, table in subgroup_tables(report)),
         _section("Abstention", abstention_sentences(report)),
         _section("Votes of several annotators", vote_sentences(report)),
         _section("Paired differences", comparison_sentences(report)),
@@ -75,15 +76,11 @@ def _tests(comparison: Comparison) -> str:
     exact = comparison.mcnemar
     if exact is None:
         return ""
-    counts = f"; it alone is right on {exact.first}, the other alone on {exact.second}, McNemar {_p(exact.p)}"
+    counts = f"; it alone is right on {exact.first}, the other alone on {exact.second}, McNemar {p_value(exact.p)}"
     corrected = comparison.uar_p_holm
     if corrected is None or comparison.uar.p is None or (corrected == comparison.uar.p and exact.p_holm == exact.p):
         return counts
-    return f"{counts}; after Holm's correction {_p(corrected)} for UAR, {_p(exact.p_holm)} for McNemar"
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+    return f"{counts}; after Holm's correction {p_value(corrected)} for UAR, {p_value(exact.p_holm)} for McNemar"
 
 
 def _legend(report: Report) -> str:
@@ -115,7 +112,7 @@ def _points(gain: Gain) -> str:
     value = f"{100 * gain.value:+.1f}"
     if gain.low is None or gain.high is None or gain.p is None:
         return value
-    return f"{value} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}], {_p(gain.p)}"
+    return f"{value} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}], {p_value(gain.p)}"
 
 
 def _cell(estimate: Estimate, metric: MetricInfo) -> str:
@@ -131,7 +128,7 @@ def _cell(estimate: Estimate, metric: MetricInfo) -> str:
 
 def _counted(report: Report) -> str:
     clusters = "" if report.cluster_name == "utterance" else f" of {report.clusters} {report.cluster_name}s"
-    emotions = ", ".join(f"{_escaped(emotion)} {count}" for emotion, count in report.counts.items())
+    emotions = ", ".join(f"{escaped(emotion)} {count}" for emotion, count in report.counts.items())
     intervals = f"{100 * report.confidence:g} % intervals from {report.replicates} resamples of {report.cluster_name}s"
     return f"{report.rows} utterances{clusters} ({emotions}); {intervals}."
 
@@ -209,24 +206,10 @@ def aligned(table: Table) -> str:
     return "\n".join(lines)
 
 
-def _listed(heading: str, sentences: Sequence[str]) -> str:
-    return "\n".join([heading, *(f"- {sentence}" for sentence in sentences)]) if sentences else ""
-
-
 def _section(heading: str, sentences: Sequence[str]) -> str:
-    escaped = [_escaped(sentence) for sentence in sentences]
-    return _listed(f"## {heading}\n", escaped)
+    return listed(f"## {heading}\n", [escaped(sentence) for sentence in sentences])
 
 
-def _escaped(text: str) -> str:
-    """Text on one line, escaped for Markdown and HTML."""
-    for special in "\\`*_|<":
-        text = text.replace(special, f"\\{special}")
-    return " ".join(text.split())
-
-
-def markdown_table(table: Table) -> str:
-    """A table as Markdown: names on the left, numbers on the right."""
-    header, *rows = [[_escaped(cell) for cell in row] for row in table]
-    rule = ["---", *("---:" for _ in header[1:])]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
+def _markdown_table(table: Table) -> str:
+    header, *rows = [[escaped(cell) for cell in row] for row in table]
+    return markdown_table(header, rows)

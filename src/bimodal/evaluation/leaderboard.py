@@ -10,7 +10,8 @@ import msgspec
 
 from bimodal.errors import BimodalError
 from bimodal.evaluation.cross_corpus import Cell, CrossCorpus, mean_across
-from bimodal.evaluation.describe import aligned, markdown_table
+from bimodal.evaluation.describe import aligned
+from bimodal.evaluation.markdown import escaped, listed, markdown_table
 from bimodal.evaluation.metrics import METRICS
 from bimodal.evaluation.predictions import SYSTEMS, Predictions, write_predictions
 from bimodal.evaluation.report import Estimate, SystemReport
@@ -68,12 +69,8 @@ def _shown(estimate: Estimate) -> str:
 
 def describe_cross_corpus(result: CrossCorpus) -> str:
     """The result as plain text: the table and what one should know of it."""
-    parts = [result.caveat, aligned(leaderboard(result)), _listed("Notes:", result.notes), _warnings(result)]
+    parts = [result.caveat, aligned(leaderboard(result)), listed("Notes:", result.notes), _warnings(result)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _listed(heading: str, sentences: Sequence[str]) -> str:
-    return "\n".join([heading, *(f"- {sentence}" for sentence in sentences)]) if sentences else ""
 
 
 def _warnings(result: CrossCorpus) -> str:
@@ -82,7 +79,7 @@ def _warnings(result: CrossCorpus) -> str:
     for cell in result.cells:
         for warning in cell.report.warnings:
             cells.setdefault(warning, []).append(f"{cell.train} > {cell.test}")
-    return _listed("Warnings:", [f"{', '.join(names)}: {warning}" for warning, names in cells.items()])
+    return listed("Warnings:", [f"{', '.join(names)}: {warning}" for warning, names in cells.items()])
 
 
 def as_csv(result: CrossCorpus) -> str:
@@ -111,11 +108,12 @@ def _value(system: SystemReport, column: str) -> str:
 
 def as_markdown(result: CrossCorpus) -> str:
     """The table and its notes as Markdown."""
+    header, *rows = [[escaped(cell) for cell in row] for row in leaderboard(result)]
     parts = [
         f"**{result.caveat}**" if result.caveat else "",
         "# Cross-corpus evaluation",
-        markdown_table(leaderboard(result)),
-        _listed("## Notes\n", result.notes),
+        markdown_table(header, rows, names=2),
+        listed("## Notes\n", result.notes),
         _warnings(result).replace("Warnings:", "## Warnings\n"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,12 +1,12 @@
 """Plot of a report: confusion matrices, unweighted average recall, reliability. Needs matplotlib."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bimodal.errors import BimodalError
+from bimodal.evaluation.html.material import system_colour
 from bimodal.evaluation.metrics import reliability_bins
 from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.report import Report, SystemReport
@@ -15,13 +15,6 @@ from bimodal.files import atomic_write
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = {
-    "speech": "#0072B2",
-    "text": "#E69F00",
-    "late": "#7F7F7F",
-    "fused": "#009E73",
-}  # distinct for colour-blind readers
-OTHER_COLOURS = ("#CC79A7", "#D55E00", "#56B4E9", "#4D4D4D", "#A6761D")  # of the systems of others
 PANEL = 3.9  # inches
 BINS = 10  # of the reliability diagram
 
@@ -50,7 +43,7 @@ def _new_figure(panels: int) -> Any:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
-        raise BimodalError("plots need matplotlib: pip install 'bimodal-emotion[train]'") from error
+        raise BimodalError("plots need matplotlib: pip install 'bimodal-emotion[report]'") from error
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)  # inches
     figure = Figure(figsize=(PANEL * panels, 2.3 * PANEL), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
@@ -83,7 +76,7 @@ def _draw_confusion(axes: "Axes", system: SystemReport, emotions: tuple[str, ...
 def _draw_recalls(axes: "Axes", report: Report) -> None:
     """Bar chart of unweighted average recall with intervals."""
     names = [system.system for system in report.systems]
-    colours = [colour_of(name, names) for name in names]
+    colours = [system_colour(name, names) for name in names]
     for place, system in enumerate(report.systems):
         uar = system.metrics["uar"]
         value = 100 * (uar.value or 0.0)
@@ -109,7 +102,7 @@ def _draw_reliability(axes: "Axes", report: Report, predictions: Predictions) ->
     for system in report.systems:
         if predictions.labels_only(system.system):
             continue
-        rows, colour = predictions.answered(system.system), colour_of(system.system, names)
+        rows, colour = predictions.answered(system.system), system_colour(system.system, names)
         bins = reliability_bins(predictions.scores[system.system][rows], predictions.targets[rows], BINS)
         filled = bins.count > 0
         label = f"{system.system} (ECE {100 * (system.metrics['ece'].value or 0.0):.1f} %)"
@@ -120,17 +113,6 @@ def _draw_reliability(axes: "Axes", report: Report, predictions: Predictions) ->
     axes.set_title("reliability (below the diagonal: overconfident)", fontsize=11)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     _open_frame(axes)
-
-
-def colour_of(system: str, systems: Sequence[str]) -> str:
-    """The colour of a system among those of a report.
-
-    Example:
-        >>> colour_of("fused", ["fused", "wavlm"]), colour_of("wavlm", ["fused", "wavlm"])
-        ('#009E73', '#CC79A7')
-    """
-    others = [name for name in systems if name not in COLOURS]
-    return COLOURS.get(system) or OTHER_COLOURS[others.index(system) % len(OTHER_COLOURS)]
 
 
 def _open_frame(axes: "Axes") -> None:

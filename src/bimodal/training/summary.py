@@ -44,7 +44,8 @@ def next_step(manifest: ManifestSource, model: Path, options: str = "") -> str:
     rows = [row for row in read.utterances if row.emotion is not None]
     command = f"bimodal evaluate {shlex.quote(str(read.path))}{options}"
     if any(row.split == "test" for row in rows):
-        return f"{command} --model {shlex.quote(str(model))}"
+        report = shlex.quote(str(model.parent / "report"))
+        return f"{command} --model {shlex.quote(str(model))} --out {report}, which writes report.html for a browser"
     speakers = {row.speaker for row in rows}
     if None not in speakers and len(speakers) > 2:
         return (
