@@ -130,7 +130,7 @@ def chance_uar(counts: Integers, shares: Doubles, *, runs: int, seed: int, level
 
     Example:
         >>> round(chance_uar(np.array([1000, 1000]), np.array([0.5, 0.5]), runs=1000, seed=0), 2)
-        0.53
+        0.54
     """
     rng, here = np.random.default_rng(seed), counts > 0
     hits = rng.binomial(counts[here], shares[here], (runs, int(here.sum())))
