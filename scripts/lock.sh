@@ -9,7 +9,7 @@ trap 'rm -rf "$scratch"' EXIT
 python3 -m venv "$scratch/venv"
 if [ "${1:-}" != digests ]; then
     grep '^torch==' constraints.txt > "$scratch/torch.txt"
-    "$scratch/venv/bin/pip" install -c "$scratch/torch.txt" ./backbones ./models '.[dev]'
+    "$scratch/venv/bin/pip" install -c "$scratch/torch.txt" ./backbones ./models '.[dev,egemaps]'
     {
         head -2 constraints.txt
         "$scratch/venv/bin/pip" freeze --all --exclude pip --exclude bimodal-emotion --exclude bimodal-backbones --exclude bimodal-models |

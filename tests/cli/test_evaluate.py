@@ -118,6 +118,7 @@ def test_runs_are_compared_and_half_a_run_is_refused(manifest, scores, tmp_path)
         (["--baseline", "majority", "--coverage-target", "80"], 1, "expected above 0 and at most 1"),
         (["--baseline", "majority", "--coverage-target", "0.8", "--costs", "c.toml"], 2, "give either"),
         (["--baseline", "majority", "--costs", "absent.toml"], 1, "the costs cannot be read"),
+        (["--baseline", "majority", "--threshold-split", "dev"], 2, "it needs --coverage-target or --costs"),
         (["--predictions", "absent.csv"], 1, "the scores cannot be read"),
     ],
 )

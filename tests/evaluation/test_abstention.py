@@ -43,15 +43,32 @@ def test_no_row_has_a_part_in_its_own_threshold(made_up):
     assert not np.array_equal(before.each, after.each)
 
 
+def renamed(predictions):
+    """The same as if they were other rows of other speakers."""
+    ids, clusters = (tuple(f"x{name}" for name in names) for names in (predictions.ids, predictions.clusters))
+    return replace(predictions, ids=ids, clusters=clusters)
+
+
+def test_reported_rows_never_choose_a_threshold_and_speakers_of_both_are_told(made_up):
+    predictions = made_up((("fused", 2.0),))
+    with pytest.raises(BimodalError, match="split 'test': 500 rows to choose thresholds on are reported, too"):
+        abstain(predictions, Rule(coverage=0.8), FEW, predictions, "split 'test'")
+    again = replace(renamed(predictions), clusters=predictions.clusters)
+    (found,), _ = abstain(predictions, Rule(coverage=0.8), FEW, again, "split 'dev'")
+    assert found.chosen_on == "split 'dev', with 25 speakers of the reported rows"
+
+
 def test_held_out_rows_choose_one_threshold_for_all(made_up):
-    held_out, predictions = made_up((("fused", 2.0),), seed=1), made_up((("fused", 2.0),))
+    held_out, predictions = renamed(made_up((("fused", 2.0),), seed=1)), made_up((("fused", 2.0),))
     (found,), _ = abstain(predictions, Rule(coverage=0.8), FEW, held_out, "split 'dev'")
     expected = coverage_threshold(held_out.scores["fused"].max(axis=1), 0.8)
     assert found.chosen_on == "split 'dev'" and found.thresholds[0]["joy"] == expected
 
 
 def test_a_system_that_the_held_out_rows_lack_is_cross_fitted(made_up):
-    found, _ = abstain(made_up((("fused", 2.0), ("wavlm", 1.0))), Rule(coverage=0.8), FEW, made_up((("fused", 2.0),)))
+    found, _ = abstain(
+        made_up((("fused", 2.0), ("wavlm", 1.0))), Rule(coverage=0.8), FEW, renamed(made_up((("fused", 2.0),)))
+    )
     assert ["cross-fitting" in one.chosen_on for one in found] == [False, True]
 
 

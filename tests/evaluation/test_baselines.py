@@ -152,3 +152,10 @@ def test_a_baseline_of_the_table_is_taken_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setitem(BASELINES, "loudness", BaselineInfo(title="loudness", features=lambda: lambda s: s[:1] * 0.0))
     read = read_manifest(write_corpus(tmp_path, speakers=3, each=1))
     assert add_baselines(reported_rows(read)[0], read, ["loudness"])[0].systems == ("loudness",)
+
+
+def test_rows_that_folds_train_on_without_testing_them_train_a_baseline_too(tmp_path):
+    read = read_manifest(write_corpus(tmp_path, train=3, each=2))
+    ids = {split: [one.id for one in read.utterances if one.split == split] for split in ("train", "test")}
+    found, notes = add_baselines(reported_rows(read)[0], read, ["logmel"], folds=[(ids["train"], ids["test"])])
+    assert "are trained on the same folds" in notes[0] and uar(found, "logmel") > 0.9

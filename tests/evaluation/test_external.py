@@ -109,6 +109,7 @@ def test_logits_are_scores_only_if_the_user_says_so(tmp_path, manifest):
         ([0.5, "", 0.5], r"wavlm.csv:4: .* some scores but not all"),
         (["inf", 0.5, 0.5], r"wavlm.csv:4: .* an infinite number"),
         (["much", 0.5, 0.5], r"wavlm.csv:4: anger is 'much', expected a number"),
+        (["0_0", 0.5, 0.5], r"wavlm.csv:4: anger is '0_0', expected a number"),
     ],
 )
 def test_scores_that_are_no_probabilities_are_refused_with_the_row(tmp_path, manifest, changed, message):

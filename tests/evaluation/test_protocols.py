@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from bimodal.config import SpeechConfig, TextConfig, TrainConfig
+from bimodal.data.folds import make_folds
 from bimodal.data.splits import Fold, speaker_folds
 from bimodal.errors import SplitError
-from bimodal.evaluation.protocols import cross_validate, make_folds, predict_rows, train_fold
+from bimodal.evaluation.protocols import cross_validate, predict_rows, train_fold
 from bimodal.records import Utterance
 from bimodal.training.prepare import Prepared
 from bimodal.training.rows import LabelledRows, Parts
@@ -86,4 +87,28 @@ def test_neither_features_nor_labels_of_test_rows_influence_training(dev_share):
 
 def test_folds_may_stand_in_a_column():
     rows = prepared(*corpus()).rows
-    assert [fold.test for fold in make_folds(rows, "fold")] == [fold.test for fold in make_folds(rows, "loso")]
+    emotions = rows.names(range(len(rows.utterances)))
+    by_column, by_speaker = (make_folds(name, rows.utterances, emotions) for name in ("fold", "loso"))
+    assert [fold.test for fold in by_column] == [fold.test for fold in by_speaker]
+
+
+def test_what_decided_something_is_known_and_holds_no_test_row():
+    from dataclasses import replace
+
+    fold = folds()[0]
+    trained, parts = train_fold(prepared(*corpus()), fold, replace(CONFIG, dev_share=0.3))
+    assert {"speech weights", "speech epoch", "speech temperature", "prediction sets"} <= set(trained.used)
+    assert set(trained.used["speech temperature"]) == set(trained.used["prediction sets"]) == set(parts.dev)
+    for rows in trained.used.values():
+        assert not set(rows) & set(fold.test)
+
+
+@pytest.mark.parametrize("decided", ["speech temperature", "prediction sets", "fusion epoch"])
+def test_a_test_row_that_calibrated_or_chose_is_not_reported(decided):
+    from dataclasses import replace
+
+    data, fold = prepared(*corpus()), folds()[0]
+    trained, parts = train_fold(data, fold, CONFIG)
+    spoilt = replace(trained, used={**trained.used, decided: [fold.test[0]]})
+    with pytest.raises(SplitError, match=f"1 test rows are also in train or dev .{decided}., the first is row 0"):
+        predict_rows(spoilt, data, parts, fold.test, "speaker")

@@ -14,7 +14,7 @@ import bimodal
 from bimodal.__main__ import expand_home
 from bimodal.cli import app
 
-COMMANDS = [command.callback.__name__ for command in app.registered_commands]
+COMMANDS = [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
 
 
 def run(*arguments, code: int = 0, cache: Path | None = None, environment=None) -> subprocess.CompletedProcess:

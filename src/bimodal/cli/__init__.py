@@ -51,6 +51,7 @@ for command in (
     evaluate.calibrate,
     evaluate.evaluate,
     evaluate.compare,
+    evaluate.cross_corpus,
     corpora.extract,
     models.models,
     models.export,

@@ -1,4 +1,4 @@
-"""Commands that test a model on labelled recordings: evaluate, compare, calibrate."""
+"""Commands that test on labelled recordings: evaluate, compare, cross-corpus, calibrate."""
 
 import shlex
 import sys
@@ -30,8 +30,19 @@ def evaluate(
     manifest: ManifestFile,
     model: Annotated[Path | None, typer.Option(help="Model folder to evaluate.")] = None,
     folds: Annotated[
-        str, typer.Option(help="Cross-validation instead of --model: 'loso', a number, or a column of folds.")
+        str,
+        typer.Option(
+            help="Cross-validation instead of --model: loso, a number of folds, a column such as session, script, "
+            "script+speaker, official, or a file such as splits.json."
+        ),
     ] = "",
+    allow_overlap: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Accept speakers in train and test; the report begins with this name."),
+    ] = "",
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only estimate the time and disk space of --folds.")
+    ] = False,
     split: Annotated[
         str, typer.Option(help="Split to evaluate on. [default: test if there is one, else all rows]")
     ] = "",
@@ -39,7 +50,8 @@ def evaluate(
         str, typer.Option(help="Unit of the confidence intervals: speaker, dialogue or utterance.")
     ] = "speaker",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for report.html, report.json, report.md, predictions.csv, ...")
+        Path | None,
+        typer.Option(help="Folder for report.html, report.json, predictions.csv, ...; with --folds, splits.json, too."),
     ] = None,
     no_audio: Annotated[
         bool, typer.Option("--no-audio", help="Leave recordings and transcripts out of the report (sensitive data).")
@@ -98,7 +110,6 @@ def evaluate(
     from bimodal.evaluation.describe import describe
     from bimodal.evaluation.html.material import ReportSources
     from bimodal.evaluation.predict import evaluate_model
-    from bimodal.evaluation.protocols import evaluate_folds
     from bimodal.evaluation.report import Options, evaluate_further
     from bimodal.evaluation.rows import check_seen_rows
     from bimodal.evaluation.subgroups import check_columns
@@ -108,7 +119,12 @@ def evaluate(
     if (model is not None and folds) or not (model or folds or scores or baseline):
         alone = "or --predictions or --baseline without them"
         raise typer.BadParameter(f"give either --model or --folds, {alone}", param_hint="--model/--folds")
+    if not folds and (allow_overlap or estimate):
+        raise typer.BadParameter("they need --folds", param_hint="--allow-overlap/--estimate")
     rule = _rule(coverage_target, costs)
+    if threshold_split and (rule is None or not (model or scores)):
+        needs = "it needs --coverage-target or --costs, and --model or --predictions"
+        raise typer.BadParameter(needs, param_hint="--threshold-split")
     if seen_rows and model is None:
         raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
 
@@ -118,25 +134,24 @@ def evaluate(
     check_columns(by or (), read)
     predictions: Any
     notes: tuple[str, ...]
-    resolved: Any = None
+    divided: list[tuple[list[str], list[str]]] = []
     if model is not None:
         caveat = check_seen_rows(model, read, split=split, allow=seen_rows)
         predictions, notes = evaluate_model(
             model, read, split=split, cluster=cluster, threads=threads, progress=progress
         )
     elif folds:
-        from bimodal.config import TrainConfig, read_config
-
-        training_module()
-        resolved = read_config(TrainConfig(), config, settings or ())
-        predictions, notes = evaluate_folds(
-            read, folds, resolved, chosen_cache(cache, no_cache), cluster=cluster, progress=progress
-        )
+        resolved = _training_config(config, settings)
+        options = FoldOptions(folds=folds, allow_overlap=allow_overlap, only_estimate=estimate, cluster=cluster)
+        plan, found = _cross_validate(read, options, resolved, chosen_cache(cache, no_cache), out, progress)
+        if found is None:
+            return
+        predictions, notes, caveat = found.predictions, found.notes, found.caveat
+        divided = _ids_of(plan)
     else:
         predictions, notes = None, ()
     if scores or baseline:
         others = _Others(scores=scores or [], logits=logits, baselines=baseline or [], split=split, cluster=cluster)
-        divided = _folds_of(read, folds, resolved) if folds and baseline else ()
         predictions, more = _with_others(predictions, others, read, divided, progress)
         notes = (*notes, *more)
     held_out = None
@@ -201,17 +216,11 @@ def _with_others(
     return predictions, tuple(notes)
 
 
-def _folds_of(manifest: Any, folds: str, config: Any) -> list[tuple[list[str], list[str]]]:
-    """Ids of the training and test rows of each fold."""
-    from bimodal.data.manifest import open_manifest
-    from bimodal.evaluation.protocols import make_folds
-    from bimodal.training.rows import label_rows
-
-    rows = label_rows(open_manifest(manifest).utterances, config.vocabulary, multiple_labels=config.multiple_labels)
-    ids = [utterance.id for utterance in rows.utterances]
+def _ids_of(plan: Any) -> list[tuple[list[str], list[str]]]:
+    """Ids of the training rows, with those of the dev part, and of the test rows of each fold."""
+    ids = [utterance.id for utterance in plan.rows.utterances]
     return [
-        ([ids[row] for row in fold.train], [ids[row] for row in fold.test])
-        for fold in make_folds(rows, folds, config.seed)
+        ([ids[row] for row in (*fold.train, *(fold.dev or ()))], [ids[row] for row in fold.test]) for fold in plan.folds
     ]
 
 
@@ -276,6 +285,95 @@ def compare(
         sources = ReportSources(command=shlex.join(["bimodal", *sys.argv[1:]]))
         write_report(out, report, predictions, sources=sources)
         say(f"written to {out}; open {out / PAGE} in a browser")
+
+
+def cross_corpus(
+    manifests: Annotated[
+        list[Path], typer.Argument(metavar="MANIFEST...", help="Two or more manifests, one for each corpus.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the leaderboard (CSV, Markdown, LaTeX) and predictions.")],
+    inner: Annotated[int, typer.Option(min=2, help="Folds of unseen speakers within a corpus.")] = 5,
+    allow_overlap: Annotated[
+        str, typer.Option(metavar="NAME", help="Accept common speakers and recordings; the result begins with it.")
+    ] = "",
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only estimate the time and disk space.")] = False,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    cache: CacheFolder = None,
+    no_cache: NoCache = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train on each corpus, test on each other corpus.
+
+    Also tests each corpus by folds of its own speakers and, with three or more corpora, with a training on all
+    others. Only emotions that all corpora have are used. Finished parts are kept: the command continues when it is
+    repeated.
+    """
+    from bimodal.evaluation.corpora import describe_labels, read_corpora
+    from bimodal.evaluation.cross_corpus import evaluate_corpora, plan_cells, plan_of
+    from bimodal.evaluation.estimate import estimate_plan
+    from bimodal.evaluation.fold_store import FOLDS_FOLDER
+    from bimodal.evaluation.leaderboard import describe_cross_corpus, write_cross_corpus
+
+    resolved, folder, store = _training_config(config, settings), chosen_cache(cache, no_cache), out / FOLDS_FOLDER
+    corpora = read_corpora(manifests, resolved, allow_overlap)
+    for sentence in describe_labels(corpora.labels):
+        say(sentence)
+    cells = plan_cells(corpora, resolved, inner)
+    for sentence in estimate_plan(plan_of(corpora, cells, resolved), folder, store).sentences():
+        say(sentence)
+    if estimate:
+        return
+    progress = partial(bar, quiet=quiet)
+    found, predictions = evaluate_corpora(corpora, cells, resolved, folder, store=store, progress=progress)
+    typer.echo(describe_cross_corpus(found))
+    write_cross_corpus(out, found, predictions)
+    say(f"written to {out}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldOptions:
+    """What the command line says of a cross-validation.
+
+    Attributes:
+        folds: As in `bimodal.data.folds.PROTOCOLS`.
+        allow_overlap: Name under which an overlap is accepted.
+        only_estimate: Stop after the estimate.
+        cluster: Unit of the intervals.
+    """
+
+    folds: str
+    allow_overlap: str
+    only_estimate: bool
+    cluster: str
+
+
+def _training_config(config: Path | None, settings: list[str] | None) -> Any:
+    """Settings for training; an error where the extra `train` is not installed."""
+    from bimodal.config import TrainConfig, read_config
+
+    training_module()
+    return read_config(TrainConfig(), config, settings or ())
+
+
+def _cross_validate(
+    read: Any, options: FoldOptions, config: Any, cache: Path | None, out: Path | None, progress: Any
+) -> tuple[Any, Any]:
+    """The plan of the folds and what they give; None for the latter if only the estimate was asked for."""
+    from bimodal.evaluation.estimate import estimate_plan
+    from bimodal.evaluation.fold_store import FOLDS_FOLDER
+    from bimodal.evaluation.plan import plan_folds, save_plan
+    from bimodal.evaluation.protocols import evaluate_plan
+
+    plan = plan_folds(read, options.folds, config, options.allow_overlap)
+    store = None if out is None else out / FOLDS_FOLDER
+    for sentence in estimate_plan(plan, cache, store, options.cluster).sentences():
+        say(sentence)
+    if options.only_estimate:
+        return plan, None
+    if out is not None:
+        save_plan(plan, out)
+    return plan, evaluate_plan(plan, cache, cluster=options.cluster, store=store, tell=say, progress=progress)
 
 
 def calibrate(

@@ -24,12 +24,14 @@ class Fold:
     Attributes:
         name: Of the fold; of the speaker, where one speaker is left out.
         train: Row numbers, ascending.
-        test: Row numbers, ascending; every row is tested in exactly one fold.
+        test: Row numbers, ascending; no row is tested in two folds.
+        dev: Row numbers to choose among models with; they are in neither other part. None: to be taken from `train`.
     """
 
     name: str
     train: tuple[int, ...]
     test: tuple[int, ...]
+    dev: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,7 +170,7 @@ def crossed_folds(
     known = list(zip(_known(speakers), _known(texts), strict=True))
     generator = np.random.default_rng(seed)
     kinds = strata or [""] * len(known)
-    who, what = (_dealt([row[place] for row in known], kinds, k, generator) for place in (0, 1))
+    who, what = (deal([row[place] for row in known], kinds, k, generator) for place in (0, 1))
     folds = []
     for first, second in sorted({(who[speaker], what[text]) for speaker, text in known}):
         test = [row for row, (one, other) in enumerate(known) if (who[one], what[other]) == (first, second)]
@@ -183,8 +185,22 @@ def crossed_folds(
     return tuple(folds)
 
 
-def _dealt(values: Sequence[str], strata: Sequence[str], k: int, generator: np.random.Generator) -> dict[str, int]:
-    """The part of each value: values of the same strata evenly, then as many rows in each part as can be."""
+def deal(values: Sequence[str], strata: Sequence[str], k: int, generator: np.random.Generator) -> dict[str, int]:
+    """The part of each value, 0 to k - 1: values of the same strata evenly, then as many rows in each part as can be.
+
+    Args:
+        values: One per utterance, such as its text.
+        strata: One per utterance, such as its emotion.
+        k: Parts, 2 to the number of different values.
+        generator: Decides between equal choices.
+
+    Raises:
+        SplitError: If there are fewer values than parts.
+
+    Example:
+        >>> deal(["a", "b", "c", "d"], ["joy", "joy", "fear", "fear"], 2, np.random.default_rng(0)).keys()
+        dict_keys(['c', 'd', 'a', 'b'])
+    """
     sizes, kinds = Counter(values), dict[str, set[str]]()
     for value, stratum in zip(values, strata, strict=True):
         kinds.setdefault(value, set()).add(stratum)

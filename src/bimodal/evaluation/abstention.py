@@ -160,8 +160,9 @@ def choose_thresholds(
     rows = predictions.answered(system)
     guesses = predictions.scores[system][rows].argmax(axis=1)
     if held_out is not None and system in held_out.scores and held_out.answered(system).any():
+        where = _other_rows(predictions, held_out, told or "other rows")
         fitted = _by_name(_fit(held_out, system, held_out.answered(system), rule), held_out, predictions)
-        return Thresholds(each=fitted[guesses], fitted=fitted[None], chosen_on=told or "other rows")
+        return Thresholds(each=fitted[guesses], fitted=fitted[None], chosen_on=where)
     clusters = [predictions.clusters[row] for row in np.flatnonzero(rows)]
     if len(set(clusters)) < 2:
         raise BimodalError(
@@ -179,6 +180,21 @@ def choose_thresholds(
     unit = predictions.cluster_name
     chosen_on = f"the other {unit}s, {len(folds)} folds (cross-fitting)"
     return Thresholds(each=each, fitted=np.stack(all_fitted), chosen_on=chosen_on)
+
+
+def _other_rows(predictions: Predictions, held_out: Predictions, told: str) -> str:
+    """What the held-out rows are, and whether they have speakers of the reported rows.
+
+    Raises:
+        BimodalError: They are reported rows themselves.
+    """
+    if shared := set(predictions.ids) & set(held_out.ids):
+        raise BimodalError(
+            f"{told}: {len(shared)} rows to choose thresholds on are reported, too, such as {min(shared)!r}; name a "
+            "split of other rows"
+        )
+    same = set(predictions.clusters) & set(held_out.clusters)
+    return f"{told}, with {len(same)} {predictions.cluster_name}s of the reported rows" if same else told
 
 
 def _by_name(fitted: Doubles, held_out: Predictions, predictions: Predictions) -> Doubles:

@@ -189,12 +189,11 @@ def _task(
     """The reported rows, then those that only train; and where the training rows come from."""
     by_id = {one.id: one for one in manifest.utterances}
     reported = [by_id[name] for name in predictions.ids]
-    further, targets, left_out = _training_rows(predictions, manifest, reported)
+    further, targets, left_out = _training_rows(predictions, manifest, reported, folds)
     rows = (*reported, *further)
     count = len(reported)
     if folds:
-        chosen, told = _given_folds(predictions, folds), "are trained on the same folds"
-        rows, targets = tuple(reported), []
+        chosen, told = _given_folds([one.id for one in rows], count, folds), "are trained on the same folds"
     elif further:
         train = tuple(range(count, len(rows)))
         chosen = (Fold(name="train", train=train, test=tuple(range(count))),)
@@ -212,17 +211,26 @@ def _some(reported: Sequence[Utterance]) -> int:
 
 
 def _training_rows(
-    predictions: Predictions, manifest: Manifest, reported: Sequence[Utterance]
+    predictions: Predictions,
+    manifest: Manifest,
+    reported: Sequence[Utterance],
+    folds: Sequence[tuple[Sequence[str], Sequence[str]]],
 ) -> tuple[list[Utterance], list[int], int]:
-    """Rows of the split `train` with an emotion of the report, their targets, and how many share a speaker."""
+    """Further rows to train on, with an emotion of the report, their targets, and how many share a speaker.
+
+    They are those of the folds that are not reported, or, without folds, those of the split `train`.
+    """
     places = {canonical(name): place for place, name in enumerate(predictions.emotions)}
     ids, speakers = set(predictions.ids), {one.speaker for one in reported if one.speaker}
+    in_folds = {name for train, _ in folds for name in train}
     usable = [
         one
         for one in manifest.utterances
-        if one.split == "train" and one.id not in ids and canonical(one.emotion or "") in places
+        if one.id not in ids
+        and canonical(one.emotion or "") in places
+        and (one.id in in_folds if folds else one.split == "train")
     ]
-    kept = [one for one in usable if one.speaker not in speakers]
+    kept = [one for one in usable if folds or one.speaker not in speakers]
     if usable and not kept:
         raise BimodalError(
             f"{manifest.path}: all {len(usable)} rows of the split 'train' are by speakers of the reported rows, so "
@@ -231,16 +239,18 @@ def _training_rows(
     return kept, [places[canonical(one.emotion or "")] for one in kept], len(usable) - len(kept)
 
 
-def _given_folds(predictions: Predictions, folds: Sequence[tuple[Sequence[str], Sequence[str]]]) -> tuple[Fold, ...]:
-    """Folds of ids as folds of the reported rows; a row that is not reported is left out."""
-    places = {name: row for row, name in enumerate(predictions.ids)}
+def _given_folds(
+    ids: Sequence[str], reported: int, folds: Sequence[tuple[Sequence[str], Sequence[str]]]
+) -> tuple[Fold, ...]:
+    """Folds of ids as folds of rows, the first of which are reported; an id without a row is left out."""
+    places = {name: row for row, name in enumerate(ids)}
     found = []
     for number, (train, test) in enumerate(folds, start=1):
         parts = [tuple(places[name] for name in part if name in places) for part in (train, test)]
         if parts[1]:
             found.append(Fold(name=str(number), train=parts[0], test=parts[1]))
     tested = [row for fold in found for row in fold.test]
-    if sorted(tested) != list(range(len(predictions.ids))):
+    if sorted(tested) != list(range(reported)):
         raise BimodalError("the folds do not test each reported row once, so no baseline can be trained on them")
     return tuple(found)
 

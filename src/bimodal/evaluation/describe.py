@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from bimodal.evaluation import markdown
 from bimodal.evaluation.describe_further import abstention_sentences, subgroup_tables, vote_sentences
-from bimodal.evaluation.markdown import escaped, listed, markdown_table, p_value
+from bimodal.evaluation.markdown import escaped, listed, p_value
 from bimodal.evaluation.metrics import METRICS, MetricInfo
 from bimodal.evaluation.report import Comparison, Estimate, Gain, Report, SystemReport
 
@@ -21,12 +22,12 @@ def describe(report: Report) -> str:
     parts = [
         report.caveat,
         _heading(report),
-        _aligned(_transposed(_figures(report))),
-        _aligned(_recalls(report)),
-        _aligned(_transposed(_sets(report))) if _has_sets(report) else "",
-        _aligned(_transposed(_dimensions(report))) if _has_dimensions(report) else "",
+        aligned(_transposed(_figures(report))),
+        aligned(_recalls(report)),
+        aligned(_transposed(_sets(report))) if _has_sets(report) else "",
+        aligned(_transposed(_dimensions(report))) if _has_dimensions(report) else "",
         _legend(report),
-        *(f"{heading}\n{_aligned(table)}" for heading, table in subgroup_tables(report)),
+        *(f"{heading}\n{aligned(table)}" for heading, table in subgroup_tables(report)),
         listed("Abstention:", abstention_sentences(report)),
         listed("Votes of several annotators:", vote_sentences(report)),
         listed("Paired differences:", comparison_sentences(report)),
@@ -42,13 +43,13 @@ def describe_markdown(report: Report) -> str:
         f"**{escaped(report.caveat)}**" if report.caveat else "",
         f"# {escaped(report.title) or 'Evaluation'}",
         _counted(report),
-        _markdown_table(_figures(report)),
+        markdown_table(_figures(report)),
         "Recall of each emotion in percent:",
-        _markdown_table(_recalls(report)),
-        *(["Prediction sets:", _markdown_table(_sets(report))] if _has_sets(report) else []),
-        *([_markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
+        markdown_table(_recalls(report)),
+        *(["Prediction sets:", markdown_table(_sets(report))] if _has_sets(report) else []),
+        *([markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
         escaped(_legend(report)),
-        *(f"{escaped(heading)}\n\n{_markdown_table(table)}" for heading, table in subgroup_tables(report)),
+        *(f"{escaped(heading)}\n\n{markdown_table(table)}" for heading, table in subgroup_tables(report)),
         _section("Abstention", abstention_sentences(report)),
         _section("Votes of several annotators", vote_sentences(report)),
         _section("Paired differences", comparison_sentences(report)),
@@ -190,11 +191,11 @@ def _transposed(table: Table) -> Table:
     return [list(column) for column in zip(*table, strict=True)]
 
 
-def _aligned(table: Table) -> str:
+def aligned(table: Table) -> str:
     """Columns of equal width: names on the left, numbers on the right.
 
     Example:
-        >>> print(_aligned([["system", "speech"], ["UAR %", "7.5"]]))
+        >>> print(aligned([["system", "speech"], ["UAR %", "7.5"]]))
         system  speech
         UAR %      7.5
     """
@@ -210,6 +211,7 @@ def _section(heading: str, sentences: Sequence[str]) -> str:
     return listed(f"## {heading}\n", [escaped(sentence) for sentence in sentences])
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """A table as Markdown: names on the left, numbers on the right."""
     header, *rows = [[escaped(cell) for cell in row] for row in table]
-    return markdown_table(header, rows)
+    return markdown.markdown_table(header, rows)

@@ -320,10 +320,16 @@ def _numbers(path: Path, rows: Sequence[tuple[int, Mapping[str, str]]], columns:
         for place, column in enumerate(columns):
             cell = cells[column].strip()
             try:
-                values[row, place] = math.nan if cell.casefold() in ("", "na", "none", "null") else float(cell)
+                values[row, place] = math.nan if cell.casefold() in ("", "na", "none", "null") else _number(cell)
             except ValueError as error:
                 raise BimodalError(f"{path}:{line}: {column} is {cell[:40]!r}, expected a number") from error
     return values
+
+
+def _number(cell: str) -> float:
+    if "_" in cell:  # Python reads 1_0 as 10
+        raise ValueError(cell)
+    return float(cell)
 
 
 def _probabilities(path: Path, lines: Sequence[int], values: Doubles, logits: bool) -> Doubles:

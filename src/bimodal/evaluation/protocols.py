@@ -1,6 +1,7 @@
-"""Protocols: evaluate a configuration on folds. Test rows are never used for choices."""
+"""Cross-validation: train and test a configuration on folds. Test rows are never used for choices."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,38 +10,43 @@ import numpy.typing as npt
 
 from bimodal.asr.transcribe import transcript_confidence
 from bimodal.config import TrainConfig
-from bimodal.data.manifest import ManifestSource, open_manifest
-from bimodal.data.splits import Fold, check_disjoint, count_text_overlap, inner_dev, named_folds, speaker_folds
+from bimodal.data.manifest import ManifestSource
+from bimodal.data.splits import Fold, check_disjoint
 from bimodal.errors import SplitError
+from bimodal.evaluation.fold_store import describe_store, fold_key, load_fold, run_folder, save_fold
 from bimodal.evaluation.metrics import softmax
-from bimodal.evaluation.predict import Notes, Progress, plain, predictions_of, really_paired, with_sets
+from bimodal.evaluation.plan import Plan, plan_folds, with_dev
+from bimodal.evaluation.predict import Notes, Progress, plain, predictions_of, with_sets
 from bimodal.evaluation.predictions import Predictions, concatenate
 from bimodal.features.cache import FeatureCache
-from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE
+from bimodal.inference.model_folder import LABEL_MATCHED
 from bimodal.inference.prediction_sets import Kind, kinds_of_modalities
-from bimodal.training.rows import LabelledRows, Parts, label_rows
+from bimodal.training.rows import LabelledRows, Parts
 
 if TYPE_CHECKING:  # torch, which the evaluation of a model does not need
     from bimodal.training.prepare import Prepared
     from bimodal.training.trained import Trained
 
+Tell = Callable[[str], None]
 
-def make_folds(rows: LabelledRows, folds: str, seed: int = 0) -> tuple[Fold, ...]:
-    """Folds by name: `loso`, a number of folds, or a manifest column that names each row's fold.
 
-    Raises:
-        SplitError: Speakers are unknown, or one speaker is in several folds.
+def _silent(sentence: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossValidated:
+    """What a cross-validation found.
+
+    Attributes:
+        predictions: Of all folds, pooled.
+        notes: Sentences for the report.
+        caveat: Sentence for the first lines of the report; empty for none.
     """
-    speakers = [utterance.speaker for utterance in rows.utterances]
-    if folds == "loso" or folds.isdigit():
-        return speaker_folds(speakers, "loso" if folds == "loso" else int(folds), seed=seed)
-    named: dict[str, set[str]] = {}
-    for utterance in rows.utterances:
-        fold = utterance.extra.get(folds)
-        if fold is None or utterance.speaker is None:
-            raise SplitError(f"utterance '{utterance.id}' has no {'speaker' if fold else f'column {folds!r}'}")
-        named.setdefault(fold, set()).add(utterance.speaker)
-    return named_folds(speakers, dict(sorted(named.items())))
+
+    predictions: Predictions
+    notes: Notes
+    caveat: str
 
 
 def evaluate_folds(
@@ -50,38 +56,51 @@ def evaluate_folds(
     cache: str | Path | None,
     *,
     cluster: str = "speaker",
+    allow_overlap: str = "",
+    store: Path | None = None,
+    tell: Tell = _silent,
     progress: Progress = plain,
-) -> tuple[Predictions, Notes]:
+) -> CrossValidated:
     """Train and test a configuration on each fold of a manifest; pool the predictions.
 
     Args:
         manifest: CSV or JSON Lines.
-        folds: As in `make_folds`.
-        config: Settings. Dev speakers are taken from each fold's training part.
+        folds: See `bimodal.data.folds.PROTOCOLS`.
+        config: Settings. The dev part of a fold is taken from its training part.
         cache: Folder of the feature cache; None keeps features in memory.
         cluster: As in `evaluate_model`.
+        allow_overlap: Name under which speakers and recordings may be in train and test; empty refuses them.
+        store: Folder of finished folds, from which an interrupted call continues; None keeps none.
+        tell: Takes sentences on folds that are not trained again.
         progress: Wraps iterables with a bar.
 
     Raises:
         BimodalError: A problem with the manifest, a recording or the folds.
     """
-    from bimodal.training.prepare import prepare_modalities  # imports torch, which `evaluate_model` does without
+    plan = plan_folds(manifest, folds, config, allow_overlap)
+    return evaluate_plan(plan, cache, cluster=cluster, store=store, tell=tell, progress=progress)
 
-    read = open_manifest(manifest)
-    left_out: list[str] = [NO_EVIDENCE] if config.fusion.pairing == LABEL_MATCHED else []
-    utterances = really_paired(read.utterances, left_out)
-    rows = label_rows(utterances, config.vocabulary, multiple_labels=config.multiple_labels)
-    chosen = make_folds(rows, folds, config.seed)
+
+def evaluate_plan(
+    plan: Plan,
+    cache: str | Path | None,
+    *,
+    cluster: str = "speaker",
+    store: Path | None = None,
+    tell: Tell = _silent,
+    progress: Progress = plain,
+) -> CrossValidated:
+    """As `evaluate_folds`, for folds that are planned already."""
+    from bimodal.training.prepare import (
+        prepare_modalities,
+    )  # imports torch, which the evaluation of a model does without
+
     with FeatureCache(cache) as features:
-        prepared = prepare_modalities(rows, read.folder, config, features, progress)
-        pooled = cross_validate(prepared, chosen, config, cluster=cluster, progress=progress)
-    notes = [f"{len(chosen)} folds ({folds}), seed {config.seed}; each fold's dev speakers come from its training part"]
-    notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
-    if several := len(rows.utterances) - len(pooled.ids):
-        notes.append(f"{several} rows with several labels are used for training (soft targets), not for testing")
-    train, test = ([rows.utterances[row].transcript for row in part] for part in (chosen[0].train, chosen[0].test))
-    overlap = count_text_overlap(train, test, "texts in the first fold's train and test")
-    return pooled, (*notes, *left_out, str(overlap))
+        prepared = prepare_modalities(plan.rows, plan.folder, plan.config, features, progress)
+        pooled = cross_validate(
+            prepared, plan.folds, plan.config, cluster=cluster, store=store, tell=tell, progress=progress
+        )
+    return CrossValidated(predictions=pooled, notes=plan.notes, caveat=plan.caveat)
 
 
 def cross_validate(
@@ -90,6 +109,8 @@ def cross_validate(
     config: TrainConfig,
     *,
     cluster: str = "speaker",
+    store: Path | None = None,
+    tell: Tell = _silent,
     progress: Progress = plain,
 ) -> Predictions:
     """Train on each fold's training rows, predict its test rows, pool the predictions.
@@ -100,26 +121,61 @@ def cross_validate(
         folds: Row numbers. No row is tested twice.
         config: Settings. All prepared modalities are trained.
         cluster: As in `evaluate_model`.
+        store: As in `evaluate_folds`.
+        tell: As in `evaluate_folds`.
         progress: Wraps iterables with a bar.
 
     Raises:
         SplitError: A speaker is in train and test, or no dev speakers can be held out.
     """
-    return concatenate(*(cross_validate_fold(prepared, fold, config, cluster) for fold in progress(folds, "folds")))
+    nested = [with_dev(prepared.rows, fold, config) for fold in folds]
+    if store is not None:
+        for sentence in describe_store(store, [fold_key(prepared, fold, config, cluster) for fold in nested]):
+            tell(sentence)
+    return concatenate(*(_fold_once(prepared, fold, config, cluster, store) for fold in progress(nested, "folds")))
 
 
-def cross_validate_fold(prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str = "speaker") -> Predictions:
+def _fold_once(prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str, store: Path | None) -> Predictions:
+    """Predictions of a fold: those in the store, or new ones, which are put there."""
+    if store is None:
+        return cross_validate_fold(prepared, fold, config, cluster)
+    key = fold_key(prepared, fold, config, cluster)
+    found = load_fold(store, key)
+    if found is None:
+        found = cross_validate_fold(prepared, fold, config, cluster, run_folder(store, key))
+        save_fold(store, key, found)
+    return found
+
+
+def cross_validate_fold(
+    prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str = "speaker", run: Path | None = None
+) -> Predictions:
     """Train on one fold's training rows and predict its test rows.
+
+    Args:
+        prepared: As in `cross_validate`.
+        fold: Row numbers.
+        config: Settings.
+        cluster: As in `evaluate_model`.
+        run: Folder of the stages, from which an interrupted call continues; None keeps none.
 
     Raises:
         SplitError: A speaker is in train and test, or no dev speakers can be held out.
     """
-    trained, parts = train_fold(prepared, fold, config)
+    trained, parts = train_fold(prepared, fold, config, run)
     return predict_rows(trained, prepared, parts, fold.test, cluster)
 
 
-def train_fold(prepared: "Prepared", fold: Fold, config: TrainConfig) -> tuple["Trained", Parts]:
+def train_fold(
+    prepared: "Prepared", fold: Fold, config: TrainConfig, run: Path | None = None
+) -> tuple["Trained", Parts]:
     """Train on one fold's training rows.
+
+    Args:
+        prepared: As in `cross_validate`.
+        fold: Row numbers.
+        config: Settings.
+        run: As in `cross_validate_fold`.
 
     Returns:
         Result of `train_stages`, and the rows used for training and for dev.
@@ -127,28 +183,49 @@ def train_fold(prepared: "Prepared", fold: Fold, config: TrainConfig) -> tuple["
     Raises:
         SplitError: As `cross_validate_fold`.
     """
-    from bimodal.training.stage import RunContext  # imports torch, which `evaluate_model` does without
+    from bimodal.training.stage import RunContext  # imports torch, which the evaluation of a model does without
     from bimodal.training.train import train_stages
 
     rows: LabelledRows = prepared.rows
+    nested = with_dev(rows, fold, config)
+    parts = Parts(train=list(nested.train), dev=list(nested.dev or ()), overlaps=())
     speakers = [utterance.speaker for utterance in rows.utterances]
     if config.split_by == "speaker":
-        train, test = ([speakers[row] for row in part] for part in (fold.train, fold.test))
-        check_disjoint(train, test, f"speakers in train and test of fold {fold.name}", config.official_split or None)
-    parts = _inner_parts(rows, fold, config)
-    check_untouched(parts, fold.test, f"fold {fold.name}")
-    return train_stages(prepared, parts, config, RunContext(seed=config.seed, device=config.device)), parts
+        learnt, test = ([speakers[row] for row in part] for part in ((*parts.train, *parts.dev), fold.test))
+        check_disjoint(learnt, test, f"speakers in train and test of fold {fold.name}", config.official_split or None)
+    check_untouched({"weights": parts.train, "choices": parts.dev}, fold.test, f"fold {fold.name}")
+    where = RunContext(seed=config.seed, device=config.device, folder=run)
+    trained = train_stages(with_modalities(prepared, parts.train), parts, config, where)
+    check_untouched(trained.used, fold.test, f"fold {fold.name}")
+    return trained, parts
 
 
-def check_untouched(parts: Parts, test: Sequence[int], what: str) -> None:
-    """Check that no test row is used for training or for choices.
+def with_modalities(prepared: "Prepared", train: Sequence[int]) -> "Prepared":
+    """The inputs of those modalities that some training row has; nothing can be learnt of the others."""
+    known = {name: one for name, one in prepared.modalities.items() if one.present_rows(train)}
+    return replace(prepared, modalities=known)
+
+
+def check_untouched(used: Mapping[str, Sequence[int]], test: Sequence[int], what: str) -> None:
+    """Check that no tested row decided anything: weights, epochs, temperatures, prediction sets.
+
+    Args:
+        used: Rows by what they decided, as `Trained.used` has them.
+        test: Rows to report.
+        what: Of the fold, for the error.
 
     Raises:
-        SplitError: A test row is in train or dev.
+        SplitError: A tested row decided something.
+
+    Example:
+        >>> check_untouched({"weights": [0, 1], "temperature": [2]}, [3, 4], "fold 1")
     """
-    shared = set(test) & {*parts.train, *parts.dev}
-    if shared:
-        raise SplitError(f"{what}: {len(shared)} test rows are also in train or dev, the first is row {min(shared)}")
+    tested = set(test)
+    for decided, rows in used.items():
+        if shared := tested.intersection(rows):
+            raise SplitError(
+                f"{what}: {len(shared)} test rows are also in train or dev ({decided}), the first is row {min(shared)}"
+            )
 
 
 def predict_rows(
@@ -161,7 +238,7 @@ def predict_rows(
     Raises:
         SplitError: A test row is in train or dev.
     """
-    check_untouched(parts, test, "prediction")
+    check_untouched({"weights": parts.train, "choices": parts.dev} | dict(trained.used), test, "prediction")
     rows: LabelledRows = prepared.rows
     counts = rows.counts(parts.train)
     test = rows.single(test)
@@ -189,25 +266,11 @@ def _kinds(prepared: "Prepared", rows: Sequence[int]) -> list[list[Kind]]:
     ]
 
 
-def _inner_parts(rows: LabelledRows, fold: Fold, config: TrainConfig) -> Parts:
-    """Dev speakers from a fold's training rows; none if `dev_share` is 0."""
-    if not config.dev_share:
-        return Parts(train=list(fold.train), dev=[], overlaps=())
-    held = inner_dev(
-        [rows.utterances[row].speaker for row in fold.train],
-        rows.names(fold.train),
-        share=config.dev_share,
-        seed=config.seed,
-        by=config.split_by,
-    )
-    dev = [fold.train[row] for row in held]
-    return Parts(train=sorted(set(fold.train) - set(dev)), dev=dev, overlaps=())
-
-
 def fold_scores(trained: "Trained", prepared: "Prepared", rows: Sequence[int]) -> dict[str, npt.NDArray[np.float64]]:
     """Calibrated scores (n, C) of some rows by system, NaN if a modality is missing."""
     chosen = list(rows)
-    present = {name: modality.present[chosen] for name, modality in prepared.modalities.items()}
+    known = {name: modality for name, modality in prepared.modalities.items() if name in trained.logits}
+    present = {name: modality.present[chosen] for name, modality in known.items()}
     systems = {}
     for name, here in present.items():
         scores = softmax(trained.logits[name][chosen], trained.temperatures[name][0])

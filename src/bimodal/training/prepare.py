@@ -92,7 +92,7 @@ def _prepare_recordings(
     backbone = load_backbone(config.speech_backbone, threads=config.threads, verify=True)
     if not isinstance(backbone, SpeechBackbone):
         raise TrainingError(f"speech_backbone '{config.speech_backbone}' is a text backbone")
-    chosen = dict.fromkeys([(PLAIN,), *((view,) for view in config.speech.augmentations), (PLAIN, *config.speech.tta)])
+    chosen = encoded_views(config)
     found = {views: _encode(rows.utterances, folder, backbone, cache, views, progress) for views in chosen}
     keys = SpeechKeys(
         views={view: found[view,] for view in (PLAIN, *config.speech.augmentations)},
@@ -108,6 +108,17 @@ def _prepare_recordings(
         speaker_stats=bool(config.speech.speaker_stats),
     )
     return replace(modality, described=described)
+
+
+def encoded_views(config: TrainConfig) -> list[tuple[str, ...]]:
+    """The augmentations under which every recording is encoded; each tuple is one entry of the cache.
+
+    Example:
+        >>> encoded_views(TrainConfig())
+        [('plain',)]
+    """
+    alone = [(PLAIN,), *((view,) for view in config.speech.augmentations)]
+    return list(dict.fromkeys([*alone, (PLAIN, *config.speech.tta)]))
 
 
 def _check_speech(config: TrainConfig) -> None:

@@ -106,7 +106,13 @@ def train_stages(
         outputs={name: one.outputs for name, one in fitted.items()},
         logits={name: one.outputs.logits for name, one in fitted.items()},
         sets=_sets_of_modalities(fitted, prepared.rows, parts),
+        used=_used(*(one.used for one in fitted.values()), {"prediction sets": parts.dev}),
     )
+
+
+def _used(*parts: Mapping[str, Sequence[int]]) -> Mapping[str, Sequence[int]]:
+    """Rows that decided something, of several stages."""
+    return {what: tuple(rows) for part in parts for what, rows in part.items()}
 
 
 def _sets_of_modalities(
@@ -160,6 +166,12 @@ def fit_modality(
         outputs=outputs,
         cross_fitted=crossed if folds else None,
         temperature=calibrate_modality(held[0], prepared.rows.targets, held[1]),
+        used={
+            f"{name} weights": parts.train,
+            f"{name} epoch": parts.dev,
+            f"{name} cross-fitting": [row for fold in folds for row in (*fold.train, *fold.test)],
+            f"{name} temperature": held[1],
+        },
     )
 
 
@@ -208,6 +220,12 @@ def fit_fused(
         gate=gate,
         pairing=LABEL_MATCHED if matched else GIVEN if closed else config.fusion.pairing,
         sets=sets,
+        used=_used(
+            speech.used,
+            text.used,
+            {"fusion weights": parts.train, "fusion epoch": parts.dev},
+            {"fusion temperatures": held, "prediction sets": chosen},
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """What the stages give."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +21,14 @@ class FittedModality:
         outputs: What it gives for every utterance.
         cross_fitted: The same, the training rows' from networks that did not train on them; None without fusion.
         temperature: Of its logits: from the dev rows, else from the cross-fitted training rows, else 1.
+        used: Rows that decided something, by what they decided, such as `speech temperature`.
     """
 
     network: nn.Module
     outputs: ModalityOutputs
     cross_fitted: ModalityOutputs | None
     temperature: float
+    used: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,8 @@ class Trained:
         gate: Share of speech in every utterance, (N,); None without a fusion stage.
         pairing: What the fusion stage learnt from: pairs as `given`, or `label_matched`.
         sets: Thresholds of prediction sets; None if no row was held out.
+        used: Rows that decided something, by what they decided: weights, epochs, temperatures, prediction sets. No
+            other row may be there, and none of them may be reported.
     """
 
     networks: dict[str, nn.Module]
@@ -49,3 +54,4 @@ class Trained:
     gate: npt.NDArray[np.float32] | None = None
     pairing: str = GIVEN
     sets: PredictionSets | None = None
+    used: Mapping[str, Sequence[int]] = field(default_factory=dict)
