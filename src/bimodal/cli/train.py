@@ -65,7 +65,7 @@ def train(
         )
     _say_size(folder, "after")
     options = "" if root is None else f" --root {shlex.quote(str(root))}"
-    for line in training_module("train", "summary").summarisetraining_module(manifest, model, options):
+    for line in training_module("train", "summary").summarise_training(manifest, model, options):
         say(line)
 
 
