@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -42,6 +42,18 @@ def evaluate(
     seen_rows: Annotated[
         bool, typer.Option("--seen-rows", help="Evaluate on rows that the model was trained on; the report says so.")
     ] = False,
+    timeline: Annotated[
+        bool,
+        typer.Option(
+            "--timeline",
+            help="Evaluate results over time (EDER). MANIFEST has the turns of long recordings (start, end; an .rttm, "
+            "a .TextGrid or a folder of these will do), or clips, which are joined to recordings.",
+        ),
+    ] = False,
+    channels: Annotated[
+        Literal["mix", "speakers"],
+        typer.Option(help="With --timeline: mix averages all channels, speakers takes each for one speaker."),
+    ] = "mix",
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
@@ -52,8 +64,20 @@ def evaluate(
 ) -> None:
     """Evaluate a model, or a configuration by cross-validation.
 
-    Reports speech alone, text alone, late fusion and the trained fusion.
+    Reports speech alone, text alone, late fusion and the trained fusion. With --timeline: how good the results of long
+    recordings are over time.
     """
+    if timeline:
+        options = {"--folds": folds, "--config": config, "--cache": cache, "--no-cache": no_cache}
+        given = [name for name, value in options.items() if value]
+        if given or model is None:
+            reason = f"does not go with {given[0]}" if given else "needs --model"
+            raise typer.BadParameter(reason, param_hint="--timeline")
+        return _evaluate_timeline(
+            manifest, model, split, channels, settings or [], seen_rows, root, out, threads, quiet
+        )
+    if channels != "mix":
+        raise typer.BadParameter("needs --timeline", param_hint="--channels")
     from bimodal.evaluation.describe import describe
     from bimodal.evaluation.protocols import evaluate_folds, evaluate_model
     from bimodal.evaluation.report import evaluate
@@ -84,6 +108,39 @@ def evaluate(
     typer.echo(describe(report))
     if out is not None:
         write_report(out, report, predictions)
+        say(f"written to {out}")
+
+
+def _evaluate_timeline(
+    turns: Path,
+    model: Path,
+    split: str,
+    channels: Literal["mix", "speakers"],
+    settings: list[str],
+    seen_rows: bool,
+    root: Path | None,
+    out: Path | None,
+    threads: int,
+    quiet: bool,
+) -> None:
+    """What `evaluate --timeline` does."""
+    from bimodal.config import read_config
+    from bimodal.data.turns import read_turns
+    from bimodal.evaluation.describe_timeline import describe_timeline, write_timeline_report
+    from bimodal.evaluation.rows import check_seen_rows
+    from bimodal.evaluation.timeline import TimelineEvaluation, evaluate_timeline
+    from bimodal.inference.recognizer import Recognizer
+
+    resolved = read_config(TimelineEvaluation(), None, settings)
+    read = read_turns(turns, root)
+    caveat = check_seen_rows(model, read, split=split, allow=seen_rows)
+    recognizer = Recognizer(model, threads=threads)
+    progress = partial(bar, quiet=quiet)
+    report = evaluate_timeline(recognizer, read, resolved, split=split, channels=channels, progress=progress)
+    report = replace(report, caveat=caveat)
+    typer.echo(describe_timeline(report))
+    if out is not None:
+        write_timeline_report(out, report)
         say(f"written to {out}")
 
 

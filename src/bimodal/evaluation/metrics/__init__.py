@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from bimodal.arrays import softmax
-from bimodal.evaluation.metrics.bootstrap import Difference, Interval, Metric, bootstrap_interval, paired_bootstrap
+from bimodal.evaluation.metrics.bootstrap import (
+    Difference,
+    Interval,
+    Metric,
+    bootstrap_interval,
+    paired_bootstrap,
+    ratio_interval,
+)
 from bimodal.evaluation.metrics.calibration import (
     ReliabilityBins,
     RiskCoverage,
@@ -36,6 +43,7 @@ from bimodal.evaluation.metrics.confusion import (
     weighted_f1,
 )
 from bimodal.evaluation.metrics.dimensions import concordance_correlation
+from bimodal.evaluation.metrics.turns import TimelineErrors, changes, timeline_errors
 
 __all__ = [
     "METRICS",
@@ -45,9 +53,11 @@ __all__ = [
     "MetricInfo",
     "ReliabilityBins",
     "RiskCoverage",
+    "TimelineErrors",
     "accuracy",
     "bootstrap_interval",
     "brier_score",
+    "changes",
     "cluster_confusions",
     "cluster_quantiles",
     "concordance_correlation",
@@ -61,11 +71,13 @@ __all__ = [
     "macro_f1",
     "negative_log_likelihood",
     "paired_bootstrap",
+    "ratio_interval",
     "recall_per_class",
     "reliability_bins",
     "risk_coverage",
     "softmax",
     "target_positions",
+    "timeline_errors",
     "unweighted_average_recall",
     "weighted_f1",
 ]
