@@ -73,9 +73,8 @@ def evaluate(
         if given or model is None:
             reason = f"does not go with {given[0]}" if given else "needs --model"
             raise typer.BadParameter(reason, param_hint="--timeline")
-        return _evaluate_timeline(
-            manifest, model, split, channels, settings or [], seen_rows, root, out, threads, quiet
-        )
+        _evaluate_timeline(manifest, model, split, channels, settings or [], seen_rows, root, out, threads, quiet)
+        return
     if channels != "mix":
         raise typer.BadParameter("needs --timeline", param_hint="--channels")
     from bimodal.evaluation.describe import describe

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bimodal.service.limits import Limits
 from bimodal.service.measuring import Measures
-from bimodal.service.problems import Problem, log_mistake
+from bimodal.service.problems import Problem, log_mistake, unexpected_problem
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -97,9 +97,7 @@ class Guard:
         except Exception as error:  # the client gets a problem whatever fails
             log_mistake(error)
             if exchange.status is None:
-                await Problem("internal", "internal server error; see the server's log").response()(
-                    scope, exchange.receive, exchange.send
-                )
+                await unexpected_problem(error).response()(scope, exchange.receive, exchange.send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
         """The reason to refuse a request, or None."""
