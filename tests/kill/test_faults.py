@@ -80,10 +80,10 @@ def test_standard_input_that_does_not_fit_into_the_temporary_folder_costs_a_sent
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_server_whose_disk_is_full_says_so_and_goes_on(tmp_path):
     long, url = write_long_wav(tmp_path / "long.wav"), f"http://127.0.0.1:{(port := free_port())}"
-    short = SAMPLES / "cross.mp3"  # fits into memory; decoded to one second and a half of 16 kHz it needs 150 kB
+    short = SAMPLES / "cross.mp3"  # is uploaded in memory; decoded, it needs 153 kB (as a job, too)
     with small_disk(tmp_path / "small", 25 * PAGE):
         environment = os.environ | {"TMPDIR": str(tmp_path / "small")}
-        command = [sys.executable, "-m", "bimodal", "serve", "--port", str(port), "--threads", "1"]
+        command = [sys.executable, "-m", "bimodal", "serve", "--port", str(port)]
         with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as server:
             try:
                 wait_for_server(port)

@@ -192,8 +192,8 @@ def ratio_interval(
         msg = f"{pairs.shape[:-1]} clusters, {replicates} replicates, confidence {confidence}: expected (G,), 1, 0 to 1"
         raise ValueError(msg)
     counts = np.random.default_rng(seed).multinomial(len(pairs), [1 / len(pairs)] * len(pairs), size=replicates)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = float(np.divide(*pairs.sum(axis=0)))
-        drawn = np.divide(*(counts @ pairs).T)
-    low, high = _ends(drawn, confidence) if len(pairs) > 1 else (math.nan, math.nan)
-    return Interval(value=value, low=low, high=high)
+    parts_drawn, wholes_drawn = np.concatenate([pairs.sum(axis=0)[None], counts @ pairs]).T
+    known = wholes_drawn != 0
+    value, *drawn = np.divide(parts_drawn, wholes_drawn, out=np.full(len(known), math.nan), where=known)
+    low, high = _ends(np.array(drawn), confidence) if len(pairs) > 1 else (math.nan, math.nan)
+    return Interval(value=float(value), low=low, high=high)
