@@ -1,6 +1,6 @@
 """Fuzz what reads foreign bytes, guided by coverage (atheris): only documented errors may come out.
 
-    python -m scripts.fuzz decode 100000      # or model, form, manifest, settings; the number of executions
+    python -m scripts.fuzz decode 100000      # or model, form, manifest, settings, turns; the number of executions
     python -m scripts.fuzz all 100000         # one after the other; `make fuzz RUNS=100000`
 
 Seeds are made by code. What is found is written to build/fuzz/found, or below
@@ -174,6 +174,18 @@ def settings(content: bytes) -> None:
         read_config(TrainConfig(), settings=[content.decode("utf-8", "surrogateescape")])
 
 
+def turns(content: bytes) -> None:
+    """Read bytes as reference turns: RTTM, or TextGrid where the name of Praat's files stands in them."""
+    from bimodal.data.turns import check_overlaps, read_turns
+    from bimodal.errors import BimodalError
+
+    file = _scratch() / ("a.TextGrid" if b"o\0o\0T" in content[:200] or b"ooText" in content[:200] else "a.rttm")
+    (_scratch() / "a.wav").touch()
+    file.write_bytes(content)
+    with suppress(BimodalError):
+        check_overlaps(read_turns(file).utterances)
+
+
 @cache
 def _scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="bimodal-fuzz-"))
@@ -185,6 +197,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "form": form,
     "manifest": manifest,
     "settings": settings,
+    "turns": turns,
 }
 
 
@@ -194,13 +207,21 @@ MODULES: Final = {
     "form": ["bimodal.service.forms", "bimodal.service.jobs"],
     "manifest": ["bimodal.data.check", "bimodal.data.manifest"],
     "settings": ["bimodal.config", "bimodal.data.labels"],
+    "turns": ["bimodal.data.turns"],
 }
 """What coverage is measured in."""
 
 
 def seeds(target: str) -> Iterator[bytes]:
     """Small sound inputs of a target."""
-    made = {"decode": _recordings, "model": _model_files, "form": _forms, "manifest": _manifests, "settings": _settings}
+    made = {
+        "decode": _recordings,
+        "model": _model_files,
+        "form": _forms,
+        "manifest": _manifests,
+        "settings": _settings,
+        "turns": _turns,
+    }
     yield from made[target]()
 
 
@@ -255,6 +276,14 @@ def _settings() -> Iterator[bytes]:
     yield b'name = "mine"\nversion = 1\nvocabulary = "ekman7"\n[map]\ngrumpy = "anger"\nodd = ""\n'
     yield b"speech.epochs=5"
     yield b'emotions = ["upset", "fine"]\nversion = 1\nname = "x"\n'
+
+
+def _turns() -> Iterator[bytes]:
+    yield b";; x\nSPEAKER a 1 0.5 1.25 <NA> <NA> anger 0.7 <NA>\nSPEAKER a.wav 2 1 3 <NA> <NA> joy <NA> <NA>\n"
+    tier = '"IntervalTier" "Ann emotion" 0 4 2 0 1.5 "anger" 1.5 4 "so ""what"""'
+    grid = f'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0 4 <exists> 2 {tier} "TextTier" "x" 0 4 1 2 "y"'
+    yield grid.encode()
+    yield grid.encode("utf-16")
 
 
 def noting(target: str, found: Path) -> Callable[[bytes], None]:
