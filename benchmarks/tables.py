@@ -16,6 +16,7 @@ ORDER = (
     "across_four",
     "adapt_skew",
     "unlike",
+    "timeline_quality",
     "meld",
     "meld_tuned",
     "emotiontts",
