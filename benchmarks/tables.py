@@ -18,6 +18,7 @@ ORDER = (
     "adapt_skew",
     "unlike",
     "model_tests",
+    "timeline_quality",
     "meld",
     "meld_tuned",
     "emotiontts",

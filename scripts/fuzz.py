@@ -1,6 +1,6 @@
 """Fuzz what reads foreign bytes, guided by coverage (atheris): only documented errors may come out.
 
-    python -m scripts.fuzz decode 100000      # or model, form, manifest, settings, scores; the number of executions
+    python -m scripts.fuzz decode 100000      # or model, form, manifest, settings, scores, turns; how many executions
     python -m scripts.fuzz all 100000         # one after the other; `make fuzz RUNS=100000`
 
 Seeds are made by code. What is found is written to build/fuzz/found, or below
@@ -203,6 +203,18 @@ ROWS: Final = {"a": "angry", "b": "happy", "c": "angry"}
 """Rows of the manifest that scores are read for."""
 
 
+def turns(content: bytes) -> None:
+    """Read bytes as reference turns: RTTM, or TextGrid where the name of Praat's files stands in them."""
+    from bimodal.data.turns import check_overlaps, read_turns
+    from bimodal.errors import BimodalError
+
+    file = _scratch() / ("a.TextGrid" if b"o\0o\0T" in content[:200] or b"ooText" in content[:200] else "a.rttm")
+    (_scratch() / "a.wav").touch()
+    file.write_bytes(content)
+    with suppress(BimodalError):
+        check_overlaps(read_turns(file).utterances)
+
+
 @cache
 def _scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="bimodal-fuzz-"))
@@ -215,6 +227,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "manifest": manifest,
     "settings": settings,
     "scores": scores,
+    "turns": turns,
 }
 
 
@@ -225,6 +238,7 @@ MODULES: Final = {
     "manifest": ["bimodal.data.check", "bimodal.data.manifest"],
     "settings": ["bimodal.config", "bimodal.data.labels"],
     "scores": ["bimodal.evaluation.external", "bimodal.evaluation.abstention", "bimodal.evaluation.predictions"],
+    "turns": ["bimodal.data.turns"],
 }
 """What coverage is measured in."""
 
@@ -238,6 +252,7 @@ def seeds(target: str) -> Iterator[bytes]:
         "manifest": _manifests,
         "settings": _settings,
         "scores": _scores,
+        "turns": _turns,
     }
     yield from made[target]()
 
@@ -301,6 +316,14 @@ def _scores() -> Iterator[bytes]:
     yield b'{"id": "a", "scores": {"anger": 1, "joy": 0}}\n{"id": "b"}\n{"id": "c"}\n'
     yield b"id,cluster:speaker,truth,fused,fused:anger,fused:joy\na,s,anger,anger,0.9,0.1\nb,s,joy,,,\nc,t,joy,,,\n"
     yield b"abstain = 0.3\n[wrong]\nanger = 5\n"
+
+
+def _turns() -> Iterator[bytes]:
+    yield b";; x\nSPEAKER a 1 0.5 1.25 <NA> <NA> anger 0.7 <NA>\nSPEAKER a.wav 2 1 3 <NA> <NA> joy <NA> <NA>\n"
+    tier = '"IntervalTier" "Ann emotion" 0 4 2 0 1.5 "anger" 1.5 4 "so ""what"""'
+    grid = f'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0 4 <exists> 2 {tier} "TextTier" "x" 0 4 1 2 "y"'
+    yield grid.encode()
+    yield grid.encode("utf-16")
 
 
 def noting(target: str, found: Path) -> Callable[[bytes], None]:

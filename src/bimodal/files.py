@@ -38,6 +38,36 @@ _CLEANING: Final = Lock()
 _SHOWN: Final = 300  # characters of a message of another library
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or somebody's share of it, is full.
+
+    Example:
+        >>> is_disk_full(OSError(errno.ENOSPC, "No space left on device")), is_disk_full(ValueError())
+        (True, False)
+    """
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Give the system's errors that name no file, as those of writing do, the name of this one.
+
+    Example:
+        >>> try:
+        ...     with naming_file(Path("results.csv")):
+        ...         raise OSError(28, "No space left on device")
+        ... except OSError as error:
+        ...     print(error.filename)
+        results.csv
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file or a folder under a temporary name, and rename it to `path` when the block ends without an error.
@@ -58,13 +88,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{_process()}.tmp")
     _delete(temporary)
     try:
-        yield temporary
-        if temporary.is_dir():
-            _replace_folder(temporary, path)
-        else:
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            temporary.replace(path)
+        with naming_file(path):
+            yield temporary
+            if temporary.is_dir():
+                _replace_folder(temporary, path)
+            else:
+                with temporary.open("rb") as stream:
+                    os.fsync(stream.fileno())
+                temporary.replace(path)
     finally:
         _delete(temporary)
 
@@ -176,7 +207,7 @@ def append_line(path: Path, line: bytes) -> None:
     Raises:
         OSError: It cannot be written; the lines before stay.
     """
-    with path.open("ab+", buffering=0) as stream:
+    with naming_file(path), path.open("ab+", buffering=0) as stream:
         lock(stream, wait=True)
         end = stream.seek(0, os.SEEK_END)
         whole = _end_of_lines(stream, end)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bimodal.evaluation.predictions import write_predictions
 from bimodal.evaluation.predict import evaluate_model
+from bimodal.evaluation.predictions import write_predictions
 
 
 def run(*arguments, code: int = 0) -> subprocess.CompletedProcess:

@@ -24,11 +24,11 @@ def kill_server(root: Path, kills: int, seed: int, report: Any) -> None:
     missing = [number for number in range(kills) if not report.has(SERVE, number)]
     if not missing:
         return
-    port = _free_port()
+    port = free_port()
     runs = Runs(root, Command(name=SERVE, arguments=("serve", "--port", str(port))))
     runs.begin()
     with runs.started():
-        _wait(port)
+        wait_for_server(port)
         begun = time.monotonic()
         expected = _ask(port, root / "inputs")
         seconds = time.monotonic() - begun
@@ -41,7 +41,7 @@ def kill_server(root: Path, kills: int, seed: int, report: Any) -> None:
 def _kill_once(runs: Runs, port: int, inputs: Path, number: int, moment: float, expected: Any) -> Kill:
     runs.begin()
     with runs.started() as process:
-        _wait(port)
+        wait_for_server(port)
         client = threading.Thread(target=_ask_and_be_refused, args=(port, inputs))
         client.start()
         client.join(moment)
@@ -50,7 +50,7 @@ def _kill_once(runs: Runs, port: int, inputs: Path, number: int, moment: float, 
     problems = ["a client hangs after the kill"] if client.is_alive() else []
     problems += differences({"tmp/": "empty"}, contents(runs.folder))
     with runs.started():
-        _wait(port)
+        wait_for_server(port)
         if _ask(port, inputs) != expected:
             problems.append("other results after the kill")
     return Kill(command=SERVE, number=number, point=f"at {moment:.2f} s", killed=killed, problems=problems)
@@ -67,13 +67,19 @@ def _ask_and_be_refused(port: int, inputs: Path) -> None:
         _ask(port, inputs)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody uses."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
 
 
-def _wait(port: int) -> None:
+def wait_for_server(port: int) -> None:
+    """Wait until a server is ready.
+
+    Raises:
+        RuntimeError: It takes too long.
+    """
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end:
         with contextlib.suppress(httpx.HTTPError):

@@ -12,6 +12,7 @@ from typing import IO, Final
 from bimodal.audio.containers import EXTENSIONS as CONTAINERS
 from bimodal.audio.decode import iterate_audio, read_header
 from bimodal.errors import AudioError
+from bimodal.files import naming_file
 
 EXTENSIONS: Final = CONTAINERS | {
     ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd", ".w64", ".wav",
@@ -92,8 +93,9 @@ def _from_stdin() -> Recording:
         file = tempfile.NamedTemporaryFile(prefix="bimodal-")  # noqa: SIM115 (as above)
         path = Path(file.name)
     atexit.register(file.close)
-    shutil.copyfileobj(sys.stdin.buffer, file)
-    file.flush()
+    with naming_file(Path(tempfile.gettempdir())):
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
     return Recording(path=path, name="stdin", place=_STDIN_PLACE, is_stdin=True)
 
 

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -93,6 +93,18 @@ def evaluate(
     votes: Annotated[
         str, typer.Option(metavar="COLUMN", help="Column with the labels of several annotators: 'anger|anger|fear'.")
     ] = "votes",
+    timeline: Annotated[
+        bool,
+        typer.Option(
+            "--timeline",
+            help="Evaluate results over time (EDER). MANIFEST has the turns of long recordings (start, end; an .rttm, "
+            "a .TextGrid or a folder of these will do), or clips, which are joined to recordings.",
+        ),
+    ] = False,
+    channels: Annotated[
+        Literal["mix", "speakers"],
+        typer.Option(help="With --timeline: mix averages all channels, speakers takes each for one speaker."),
+    ] = "mix",
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
@@ -103,8 +115,23 @@ def evaluate(
 ) -> None:
     """Evaluate a model, a configuration by cross-validation, or the scores of any other model.
 
-    Reports speech alone, text alone, late fusion and the trained fusion; beside them other models and baselines.
+    Reports speech alone, text alone, late fusion and the trained fusion; beside them other models and baselines. With
+    --timeline: how good the results of long recordings are over time.
     """
+    foreign = {
+        "--folds": folds,
+        "--predictions": scores,
+        "--baseline": baseline,
+        "--by": by,
+        "--coverage-target": coverage_target,
+        "--costs": costs,
+        "--config": config,
+        "--cache": cache,
+        "--no-cache": no_cache,
+    }
+    if _is_timeline(timeline, channels, model, foreign) and model is not None:
+        _evaluate_timeline(manifest, model, split, channels, settings or [], seen_rows, root, out, threads, quiet)
+        return
     from bimodal.data.manifest import open_manifest
     from bimodal.evaluation.baselines import check_baselines
     from bimodal.evaluation.describe import describe
@@ -374,6 +401,50 @@ def _cross_validate(
     if out is not None:
         save_plan(plan, out)
     return plan, evaluate_plan(plan, cache, cluster=options.cluster, store=store, tell=say, progress=progress)
+
+
+def _is_timeline(timeline: bool, channels: str, model: Path | None, foreign: dict[str, Any]) -> bool:
+    """Whether results over time are evaluated; refuses options that do not go with it."""
+    given = [name for name, value in foreign.items() if value]
+    if timeline and (given or model is None):
+        reason = f"does not go with {given[0]}" if given else "needs --model"
+        raise typer.BadParameter(reason, param_hint="--timeline")
+    if channels != "mix" and not timeline:
+        raise typer.BadParameter("needs --timeline", param_hint="--channels")
+    return timeline
+
+
+def _evaluate_timeline(
+    turns: Path,
+    model: Path,
+    split: str,
+    channels: Literal["mix", "speakers"],
+    settings: list[str],
+    seen_rows: bool,
+    root: Path | None,
+    out: Path | None,
+    threads: int,
+    quiet: bool,
+) -> None:
+    """What `evaluate --timeline` does."""
+    from bimodal.config import read_config
+    from bimodal.data.turns import read_turns
+    from bimodal.evaluation.describe_timeline import describe_timeline, write_timeline_report
+    from bimodal.evaluation.rows import check_seen_rows
+    from bimodal.evaluation.timeline import TimelineEvaluation, evaluate_timeline
+    from bimodal.inference.recognizer import Recognizer
+
+    resolved = read_config(TimelineEvaluation(), None, settings)
+    read = read_turns(turns, root)
+    caveat = check_seen_rows(model, read, split=split, allow=seen_rows)
+    recognizer = Recognizer(model, threads=threads)
+    progress = partial(bar, quiet=quiet)
+    report = evaluate_timeline(recognizer, read, resolved, split=split, channels=channels, progress=progress)
+    report = replace(report, caveat=caveat)
+    typer.echo(describe_timeline(report))
+    if out is not None:
+        write_timeline_report(out, report)
+        say(f"written to {out}")
 
 
 def calibrate(

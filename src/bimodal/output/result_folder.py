@@ -29,6 +29,7 @@ from bimodal.files import (
     delete_leftovers,
     file_digest,
     lock,
+    naming_file,
     write_all,
     write_json,
 )
@@ -279,7 +280,8 @@ class Journal:
     def _append(self, line: bytes) -> None:
         if self._stream is None:
             raise ValueError(f"{self._path}: another process has this journal")
-        write_all(self._stream, line)
+        with naming_file(self.file):  # the journal's own name tells nobody anything
+            write_all(self._stream, line)
 
     def results(self) -> Iterator[Recognition]:
         """The results so far."""

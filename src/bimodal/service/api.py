@@ -48,7 +48,7 @@ _CLIP_FIELDS = (
     *_COVERAGE,
 )
 _JOB_FIELDS = ("channels", "hop", "window", "smoothing", "words", "transcribe", *_COVERAGE)
-_AUDIO = ("unauthorised", "timeout", "too-large", "unsupported-media-type", "unusable", "busy")
+_AUDIO = ("unauthorised", "timeout", "too-large", "unsupported-media-type", "unusable", "busy", "full")
 
 
 def _engine(request: Request) -> Engine:

@@ -19,11 +19,14 @@ from bimodal.audio.decode import SAMPLING_RATE, AudioHeader, Decoded, Signal, it
 from bimodal.audio.outline import Outline
 from bimodal.audio.segmentation import Resampler
 from bimodal.errors import AudioError
+from bimodal.files import is_disk_full
+from bimodal.service.limits import DISK_FULL
 
 PEAKS: Final = 4000
 """Most peaks of a recording."""
 
 _BLOCK_SECONDS: Final = 10.0
+_BLOCK: Final = 4096
 _LONGEST_LINE: Final = 1 << 16
 
 
@@ -61,6 +64,10 @@ def _answer(options: dict[str, Any], upload: int, out: int) -> dict[str, Any]:
         return {"error": str(error), "kind": "too-large"}
     except MemoryError:
         return {"error": "the recording needs too much memory to decode", "kind": "too-large"}
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        return {"error": DISK_FULL, "kind": "full"}
 
 
 def _limit_time(seconds: float) -> None:
@@ -105,6 +112,17 @@ def _write(out: int, signal: Signal) -> None:
         left = left[os.write(out, left) :]
 
 
+def _write_block(file: Any, block: Signal, out: int) -> None:
+    """Write to a sound file, or raise the system's error: libsndfile does not say why it cannot write."""
+    import soundfile as sf
+
+    try:
+        file.write(block)
+    except sf.LibsndfileError:
+        _write(out, np.zeros(_BLOCK, np.float32))
+        raise
+
+
 def _decode_long(path: str, header: AudioHeader, out: int, options: dict[str, Any]) -> dict[str, Any]:
     """Write 16 kHz WAV block by block, one channel or all; return duration and peaks."""
     import soundfile as sf
@@ -114,7 +132,7 @@ def _decode_long(path: str, header: AudioHeader, out: int, options: dict[str, An
     outline = Outline(header.duration * SAMPLING_RATE, PEAKS)
     with sf.SoundFile(out, "w", SAMPLING_RATE, len(channels), "FLOAT", format="WAV", closefd=False) as file:
         for block in _side_by_side([_resampled(blocks, header.sampling_rate) for blocks in read]):
-            file.write(block)
+            _write_block(file, block, out)
             outline.add(block)
             _check_seconds(outline.samples / SAMPLING_RATE, options)
     peaks = [round(peak, 4) for peak in outline.peaks().tolist()]

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bimodal.service.limits import Limits
 from bimodal.service.measuring import Measures
-from bimodal.service.problems import Problem, log_mistake
+from bimodal.service.problems import Problem, log_mistake, unexpected_problem
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -31,7 +31,7 @@ API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
 _PORTS: Final = {"http": "80", "https": "443"}
-_LINGER_SECONDS: Final = 2.0
+_LINGER_SECONDS: Final = 5.0  # as nginx waits; a client on a busy machine needed more than 2 s to send a short body
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +97,7 @@ class Guard:
         except Exception as error:  # the client gets a problem whatever fails
             log_mistake(error)
             if exchange.status is None:
-                await Problem("internal", "internal server error; see the server's log").response()(
-                    scope, exchange.receive, exchange.send
-                )
+                await unexpected_problem(error).response()(scope, exchange.receive, exchange.send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
         """The reason to refuse a request, or None."""

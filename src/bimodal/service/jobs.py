@@ -17,7 +17,7 @@ from bimodal.records import Recognition
 from bimodal.service.decoding import LongRecording
 from bimodal.service.engine import Engine
 from bimodal.service.forms import renamed_field
-from bimodal.service.problems import Problem, log_mistake
+from bimodal.service.problems import Problem, log_mistake, unexpected_problem
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _HEARTBEAT_SECONDS: Final = 10.0
@@ -190,7 +190,7 @@ class Jobs:
                 job.state, job.problem = "failed", problem
         except Exception as error:  # nobody would see an error in a background task
             log_mistake(error)
-            job.state, job.problem = "failed", Problem("internal", "internal server error; see the server's log")
+            job.state, job.problem = "failed", unexpected_problem(error)
         finally:
             job.upload.close()
             job.ended = time.monotonic()

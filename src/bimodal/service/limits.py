@@ -9,6 +9,8 @@ from bimodal.errors import ConfigError
 _MOST_THREADS: Final = 1024
 _LARGEST: Final = 1 << 48
 
+DISK_FULL: Final = "the server's temporary folder is full; try again later, or with a shorter recording"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:

@@ -11,6 +11,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from bimodal.files import is_disk_full
+from bimodal.service.limits import DISK_FULL
+
 LOG: Final = logging.getLogger("bimodal.serve")
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -29,6 +32,7 @@ TITLES: Final = {
     "too-many": (429, "Too many requests from this client"),
     "internal": (500, "Internal server error"),
     "busy": (503, "The server is busy"),
+    "full": (507, "The server's disk is full"),
 }
 """Status and title of each kind of problem."""
 
@@ -62,6 +66,19 @@ class Problem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls it
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse(self.to_dict(), self.status, headers, MEDIA_TYPE)
+
+
+def unexpected_problem(error: BaseException) -> Problem:
+    """What a client is told of an error that nobody expected.
+
+    Example:
+        >>> import errno
+        >>> unexpected_problem(OSError(errno.ENOSPC, "No space left on device")).status
+        507
+    """
+    if is_disk_full(error):
+        return Problem("full", DISK_FULL)
+    return Problem("internal", "internal server error; see the server's log")
 
 
 def log_mistake(error: BaseException) -> None:

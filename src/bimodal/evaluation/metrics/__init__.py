@@ -18,6 +18,7 @@ from bimodal.evaluation.metrics.bootstrap import (
     bootstrap_interval,
     interval_ends,
     paired_bootstrap,
+    ratio_interval,
 )
 from bimodal.evaluation.metrics.calibration import (
     ReliabilityBins,
@@ -44,6 +45,7 @@ from bimodal.evaluation.metrics.confusion import (
     weighted_f1,
 )
 from bimodal.evaluation.metrics.dimensions import concordance_correlation
+from bimodal.evaluation.metrics.turns import TimelineErrors, changes, timeline_errors
 from bimodal.evaluation.metrics.weighted import (
     BINS,
     SCORE_REPLICATES,
@@ -67,10 +69,12 @@ __all__ = [
     "MetricInfo",
     "ReliabilityBins",
     "RiskCoverage",
+    "TimelineErrors",
     "WeightedMetric",
     "accuracy",
     "bootstrap_interval",
     "brier_score",
+    "changes",
     "cluster_confusions",
     "cluster_quantiles",
     "concordance_correlation",
@@ -86,12 +90,14 @@ __all__ = [
     "matthews_correlation",
     "negative_log_likelihood",
     "paired_bootstrap",
+    "ratio_interval",
     "recall_per_class",
     "reliability_bins",
     "risk_coverage",
     "score_interval",
     "softmax",
     "target_positions",
+    "timeline_errors",
     "unweighted_average_recall",
     "weighted_adaptive_ece",
     "weighted_aurc",

@@ -169,3 +169,37 @@ def paired_bootstrap(
     known = differences[~np.isnan(differences)]
     smaller = min(int((known <= 0).sum()), int((known >= 0).sum()))
     return Difference(value=value, low=low, high=high, p=min(1.0, 2.0 * (1 + smaller) / (1 + known.size)))
+
+
+def ratio_interval(
+    parts: ArrayLike, wholes: ArrayLike, *, replicates: int = 2000, confidence: float = 0.95, seed: int = 0
+) -> Interval:
+    """The ratio of two sums over clusters with its percentile interval, as `bootstrap_interval`.
+
+    Args:
+        parts: (G,) numerators of the clusters, such as seconds that are wrong.
+        wholes: (G,) denominators, such as seconds of speech.
+        replicates: How many resamples.
+        confidence: Of the interval, between 0 and 1.
+        seed: Of the resampling.
+
+    Returns:
+        NaN as value where the denominators sum to 0, and as ends for a single cluster.
+
+    Raises:
+        ValueError: If shapes or numbers do not fit.
+
+    Example:
+        >>> ratio_interval([1.0, 2.0], [4.0, 4.0]).value
+        0.375
+    """
+    pairs = np.stack([np.asarray(parts, np.float64), np.asarray(wholes, np.float64)], axis=-1)
+    if pairs.ndim != 2 or not len(pairs) or replicates < 1 or not 0 < confidence < 1:
+        msg = f"{pairs.shape[:-1]} clusters, {replicates} replicates, confidence {confidence}: expected (G,), 1, 0 to 1"
+        raise ValueError(msg)
+    counts = np.random.default_rng(seed).multinomial(len(pairs), [1 / len(pairs)] * len(pairs), size=replicates)
+    parts_drawn, wholes_drawn = np.concatenate([pairs.sum(axis=0)[None], counts @ pairs]).T
+    known = wholes_drawn != 0
+    value, *drawn = np.divide(parts_drawn, wholes_drawn, out=np.full(len(known), math.nan), where=known)
+    low, high = interval_ends(np.array(drawn), confidence) if len(pairs) > 1 else (math.nan, math.nan)
+    return Interval(value=float(value), low=low, high=high)
