@@ -101,7 +101,8 @@ def test_runs_are_compared_and_half_a_run_is_refused(manifest, scores, tmp_path)
     shown = run("compare", *folders, "--by", "sex", "--out", tmp_path / "both")
     assert "run-wavlm is not significantly different from run-hubert on the 18 utterances" in shown
     assert sorted(file.name for file in (tmp_path / "both").iterdir()) == [
-        "predictions.csv", "report.json", "report.md", "report.png",
+        "eval_results.yaml", "model-card-section.md", "predictions.csv",
+        "report.html", "report.json", "report.md", "report.png",
     ]  # fmt: skip
     run("evaluate", manifest, "--predictions", other, "--split", "train", "--out", folders[1])
     assert "the runs have no utterance in common" in run("compare", *folders, code=1)

@@ -19,6 +19,7 @@ from bimodal.evaluation.leaderboard import (
     leaderboard,
     write_cross_corpus,
 )
+from bimodal.evaluation.markdown import escaped
 from bimodal.evaluation.metrics import METRICS
 from bimodal.evaluation.predictions import read_predictions
 from tests.evaluation.folded import QUICK, write_columns
@@ -111,7 +112,7 @@ def test_the_leaderboard_is_the_same_in_all_forms(found, tmp_path):
     write_cross_corpus(tmp_path, result, predictions)
     shown = describe_cross_corpus(result)
     for row in table[1:]:
-        assert f"| {' | '.join(row)} |" in as_markdown(result)
+        assert f"| {' | '.join(map(escaped, row))} |" in as_markdown(result)
         assert " & ".join(row) + r" \\" in as_latex(result)
         assert all(cell in shown for cell in row)
     lines = list(csv.DictReader(as_csv(result).splitlines()))

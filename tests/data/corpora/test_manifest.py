@@ -92,8 +92,8 @@ def test_recordings_below_audio_stay_below_it(tmp_path, source):
 
 
 def test_wrong_names_places_and_missing_recordings_are_refused(tmp_path, source):
-    with pytest.raises(ManifestError, match="unknown corpus 'iemocap', expected one of"):
-        prepare_corpus("iemocap", source, tmp_path / "out")
+    with pytest.raises(ManifestError, match="unknown corpus 'friends', expected one of"):
+        prepare_corpus("friends", source, tmp_path / "out")
     with pytest.raises(ManifestError, match="no such file or folder"):
         prepare_corpus("ravdess", tmp_path / "none", tmp_path / "out")
     for out in (source, source / "out"):

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora import (
     aesdd,
@@ -29,6 +30,7 @@ from bimodal.data.corpora import (
     msp_podcast,
     nemo,
     ravdess,
+    ravdess_song,
     savee,
     shemo,
     subesco,
@@ -243,7 +245,7 @@ CORPORA: dict[str, CorpusInfo] = {
         files="Audio_Speech_Actors_01-24.zip, unpacked",
     ),
     "ravdess_song": CorpusInfo(
-        prepare=ravdess.prepare_song,
+        prepare=ravdess_song.prepare,
         title="RAVDESS, song: 23 actors sing two sentences in six emotions",
         languages=("en",),
         licence="CC BY-NC-SA 4.0",
@@ -308,6 +310,8 @@ CORPORA: dict[str, CorpusInfo] = {
 }
 """The corpora by name, for `bimodal prepare` and `bimodal corpora`."""
 
+_NAME: Final = 14  # width of a name in the list
+
 
 def describe_corpora() -> str:
     """The table for people: a paragraph a corpus, in order of their names."""
@@ -317,13 +321,13 @@ def describe_corpora() -> str:
 def _describe(name: str, corpus: CorpusInfo) -> str:
     languages = ", ".join(corpus.languages) or "any"
     lines = [
-        f"{name:<12}{corpus.title}",
+        f"{name:<{_NAME}}{corpus.title}",
         f"language: {languages}; licence: {corpus.licence}; paper: {corpus.citation}",
         f"from: {corpus.url}",
         f"SOURCE: {corpus.files}",
         *([f"--labels: {' or '.join(corpus.labels)}"] if corpus.labels else []),
     ]
-    return f"\n{'':<12}".join(lines)
+    return f"\n{'':<{_NAME}}".join(lines)
 
 
 def prepare_corpus(name: str, source: Path, out: Path, labels: str | None = None) -> Manifest:

@@ -30,11 +30,6 @@ CHANNELS = ("speech", "song")
 COMPLETE = {"speech": 1_440, "song": 1_012}  # audio files
 
 
-def prepare_song(source: Path) -> tuple[Utterance, ...]:
-    """Utterances of the sung audio files; 23 actors, six emotions. Arguments, columns and errors as in `prepare`."""
-    return _prepare(source, "song")
-
-
 def prepare(source: Path) -> tuple[Utterance, ...]:
     """Utterances of the spoken audio files, `.wav` or `.flac`, anywhere below a folder.
 
@@ -47,10 +42,11 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
     Raises:
         ManifestError: If no file name below the folder is one of RAVDESS' speech.
     """
-    return _prepare(source, "speech")
+    return read_channel(source, "speech")
 
 
-def _prepare(source: Path, channel: str) -> tuple[Utterance, ...]:
+def read_channel(source: Path, channel: str) -> tuple[Utterance, ...]:
+    """As `prepare`, for one of `CHANNELS`."""
     found: dict[str, Utterance] = {}
     skipped: Counter[str] = Counter()
     for file in sorted(source.rglob("*")):
