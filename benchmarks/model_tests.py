@@ -25,7 +25,7 @@ from bimodal.records import Manifest
 
 MODEL = "permissive"
 NOISES = "noise_rir"
-CLIPS = {"ravdess": 56, "emotiontts_ko": 24}
+CLIPS = {"ravdess": 120, "emotiontts_ko": 60}
 """Clips that are recognised again under each change, by corpus."""
 
 SHOWN = 12  # failures that the notes tell

@@ -88,7 +88,7 @@ def test_a_root_allows_recordings_elsewhere_in_every_command(tiny_manifest, tmp_
     done = run("train", "speech", tmp_path / "elsewhere.csv", tmp_path / "run", *root, *fast, cache=tmp_path / "cache")
     model = tmp_path / "run" / "model"
     step = f"next: bimodal evaluate {tmp_path / 'elsewhere.csv'} --root {root[1]} --model {model}"
-    assert done.stderr.splitlines()[-1] == step
+    assert done.stderr.splitlines()[-1].startswith(step)
     assert "9 utterances" in run("evaluate", tmp_path / "elsewhere.csv", "--model", model, *root).stdout
     run("extract", model, tmp_path / "elsewhere.csv", tmp_path / "x.npz", *root)
 
@@ -108,11 +108,12 @@ def test_train_evaluate_recognize_extract(tiny_manifest, fast_settings, tmp_path
     shown = run("evaluate", tiny_manifest, "--model", model, "--out", tmp_path / "report").stdout
     assert all(system in shown for system in ("speech", "text", "late", "fused"))
     assert {file.name for file in (tmp_path / "report").iterdir()} == {
-        "report.json", "report.md", "report.png", "predictions.csv",
+        "eval_results.yaml", "model-card-section.md", "predictions.csv",
+        "report.html", "report.json", "report.md", "report.png",
     }  # fmt: skip
     assert len((tmp_path / "report" / "predictions.csv").read_text().splitlines()) == 1 + 9
     assert "chance 33.3 %" in done.stderr
-    assert done.stderr.splitlines()[-1] == f"next: bimodal evaluate {tiny_manifest} --model {model}"
+    assert done.stderr.splitlines()[-1].startswith(f"next: bimodal evaluate {tiny_manifest} --model {model} --out ")
     seen = ["evaluate", tiny_manifest, "--model", model, "--split", "train"]
     assert "was trained or calibrated on 45 of 45 rows" in run(*seen, code=1).stderr
     assert run(*seen, "--seen-rows").stdout.startswith("WARNING: the model was trained or calibrated on 45 of 45 rows")

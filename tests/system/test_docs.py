@@ -18,6 +18,7 @@ import typer
 
 from bimodal.cli import app
 from bimodal.config import TrainConfig, TuneSpeechConfig, TuneTextConfig, read_config
+from bimodal.evaluation.timeline import TimelineEvaluation
 from bimodal.inference.export import export_model
 from bimodal.inference.installed import find_model
 from bimodal.service.limits import Limits
@@ -79,7 +80,8 @@ def check(call: list[str]) -> None:
     settings = [value for option, value in pairwise(call) if option == "--set" and "..." not in value]
     if settings:
         tuned = {"speech": TuneSpeechConfig(), "text": TuneTextConfig()}
-        read_config(tuned[call[1]] if name == "tune" else CONFIGS[name], settings=settings)
+        own = TimelineEvaluation() if "--timeline" in call else CONFIGS.get(name)
+        read_config(tuned[call[1]] if name == "tune" else own, settings=settings)
 
 
 @pytest.mark.parametrize("text", blocks("sh"))
@@ -99,7 +101,9 @@ def test_commands_options_and_modules_within_sentences_exist(page, text):
             check(shlex.split(span)[1:])
         elif first == "--set":
             read = [value for value in shlex.split(span)[1:] if value != "--set" and "..." not in value]
-            assert any(_reads(config, read) for config in (*CONFIGS.values(), TuneSpeechConfig())), span
+            assert any(
+                _reads(config, read) for config in (*CONFIGS.values(), TuneSpeechConfig(), TimelineEvaluation())
+            ), span
         elif re.match(r"--[a-z]", first):
             assert first in every, f"{page}: no command has {first}"
         elif first == "make":
@@ -199,7 +203,7 @@ def reference() -> ModuleType:
 
 def test_the_reference_names_every_command_with_its_options(reference):
     page = reference.cli_page()
-    sections = dict(re.findall(r"^## bimodal ?(\w*)\n(.*?)(?=^## |\Z)", page, flags=re.DOTALL | re.MULTILINE))
+    sections = dict(re.findall(r"^## bimodal ?([\w-]*)\n(.*?)(?=^## |\Z)", page, flags=re.DOTALL | re.MULTILINE))
     assert set(sections) == {"", *GROUP.commands}
     for name, command in GROUP.commands.items():
         assert all(option in sections[name] for option in options(command)), name

@@ -113,7 +113,7 @@ def evaluate(
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate a model, a configuration by cross-validation, or the scores of any other model.
+    """Evaluate a model, a configuration, or the scores of others.
 
     Reports speech alone, text alone, late fusion and the trained fusion; beside them other models and baselines. With
     --timeline: how good the results of long recordings are over time.

@@ -66,7 +66,7 @@ def test(
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Test a model for correctness, consistency, fairness and robustness.
+    """Test correctness, consistency, fairness and robustness.
 
     Thresholds are published ones, or simulated from the sizes of the groups. A test without enough data is skipped, and
     the report says why. Exits with 1 if fewer tests pass than --min-pass asks for.

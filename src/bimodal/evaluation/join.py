@@ -77,7 +77,7 @@ def group_clips(clips: Sequence[Utterance], config: JoinConfig) -> list[list[Utt
     Example:
         >>> clips = [Utterance(id=str(number), speaker="abcd"[number % 4]) for number in range(8)]
         >>> [sorted({clip.speaker for clip in group}) for group in group_clips(clips, JoinConfig())]
-        [['a', 'd'], ['b', 'c']]
+        [['a', 'c'], ['b', 'd']]
     """
     chance = np.random.default_rng(config.seed)
     speakers = sorted({clip.speaker for clip in clips if clip.speaker})
