@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bimodal.data.manifest import read_manifest
+from bimodal.data.manifest import read_manifest, write_manifest
 from bimodal.errors import BimodalError
 from bimodal.evaluation.external import add_scores, read_scores
 from bimodal.evaluation.predictions import Predictions, read_predictions, write_predictions
+from bimodal.records import Utterance
 
 ROWS = [("a", "angry", "Ann"), ("b", "happy", "Ann"), ("c", "sad", "Bob"), ("d", "angry", "Bob")]
 SCORES = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.25, 0.25, 0.5], [0.3, 0.4, 0.3]]
@@ -213,3 +214,31 @@ def test_scores_are_added_to_ours_on_our_rows_by_the_meaning_of_the_emotions(tmp
     assert found.systems == ("fused", "fused-2") and found.emotions == ("angry", "joy", "sad", "calm")
     assert np.allclose(found.scores["fused-2"], [[0.6, 0.1, 0.1, 0.2]] * 3)
     assert found.answered("fused").tolist() == [True, True, False] and not found.scores["fused"][0, 3]
+
+
+def test_a_row_that_recognise_abstained_on_is_no_answer(tmp_path):
+    """Its scores are those of no recording; taken for an answer, they would count as the most frequent emotion."""
+    manifest = write_manifest(tmp_path / "m.csv", [
+        Utterance(id=name, path=f"{name}.wav", emotion=emotion, speaker=name)
+        for name, emotion in (("a", "anger"), ("b", "joy"), ("c", "joy"))
+    ])  # fmt: skip
+    file = tmp_path / "recognised.csv"
+    file.write_text("path,anger,joy,abstained\na.wav,0.9,0.1,False\nb.wav,0.4,0.6,True\nc.wav,0.2,0.8,False\n")
+    found, notes = read_scores(file, manifest)
+    assert found.answered("recognised").tolist() == [True, False, True]
+    assert "recognised.csv has no answer in 1 of 3 rows." in notes
+
+
+def test_emotions_that_a_file_leaves_out_wholly_are_left_out(tmp_path):
+    manifest = write_manifest(tmp_path / "m.csv", [
+        Utterance(id=name, path=f"{name}.wav", emotion=emotion, speaker=name)
+        for name, emotion in (("a", "anger"), ("b", "joy"), ("c", "calm"), ("d", "calm"))
+    ])  # fmt: skip
+    file = tmp_path / "own.csv"
+    file.write_text("id,anger,joy\na,0.9,0.1\nb,0.4,0.6\n")
+    found, notes = read_scores(file, manifest)
+    assert found.ids == ("a", "b") and found.emotions == ("anger", "happiness")
+    assert "2 rows left out: own.csv has neither a score nor a row for 'calm'" in notes
+    file.write_text("id,anger,joy\na,0.9,0.1\nb,0.4,0.6\nc,0.5,0.5\n")
+    with pytest.raises(BimodalError, match=r"1 of 4 rows of the manifest are missing, such as 'd'"):
+        read_scores(file, manifest)

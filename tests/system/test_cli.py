@@ -3,8 +3,10 @@
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +191,13 @@ def test_a_language_model_is_tuned_to_a_backbone(tiny_manifest, tiny_bert, tmp_p
     done = run("tune", "text", tiny_manifest, tmp_path / "out", *settings)
     assert f"--set text_backbone={tmp_path / 'out'}" in done.stderr
     assert "unknown key 'epoch'" in run("tune", "text", tiny_manifest, tmp_path, "--set", "epoch=1", code=1).stderr
+
+
+def test_an_interruption_says_that_finished_work_is_kept():
+    command = [sys.executable, "-m", "bimodal", "recognize", "-"]  # waits for its standard input
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    told = [process.stderr.readline()]  # which model answers: the command has begun
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    told += process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 130 and told[-1].startswith("interrupted; finished work is kept")

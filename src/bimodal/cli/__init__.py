@@ -3,7 +3,7 @@
 import atexit
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -12,6 +12,9 @@ from bimodal.cli import cache, corpora, doctor, evaluate, listen, models, recogn
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW, shortened
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C."""
 
 app = typer.Typer(
     name="bimodal",
@@ -90,9 +93,11 @@ def _run() -> None:
         app()
     except BimodalError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        say("interrupted; finished work is kept")
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as end:  # Typer makes an exit of an interruption
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
+        say("interrupted; finished work is kept: give the command again to continue")
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -102,8 +102,15 @@ def read_scores(
     if not truth:
         raise BimodalError(f"{manifest.path}: no row has an emotion, so there is nothing to compare scores with")
     table = _read_table(path, truth, logits)
-    emotions = (*table.emotions, *(name for name in truth if name not in table.emotions))
-    rows = _labelled(chosen, labelled, emotions)
+    labelled, outside = _without_unscored(table, labelled, manifest)
+    emotions = (*table.emotions, *(name for name in truth if name not in (*table.emotions, *outside)))
+    rows = _labelled(
+        [one for one in chosen if one.emotion is None or one.id in {row.id for row in labelled}], labelled, emotions
+    )
+    notes += [
+        f"{count} rows left out: {table.path.name} has neither a score nor a row for '{name}'"
+        for name, count in outside.items()
+    ]
     scores, missing = _placed(table, rows.utterances, manifest, emotions)
     name = system_name(path, {*RESERVED, *manifest.columns, "speaker", "transcript"})
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
@@ -196,6 +203,27 @@ def _labelled(chosen: Sequence[Utterance], labelled: Sequence[Utterance], emotio
     return replace(rows, dropped={**rows.dropped, **({"no emotion": without} if without else {})})
 
 
+def _without_unscored(
+    table: _Table, labelled: Sequence[Utterance], manifest: Manifest
+) -> tuple[list[Utterance], dict[str, int]]:
+    """The rows without those of emotions that a file has neither a column nor any row for, and their number by emotion.
+
+    A report of ours leaves such rows out of its `predictions.csv`.
+    """
+    keys, key = _matching(table, labelled, manifest)
+    there = {name for name in keys if name is not None}
+    groups: dict[str, list[Utterance]] = {}
+    for one in labelled:
+        groups.setdefault(one.emotion or "", []).append(one)
+    outside = {
+        name: len(rows)
+        for name, rows in groups.items()
+        if name not in table.emotions and not any(key(one) in there for one in rows)
+    }
+    kept = [one for one in labelled if (one.emotion or "") not in outside]
+    return (kept, outside) if kept else (list(labelled), {})
+
+
 def _unpredicted(name: str, predictions: Predictions, known: Collection[str]) -> Notes:
     """A sentence that names the true emotions that a system has no scores for."""
     true = {predictions.emotions[target] for target in predictions.targets.tolist()}
@@ -216,9 +244,15 @@ def _read_table(path: Path, truth: Collection[str], logits: bool) -> _Table:
     else:
         scores, emotions = _from_labels(path, header, rows)
         notes = (*notes, f"{path.name} has labels without scores: metrics of scores are undefined for it.")
+    scores[[_is_abstention(row) for row in cells]] = np.nan
     if silent := int(np.isnan(scores[:, 0]).sum()):
         notes = (*notes, f"{path.name} has no answer in {silent} of {len(rows)} rows.")
     return _Table(path=path, name=path.stem, cells=cells, lines=lines, scores=scores, emotions=emotions, notes=notes)
+
+
+def _is_abstention(row: Mapping[str, str]) -> bool:
+    """Whether a row of `bimodal recognize` has no answer; its scores are then those of no recording."""
+    return row.get("abstained", "").strip().lower() in ("true", "1")
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

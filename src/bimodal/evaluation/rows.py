@@ -24,7 +24,9 @@ def choose_rows(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]
     if not wanted:
         return list(read.utterances), ["there is no split 'test', so all rows are tested"]
     if wanted not in known:
-        raise SplitError(f"{read.path}: no split '{wanted}', expected one of {sorted(name for name in known if name)}")
+        there = sorted(name for name in known if name)
+        expected = f"expected one of {there}" if there else "the manifest has no splits"
+        raise SplitError(f"{read.path}: no split '{wanted}'; {expected}")
     return [utterance for utterance in read.utterances if utterance.split == wanted], [f"split '{wanted}'"]
 
 

@@ -256,7 +256,7 @@ def describe_encoded(encoded: EncodedClips, by: By, share: float) -> str:
     named = len({speaker for speaker in encoded.speakers if speaker})
     who = f" of {named} named speakers" if named else ""
     how = "each speaker by their own clips" if by == "speaker" else "all together"
-    part = "" if share == 1.0 else f", followed by {100 * share:.0f} %, since they hold few emotions"
+    part = "" if share == 1.0 else f", adapted by {100 * share:.0f} % only, since they seem to hold few emotions"
     return f"{len(encoded.statistics)} unlabelled clips, {encoded.seconds:.0f} s{who}, {how}{part}"
 
 

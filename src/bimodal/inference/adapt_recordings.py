@@ -54,7 +54,7 @@ def adapt_to_recordings(
         return _with(model, _load(file, model))
     clips = ((signal, None) for signal in evenly_spaced(recordings, track, progress))
     encoded = encode_clips(model, clips)
-    adaptation = fit_checked(model, encoded, SpeakerStatsStore(), f"{len(recordings)} recordings")
+    adaptation = fit_checked(model, encoded, SpeakerStatsStore(), describe_count(len(recordings)))
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as unfinished:
@@ -64,8 +64,19 @@ def adapt_to_recordings(
 
 def describe_adaptation(adaptation: Adaptation) -> str:
     """What a model was adapted to, in words for its results."""
-    part = "" if adaptation.share == 1.0 else f", followed by {100 * adaptation.share:.0f} %"
+    share = f"{100 * adaptation.share:.0f} %"
+    part = "" if adaptation.share == 1.0 else f", adapted by {share} only, since they seem to hold few emotions"
     return f"{adaptation.corpus.count} unlabelled clips of the recordings themselves{part}"
+
+
+def describe_count(recordings: int) -> str:
+    """A number of recordings in words.
+
+    Example:
+        >>> describe_count(1), describe_count(20)
+        ('1 recording', '20 recordings')
+    """
+    return f"{recordings} recording{'' if recordings == 1 else 's'}"
 
 
 def _with(model: Model, adaptation: Adaptation) -> Model:
@@ -90,17 +101,24 @@ def evenly_spaced(
     progress: Progress = lambda items, label: items,
     most: int = MOST_CLIPS,
 ) -> Iterator[Signal]:
-    """Clips at 16 kHz from all recordings, about `most` or fewer: short recordings whole, long ones in pieces."""
+    """Clips at 16 kHz from all recordings, about `most` or fewer: short recordings whole, long ones in pieces.
+
+    Raises:
+        AudioError: No recording can be used; the first one's.
+    """
     expected = sum(max(1.0, _pieces(header_seconds(one))) for one in recordings)
     step, number = max(1, -(-int(expected) // most)), 0
+    errors: list[AudioError] = []
     for recording in progress(recordings, "adapting"):
         try:
             for signal, rate in _blocks(recording, track):
                 if number % step == 0:
                     yield to_model_rate(signal, rate, recording.name)
                 number += 1
-        except AudioError:
-            continue
+        except AudioError as error:
+            errors.append(error)
+    if errors and not number:
+        raise errors[0]
 
 
 def _blocks(recording: Recording, track: int | None) -> Iterator[tuple[Signal, int]]:

@@ -66,14 +66,16 @@ def categories(report: TestReport) -> Table:
     """One category a row: passed, failed, skipped, rate, rates of others."""
     header = ["category", "passed", "failed", "skipped", "rate %", "published %", "guessing %"]
     rows = []
-    for name, category in TESTS.items():
+    ran = [name for name in TESTS if sum(count(report.verdict, name))]
+    for name in ran:
+        category = TESTS[name]
         published = " to ".join(f"{rate:.1f}" for rate in sorted({100 * a / (a + b) for a, b in category.published}))
         passed, failed = report.random.get(name, (0, 0))
         guess = f"{100 * passed / (passed + failed):.1f}" if passed + failed else "-"
         rows.append([*_row(name, report.verdict, name), published or "-", guess])
     totals = [sum(pair[place] for pair in report.random.values()) for place in (0, 1)]
     guess = f"{100 * totals[0] / sum(totals):.1f}" if sum(totals) else "-"
-    published = " to ".join(f"{rate:.1f}" for rate in PUBLISHED_RATES)
+    published = " to ".join(f"{rate:.1f}" for rate in PUBLISHED_RATES) if len(ran) == len(TESTS) else "-"
     return [header, *rows, [*_row("all", report.verdict, ""), published, guess]]
 
 
