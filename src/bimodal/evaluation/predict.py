@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -16,9 +17,9 @@ from bimodal.data.text import preceding_rows
 from bimodal.errors import BimodalError
 from bimodal.evaluation.predictions import RESERVED, SET_COVERAGE, ClusterName, Predictions, late_fusion
 from bimodal.evaluation.rows import choose_rows, note_on_seen
-from bimodal.files import atomic_write
+from bimodal.files import JSON_ERRORS, atomic_write
 from bimodal.inference.fit_prediction_sets import sets_of_scores
-from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE, PAIRING
+from bimodal.inference.model_folder import LABEL_MATCHED, NO_EVIDENCE, PAIRING, REPORT
 from bimodal.inference.prediction_sets import Kind, PredictionSets, kinds_of
 from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Manifest, Recognition, Turn, Utterance
@@ -28,6 +29,10 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Notes = tuple[str, ...]
 _AT_ONCE: Final = 16
 _FIELDS: Final = ("speaker", "transcript", "lang", "dialogue")
+NO_LATE: Final = (
+    "Late fusion is left out: the fusion of this model learnt from no pairs of speech and text, so both networks may "
+    "have learnt from different rows, and have no common prior to divide by."
+)
 _LEAST_PRIOR: Final = 1e-6
 
 
@@ -105,11 +110,25 @@ def predict_model(
         "fused": _stacked([None if result.abstained else result.scores for result in results], recognizer),
     }
     notes += [f"{count} rows left out: {reason}" for reason, count in rows.dropped.items()]
-    priors = np.array(recognizer.config.priors)
+    priors = np.array(recognizer.config.priors) if learnt_from_pairs(recognizer.folder) else None
     found = predictions_of(rows, systems, priors, cluster, paired_only=by_label)
+    notes += [NO_LATE] if priors is None and {"speech", "text"} <= found.scores.keys() else []
     kinds = [kinds_of(result) for result in results]
     found = _with_reasons(found, results)
     return with_sets(found, recognizer.model.prediction_sets, kinds), tuple(notes)
+
+
+def learnt_from_pairs(model: Path) -> bool:
+    """Whether a model's fusion has trained parameters, or its folder does not tell.
+
+    The networks of a model whose fusion is a closed formula may have learnt from different rows. Then they have no
+    common prior, which late fusion divides by.
+    """
+    try:
+        report = msgspec.json.decode((model / REPORT).read_bytes())
+        return bool(report["parameters"].get("fusion", 1))
+    except (OSError, *JSON_ERRORS, KeyError, TypeError, AttributeError):
+        return True
 
 
 def _with_reasons(predictions: Predictions, results: Sequence[Recognition]) -> Predictions:
@@ -188,19 +207,20 @@ def _stacked(scores: Sequence[Any], recognizer: Recognizer) -> npt.NDArray[np.fl
 def predictions_of(
     rows: LabelledRows,
     systems: dict[str, npt.NDArray[Any]],
-    priors: npt.NDArray[Any],
+    priors: npt.NDArray[Any] | None,
     cluster: str,
     *,
     paired_only: bool,
 ) -> Predictions:
-    """Predictions including late fusion; systems without any row are left out.
+    """Predictions including late fusion; systems without any row are left out. Without `priors`, late fusion is, too.
 
     With `paired_only`, late fusion and fused are reported only for utterances with both modalities.
     """
     known = {name: scores for name, scores in systems.items() if not np.isnan(scores).all()}
     if "speech" in known and "text" in known:
-        share = np.maximum(priors, _LEAST_PRIOR)
-        known["late"] = late_fusion(known["speech"], known["text"], share / share.sum())
+        if priors is not None:
+            share = np.maximum(priors, _LEAST_PRIOR)
+            known["late"] = late_fusion(known["speech"], known["text"], share / share.sum())
         if paired_only:
             known = _with_both(known)
     else:
