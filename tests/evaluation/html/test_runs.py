@@ -57,7 +57,8 @@ def outcome(test, value, status="passed", **more):
 
 
 def test_tests_of_the_model_are_shown_with_rates_curves_and_failures(run, tmp_path):
-    told = [outcome(f"white noise, {ratio} dB", -1 / ratio, case="change of UAR") for ratio in (20, 5, 10)]
+    sure = {"case": "change of UAR", "interval": [-0.25, 0.0], "clips": 40}
+    told = [outcome(f"white noise, {ratio} dB", -1 / ratio, **sure) for ratio in (20, 5, 10)]
     told += [outcome("gain", None, "skipped"), outcome("crop", 0.1, "failed", case="anger")]
     tests = {"title": "a", "system": "fused", "outcomes": {"fused": told}, "random": {"robustness": [1, 3]}, "more": 1}
     (tmp_path / "tests.json").write_text(json.dumps(tests))
@@ -66,7 +67,7 @@ def test_tests_of_the_model_are_shown_with_rates_curves_and_failures(run, tmp_pa
     assert [cell.text for cell in found.blocks[0].rows[0]] == ["robustness", "3", "1", "1", "75.0", "25.0"]
     assert "white noise" in found.blocks[1].svg
     changes = {row[0].text: [cell.text for cell in row[1:]] for row in found.blocks[2].rows}
-    assert changes["white noise, 10 dB"] == ["-10.0", "-", "-"]
+    assert changes["white noise, 10 dB"] == ["40", "-10.0 [-25.0, +0.0]", "-", "-"]
     assert list(found.blocks[3].sentences) == ["crop found"]
 
 

@@ -43,6 +43,8 @@ class TestOutcome:
         sentence: What was found.
         case: On what; empty for all clips.
         value: What was measured.
+        interval: Ends of its 95 % interval; None if there is none.
+        clips: How many clips it was measured on.
     """
 
     __test__ = False  # no test of pytest, in spite of its name
@@ -53,6 +55,8 @@ class TestOutcome:
     sentence: str
     case: str = ""
     value: float | None = None
+    interval: tuple[float, float] | None = None
+    clips: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +151,11 @@ def robustness_section(material: Material) -> Section | LeftOut:
     if curves := _noise_curves(outcomes):
         title = "Change of UAR under noise"
         svg = drawn(lambda figure: _draw_noise(figure, curves), "robustness", title)
-        blocks.append(Plot(svg=svg, caption="Change of UAR against clean recordings; less noise to the right"))
+        blocks.append(
+            Plot(
+                svg=svg, caption="Change of UAR against clean recordings, with 95 % intervals; less noise to the right"
+            )
+        )
     blocks += _changes(outcomes)
     failed = [short(one.sentence, LONGEST_SENTENCE) for one in outcomes if one.status == "failed"]
     if failed:
@@ -185,27 +193,39 @@ def _changes(outcomes: Sequence[TestOutcome]) -> list[Table]:
     rows = []
     for test, cases in told.items():
         values = {case: one.value for case, one in cases.items() if one.value is not None}
-        change = f"{round(100 * values[CHANGE], 1) + 0.0:+.1f}" if CHANGE in values else "-"
+        change = _points(cases[CHANGE]) if CHANGE in values else "-"
+        clips = max(one.clips for one in cases.values())
         failed = ", ".join(case for case, one in cases.items() if one.status == "failed")
-        rows.append([short(test), change, percent(values.get(UNCHANGED), 0), failed or "-"])
-    header = ["change of the input", "UAR, points", "answers unchanged %", "failed"]
+        rows.append([short(test), str(clips or "-"), change, percent(values.get(UNCHANGED), 0), failed or "-"])
+    header = ["change of the input", "clips", "UAR, points (95 % interval)", "answers unchanged %", "failed"]
     return [plain_table("What each change of the input costs", header, rows)] if rows else []
 
 
-def _noise_curves(outcomes: Sequence[TestOutcome]) -> dict[str, list[tuple[float, float]]]:
-    """Change of UAR in points by signal-to-noise ratio, by kind of noise; kinds with at least two ratios."""
-    found: dict[str, list[tuple[float, float]]] = {}
+def _points(one: TestOutcome) -> str:
+    """A change in percentage points with its interval, such as `-5.5 [-9.0, -1.2]`."""
+    told = [one.value or 0.0, *(one.interval or ())]
+    value, *ends = [f"{round(100 * number, 1) + 0.0:+.1f}" for number in told]
+    return f"{value} [{', '.join(ends)}]" if ends else value
+
+
+def _noise_curves(outcomes: Sequence[TestOutcome]) -> dict[str, list[tuple[float, ...]]]:
+    """Ratio in dB, change of UAR in points and its interval, by kind of noise; kinds with at least two ratios."""
+    found: dict[str, list[tuple[float, ...]]] = {}
     for one in outcomes:
         if (ratio := _RATIO.search(one.test)) and one.value is not None and one.case == CHANGE:
-            found.setdefault(_RATIO.sub("", one.test), []).append((float(ratio[1]), 100 * one.value))
+            ends = one.interval or (one.value, one.value)
+            values = (100 * number for number in (one.value, *ends))
+            found.setdefault(_RATIO.sub("", one.test), []).append((float(ratio[1]), *values))
     return {name: sorted(points) for name, points in found.items() if len(points) > 1}
 
 
-def _draw_noise(figure: Any, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+def _draw_noise(figure: Any, curves: Mapping[str, Sequence[tuple[float, ...]]]) -> None:
     axes = figure.subplots()
     for number, (name, points) in enumerate(curves.items()):
-        ratios, values = zip(*points, strict=True)
-        axes.plot(ratios, values, marker="o", color=OTHERS[number % len(OTHERS)], label=label(name))
+        ratios, values, low, high = (list(column) for column in zip(*points, strict=True))
+        colour = OTHERS[number % len(OTHERS)]
+        axes.plot(ratios, values, marker="o", color=colour, label=label(name))
+        axes.vlines(ratios, low, high, color=colour, alpha=0.5)
     axes.axhline(0, color=INK, linestyle=":", linewidth=1)
     axes.set(xlabel="signal-to-noise ratio, dB", ylabel="change of UAR, points")
     axes.legend(frameon=False)
