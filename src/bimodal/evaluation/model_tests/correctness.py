@@ -112,7 +112,9 @@ def _one_emotion(test: str, name: str, value: float, clips: int) -> Outcome:
         "recall": f"{_percent(value)} of {clips} clips of {name} are recognised",
         "precision": f"{_percent(value)} of {clips} answers '{name}' are right",
     }[test]
-    sentence = f"{what}, expected at least {_percent(LEAST_RECALL)}."
+    if test == "precision" and not clips:
+        what = f"no clip is answered '{name}', which counts as a precision of 0"
+    sentence = f"{what[0].upper()}{what[1:]}, expected at least {_percent(LEAST_RECALL)}."
     return judged(CATEGORY, test, name, value, LEAST_RECALL, sentence=sentence, clips=clips, source=PUBLISHED)
 
 

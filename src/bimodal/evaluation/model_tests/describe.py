@@ -51,7 +51,8 @@ def verdict(report: TestReport) -> str:
     passed, failed, skips = count(report.verdict)
     rate = pass_rate(report.verdict)
     share = "no test could be run" if rate is None else f"{100 * rate:.1f} %"
-    return f"{report.system}: {passed} of {passed + failed} tests passed ({share}), {skips} skipped."
+    most = " Most tests were skipped: this says little." if skips > passed + failed else ""
+    return f"{report.system}: {passed} of {passed + failed} tests passed ({share}), {skips} skipped.{most}"
 
 
 def comparison(report: TestReport) -> str:
