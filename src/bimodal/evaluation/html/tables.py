@@ -51,21 +51,21 @@ _REPLICATES: Final = 1000  # of the intervals of recalls
 
 
 def main_table(material: Material) -> Section:
-    """All systems side by side, with chance and majority."""
+    """All systems side by side, with chance and majority; the main one first, where a phone shows it."""
     report = material.report
     guesses = _guesses(report)
-    header = ["metric", *(short(one.system) for one in report.systems), *guesses]
-    counted = [Cell(text="utterances"), *(Cell(text=f"{one.rows:,}") for one in report.systems)]
+    systems = sorted(report.systems, key=lambda one: one.system != material.main)
+    header = ["metric", *(short(one.system) for one in systems), *guesses]
+    counted = [Cell(text="utterances"), *(Cell(text=f"{one.rows:,}") for one in systems)]
     rows = [[*counted, *(Cell(text=f"{report.rows:,}") for _ in guesses)]]
     for name, metric in METRICS.items():
-        cells = [_cell(one.metrics.get(name), metric) for one in report.systems]
+        cells = [_cell(one.metrics.get(name), metric) for one in systems]
         rows.append([_metric_name(name, metric), *cells, *(_guess_cell(metric, one) for one in guesses.values())])
-    place = [one.system for one in report.systems].index(material.main) + 1
     caption = (
         f"Shares are in percent. Small: {100 * report.confidence:g} % intervals, from {report.replicates:,} resamples "
         f"of whole {report.cluster_name}s."
     )
-    blocks: list[Block] = [Table(caption=caption, header=header, rows=rows, marked=place)]
+    blocks: list[Block] = [Table(caption=caption, header=header, rows=rows, marked=1)]
     if sentences := comparison_sentences(report):
         blocks.append(Listing(heading="Differences on the same utterances", sentences=sentences))
     return Section(
