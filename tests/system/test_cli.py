@@ -195,7 +195,9 @@ def test_a_language_model_is_tuned_to_a_backbone(tiny_manifest, tiny_bert, tmp_p
 
 def test_an_interruption_says_that_finished_work_is_kept():
     command = [sys.executable, "-m", "bimodal", "recognize", "-"]  # waits for its standard input
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A job in the background of a shell ignores interruptions, and its children inherit that.
+    heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heeds)
     told = [process.stderr.readline()]  # which model answers: the command has begun
     time.sleep(1)
     process.send_signal(signal.SIGINT)

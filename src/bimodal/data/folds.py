@@ -100,7 +100,7 @@ def _from_file(request: FoldRequest) -> tuple[Fold, ...]:
 
 PROTOCOLS: Final[Mapping[str, Protocol]] = {
     "loso": Protocol(form="loso", summary="One speaker out: each speaker is a fold.", make=_one_speaker_out),
-    "number": Protocol(form="5", summary="So many folds of whole speakers.", make=_by_speaker),
+    "number": Protocol(form="5", summary="That number of folds of whole speakers.", make=_by_speaker),
     "column": Protocol(
         form="session",
         summary="Any column of the manifest, such as session or corpus: each of its values is a fold. Write "
