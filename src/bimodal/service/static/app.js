@@ -229,8 +229,10 @@ async function recognizeWords(signal = newRequest(), transcribe = false) {
     if (transcribe) Object.assign(fields, { transcript: "", transcribe: true });
   }
   busy(true);
+  const before = asked;
   try {
     latest = await api.recognize(fields, signal);
+    if (asked !== before) return showExport(); // a segment was chosen meanwhile: it stays
     const { transcript: used, transcript_confidence } = latest;
     asked = { ...fields, transcribe: null, transcript: used ?? "", transcript_confidence };
     const name = stretch ? TEXTS.stretch(clock(stretch.start), clock(stretch.end)) : recording ? TEXTS.whole : TEXTS.wordsOnly;
