@@ -31,7 +31,7 @@ API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
 _PORTS: Final = {"http": "80", "https": "443"}
-_LINGER_SECONDS: Final = 5.0  # as nginx waits; a client on a busy machine needed more than 2 s to send a short body
+_LINGER_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from bimodal.errors import BimodalError
 from bimodal.service.guard import LOOPBACK
 from bimodal.service.limits import Limits
 
-_KEEP_ALIVE_SECONDS: Final = 5
+_KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than clients and proxies keep a connection (httpx 5 s, nginx 60 s): else one is closed as they use it."""
 _LONGEST_HEADER: Final = 32_768
 
 
