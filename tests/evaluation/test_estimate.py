@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bimodal.evaluation import estimate as module
-from bimodal.evaluation.estimate import Estimate, estimate_plan
+from bimodal.evaluation.estimate import PlanEstimate, estimate_plan
 from bimodal.evaluation.plan import plan_folds
 from bimodal.evaluation.protocols import evaluate_plan
 from tests.evaluation.folded import QUICK, write_columns
@@ -48,7 +48,7 @@ def test_recordings_and_words_that_are_not_cached_are_counted_and_the_measured_o
 
 
 def test_a_small_disk_is_a_warning(tmp_path, monkeypatch):
-    found = Estimate(
+    found = PlanEstimate(
         missing=3,
         feature_seconds=10,
         folds=2,

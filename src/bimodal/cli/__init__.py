@@ -8,7 +8,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from bimodal import __version__
-from bimodal.cli import cache, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
+from bimodal.cli import cache, compare, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW, shortened
@@ -53,8 +53,8 @@ for command in (
     train.adapt,
     evaluate.calibrate,
     evaluate.evaluate,
-    evaluate.compare,
-    evaluate.cross_corpus,
+    compare.compare,
+    compare.cross_corpus,
     test.test,
     corpora.extract,
     models.models,

@@ -1,7 +1,8 @@
-"""Commands that test on labelled recordings: evaluate, compare, cross-corpus, calibrate."""
+"""Commands that test on labelled recordings: evaluate, calibrate."""
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,86 +26,100 @@ from bimodal.cli.options import (
 from bimodal.cli.terminal import bar, say
 from bimodal.cli.train import training_module
 
+EvaluatedModel = Annotated[Path | None, typer.Option(help="Model folder to evaluate.")]
+Folds = Annotated[
+    str,
+    typer.Option(
+        help="Cross-validation instead of --model: loso, a number of folds, a column such as session, script, "
+        "script+speaker, official, or a file such as splits.json."
+    ),
+]
+AllowOverlap = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Accept speakers in train and test; the report begins with this name."),
+]
+Estimate = Annotated[bool, typer.Option("--estimate", help="Only estimate the time and disk space of --folds.")]
+Split = Annotated[str, typer.Option(help="Split to evaluate on. [default: test if there is one, else all rows]")]
+Cluster = Annotated[str, typer.Option(help="Unit of the confidence intervals: speaker, dialogue or utterance.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder for report.html, report.json, report.md, predictions.csv and more."),
+]
+NoAudio = Annotated[
+    bool, typer.Option("--no-audio", help="Leave recordings and transcripts out of the report (sensitive data).")
+]
+SeenRows = Annotated[
+    bool, typer.Option("--seen-rows", help="Evaluate on rows that the model was trained on; the report says so.")
+]
+ScoreFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--predictions",
+        metavar="FILE",
+        help="Scores of another model: CSV or JSON Lines with id or path, a column an emotion. Repeatable.",
+    ),
+]
+Logits = Annotated[bool, typer.Option("--logits", help="The files of --predictions have logits.")]
+Baseline = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Train and test a baseline, too: egemaps (openSMILE and SVM), logmel (and SVM), majority or chance. "
+        "Repeatable.",
+    ),
+]
+By = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="Results by a column of the manifest, such as sex. Repeatable."),
+]
+CoverageTarget = Annotated[
+    float | None, typer.Option(help="Abstain from the least confident; answer this share, such as 0.8.")
+]
+Costs = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Abstain where it costs least: TOML with abstain and [wrong].")
+]
+ThresholdSplit = Annotated[
+    str,
+    typer.Option(help="Split to choose the thresholds on. [default: other speakers of the reported rows]"),
+]
+Votes = Annotated[
+    str, typer.Option(metavar="COLUMN", help="Column with the labels of several annotators: 'anger|anger|fear'.")
+]
+OverTime = Annotated[
+    bool,
+    typer.Option(
+        "--timeline",
+        help="Evaluate results over time (EDER). MANIFEST has the turns of long recordings (start, end; an .rttm, "
+        "a .TextGrid or a folder of these will do), or clips, which are joined to recordings.",
+    ),
+]
+Channels = Annotated[
+    Literal["mix", "speakers"],
+    typer.Option(help="With --timeline: mix averages all channels, speakers takes each for one speaker."),
+]
+
 
 def evaluate(
     manifest: ManifestFile,
-    model: Annotated[Path | None, typer.Option(help="Model folder to evaluate.")] = None,
-    folds: Annotated[
-        str,
-        typer.Option(
-            help="Cross-validation instead of --model: loso, a number of folds, a column such as session, script, "
-            "script+speaker, official, or a file such as splits.json."
-        ),
-    ] = "",
-    allow_overlap: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Accept speakers in train and test; the report begins with this name."),
-    ] = "",
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="Only estimate the time and disk space of --folds.")
-    ] = False,
-    split: Annotated[
-        str, typer.Option(help="Split to evaluate on. [default: test if there is one, else all rows]")
-    ] = "",
-    cluster: Annotated[
-        str, typer.Option(help="Unit of the confidence intervals: speaker, dialogue or utterance.")
-    ] = "speaker",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for report.html, report.json, report.md, predictions.csv and more."),
-    ] = None,
-    no_audio: Annotated[
-        bool, typer.Option("--no-audio", help="Leave recordings and transcripts out of the report (sensitive data).")
-    ] = False,
-    seen_rows: Annotated[
-        bool, typer.Option("--seen-rows", help="Evaluate on rows that the model was trained on; the report says so.")
-    ] = False,
-    scores: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--predictions",
-            metavar="FILE",
-            help="Scores of another model: CSV or JSON Lines with id or path, a column an emotion. Repeatable.",
-        ),
-    ] = None,
-    logits: Annotated[bool, typer.Option("--logits", help="The files of --predictions have logits.")] = False,
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Train and test a baseline, too: egemaps (openSMILE and SVM), logmel (and SVM), majority or chance. "
-            "Repeatable.",
-        ),
-    ] = None,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Results by a column of the manifest, such as sex. Repeatable."),
-    ] = None,
-    coverage_target: Annotated[
-        float | None, typer.Option(help="Abstain from the least confident; answer this share, such as 0.8.")
-    ] = None,
-    costs: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Abstain where it costs least: TOML with abstain and [wrong].")
-    ] = None,
-    threshold_split: Annotated[
-        str,
-        typer.Option(help="Split to choose the thresholds on. [default: other speakers of the reported rows]"),
-    ] = "",
-    votes: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column with the labels of several annotators: 'anger|anger|fear'.")
-    ] = "votes",
-    timeline: Annotated[
-        bool,
-        typer.Option(
-            "--timeline",
-            help="Evaluate results over time (EDER). MANIFEST has the turns of long recordings (start, end; an .rttm, "
-            "a .TextGrid or a folder of these will do), or clips, which are joined to recordings.",
-        ),
-    ] = False,
-    channels: Annotated[
-        Literal["mix", "speakers"],
-        typer.Option(help="With --timeline: mix averages all channels, speakers takes each for one speaker."),
-    ] = "mix",
+    model: EvaluatedModel = None,
+    folds: Folds = "",
+    allow_overlap: AllowOverlap = "",
+    estimate: Estimate = False,
+    split: Split = "",
+    cluster: Cluster = "speaker",
+    out: Out = None,
+    no_audio: NoAudio = False,
+    seen_rows: SeenRows = False,
+    scores: ScoreFiles = None,
+    logits: Logits = False,
+    baseline: Baseline = None,
+    by: By = None,
+    coverage_target: CoverageTarget = None,
+    costs: Costs = None,
+    threshold_split: ThresholdSplit = "",
+    votes: Votes = "votes",
+    timeline: OverTime = False,
+    channels: Channels = "mix",
     config: ConfigFile = None,
     settings: Settings = None,
     cache: CacheFolder = None,
@@ -118,92 +133,112 @@ def evaluate(
     Reports speech alone, text alone, late fusion and the trained fusion; beside them other models and baselines. With
     --timeline: how good the results of long recordings are over time.
     """
-    foreign = {
-        "--folds": folds,
-        "--predictions": scores,
-        "--baseline": baseline,
-        "--by": by,
-        "--coverage-target": coverage_target,
-        "--costs": costs,
-        "--config": config,
-        "--cache": cache,
-        "--no-cache": no_cache,
-    }
+    foreign: dict[str, Any] = {"folds": folds, "predictions": scores, "baseline": baseline, "by": by, "costs": costs}
+    foreign |= {"coverage-target": coverage_target, "config": config, "cache": cache, "no-cache": no_cache}
     if _is_timeline(timeline, channels, model, foreign) and model is not None:
-        _evaluate_timeline(manifest, model, split, channels, settings or [], seen_rows, root, out, threads, quiet)
-        return
+        return _evaluate_turns(manifest, model, split, channels, settings or [], seen_rows, root, out, threads, quiet)
+    from bimodal.evaluation.report import Options, evaluate_further
+
+    others = _Others(scores=scores or [], logits=logits, baselines=baseline or [], split=split, cluster=cluster)
+    _check_what(model, folds, others, only_of_folds=bool(allow_overlap or estimate), seen_rows=seen_rows)
+    rule = _rule(coverage_target, costs, threshold_split, known=bool(model or scores))
+    progress, read = partial(bar, quiet=quiet), _read(manifest_below(manifest, root), others.baselines, by or ())
+    ours: _Ours | None = _Ours()
+    if model is not None:
+        ours = _of_model(model, read, others, seen_rows, threads, progress)
+    elif folds:
+        wanted = FoldOptions(folds=folds, allow_overlap=allow_overlap, only_estimate=estimate, cluster=cluster)
+        trained, kept = training_config(config, settings), chosen_cache(cache, no_cache)
+        ours = _of_folds(read, wanted, trained, kept, out, progress)
+    if ours is None:
+        return None
+    found, more = _with_others(ours.predictions, others, read, ours.divided, progress)
+    held = _held_out(model, others, read, threshold_split, progress) if threshold_split else None
+    named = f"split '{threshold_split}'"
+    told = Options(by=tuple(by or ()), rule=rule, held_out=held, held_out_told=named, votes=votes)
+    report, found = evaluate_further(found, title=str(manifest), notes=(*ours.notes, *more), options=told)
+    sources = {"model": model, "manifest": read, "sound": not no_audio, "threads": threads}
+    return tell_report(replace(report, caveat=ours.caveat), found, out, sources)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ours:
+    """Predictions of our own model or folds; empty if only those of others are evaluated.
+
+    Attributes:
+        predictions: None if there are none.
+        notes: Sentences on them.
+        caveat: What stands before the report.
+        divided: Ids of the training rows and of the test rows of each fold.
+    """
+
+    predictions: Any = None
+    notes: tuple[str, ...] = ()
+    caveat: str = ""
+    divided: Sequence[tuple[list[str], list[str]]] = ()
+
+
+def _read(manifest: Any, baselines: Sequence[str], by: Sequence[str]) -> Any:
+    """The manifest, once baselines and columns are known to be there."""
     from bimodal.data.manifest import open_manifest
     from bimodal.evaluation.baselines import check_baselines
-    from bimodal.evaluation.describe import describe
-    from bimodal.evaluation.html.material import ReportSources
-    from bimodal.evaluation.predict import evaluate_model
-    from bimodal.evaluation.report import Options, evaluate_further
-    from bimodal.evaluation.rows import check_seen_rows
     from bimodal.evaluation.subgroups import check_columns
-    from bimodal.evaluation.writing import PAGE, write_report
-    from bimodal.inference.installed import find_model
 
-    if (model is not None and folds) or not (model or folds or scores or baseline):
+    read = open_manifest(manifest)
+    check_baselines(baselines)
+    check_columns(by, read)
+    return read
+
+
+def _check_what(model: Path | None, folds: str, others: "_Others", *, only_of_folds: bool, seen_rows: bool) -> None:
+    """Refuse options that do not go together."""
+    if (model is not None and folds) or not (model or folds or others.scores or others.baselines):
         alone = "or --predictions or --baseline without them"
         raise typer.BadParameter(f"give either --model or --folds, {alone}", param_hint="--model/--folds")
-    if not folds and (allow_overlap or estimate):
+    if only_of_folds and not folds:
         raise typer.BadParameter("they need --folds", param_hint="--allow-overlap/--estimate")
-    rule = _rule(coverage_target, costs)
-    if threshold_split and (rule is None or not (model or scores)):
-        needs = "it needs --coverage-target or --costs, and --model or --predictions"
-        raise typer.BadParameter(needs, param_hint="--threshold-split")
     if seen_rows and model is None:
         raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
 
-    progress = partial(bar, quiet=quiet)
-    caveat, read = "", open_manifest(manifest_below(manifest, root))
-    check_baselines(baseline or ())
-    check_columns(by or (), read)
-    predictions: Any
-    notes: tuple[str, ...]
-    divided: list[tuple[list[str], list[str]]] = []
-    if model is not None:
-        caveat = check_seen_rows(model, read, split=split, allow=seen_rows)
-        predictions, notes = evaluate_model(
-            model, read, split=split, cluster=cluster, threads=threads, progress=progress
-        )
-    elif folds:
-        resolved = _training_config(config, settings)
-        options = FoldOptions(folds=folds, allow_overlap=allow_overlap, only_estimate=estimate, cluster=cluster)
-        plan, found = _cross_validate(read, options, resolved, chosen_cache(cache, no_cache), out, progress)
-        if found is None:
-            return
-        predictions, notes, caveat = found.predictions, found.notes, found.caveat
-        divided = _ids_of(plan)
-    else:
-        predictions, notes = None, ()
-    if scores or baseline:
-        others = _Others(scores=scores or [], logits=logits, baselines=baseline or [], split=split, cluster=cluster)
-        predictions, more = _with_others(predictions, others, read, divided, progress)
-        notes = (*notes, *more)
-    held_out = None
-    if rule is not None and threshold_split:
-        held_out = _held_out(model, scores or [], read, threshold_split, logits, progress)
-    report, predictions = evaluate_further(
-        predictions,
-        title=str(manifest),
-        notes=notes,
-        options=Options(
-            by=tuple(by or ()), rule=rule, held_out=held_out, held_out_told=f"split '{threshold_split}'", votes=votes
-        ),
-    )
-    report = replace(report, caveat=caveat)
+
+def _of_model(model: Path, read: Any, others: "_Others", seen_rows: bool, threads: int, progress: Any) -> _Ours:
+    """Predictions of a model folder, unless the model was trained on the rows."""
+    from bimodal.evaluation.predict import evaluate_model
+    from bimodal.evaluation.rows import check_seen_rows
+
+    split, cluster = others.split, others.cluster
+    caveat = check_seen_rows(model, read, split=split, allow=seen_rows)
+    predictions, notes = evaluate_model(model, read, split=split, cluster=cluster, threads=threads, progress=progress)
+    return _Ours(predictions=predictions, notes=notes, caveat=caveat)
+
+
+def _of_folds(
+    read: Any, options: "FoldOptions", config: Any, cache: Path | None, out: Path | None, progress: Any
+) -> _Ours | None:
+    """Predictions of a configuration by cross-validation; None if only the estimate was asked for."""
+    plan, found = _cross_validate(read, options, config, cache, out, progress)
+    if found is None:
+        return None
+    divided = _ids_of(plan)
+    return _Ours(predictions=found.predictions, notes=found.notes, caveat=found.caveat, divided=divided)
+
+
+def tell_report(report: Any, predictions: Any, out: Path | None, sources: dict[str, Any]) -> None:
+    """Print a report, and write its folder if there is one; `sources` as `ReportSources` takes them."""
+    from bimodal.evaluation.describe import describe
+
     typer.echo(describe(report))
-    if out is not None:
-        sources = ReportSources(
-            command=shlex.join(["bimodal", *sys.argv[1:]]),
-            model=None if model is None else find_model(str(model)),
-            manifest=open_manifest(read),
-            sound=not no_audio,
-            threads=threads,
-        )
-        write_report(out, report, predictions, sources=sources)
-        say(f"written to {out}; open {out / PAGE} in a browser")
+    if out is None:
+        return
+    from bimodal.evaluation.html.material import ReportSources
+    from bimodal.evaluation.writing import PAGE, write_report
+    from bimodal.inference.installed import find_model
+
+    model = sources.get("model")
+    found = {"model": None if model is None else find_model(str(model))}
+    command = shlex.join(["bimodal", *sys.argv[1:]])
+    write_report(out, report, predictions, sources=ReportSources(command=command, **{**sources, **found}))
+    say(f"written to {out}; open {out / PAGE} in a browser")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +260,8 @@ def _with_others(
     from bimodal.evaluation.baselines import add_baselines, reported_rows
     from bimodal.evaluation.external import add_scores, read_scores
 
+    if predictions is not None and not (others.scores or others.baselines):
+        return predictions, ()
     read, files, notes = open_manifest(manifest), list(others.scores), list[str]()
     if predictions is None and files:
         predictions, told = read_scores(
@@ -251,10 +288,13 @@ def _ids_of(plan: Any) -> list[tuple[list[str], list[str]]]:
     ]
 
 
-def _rule(coverage_target: float | None, costs: Path | None) -> Any:
-    """The rule of abstention that the options name; None for none."""
+def _rule(coverage_target: float | None, costs: Path | None, threshold_split: str, *, known: bool) -> Any:
+    """The rule of abstention that the options name; None for none. `known`: whether scores of other rows can be had."""
     from bimodal.evaluation.abstention import Rule, read_costs
 
+    if threshold_split and not (known and (costs or coverage_target is not None)):
+        needs = "it needs --coverage-target or --costs, and --model or --predictions"
+        raise typer.BadParameter(needs, param_hint="--threshold-split")
     if coverage_target is not None and costs is not None:
         raise typer.BadParameter("give either", param_hint="--coverage-target/--costs")
     if costs is not None:
@@ -262,13 +302,13 @@ def _rule(coverage_target: float | None, costs: Path | None) -> Any:
     return None if coverage_target is None else Rule(coverage=coverage_target)
 
 
-def _held_out(model: Path | None, scores: list[Path], manifest: Any, split: str, logits: bool, progress: Any) -> Any:
+def _held_out(model: Path | None, others: _Others, manifest: Any, split: str, progress: Any) -> Any:
     """Predictions of a split to choose thresholds on; systems that have none there choose theirs otherwise."""
     from bimodal.data.manifest import open_manifest
     from bimodal.evaluation.external import add_scores, read_scores
     from bimodal.evaluation.predict import evaluate_model
 
-    read, files = open_manifest(manifest), list(scores)
+    read, files, logits = open_manifest(manifest), list(others.scores), others.logits
     found: Any = None
     if model is not None:
         found, _ = evaluate_model(model, read, split=split, progress=progress)
@@ -277,85 +317,6 @@ def _held_out(model: Path | None, scores: list[Path], manifest: Any, split: str,
     for file in files if found is not None else ():
         found, _ = add_scores(found, file, read, logits=logits)
     return found
-
-
-def compare(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of 'bimodal evaluate --out', or predictions.csv.")
-    ],
-    system: Annotated[
-        str, typer.Option(help="System of each run: speech, text, late, fused or a name. [default: the fusion]")
-    ] = "",
-    common: Annotated[bool, typer.Option("--common", help="Take the utterances that all runs have.")] = False,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Results by a column of the manifest, such as sex. Repeatable."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for report.html, report.json, report.md, predictions.csv, ...")
-    ] = None,
-) -> None:
-    """Compare two or more runs on the same utterances.
-
-    Differences are paired; Holm's correction is over all pairs of runs.
-    """
-    from bimodal.evaluation.compare import join_runs
-    from bimodal.evaluation.describe import describe
-    from bimodal.evaluation.html.material import ReportSources
-    from bimodal.evaluation.report import Options, evaluate
-    from bimodal.evaluation.writing import PAGE, write_report
-
-    predictions, notes = join_runs(runs, system=system, common=common)
-    report = evaluate(predictions, title="Comparison of runs", notes=notes, options=Options(by=tuple(by or ())))
-    typer.echo(describe(report))
-    if out is not None:
-        sources = ReportSources(command=shlex.join(["bimodal", *sys.argv[1:]]))
-        write_report(out, report, predictions, sources=sources)
-        say(f"written to {out}; open {out / PAGE} in a browser")
-
-
-def cross_corpus(
-    manifests: Annotated[
-        list[Path], typer.Argument(metavar="MANIFEST...", help="Two or more manifests, one for each corpus.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the leaderboard (CSV, Markdown, LaTeX) and predictions.")],
-    inner: Annotated[int, typer.Option(min=2, help="Folds of unseen speakers within a corpus.")] = 5,
-    allow_overlap: Annotated[
-        str, typer.Option(metavar="NAME", help="Accept common speakers and recordings; the result begins with it.")
-    ] = "",
-    estimate: Annotated[bool, typer.Option("--estimate", help="Only estimate the time and disk space.")] = False,
-    config: ConfigFile = None,
-    settings: Settings = None,
-    cache: CacheFolder = None,
-    no_cache: NoCache = False,
-    quiet: Quiet = False,
-) -> None:
-    """Train on each corpus, test on each other corpus.
-
-    Also tests each corpus by folds of its own speakers and, with three or more corpora, with a training on all
-    others. Only emotions that all corpora have are used. Finished parts are kept: the command continues when it is
-    repeated.
-    """
-    from bimodal.evaluation.corpora import describe_labels, read_corpora
-    from bimodal.evaluation.cross_corpus import evaluate_corpora, plan_cells, plan_of
-    from bimodal.evaluation.estimate import estimate_plan
-    from bimodal.evaluation.fold_store import FOLDS_FOLDER
-    from bimodal.evaluation.leaderboard import describe_cross_corpus, write_cross_corpus
-
-    resolved, folder, store = _training_config(config, settings), chosen_cache(cache, no_cache), out / FOLDS_FOLDER
-    corpora = read_corpora(manifests, resolved, allow_overlap)
-    for sentence in describe_labels(corpora.labels):
-        say(sentence)
-    cells = plan_cells(corpora, resolved, inner)
-    for sentence in estimate_plan(plan_of(corpora, cells, resolved), folder, store).sentences():
-        say(sentence)
-    if estimate:
-        return
-    progress = partial(bar, quiet=quiet)
-    found, predictions = evaluate_corpora(corpora, cells, resolved, folder, store=store, progress=progress)
-    typer.echo(describe_cross_corpus(found))
-    write_cross_corpus(out, found, predictions)
-    say(f"written to {out}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -375,7 +336,7 @@ class FoldOptions:
     cluster: str
 
 
-def _training_config(config: Path | None, settings: list[str] | None) -> Any:
+def training_config(config: Path | None, settings: list[str] | None) -> Any:
     """Settings for training; an error where the extra `train` is not installed."""
     from bimodal.config import TrainConfig, read_config
 
@@ -407,14 +368,14 @@ def _is_timeline(timeline: bool, channels: str, model: Path | None, foreign: dic
     """Whether results over time are evaluated; refuses options that do not go with it."""
     given = [name for name, value in foreign.items() if value]
     if timeline and (given or model is None):
-        reason = f"does not go with {given[0]}" if given else "needs --model"
+        reason = f"does not go with --{given[0]}" if given else "needs --model"
         raise typer.BadParameter(reason, param_hint="--timeline")
     if channels != "mix" and not timeline:
         raise typer.BadParameter("needs --timeline", param_hint="--channels")
     return timeline
 
 
-def _evaluate_timeline(
+def _evaluate_turns(
     turns: Path,
     model: Path,
     split: str,

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from bimodal.inference.model import Model as OpenModel
     from bimodal.inference.prediction_sets import Chooser
 
-ADAPTATION = "adaptation.safetensors"  # in a folder of results
 ASR_MODEL = "Systran/faster-whisper-base"
 _AT_ONCE = 4  # most segments of a long recording that are transcribed at the same time; each needs memory
 
@@ -176,22 +175,15 @@ def recognize(
     by_asr, told = transcribe or translate, transcript is not None
     _check_words(paths, {"--transcript": told, "--transcripts": transcripts is not None, "--transcribe": by_asr})
     _check_speakers(speaker_stats, speaker, channels)
-    share = _coverage(coverage)
+    share = _check_adapt(adapt, _coverage(coverage), paths)
     opened = _open(model, download, threads, preload=bool(paths))
-    if adapt and share is not None:
-        raise typer.BadParameter("--coverage cannot be used with --adapt: prediction sets are calibrated without it")
     choose = opened.set_chooser(share, coverage_by)  # a model without sets is refused before it works
     if not paths:
-        if adapt:
-            raise typer.BadParameter("--adapt needs recordings")
-        _recognize_words(opened, transcript or "", form, explain, choose)
-        return
+        return _recognize_words(opened, transcript or "", form, explain, choose)
     from bimodal.cli.write_results import OutputOptions, write_results
     from bimodal.inference.batch import RecognizeOptions, read_words
 
-    recordings = _find_recordings(
-        paths, form if out is None else "", {"--transcript": told, "--plot": plot is not None}
-    )
+    recordings = _find_recordings(paths, "" if out else form, {"--transcript": told, "--plot": plot is not None})
     opened = _adapted(opened, recordings, out, track, quiet) if adapt else opened
     options = RecognizeOptions(
         timeline=timeline,
@@ -229,6 +221,7 @@ def _adapted(
 ) -> "OpenModel":
     """The model, adapted to the recordings; the adaptation is kept in the folder of results, if there is one."""
     from bimodal.inference.adapt_recordings import adapt_to_recordings
+    from bimodal.inference.model_folder import ADAPTATION
 
     file = None if out is None else out / ADAPTATION
     earlier = file is not None and file.exists()
@@ -272,6 +265,15 @@ def _is_model(folder: Path) -> bool:
     from bimodal.inference.model_folder import CONFIG
 
     return (folder / CONFIG).is_file()
+
+
+def _check_adapt(adapt: bool, share: float | None, paths: Sequence[Path]) -> float | None:
+    """The coverage of prediction sets, unless something does not go with an adaptation."""
+    if adapt and share is not None:
+        raise typer.BadParameter("--coverage cannot be used with --adapt: prediction sets are calibrated without it")
+    if adapt and not paths:
+        raise typer.BadParameter("--adapt needs recordings")
+    return share
 
 
 def _check_words(paths: Sequence[Path], ways: dict[str, bool]) -> None:

@@ -18,50 +18,65 @@ if TYPE_CHECKING:
 _LONGER = "Folder of recordings of"
 
 
+ModelAndManifest = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[MODEL] MANIFEST",
+        help="Model folder or name of a packaged model, and a manifest with labels; with --predictions the "
+        "manifest alone.",
+    ),
+]
+ScoreFile = Annotated[
+    Path | None, typer.Option(help="Test the scores in this file, of any model, in place of a model.")
+]
+System = Annotated[
+    str, typer.Option(help="System that the verdict is on: speech, text or fused. [default: fused if there is one]")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(help="Category to run: correctness, consistency, fairness, robustness. Repeatable."),
+]
+By = Annotated[
+    list[str] | None, typer.Option(help="Column of the manifest whose groups are compared, too. Repeatable.")
+]
+Emotions = Annotated[str, typer.Option(help="Test these emotions alone, such as anger,sadness.")]
+Split = Annotated[str, typer.Option(help="Split to test on. [default: test if there is one, else all rows]")]
+Limit = Annotated[int, typer.Option(min=0, help="Most clips, drawn by emotion and speaker; 0 takes all.")]
+RobustnessClips = Annotated[int, typer.Option(min=1, help="Most clips that are recognised again under each change.")]
+Noise = Annotated[Path | None, typer.Option(help=f"{_LONGER} noise.")]
+Room = Annotated[Path | None, typer.Option(help="Folder of impulse responses of rooms.")]
+Music = Annotated[Path | None, typer.Option(help=f"{_LONGER} music.")]
+Cough = Annotated[Path | None, typer.Option(help=f"{_LONGER} single coughs.")]
+Sneeze = Annotated[Path | None, typer.Option(help=f"{_LONGER} single sneezes.")]
+AsrModel = Annotated[str, typer.Option(help="Whisper model in CTranslate2 format, for words by speech recognition.")]
+MinPass = Annotated[float, typer.Option(min=0, max=100, help="Exit with 1 if fewer percent of the tests pass.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of all that is random.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for tests.json, tests.md and junit.xml.")]
+SeenRows = Annotated[
+    bool, typer.Option("--seen-rows", help="Test on rows that the model was trained on; the report says so.")
+]
+
+
 def test(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[MODEL] MANIFEST",
-            help="Model folder or name of a packaged model, and a manifest with labels; with --predictions the "
-            "manifest alone.",
-        ),
-    ],
-    predictions: Annotated[
-        Path | None, typer.Option(help="Test the scores in this file, of any model, in place of a model.")
-    ] = None,
-    system: Annotated[
-        str, typer.Option(help="System that the verdict is on: speech, text or fused. [default: fused if there is one]")
-    ] = "",
-    only: Annotated[
-        list[str] | None,
-        typer.Option(help="Category to run: correctness, consistency, fairness, robustness. Repeatable."),
-    ] = None,
-    by: Annotated[
-        list[str] | None, typer.Option(help="Column of the manifest whose groups are compared, too. Repeatable.")
-    ] = None,
-    emotions: Annotated[str, typer.Option(help="Test these emotions alone, such as anger,sadness.")] = "",
-    split: Annotated[str, typer.Option(help="Split to test on. [default: test if there is one, else all rows]")] = "",
-    limit: Annotated[int, typer.Option(min=0, help="Most clips, drawn by emotion and speaker; 0 takes all.")] = 0,
-    robustness_clips: Annotated[
-        int, typer.Option(min=1, help="Most clips that are recognised again under each change.")
-    ] = 200,
-    noise: Annotated[Path | None, typer.Option(help=f"{_LONGER} noise.")] = None,
-    room: Annotated[Path | None, typer.Option(help="Folder of impulse responses of rooms.")] = None,
-    music: Annotated[Path | None, typer.Option(help=f"{_LONGER} music.")] = None,
-    cough: Annotated[Path | None, typer.Option(help=f"{_LONGER} single coughs.")] = None,
-    sneeze: Annotated[Path | None, typer.Option(help=f"{_LONGER} single sneezes.")] = None,
-    asr_model: Annotated[
-        str, typer.Option(help="Whisper model in CTranslate2 format, for words by speech recognition.")
-    ] = "",
-    min_pass: Annotated[
-        float, typer.Option(min=0, max=100, help="Exit with 1 if fewer percent of the tests pass.")
-    ] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for tests.json, tests.md and junit.xml.")] = None,
-    seen_rows: Annotated[
-        bool, typer.Option("--seen-rows", help="Test on rows that the model was trained on; the report says so.")
-    ] = False,
+    paths: ModelAndManifest,
+    predictions: ScoreFile = None,
+    system: System = "",
+    only: Only = None,
+    by: By = None,
+    emotions: Emotions = "",
+    split: Split = "",
+    limit: Limit = 0,
+    robustness_clips: RobustnessClips = 200,
+    noise: Noise = None,
+    room: Room = None,
+    music: Music = None,
+    cough: Cough = None,
+    sneeze: Sneeze = None,
+    asr_model: AsrModel = "",
+    min_pass: MinPass = 0.0,
+    seed: Seed = 0,
+    out: Out = None,
+    seen_rows: SeenRows = False,
     root: RootFolder = None,
     threads: Threads = 0,
     quiet: Quiet = False,
@@ -83,21 +98,15 @@ def test(
     read = open_manifest(manifest_below(manifest, root))
     check_options(options, read.utterances)
     folders = {"noise": noise, "room": room, "music": music, "cough": cough, "sneeze": sneeze}
-    run = RunOptions(
-        split=split,
-        emotions=tuple(name.strip() for name in emotions.split(",") if name.strip()),
-        limit=limit,
-        robustness_clips=robustness_clips if not only or "robustness" in only else 0,
-        sounds={kind: folder for kind, folder in folders.items() if folder is not None},
-        seed=seed,
-    )
+    sounds = {kind: folder for kind, folder in folders.items() if folder is not None}
+    named, clips = _names(emotions), robustness_clips if not only or "robustness" in only else 0
+    run = RunOptions(split=split, emotions=named, limit=limit, robustness_clips=clips, sounds=sounds, seed=seed)
     progress = partial(bar, quiet=quiet)
     if predictions is not None:
         _refuse_with_predictions(run, asr_model, limit)
         material, notes, caveat = *_from_scores(predictions, read, split, progress), ""
     else:
-        if system not in ("", "speech", "text", "fused"):
-            raise typer.BadParameter(f"--system {system}: expected speech, text or fused")
+        _check_system(system)
         run = replace(run, asr=_asr(asr_model, threads))
         material, notes, caveat = _from_model(model, read, run, threads, seen_rows, progress)
     title = f"{predictions or model} on {manifest}"
@@ -106,9 +115,22 @@ def test(
     if out is not None:
         write_tests(out, report)
         say(f"written to {out}")
-    rate = pass_rate(report.verdict)
-    if min_pass and (rate is None or 100 * rate < min_pass):
-        passed = 0.0 if rate is None else 100 * rate
+    _check_rate(pass_rate(report.verdict), min_pass)
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listed.split(",") if name.strip())
+
+
+def _check_system(system: str) -> None:
+    if system not in ("", "speech", "text", "fused"):
+        raise typer.BadParameter(f"--system {system}: expected speech, text or fused")
+
+
+def _check_rate(rate: float | None, min_pass: float) -> None:
+    """End with 1 if too few tests pass."""
+    passed = 100 * (rate or 0.0)
+    if passed < min_pass:
         say(f"bimodal: {passed:.1f} % of the tests pass, fewer than --min-pass {min_pass:g}")
         raise typer.Exit(1)
 

@@ -21,7 +21,6 @@ from bimodal.records import Recognition
 if TYPE_CHECKING:
     from bimodal.output.result_folder import Journal, ResultFolder, Task
 
-ENOUGH_TO_ADAPT: Final = 20  # recordings, as `bimodal.inference.adapt.LEAST_CLIPS`, which would be imported for this
 ADVICE: Final = (
     "hint: if these recordings come from one source and hold several emotions, --adapt can raise the share of right "
     "answers"
@@ -100,9 +99,11 @@ def write_results(
         whole = _recognize_all(run, lengths)
         if told := describe_warnings(warned or ()):
             bar.echo(told)
-    if programs or model.config.adapted_to or len(recordings) < ENOUGH_TO_ADAPT or not model.takes_audio:
-        return whole
-    say(ADVICE)
+    if warned and not programs and model.takes_audio and not model.config.adapted_to:
+        from bimodal.inference.adapt import LEAST_CLIPS  # start-up: a single recording needs none of it
+
+        if len(recordings) >= LEAST_CLIPS:
+            say(ADVICE)
     return whole
 
 

@@ -13,9 +13,9 @@ from bimodal.arrays import Doubles, Integers
 from bimodal.data.splits import speaker_folds
 from bimodal.errors import BimodalError, ConfigError
 from bimodal.evaluation import metrics
-from bimodal.evaluation.external import canonical
 from bimodal.evaluation.figures import Estimate, Resampling, confusions_of, estimate, mean_estimate, ratio_estimate
 from bimodal.evaluation.predictions import Predictions
+from bimodal.evaluation.score_table import canonical
 
 FOLDS: Final = 5  # of the cross-fitting
 FEW_ROWS: Final = 20  # predicted as an emotion; with fewer, its threshold is that of all emotions

@@ -14,11 +14,12 @@ from bimodal.arrays import Doubles, Integers, softmax
 from bimodal.audio.decode import SAMPLING_RATE, Signal
 from bimodal.data.splits import Fold, speaker_folds
 from bimodal.errors import BimodalError
-from bimodal.evaluation.external import canonical, system_name
+from bimodal.evaluation.external import system_name
 from bimodal.evaluation.metrics import fit_temperature
 from bimodal.evaluation.predict import Progress, plain, with_columns
 from bimodal.evaluation.predictions import RESERVED, Predictions
 from bimodal.evaluation.rows import choose_rows
+from bimodal.evaluation.score_table import canonical
 from bimodal.features.logmel import log_mel
 from bimodal.inference.batch import clip_speech
 from bimodal.records import Clip, Manifest, Utterance

@@ -11,9 +11,10 @@ import numpy as np
 
 from bimodal.errors import BimodalError
 from bimodal.evaluation import metrics
-from bimodal.evaluation.external import canonical, system_name, widened
+from bimodal.evaluation.external import system_name, widened
 from bimodal.evaluation.figures import Gain, Mask, Resampling, confusions_of, gain
 from bimodal.evaluation.predictions import RESERVED, SYSTEMS, Predictions, read_predictions
+from bimodal.evaluation.score_table import canonical
 
 COMPARED = (("fused", "speech"), ("fused", "text"), ("fused", "late"))
 _BEST_FIRST = ("fused", "late", "speech", "text")

@@ -1,9 +1,7 @@
 """A report as text: aligned tables for a terminal, Markdown for a file."""
 
-from collections.abc import Sequence
-
 from bimodal.evaluation.describe_further import abstention_sentences, subgroup_tables, vote_sentences
-from bimodal.evaluation.markdown import escaped, listed, markdown_table, p_value
+from bimodal.evaluation.markdown import aligned, escaped, escaped_table, listed, p_value, section
 from bimodal.evaluation.metrics import METRICS, MetricInfo
 from bimodal.evaluation.report import Comparison, Estimate, Gain, Report, SystemReport
 
@@ -42,18 +40,18 @@ def describe_markdown(report: Report) -> str:
         f"**{escaped(report.caveat)}**" if report.caveat else "",
         f"# {escaped(report.title) or 'Evaluation'}",
         _counted(report),
-        _markdown_table(_figures(report)),
+        escaped_table(_figures(report)),
         "Recall of each emotion in percent:",
-        _markdown_table(_recalls(report)),
-        *(["Prediction sets:", _markdown_table(_sets(report))] if _has_sets(report) else []),
-        *([_markdown_table(_dimensions(report))] if _has_dimensions(report) else []),
+        escaped_table(_recalls(report)),
+        *(["Prediction sets:", escaped_table(_sets(report))] if _has_sets(report) else []),
+        *([escaped_table(_dimensions(report))] if _has_dimensions(report) else []),
         escaped(_legend(report)),
-        *(f"{escaped(heading)}\n\n{_markdown_table(table)}" for heading, table in subgroup_tables(report)),
-        _section("Abstention", abstention_sentences(report)),
-        _section("Votes of several annotators", vote_sentences(report)),
-        _section("Paired differences", comparison_sentences(report)),
-        _section("Warnings", report.warnings),
-        _section("Notes", report.notes),
+        *(f"{escaped(heading)}\n\n{escaped_table(table)}" for heading, table in subgroup_tables(report)),
+        section("Abstention", abstention_sentences(report)),
+        section("Votes of several annotators", vote_sentences(report)),
+        section("Paired differences", comparison_sentences(report)),
+        section("Warnings", report.warnings),
+        section("Notes", report.notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -117,13 +115,7 @@ def _points(gain: Gain) -> str:
 
 def _cell(estimate: Estimate, metric: MetricInfo) -> str:
     """A value in percent, such as `67.5 [61.0, 73.2]`; any other metric with three decimals."""
-    factor, decimals = (100, 1) if metric.is_share else (1, 3)
-    if estimate.value is None:
-        return "-"
-    value = f"{factor * estimate.value:.{decimals}f}"
-    if estimate.low is None or estimate.high is None:
-        return value
-    return f"{value} [{factor * estimate.low:.{decimals}f}, {factor * estimate.high:.{decimals}f}]"
+    return estimate.shown(*((100, 1) if metric.is_share else (1, 3)))
 
 
 def _counted(report: Report) -> str:
@@ -188,28 +180,3 @@ def _dimensions(report: Report) -> Table:
 
 def _transposed(table: Table) -> Table:
     return [list(column) for column in zip(*table, strict=True)]
-
-
-def aligned(table: Table) -> str:
-    """Columns of equal width: names on the left, numbers on the right.
-
-    Example:
-        >>> print(aligned([["system", "speech"], ["UAR %", "7.5"]]))
-        system  speech
-        UAR %      7.5
-    """
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    lines = []
-    for name, *figures in table:
-        cells = [f"{figure:>{width}}" for figure, width in zip(figures, widths[1:], strict=True)]
-        lines.append("  ".join([f"{name:<{widths[0]}}", *cells]).rstrip())
-    return "\n".join(lines)
-
-
-def _section(heading: str, sentences: Sequence[str]) -> str:
-    return listed(f"## {heading}\n", [escaped(sentence) for sentence in sentences])
-
-
-def _markdown_table(table: Table) -> str:
-    header, *rows = [[escaped(cell) for cell in row] for row in table]
-    return markdown_table(header, rows)

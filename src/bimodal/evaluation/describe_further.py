@@ -18,7 +18,7 @@ def percent(estimate: Estimate, decimals: int = 1) -> str:
         >>> percent(Estimate(value=0.5, low=0.25, high=0.75)), percent(Estimate(value=None))
         ('50.0 [25.0, 75.0]', '-')
     """
-    return _shown(estimate, 100, decimals)
+    return estimate.shown(100, decimals)
 
 
 def subgroup_tables(report: Report) -> list[tuple[str, Table]]:
@@ -34,15 +34,6 @@ def abstention_sentences(report: Report) -> list[str]:
 def vote_sentences(report: Report) -> list[str]:
     """Sentences on the votes of several annotators; none if there are none."""
     return [] if report.soft_truth is None else _votes(report.soft_truth)
-
-
-def _shown(estimate: Estimate, factor: float, decimals: int) -> str:
-    if estimate.value is None:
-        return "-"
-    value = f"{factor * estimate.value:.{decimals}f}"
-    if estimate.low is None or estimate.high is None:
-        return value
-    return f"{value} [{factor * estimate.low:.{decimals}f}, {factor * estimate.high:.{decimals}f}]"
 
 
 def _heading(found: Subgroups) -> str:
@@ -69,7 +60,7 @@ def _group(group: Group, emotions: Sequence[str], sets: bool) -> list[str]:
 def _abstention(found: Abstention) -> str:
     cost = ""
     if found.cost is not None and found.cost_of_all is not None:
-        cost = f" Cost {_shown(found.cost, 1, 3)}, of answering all {_shown(found.cost_of_all, 1, 3)}."
+        cost = f" Cost {found.cost.shown(1, 3)}, of answering all {found.cost_of_all.shown(1, 3)}."
     return (
         f"{found.system} ({found.rule}; threshold chosen on {found.chosen_on}) answers {found.answered} "
         f"of {found.rows} utterances, {percent(found.coverage)} %: {percent(found.error)} % of these answers are "
@@ -83,12 +74,12 @@ def _votes(found: SoftTruth) -> list[str]:
         f"{found.rows} utterances have {found.votes:.1f} votes on average (column '{found.column}').{outside}",
         f"A human among them agrees with {percent(found.human)} % of the other annotators, and with most of them on "
         f"{percent(found.human_majority)} % of the utterances. The emotion with most votes would reach "
-        f"{percent(found.best)} %, the least cross-entropy is {_shown(found.entropy, 1, 3)}.",
+        f"{percent(found.best)} %, the least cross-entropy is {found.entropy.shown(1, 3)}.",
     ]
     for system, one in found.systems.items():
         sentences.append(
             f"{system} agrees with {percent(one.expected_accuracy)} % of the annotators, and with most of them on "
             f"{percent(one.majority_accuracy)} % of {one.rows} utterances; cross-entropy "
-            f"{_shown(one.cross_entropy, 1, 3)}."
+            f"{one.cross_entropy.shown(1, 3)}."
         )
     return sentences

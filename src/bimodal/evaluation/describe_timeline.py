@@ -9,7 +9,6 @@ import msgspec
 
 from bimodal.errors import BimodalError
 from bimodal.evaluation.metrics import TimelineErrors
-from bimodal.evaluation.report import Estimate
 from bimodal.evaluation.timeline import TimelineReport
 from bimodal.files import write_bytes
 
@@ -56,29 +55,20 @@ def figures(report: TimelineReport) -> list[Line]:
     """All figures in percent."""
     total, tolerance = report.total, f"within {report.tolerance:g} s"
     return [
-        ("EDER, of the whole length", _cell(report.eder)),
+        ("EDER, of the whole length", report.eder.shown()),
         ("  missed emotion", _part(total.missed_emotion, total.duration)),
         ("  false alarm", _part(total.false_emotion, total.duration)),
         ("  confusion", _part(total.confused_emotion, total.duration)),
         ("  overlap", _part(total.overlapped_emotion, total.duration)),
-        ("error over speech, neutral as an emotion", _cell(report.speech_error)),
+        ("error over speech, neutral as an emotion", report.speech_error.shown()),
         ("  missed speech", _part(total.missed, total.speech)),
         ("  false alarm", _part(total.false_alarm, total.speech)),
         ("  confusion", _part(total.confused, total.speech)),
-        (f"changes of emotion that are true, {tolerance}", _cell(report.change_precision)),
-        (f"true changes that are found, {tolerance}", _cell(report.change_recall)),
+        (f"changes of emotion that are true, {tolerance}", report.change_precision.shown()),
+        (f"true changes that are found, {tolerance}", report.change_recall.shown()),
         ("seconds found right, mean over emotions", f"{100 * report.uar:.1f}"),
         *((f"  {emotion}", f"{100 * value:.1f}") for emotion, value in report.recalls.items()),
     ]
-
-
-def _cell(estimate: Estimate) -> str:
-    if estimate.value is None:
-        return "-"
-    value = f"{100 * estimate.value:.1f}"
-    if estimate.low is None or estimate.high is None:
-        return value
-    return f"{value} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def _part(seconds: float, whole: float) -> str:

@@ -36,7 +36,7 @@ _SYSTEMS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class PlanEstimate:
     """Time and disk space of what is still to do.
 
     Attributes:
@@ -111,7 +111,7 @@ def describe_bytes(size: float) -> str:
     return f"{math.ceil(size / 1e6)} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
-def estimate_plan(plan: Plan, cache: Path | None, out: Path | None, cluster: str = "speaker") -> Estimate:
+def estimate_plan(plan: Plan, cache: Path | None, out: Path | None, cluster: str = "speaker") -> PlanEstimate:
     """Measure what a cross-validation will take. Features of the measured clips stay in the cache.
 
     Args:
@@ -133,7 +133,7 @@ def estimate_plan(plan: Plan, cache: Path | None, out: Path | None, cluster: str
     each = _seconds_per_fold(prepared, plan) if left else 0.0
     rows = sum(len(fold.test) for fold in plan.folds)
     scores = _SYSTEMS * len(plan.rows.emotions)
-    return Estimate(
+    return PlanEstimate(
         missing=missing,
         feature_seconds=feature_seconds,
         folds=len(trainings),

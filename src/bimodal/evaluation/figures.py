@@ -31,6 +31,20 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
+    def shown(self, factor: float = 100, decimals: int = 1) -> str:
+        """The value times a factor, with its interval where it has one.
+
+        Example:
+            >>> Estimate(value=0.675, low=0.61, high=0.732).shown(), Estimate(value=1.2345).shown(1, 3)
+            ('67.5 [61.0, 73.2]', '1.234')
+        """
+        if self.value is None:
+            return "-"
+        value = f"{factor * self.value:.{decimals}f}"
+        if self.low is None or self.high is None:
+            return value
+        return f"{value} [{factor * self.low:.{decimals}f}, {factor * self.high:.{decimals}f}]"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gain:

@@ -10,11 +10,10 @@ import msgspec
 
 from bimodal.errors import BimodalError
 from bimodal.evaluation.cross_corpus import Cell, CrossCorpus, mean_across
-from bimodal.evaluation.describe import aligned
-from bimodal.evaluation.markdown import escaped, listed, markdown_table
+from bimodal.evaluation.markdown import aligned, escaped_table, listed
 from bimodal.evaluation.metrics import METRICS
 from bimodal.evaluation.predictions import SYSTEMS, Predictions, write_predictions
-from bimodal.evaluation.report import Estimate, SystemReport
+from bimodal.evaluation.report import SystemReport
 from bimodal.files import write_bytes
 
 Table = list[list[str]]  # rows of cells, the header first
@@ -38,7 +37,7 @@ def leaderboard(result: CrossCorpus) -> Table:
     table = [["train", "test", "utterances", *(f"{name} UAR %" for name in systems)]]
     for cell in result.cells:
         found = {system.system: system for system in cell.report.systems}
-        shown = [_shown(found[name].metrics[METRIC]) if name in found else "-" for name in systems]
+        shown = [found[name].metrics[METRIC].shown() if name in found else "-" for name in systems]
         table.append([cell.train, _test(cell), str(cell.report.rows), *shown])
     means = mean_across(result.cells, METRIC)
     if means:
@@ -55,16 +54,6 @@ def _systems(result: CrossCorpus) -> list[str]:
 
 def _test(cell: Cell) -> str:
     return f"{cell.test} (unseen speakers)" if cell.train == cell.test else cell.test
-
-
-def _shown(estimate: Estimate) -> str:
-    """A share in percent with its interval, such as `67.5 [61.0, 73.2]`."""
-    if estimate.value is None:
-        return "-"
-    value = f"{100 * estimate.value:.1f}"
-    if estimate.low is None or estimate.high is None:
-        return value
-    return f"{value} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def describe_cross_corpus(result: CrossCorpus) -> str:
@@ -108,11 +97,10 @@ def _value(system: SystemReport, column: str) -> str:
 
 def as_markdown(result: CrossCorpus) -> str:
     """The table and its notes as Markdown."""
-    header, *rows = [[escaped(cell) for cell in row] for row in leaderboard(result)]
     parts = [
         f"**{result.caveat}**" if result.caveat else "",
         "# Cross-corpus evaluation",
-        markdown_table(header, rows, names=2),
+        escaped_table(leaderboard(result), names=2),
         listed("## Notes\n", result.notes),
         _warnings(result).replace("Warnings:", "## Warnings\n"),
     ]

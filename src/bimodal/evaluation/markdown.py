@@ -1,4 +1,4 @@
-"""Markdown of all result pages: of reports, of model cards, and of the benchmarks in the documentation."""
+"""Text and Markdown of all result pages: of reports, of model cards, and of the benchmarks in the documentation."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -36,6 +36,33 @@ def markdown_table(header: Sequence[str], rows: Rows, names: int = 1) -> str:
     rule = f"|{'---|' * names}{'---:|' * (len(header) - names)}"
     first, *others = [f"| {' | '.join(row)} |" for row in [header, *rows]]
     return "\n".join([first, rule, *others])
+
+
+def escaped_table(table: Rows, names: int = 1) -> str:
+    """As `markdown_table`, of plain cells, the header first."""
+    header, *rows = [[escaped(cell) for cell in row] for row in table]
+    return markdown_table(header, rows, names)
+
+
+def aligned(table: Rows) -> str:
+    """Columns of equal width: names on the left, numbers on the right.
+
+    Example:
+        >>> print(aligned([["system", "speech"], ["UAR %", "7.5"]]))
+        system  speech
+        UAR %      7.5
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    lines = []
+    for name, *figures in table:
+        cells = [f"{figure:>{width}}" for figure, width in zip(figures, widths[1:], strict=True)]
+        lines.append("  ".join([f"{name:<{widths[0]}}", *cells]).rstrip())
+    return "\n".join(lines)
+
+
+def section(heading: str, sentences: Sequence[str]) -> str:
+    """A section in Markdown with plain sentences as a list; empty without sentences."""
+    return listed(f"## {heading}\n", [escaped(sentence) for sentence in sentences])
 
 
 def listed(heading: str, sentences: Sequence[str]) -> str:

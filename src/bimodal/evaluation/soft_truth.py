@@ -8,9 +8,9 @@ import numpy as np
 
 from bimodal.arrays import Doubles
 from bimodal.data.labels import split_labels
-from bimodal.evaluation.external import canonical
 from bimodal.evaluation.figures import Estimate, Resampling, mean_estimate
 from bimodal.evaluation.predictions import LEAST_SCORE, Predictions
+from bimodal.evaluation.score_table import canonical
 
 VOTES = "votes"
 """Column of a manifest with one label per annotator, such as `anger|anger|neutral`."""

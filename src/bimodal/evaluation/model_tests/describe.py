@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from bimodal.evaluation.markdown import aligned, escaped, escaped_table, listed, section
 from bimodal.evaluation.model_tests import PUBLISHED_RATES, PUBLISHED_SOURCE, TESTS
 from bimodal.evaluation.model_tests.records import Outcome, TestReport, count, pass_rate
 
@@ -19,12 +20,12 @@ def describe(report: TestReport) -> str:
     parts = [
         report.caveat,
         f"{report.title}\n{verdict(report)}" if report.title else verdict(report),
-        _aligned(categories(report)),
+        aligned(categories(report)),
         comparison(report),
-        _aligned(systems(report)) if len(report.outcomes) > 1 else "",
-        _listed("Worst failures:", [_told(one) for one in worst(report.verdict, WORST)]),
-        _listed("Skipped:", _cut(skipped_reasons(report.verdict))),
-        _listed("Notes:", report.notes),
+        aligned(systems(report)) if len(report.outcomes) > 1 else "",
+        listed("Worst failures:", [_told(one) for one in worst(report.verdict, WORST)]),
+        listed("Skipped:", _cut(skipped_reasons(report.verdict))),
+        listed("Notes:", report.notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -33,15 +34,15 @@ def describe_markdown(report: TestReport) -> str:
     """The report as Markdown, with every failed and skipped test."""
     failed = worst(report.verdict, len(report.verdict))
     parts = [
-        f"**{_escaped(report.caveat)}**" if report.caveat else "",
-        f"# {_escaped(report.title) or 'Tests of a model'}",
+        f"**{escaped(report.caveat)}**" if report.caveat else "",
+        f"# {escaped(report.title) or 'Tests of a model'}",
         verdict(report),
-        _markdown(categories(report)),
+        escaped_table(categories(report)),
         comparison(report),
-        _markdown(systems(report)) if len(report.outcomes) > 1 else "",
-        _section("Failed tests", [_told(one) for one in failed]),
-        _section("Skipped tests", skipped_reasons(report.verdict)),
-        _section("Notes", report.notes),
+        escaped_table(systems(report)) if len(report.outcomes) > 1 else "",
+        section("Failed tests", [_told(one) for one in failed]),
+        section("Skipped tests", skipped_reasons(report.verdict)),
+        section("Notes", report.notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -118,38 +119,7 @@ def _told(outcome: Outcome) -> str:
     return f"{outcome.category}, {outcome.test}: {outcome.sentence}"
 
 
-def _aligned(table: Table) -> str:
-    """Columns of equal width: names on the left, numbers on the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    lines = []
-    for name, *figures in table:
-        cells = [f"{figure:>{width}}" for figure, width in zip(figures, widths[1:], strict=True)]
-        lines.append("  ".join([f"{name:<{widths[0]}}", *cells]).rstrip())
-    return "\n".join(lines)
-
-
-def _listed(heading: str, sentences: Sequence[str]) -> str:
-    return "\n".join([heading, *(f"- {sentence}" for sentence in sentences)]) if sentences else ""
-
-
 def _cut(reasons: Sequence[str]) -> list[str]:
     """The first reasons, and how many there are besides."""
     rest = len(reasons) - _SKIPPED_SHOWN
     return [*reasons[:_SKIPPED_SHOWN], *([f"{rest} more reasons; --out FOLDER writes all"] if rest > 0 else [])]
-
-
-def _section(heading: str, sentences: Sequence[str]) -> str:
-    return _listed(f"## {heading}\n", [_escaped(sentence) for sentence in sentences])
-
-
-def _escaped(text: str) -> str:
-    """Text on one line, escaped for Markdown and HTML."""
-    for special in "\\`*_|<":
-        text = text.replace(special, f"\\{special}")
-    return " ".join(text.split())
-
-
-def _markdown(table: Table) -> str:
-    header, *rows = [[_escaped(cell) for cell in row] for row in table]
-    rule = ["---", *("---:" for _ in header[1:])]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
