@@ -112,8 +112,7 @@ class HeadConfig(StageConfig):
         embedding_norm: Length to which the embedding is scaled before the classifier; 0 keeps its own length.
         hidden_width: Units of the hidden layer; 0 for no hidden layer.
         embedding_width: Dimensions of the emotion embedding, the input of the classifier.
-        input_noise_std: Standard deviation of the Gaussian noise added to the standardised inputs in training; 0
-            disables it.
+        input_noise_std: Standard deviation of Gaussian noise on the standardised inputs in training; 0 disables it.
     """
 
     input_dropout: Share = 0.1
@@ -134,12 +133,10 @@ class SpeechHeadConfig(HeadConfig):
         speaker_shrinkage: How much to shrink the directions in which training speakers differ, before PCA; 0 disables
             it. Set it when recordings in use differ from the training recordings. Needs `pca_components`.
         speaker_shift_prob: Probability, 0 to 1, that a training utterance is moved in an epoch as if another training
-            speaker had spoken: by the difference between the two speakers' mean features. Set it, such as 0.5, when
-            recordings in use differ from the training recordings.
+            speaker had spoken. Set it, such as 0.5, when recordings in use differ from the training recordings.
         augmentations: Augmented copies of the recordings to train on, such as `speed0.9`, `telephone` or
             `noise10:rain.wav`. They are cached; `apply_augmentation` lists all kinds.
-        augmentation_prob: Probability, 0 to 1, that a training utterance is replaced by one of its augmented copies in
-            an epoch.
+        augmentation_prob: Probability, 0 to 1, that an augmented copy replaces a training utterance in an epoch.
     """
 
     batch_size: Count = 64
@@ -167,8 +164,7 @@ class SpeechConfig(SpeechHeadConfig):
         columns: Numeric manifest columns (glob patterns) to use as speech features instead of audio; empty for audio.
         speaker_stats: Numbers of earlier clips of the same speaker that the network is trained to use, such as [0, 1,
             3, 10, 1000]; a number above the available clips means all of them. Empty: speaker statistics are not used.
-        speaker_stats_by: Manifest column that groups clips for the speaker statistics: `speaker`, or another, such as
-            `corpus`.
+        speaker_stats_by: Manifest column that groups clips for the speaker statistics, such as `corpus`.
         speaker_stats_strength: Factor on the number of clips needed before speaker statistics count fully. 1 is the
             value of a normal model (empirical Bayes). Raise it if the early clips of a speaker share one emotion.
     """
@@ -209,8 +205,7 @@ class TuneConfig(StageConfig):
 
     Attributes:
         name: Name of the new backbone.
-        source: Pretrained encoder: a Hugging Face Hub id, a local folder, or the folder of an earlier tuning to
-            continue.
+        source: Pretrained encoder: a Hub id, a local folder, or the folder of an earlier tuning to continue.
         vocabulary: Emotion vocabulary, as in `TrainConfig`.
         multiple_labels: Treatment of rows with several labels, as in `TrainConfig`.
         licence: Licence of the trained weights. Weights carry the licence of their training data.

@@ -80,7 +80,6 @@ class Model:
         self.config: ModelConfig = load_model_config(folder, verify=verify and not is_packaged(folder))
         self._threads, self._device, self._verify = threads, device, verify
         self._parts, self._locks = dict[str, Any](), dict[str, Lock]()
-        self._adaptation: Adaptation | None = None
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -398,8 +397,6 @@ class Model:
     @property
     def adaptation(self) -> "Adaptation | None":
         """What the model was adapted to; None if it was not."""
-        if self._adaptation is not None:
-            return self._adaptation
         if ADAPTATION not in self.config.files:
             return None
         from bimodal.features.adaptation import load_adaptation  # start-up: adapted models alone
@@ -420,9 +417,7 @@ class Model:
         return self._once(SPEAKERS, load_speaker_stats) if SPEAKERS in self.config.files else SpeakerStatsStore()
 
     def adapted(self, adaptation: "Adaptation", adapted_to: str, digest: str) -> "Model":
-        """This model with an adaptation, for one call: nothing is written, and the networks are not loaded again.
-
-        Its prediction sets are left out, as they were calibrated on other scores.
+        """This model with an adaptation, without its prediction sets; nothing is written or loaded again.
 
         Args:
             adaptation: Of this model's speech network.
@@ -432,7 +427,7 @@ class Model:
         other = copy(self)
         files = {name: known for name, known in self.config.files.items() if name != PREDICTION_SETS}
         other.config = replace(self.config, adapted_to=adapted_to, files=files | {ADAPTATION: digest})
-        other._adaptation = adaptation
+        other._parts = {**self._parts, ADAPTATION: adaptation}
         return other
 
     def _backbone(self, stage: str) -> SpeechBackbone | TextBackbone:

@@ -3,16 +3,12 @@
 A file name such as `03a01Fa` is speaker, sentence, emotion (first letter of the German word) and version.
 """
 
-import logging
 import re
 from pathlib import Path
 
-from bimodal.errors import ManifestError
+from bimodal.data.corpora.file_names import find_named
 from bimodal.records import Utterance
 
-log = logging.getLogger(__name__)
-
-NAME = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z])", re.ASCII)
 EMOTIONS = {
     "W": "anger",
     "L": "boredom",
@@ -36,6 +32,7 @@ SENTENCES = {
 }
 WOMEN = ("08", "09", "13", "14", "16")
 MEN = ("03", "10", "11", "12", "15")
+NAME = re.compile(rf"(?<![^/])({'|'.join(WOMEN + MEN)})({'|'.join(SENTENCES)})([WLEAFTN])([a-z])$", re.ASCII)
 
 
 def prepare(source: Path) -> tuple[Utterance, ...]:
@@ -50,18 +47,8 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
     Raises:
         ManifestError: If no file name below the folder is one of EmoDB's.
     """
-    found: dict[str, Utterance] = {}
-    copies = 0
-    for file in sorted(source.rglob("*")):
-        match = NAME.fullmatch(file.stem)
-        if match and file.suffix.lower() in (".wav", ".flac") and match[1] in WOMEN + MEN and match[2] in SENTENCES:
-            copies += file.stem in found
-            found.setdefault(file.stem, _utterance(match, file.relative_to(source).as_posix()))
-    if not found:
-        raise ManifestError(f"{source}: no EmoDB recordings below; expected files such as wav/03a01Fa.wav")
-    if copies:
-        log.warning("EmoDB: %d utterances found; %d second copies skipped", len(found), copies)
-    return tuple(found[name] for name in sorted(found))
+    found = find_named(source, NAME, corpus="EmoDB", example="wav/03a01Fa.wav")
+    return tuple(_utterance(match, path) for match, path in found)
 
 
 def _utterance(match: re.Match[str], path: str) -> Utterance:
