@@ -266,7 +266,7 @@ def _result(options: Options, figures: Sequence[Figure], notes: Sequence[str], s
         name="plain_words",
         title="What plain words do to the voice's answer: the packaged fusion, 4 emotions",
         protocol="The packaged model `permissive` on clips of anger, happiness, neutral and sadness. RAVDESS, CREMA-D "
-        "and EmoDB have fixed sentences, each said in every emotion, so their words tell nothing; CREMA-D is a sample "
+        "and EmoDB have fixed sentences, each said in every emotion, so their words tell nothing. CREMA-D is a sample "
         f"of {CREMA_EACH} clips of each actor and emotion with the intended emotions. Of CREMA-D and EmoDB, the "
         "speakers that did not train the model are taken; they were used to fit its temperature. "
         "emotiontts_ko has Whisper's English for its words and Whisper's confidence. RAVDESS and emotiontts_ko are "
