@@ -85,6 +85,16 @@ def test_json_lines_with_scores_in_an_object_are_read(tmp_path, manifest):
     assert "x.jsonl: scores.* is read, not speech_scores.*." in notes
 
 
+@pytest.mark.parametrize("names", [["anger", "joy", "sad"], ["prob_angry", "prob_happy", "prob_sad"]])
+def test_parquet_is_read_as_csv_is(tmp_path, manifest, names):
+    pandas = pytest.importorskip("pandas")
+    pandas.DataFrame({"id": list("abcd")} | dict(zip(names, zip(*SCORES, strict=True), strict=True))).to_parquet(
+        tmp_path / "x.parquet"
+    )
+    found, _ = read_scores(tmp_path / "x.parquet", manifest)
+    assert np.allclose(found.scores["x"], SCORES)
+
+
 def test_labels_alone_make_a_system_without_scores_and_say_so(tmp_path, manifest):
     path = table(tmp_path, "id,prediction", scores=[["Angry"], ["joy"], [""], ["sad"]])
     found, notes = read_scores(path, manifest)
@@ -185,6 +195,7 @@ def test_files_that_are_no_tables_are_refused(tmp_path, manifest):
         ("x.jsonl", "[1]\n"),
         ("x.jsonl", "{"),
         ("x.csv", 'a"\n"'),
+        ("x.parquet", "PAR1"),
     ]:
         (tmp_path / name).write_text(text)
         with pytest.raises(BimodalError, match=r"no row of scores|not a table"):

@@ -92,6 +92,8 @@ def test(
     from bimodal.evaluation.model_tests.records import TestOptions, pass_rate
     from bimodal.evaluation.model_tests.suite import check_options, run_tests
     from bimodal.evaluation.model_tests.writing import write_tests
+    from bimodal.inference.installed import find_model
+    from bimodal.inference.model_folder import load_model_config
 
     model, manifest = _model_and_manifest(paths, predictions)
     options = TestOptions(by=tuple(by or ()), seed=seed, only=tuple(only or ()))
@@ -111,6 +113,8 @@ def test(
         material, notes, caveat = _from_model(model, read, run, threads, seen_rows, progress)
     title = f"{predictions or model} on {manifest}"
     report = run_tests(material, options, system=system, title=title, notes=notes, caveat=caveat, progress=progress)
+    if model:
+        report = replace(report, revision=load_model_config(find_model(model), verify=False).revision)
     typer.echo(describe(report))
     if out is not None:
         write_tests(out, report)

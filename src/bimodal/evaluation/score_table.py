@@ -81,7 +81,7 @@ def read_table(path: Path, truth: Collection[str], logits: bool) -> ScoreTable:
     """Read a file of scores.
 
     Args:
-        path: CSV, TSV or JSON Lines.
+        path: CSV, TSV, JSON Lines or Parquet.
         truth: Emotions that its columns may be named after, beside those of `SYNONYMS`.
         logits: The scores are logits.
 
@@ -117,13 +117,13 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
     Raises:
         BimodalError: The file is missing, no text, or no table.
     """
-    if path.suffix.lower() not in (".csv", ".tsv", ".jsonl"):
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
         raise BimodalError(
-            f"{path}: scores are read from .csv, .tsv or .jsonl, not {path.suffix!r}; write one of these"
+            f"{path}: scores are read from {', '.join(_READERS)}, not {path.suffix!r}; write one of these"
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        header, rows = (_json_rows if path.suffix.lower() == ".jsonl" else _csv_rows)(text)
+        header, rows = reader(path)
     except OSError as error:
         raise BimodalError(f"{path}: the scores cannot be read ({error.strerror})") from error
     except (ValueError, csv.Error, RecursionError) as error:
@@ -135,7 +135,8 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
     return header, rows
 
 
-def _csv_rows(text: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def _csv_rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    text = path.read_text(encoding="utf-8-sig")
     first = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
     header = [name.strip() for name in next(reader, [])]
@@ -148,10 +149,31 @@ def _csv_rows(text: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     return header, rows
 
 
-def _json_rows(text: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def _json_rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    text = path.read_text(encoding="utf-8-sig")
     rows = [(line, _flat(json.loads(part), line)) for line, part in enumerate(text.split("\n"), 1) if part.strip()]
+    return _same_cells(rows)
+
+
+def _parquet_rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    try:
+        import pyarrow.parquet  # large, and needed for this one format
+    except ImportError as error:
+        raise BimodalError(
+            f"{path}: Parquet needs the package pyarrow; install it, or write the scores as CSV"
+        ) from error
+    with path.open("rb") as file:
+        content = pyarrow.parquet.read_table(file).to_pylist()
+    return _same_cells([(row, _flat(cells, row)) for row, cells in enumerate(content, 1)])
+
+
+def _same_cells(rows: list[tuple[int, dict[str, str]]]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """All columns, and the cells of each row with all of them."""
     header = list(dict.fromkeys(name for _, cells in rows for name in cells))
     return header, [(line, {name: cells.get(name, "") for name in header}) for line, cells in rows]
+
+
+_READERS: Final = {".csv": _csv_rows, ".tsv": _csv_rows, ".jsonl": _json_rows, ".parquet": _parquet_rows}
 
 
 def _flat(content: Any, line: int) -> dict[str, str]:

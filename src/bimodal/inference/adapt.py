@@ -241,7 +241,7 @@ def fit_to_clips(
         groups = np.array([str(speaker) if one.count > 1 else "" for speaker, one in several])
         columns = emotion_columns(network.emotions)
         scatter = relative_scatter(unadapted[:, columns], standard, logit_variance, groups)
-        plain = replace(plain, share=share_for(scatter))
+        plain = replace(plain, share=share_for(scatter, len(statistics)))
     if plain.share < 1.0 or len(statistics) < ENOUGH_CLIPS:
         return plain
     logits = network.logits(statistics, own, plain)

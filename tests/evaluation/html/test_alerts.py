@@ -1,5 +1,6 @@
 """Each alert where it is due, and only there."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,15 @@ def test_sound_figures_of_many_speakers_raise_no_alert(scored, material):
     right = (predictions.scores["fused"].argmax(axis=1) == predictions.targets).mean()
     assert abs(sure - right) < 0.05
     assert find_alerts(material(predictions)) == []
+
+
+def test_tests_of_another_model_in_the_same_folder_are_told(scored, material, tmp_path):
+    found = material(scored(rows=900, signals={"speech": 3.0, "text": 2.0, "fused": 5.0}))
+    found = replace(found, folder=tmp_path)
+    tests = {"title": "other on m.csv", "system": "fused", "outcomes": {"fused": []}, "random": {}}
+    for revision, told in (("0123", "warn: The tests in this report are of another model"), ("", "")):
+        (tmp_path / "tests.json").write_text(json.dumps(tests | {"revision": revision}))
+        assert texts(found).startswith(told) and bool(texts(found)) == bool(told)
 
 
 def test_the_caveat_stands_first(scored, material):

@@ -9,7 +9,10 @@ import numpy as np
 from bimodal.data.text import normalise_transcript
 from bimodal.evaluation.html.blocks import Alert
 from bimodal.evaluation.html.material import Material, percent, short
+from bimodal.evaluation.html.origin import model_config
+from bimodal.evaluation.html.runs import TESTS, read_tests
 from bimodal.evaluation.html.summary import below_chance, system_name
+from bimodal.files import JSON_ERRORS
 
 FEW_ROWS: Final = 100
 ENOUGH: Final = 5  # utterances of an emotion for an alert on its recall
@@ -147,6 +150,21 @@ def _warnings(material: Material) -> Iterator[Alert]:
         yield Alert(level="warn", text=short(sentence, 600))
 
 
+def _other_tests(material: Material) -> Iterator[Alert]:
+    """Tests of another model than that of the report, which lie in the same folder."""
+    try:
+        tests = read_tests(material.folder / TESTS)
+    except (*JSON_ERRORS, OSError, KeyError, TypeError):
+        return  # the section of the tests says so
+    config = model_config(material)
+    if tests.revision != (config.revision if config else ""):
+        yield Alert(
+            level="warn",
+            text=f"The tests in this report are of another model or version than its figures: {short(tests.title)}. "
+            "Run 'bimodal test' again with the same model.",
+        )
+
+
 def _better_alone(material: Material) -> Iterator[Alert]:
     """A fusion that one modality alone beats is said by the report; say here which one to use."""
     worse = [one for one in material.report.comparisons if one.uar.high is not None and one.uar.high < 0]
@@ -173,6 +191,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _confidence,
     _better_alone,
     _majority,
+    _other_tests,
     _warnings,
 )
 """What is looked at, in the order in which alerts of the same gravity stand."""

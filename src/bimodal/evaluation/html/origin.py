@@ -23,7 +23,7 @@ _DIGITS: Final = 16  # of a digest
 
 def page_title(material: Material) -> str:
     """What was tested on what, as far as it is known, else the report's title."""
-    config, manifest = _model_config(material), material.sources.manifest
+    config, manifest = model_config(material), material.sources.manifest
     if manifest is None:
         return short(material.report.title, _LONGEST_TITLE) or "Evaluation"
     data = manifest.folder.resolve().name or manifest.path.name
@@ -84,7 +84,7 @@ def _data_licence(manifest: Manifest) -> str:
 
 
 def _model_tables(material: Material) -> list[Table]:
-    config = _model_config(material)
+    config = model_config(material)
     if config is None:
         return []
     backbones = [side.backbone or f"{len(side.columns)} columns" for side in (config.speech, config.text) if side]
@@ -100,7 +100,8 @@ def _model_tables(material: Material) -> list[Table]:
     return [plain_table("The model", ["what", "value"], rows, numeric=False)]
 
 
-def _model_config(material: Material) -> ModelConfig | None:
+def model_config(material: Material) -> ModelConfig | None:
+    """Settings of the model folder behind the figures; None without one, or if it cannot be read."""
     if material.sources.model is None:
         return None
     try:

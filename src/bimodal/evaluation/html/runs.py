@@ -70,6 +70,7 @@ class TestFile:
         random: Passed and failed tests of a model that guesses, by category.
         notes: Sentences that help to read the results.
         caveat: Sentence that stands before them.
+        revision: Of the model that was tested; empty for a file of scores.
     """
 
     __test__ = False
@@ -80,6 +81,7 @@ class TestFile:
     random: Mapping[str, tuple[int, int]]
     notes: tuple[str, ...] = ()
     caveat: str = ""
+    revision: str = ""
 
 
 def training_section(material: Material) -> Section | LeftOut:
@@ -143,10 +145,10 @@ def robustness_section(material: Material) -> Section | LeftOut:
     if not file.is_file():
         return LeftOut(reason=f"There is no {TESTS} in the folder of the report; 'bimodal test' writes one with --out.")
     try:
-        found = msgspec.convert(msgspec.json.decode(file.read_bytes()), TestFile)
-        outcomes = found.outcomes[found.system]
+        found = read_tests(file)
     except (*JSON_ERRORS, OSError, KeyError, TypeError) as error:
         return LeftOut(reason=f"{TESTS} cannot be read ({short(str(error), 120)}); run 'bimodal test' again.")
+    outcomes = found.outcomes[found.system]
     blocks: list[Block] = [_pass_rates(outcomes, found.random)]
     if curves := _noise_curves(outcomes):
         title = "Change of UAR under noise"
@@ -169,6 +171,20 @@ def robustness_section(material: Material) -> Section | LeftOut:
         "and is it fair?",
         blocks=blocks,
     )
+
+
+def read_tests(file: Path) -> TestFile:
+    """What a `tests.json` holds.
+
+    Raises:
+        OSError: It cannot be read.
+        KeyError: The system of its verdict has no outcomes.
+        TypeError, ValueError: It is no such file (`JSON_ERRORS`).
+    """
+    found = msgspec.convert(msgspec.json.decode(file.read_bytes()), TestFile)
+    if found.system not in found.outcomes:
+        raise KeyError(found.system)
+    return found
 
 
 def _pass_rates(outcomes: Sequence[TestOutcome], random: Mapping[str, tuple[int, int]]) -> Table:

@@ -144,6 +144,7 @@ class TestReport:
         caveat: Sentence that stands before everything else; empty if there is none.
         seed: Of all that is random.
         runs: Random models of each simulation.
+        revision: Of the model that was tested; empty for a file of scores.
         schema: Version of this record.
     """
 
@@ -157,6 +158,7 @@ class TestReport:
     caveat: str = ""
     seed: int = 0
     runs: int = 0
+    revision: str = ""
     schema: int = 1
 
     @property
