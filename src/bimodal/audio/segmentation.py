@@ -37,10 +37,10 @@ class SegmentConfig:
 
     threshold: float = 0.5
     release: float = 0.35
-    min_pause: float = 0.5
+    min_pause: float = 0.3
     min_speech: float = 0.25
     max_seconds: float = 12.0
-    padding: float = 0.1
+    padding: float = 0.03
 
     def __post_init__(self) -> None:
         """Refuse values that contradict one another."""

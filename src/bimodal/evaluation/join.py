@@ -14,7 +14,7 @@ from bimodal.records import Utterance
 
 Channels = Literal["mix", "speakers"]
 
-_STRETCHES: Final = SegmentConfig(padding=0.0, max_seconds=600.0)
+_STRETCHES: Final = SegmentConfig(min_pause=0.5, padding=0.0, max_seconds=600.0)
 _CLIPS_WITHOUT_SPEAKERS: Final = 40
 _LONGEST: Final = 60.0  # seconds
 _FADE: Final = 160  # samples: 10 ms, so that a join makes no click
