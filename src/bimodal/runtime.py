@@ -13,7 +13,14 @@ MOST_THREADS: Final = 1024
 """More threads of one operator are refused: each costs memory before it does any work."""
 
 
-def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device = "cpu", optimise: bool = True) -> Any:
+def make_session(
+    model: str | Path | bytes,
+    *,
+    threads: int = 0,
+    device: Device = "cpu",
+    optimise: bool = True,
+    weights: Path | None = None,
+) -> Any:
     """An `onnxruntime.InferenceSession` whose results do not depend on what else the process does.
 
     Args:
@@ -21,6 +28,7 @@ def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device 
         threads: Threads of one operator; 0 for one per physical core.
         device: `cpu`, or `cuda` (needs onnxruntime-gpu).
         optimise: False leaves out what onnxruntime does to most graphs beyond the basic: a small one is loaded sooner.
+        weights: Folder of the files that hold the weights, for a model given as bytes.
 
     Raises:
         BackboneError: The file is missing or no usable ONNX model, or the device is not there.
@@ -39,6 +47,8 @@ def make_session(model: str | Path | bytes, *, threads: int = 0, device: Device 
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     # Weights are stored in 8 or 16 bits: expand them once at load instead of at each call.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
+    if weights is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
     provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}[device]
     if provider not in ort.get_available_providers():
         raise BackboneError(f"device '{device}' is not available in this onnxruntime; use 'cpu' or install its package")

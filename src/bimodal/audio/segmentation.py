@@ -13,7 +13,7 @@ import numpy as np
 
 from bimodal.audio.decode import SAMPLING_RATE, Signal, iterate_audio
 from bimodal.audio.rates import check_rate
-from bimodal.audio.voice_activity import VAD_FRAME, VAD_FRAME_SECONDS, SpeechDetector
+from bimodal.audio.voice_activity import VAD_FRAME, VAD_FRAME_SECONDS, SpeechDetector, iterate_probabilities
 from bimodal.errors import ConfigError
 
 _LONGEST: Final = 600.0  # seconds
@@ -214,7 +214,8 @@ class SegmentStream:
         """The segment that the end of the stream completes, if any."""
         found = self._take(self._resampler.finish())
         if len(self._rest):
-            found += self._push_frame(self._rest)
+            filled = np.pad(self._rest, (0, VAD_FRAME - len(self._rest)))
+            found += self._push_frame(self._rest, self._detector.push(filled))
             self._rest = self._rest[:0]
         return found + self._segments(self._finder.finish())
 
@@ -229,14 +230,16 @@ class SegmentStream:
     def _take(self, signal: Signal) -> list[Segment]:
         self._rest = np.concatenate([self._rest, signal])
         whole = len(self._rest) // VAD_FRAME * VAD_FRAME
-        frames = [self._rest[start : start + VAD_FRAME].copy() for start in range(0, whole, VAD_FRAME)]
-        self._rest = self._rest[whole:].copy()
-        return [segment for frame in frames for segment in self._push_frame(frame)]
+        frames, self._rest = self._rest[:whole], self._rest[whole:].copy()
+        found = []
+        for number, probability in enumerate(self._detector.push_all(frames)):
+            found += self._push_frame(frames[number * VAD_FRAME : (number + 1) * VAD_FRAME].copy(), probability)
+        return found
 
-    def _push_frame(self, frame: Signal) -> list[Segment]:
-        """Take one frame; only the stream's last one may be shorter than `VAD_FRAME`."""
+    def _push_frame(self, frame: Signal, probability: float) -> list[Segment]:
+        """Take one frame with its probability of speech; only the stream's last one may be shorter than `VAD_FRAME`."""
         self._held.append(frame)
-        found = self._segments(self._finder.push(self._detector.push(np.pad(frame, (0, VAD_FRAME - len(frame))))))
+        found = self._segments(self._finder.push(probability))
         while self._first < self._finder.needed and self._held:
             self._held.popleft()
             self._first += 1
@@ -260,9 +263,8 @@ def holds_segment(signal: Signal) -> bool:
     Raises:
         BimodalError: As in `load_detector`.
     """
-    stream = SegmentStream(SAMPLING_RATE, SegmentConfig())
-    pieces = (signal[start : start + VAD_FRAME] for start in range(0, len(signal), VAD_FRAME))
-    return any(stream.push(piece) or stream.running(VAD_FRAME_SECONDS) for piece in pieces) or bool(stream.finish())
+    finder = PauseFinder(SegmentConfig())
+    return any(finder.push(one) or finder.running for one in iterate_probabilities(signal)) or bool(finder.finish())
 
 
 class Resampler:
