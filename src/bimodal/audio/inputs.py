@@ -221,6 +221,8 @@ def _scale(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 def _check_range(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Floating-point samples, unless they are integers stored as floats."""
+    if array.size and array.min() >= -LARGEST_FLOAT and array.max() <= LARGEST_FLOAT:  # neither is true of NaN
+        return array
     finite = np.abs(array[np.isfinite(array)])
     if finite.size and finite.max() > LARGEST_FLOAT:
         raise AudioError(

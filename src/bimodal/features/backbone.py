@@ -140,7 +140,9 @@ class SpeechBackbone:
 
     def run(self, signal: Signal) -> Floats:
         """Hidden states (L, T, D) of a signal at the level that it has."""
-        inputs, frames = self._prepare(signal)
+        return self._run(*self._prepare(signal))
+
+    def _run(self, inputs: Inputs, frames: int) -> Floats:
         states = run_bare(self._session, inputs)
         layers, width = len(self.description.layers), self.description.width
         if states.ndim != 4 or states.shape[:2] != (1, layers) or states.shape[3] != width:
@@ -160,8 +162,10 @@ class SpeechBackbone:
         return join_frames([self._extract(part) for part in parts])
 
     def _extract(self, part: Signal) -> SpeechFrames:
-        states = self.run(part).swapaxes(0, 1)
-        return SpeechFrames(states=states, level=frame_levels(part, len(states)))
+        inputs, frames = self._prepare(part)
+        states = self._run(inputs, frames).swapaxes(0, 1)
+        mel = inputs["mel"][0] if "mel" in inputs else None
+        return SpeechFrames(states=states, level=frame_levels(part, len(states)), mel=mel)
 
 
 def prepare_whisper(signal: Signal) -> tuple[Inputs, int]:
@@ -174,7 +178,7 @@ def prepare_whisper(signal: Signal) -> tuple[Inputs, int]:
     """
     mel = log_mel(signal)
     count = mel.shape[1]
-    filled = np.pad(mel, ((0, 0), (0, max(0, _LEAST_MEL - count))))
+    filled = mel if count >= _LEAST_MEL else np.pad(mel, ((0, 0), (0, _LEAST_MEL - count)))
     return {"mel": filled[None], "frames": np.array([count], np.int64)}, (count + 1) // 2
 
 
@@ -292,7 +296,8 @@ def cut_evenly(signal: Signal, longest: int) -> list[Signal]:
         >>> [len(part) for part in cut_evenly(np.zeros(70, np.float32), 30)]
         [24, 23, 23]
     """
-    return list(np.array_split(signal, max(1, -(-len(signal) // longest))))
+    parts = max(1, -(-len(signal) // longest))
+    return [signal] if parts == 1 else list(np.array_split(signal, parts))
 
 
 def find_backbone(name: str) -> Path:

@@ -16,6 +16,11 @@ BINS: Final = 80
 WINDOW: Final = 400
 HOP: Final = 160
 
+_AT_ONCE: Final = 64  # frames that are transformed together: they stay in the processor's cache
+_MIXED_AT_ONCE: Final = (
+    16  # frames of a matrix product: NumPy gives a larger one to threads that cost more than they save
+)
+
 
 def log_mel(signal: Signal) -> npt.NDArray[np.float32]:
     """Log-mel spectrogram (80, T) of a 16 kHz signal, T = max(1, samples // 160).
@@ -32,6 +37,17 @@ def log_mel(signal: Signal) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray((floored + 4.0) / 4.0, dtype=np.float32)
 
 
+def power_of(mel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The power that a log-mel spectrogram stands for, but for its floor.
+
+    Example:
+        >>> power_of(log_mel(np.zeros(16000, np.float32))).max() < 1.1e-10
+        True
+    """
+    power: npt.NDArray[np.float32] = np.exp((mel * 4.0 - 4.0) * np.float32(np.log(10.0)))
+    return power
+
+
 def mel_power(signal: Signal) -> npt.NDArray[np.float32]:
     """Power of a 16 kHz signal in mel bands, (T, 80), T as in `log_mel`.
 
@@ -39,11 +55,22 @@ def mel_power(signal: Signal) -> npt.NDArray[np.float32]:
         >>> mel_power(np.zeros(16000, np.float32)).shape
         (100, 80)
     """
-    filled = np.pad(signal, (0, max(0, WINDOW - len(signal))))
-    padded = np.pad(filled, WINDOW // 2, mode="reflect")
+    padded = _mirrored(np.pad(signal, (0, WINDOW - len(signal))) if len(signal) < WINDOW else signal, WINDOW // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][: max(1, len(signal) // HOP)]
-    power: npt.NDArray[np.float32] = np.abs(np.fft.rfft(frames * _hann(), axis=1).astype(np.complex64)) ** 2
-    return power @ _mel_filters()
+    window, filters = _hann(), _mel_filters()
+    found = np.empty((len(frames), BINS), np.float32)
+    for start in range(0, len(frames), _AT_ONCE):
+        waves = np.fft.rfft(frames[start : start + _AT_ONCE] * window, axis=1).astype(np.complex64, copy=False)
+        power = np.abs(waves) ** 2
+        for first in range(0, len(power), _MIXED_AT_ONCE):
+            part = power[first : first + _MIXED_AT_ONCE]
+            np.matmul(part, filters, out=found[start + first : start + first + len(part)])
+    return found
+
+
+def _mirrored(signal: Signal, width: int) -> Signal:
+    """A signal with its mirror image, `width` samples of it, at both ends; as `np.pad` does, in a tenth of the time."""
+    return np.concatenate([signal[width:0:-1], signal, signal[-2 : -width - 2 : -1]])
 
 
 @cache

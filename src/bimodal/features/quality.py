@@ -4,8 +4,9 @@ from typing import Final
 
 import numpy as np
 
+from bimodal.arrays import Floats
 from bimodal.audio.decode import SAMPLING_RATE, Signal
-from bimodal.features.logmel import mel_power
+from bimodal.features.logmel import mel_power, power_of
 
 SHORT_SECONDS: Final = 0.7
 """Shorter speech gets a warning."""
@@ -22,8 +23,12 @@ _FLOOR_SHARE: Final = 0.1
 _SILENT: Final = 1e-12
 
 
-def describe_quality(signal: Signal) -> tuple[str, ...]:
+def describe_quality(signal: Signal, mel: Floats | None = None) -> tuple[str, ...]:
     """Warnings about 16 kHz speech (T,), one sentence each; empty for long, clean and unclipped speech.
+
+    Args:
+        signal: The speech.
+        mel: Its log-mel spectrogram (80, T) at any level, which saves a second one.
 
     Example:
         >>> time = np.arange(16000) / 16000
@@ -37,7 +42,7 @@ def describe_quality(signal: Signal) -> tuple[str, ...]:
         found.append(
             f"the speech is short ({seconds:.1f} s); answers below {SHORT_SECONDS} s are little more than guesses"
         )
-    ratio = estimate_snr(signal)
+    ratio = estimate_snr(signal) if mel is None else _ratio(power_of(mel))
     if ratio < NOISY_DB:
         found.append(
             f"the recording is noisy (signal-to-noise ratio about {ratio:.0f} dB, expected {NOISY_DB:.0f} or more)"
@@ -58,13 +63,19 @@ def estimate_snr(signal: Signal) -> float:
         >>> estimate_snr(noise) < 3
         True
     """
-    power = mel_power(signal - signal.mean(dtype=np.float64).astype(np.float32))
-    sums = np.cumsum(power, axis=0, dtype=np.float64)
-    width = min(_SMOOTHED, len(power))
-    smooth = (sums[width - 1 :] - np.vstack([np.zeros((1, power.shape[1])), sums[:-width]])) / width
-    tenth = int(_FLOOR_SHARE * (len(smooth) - 1))
-    floor = float(np.partition(smooth, tenth, axis=0)[tenth].sum())
-    return float(10 * np.log10(max(power.mean(axis=0).sum() - floor, _SILENT) / max(floor, _SILENT)))
+    return _ratio(mel_power(signal - signal.mean(dtype=np.float64).astype(np.float32)).T)
+
+
+def _ratio(power: Floats) -> float:
+    """The ratio of `estimate_snr` from the power of each mel band over time, (80, T)."""
+    sums = np.zeros((len(power), power.shape[1] + 1))
+    np.cumsum(power, axis=1, out=sums[:, 1:])
+    width = min(_SMOOTHED, power.shape[1])
+    smooth = (sums[:, width:] - sums[:, :-width]) / width
+    tenth = int(_FLOOR_SHARE * (smooth.shape[1] - 1))
+    smooth.partition(tenth, axis=1)
+    floor = float(smooth[:, tenth].sum())
+    return float(10 * np.log10(max(power.mean(axis=1).sum() - floor, _SILENT) / max(floor, _SILENT)))
 
 
 def clipped_share(signal: Signal) -> float:
@@ -74,6 +85,8 @@ def clipped_share(signal: Signal) -> float:
         >>> clipped_share(np.array([1.0, 1.0, 0.0, -1.0], np.float32))
         0.5
     """
+    if signal.min() > -_FULL_SCALE and signal.max() < _FULL_SCALE:
+        return 0.0
     full = np.abs(signal) >= _FULL_SCALE
     beside = np.zeros(len(signal), bool)
     beside[1:] |= full[:-1]

@@ -165,7 +165,7 @@ class Model:
         near = encoded.ood_score is not None and encoded.ood_score <= 1
         if not near and not (holds_speech if encoded.ood_score is None else holds_segment)(signal):
             return Encoded(duration=duration, warnings=(NO_SPEECH,))
-        return replace(encoded, frames=frames if keep_frames else (), warnings=describe_quality(signal))
+        return replace(encoded, frames=frames if keep_frames else (), warnings=describe_quality(signal, frames[0].mel))
 
     def encode_frames(self, signal: Signal) -> SpeechFrames | None:
         """Frames of a stretch of 16 kHz speech (T,), to be sliced and pooled; None if it is silent or too short.

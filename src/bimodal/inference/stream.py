@@ -148,7 +148,9 @@ class Stream:
         if frames is not None and self._speaker_stats is not None:
             before = self._speaker_stats.join(self.speaker, pool(frames, self._model.pooling))
         windows, clips = _windows(frames, segment, self._words, self._conversation, self.speaker, self._config)
-        results = self._score(windows, clips, before, () if frames is None else describe_quality(segment.signal))
+        results = self._score(
+            windows, clips, before, () if frames is None else describe_quality(segment.signal, frames.mel)
+        )
         if self._config.explain:
             results = [self._explained(*parts, before) for parts in zip(windows, clips, results, strict=True)]
         self.skip(segment)
