@@ -1,8 +1,10 @@
 """ONNX sessions, made one way everywhere."""
 
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from bimodal.errors import BackboneError
 from bimodal.records import printable
@@ -11,6 +13,52 @@ Device = Literal["cpu", "cuda"]
 
 MOST_THREADS: Final = 1024
 """More threads of one operator are refused: each costs memory before it does any work."""
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+def count_threads(threads: int) -> int:
+    """How many threads are meant; 0 stands for one per core that this process may use.
+
+    Example:
+        >>> count_threads(3), count_threads(0) >= 1
+        (3, True)
+    """
+    if threads:
+        return threads
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(work: Callable[[Item], Found], items: Iterable[Item], at_once: int) -> Iterator[Found]:
+    """What `work` makes of each item, in the order of the items, with several threads; memory stays flat.
+
+    Args:
+        work: Called in a thread for each item; one that raises ends the iteration where its result would have come.
+        items: Taken a few ahead of the results.
+        at_once: Number of threads; 1 works in the caller's thread.
+
+    Example:
+        >>> list(in_order(str.upper, "abc", 2))
+        ['A', 'B', 'C']
+    """
+    if at_once == 1:
+        yield from map(work, items)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor  # start-up: a single clip needs no threads
+
+    waiting = deque[Future[Found]]()
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 2 * at_once:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def make_session(

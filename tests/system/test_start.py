@@ -73,7 +73,7 @@ def test_what_is_written_last_is_not_lost():
 
 
 def test_what_is_opened_ahead_is_what_recognises(tiny_model, clip):
-    told = at_the_end("print('opened', a.open_model.cache_info().misses, file=sys.stderr)")
+    told = at_the_end("print('opened', len(a.OPENED), file=sys.stderr)")
     told += "\nimport bimodal.inference.preload as a"
     for named in (["-m", tiny_model, clip], ["--model", tiny_model, clip], [tiny_model, clip]):
         assert b"opened 1\n" in run("recognize", *named, "--threads", "1", before=told).stderr

@@ -13,7 +13,14 @@ from bimodal.audio.containers import IS_CUT, IS_DAMAGED
 from bimodal.audio.recordings import Recording, header_seconds
 from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
-from bimodal.inference.batch import RecognizeOptions, RecordingResults, recognize_recording, words_of
+from bimodal.inference.batch import (
+    OpenedRecording,
+    RecognizeOptions,
+    RecordingResults,
+    open_recordings,
+    recognize_recording,
+    words_of,
+)
 from bimodal.inference.model import Model
 from bimodal.output.console import describe_summary, describe_warnings, format_line, format_result, format_stretch
 from bimodal.records import Recognition
@@ -113,9 +120,10 @@ def _recognize_all(run: _Run, lengths: Mapping[Recording, float]) -> bool:
     pending = list(lengths)
     for wait in (False, True):
         busy = []
-        for recording in pending:
+        opened = open_recordings(run.model, pending, run.options)
+        for recording, one in zip(pending, opened, strict=True):
             try:
-                if not _recognize(run, recording, begin, wait=wait):
+                if not _recognize(run, recording, one, begin, wait=wait):
                     busy.append(recording)
                     continue
             except BimodalError as error:
@@ -127,10 +135,12 @@ def _recognize_all(run: _Run, lengths: Mapping[Recording, float]) -> bool:
     return not failed
 
 
-def _recognize(run: _Run, recording: Recording, begin: float, *, wait: bool) -> bool:
+def _recognize(
+    run: _Run, recording: Recording, opened: OpenedRecording | BimodalError, begin: float, *, wait: bool
+) -> bool:
     """Recognise one recording; False if another process writes its results at the moment."""
     if run.folder is None:
-        _write(run, recording, begin, None)
+        _write(run, recording, opened, begin, None)
         return True
     task = run.tasks[recording]
     journal = run.folder.claim(task, wait=wait)
@@ -141,17 +151,23 @@ def _recognize(run: _Run, recording: Recording, begin: float, *, wait: bool) -> 
             run.bar.say(
                 f"{recording.name}: an interrupted call recognised another recording or other words; starting over"
             )
-        _write(run, recording, begin, journal)
+        _write(run, recording, opened, begin, journal)
     return True
 
 
-def _write(run: _Run, recording: Recording, begin: float, journal: "Journal | None") -> None:
+def _write(
+    run: _Run,
+    recording: Recording,
+    opened: OpenedRecording | BimodalError,
+    begin: float,
+    journal: "Journal | None",
+) -> None:
     """Recognise one recording and write its results one by one; it starts at a position of the progress bar."""
     plot, stats = run.output.plot, run.options.speaker_stats
     found, adding = _continued(run, recording, journal), None
     if found is None:
         after = {} if journal is None or stats is not None else journal.ends
-        found, adding = recognize_recording(run.model, recording, run.options, after), journal
+        found, adding = recognize_recording(run.model, recording, run.options, after, opened), journal
         if journal is not None and (stats is not None or not found.over_time):
             journal.restart()
     results = _finished(run, recording, _added(run, found.results, begin, adding), journal)

@@ -5,16 +5,19 @@ Modules that a short clip does not need are imported where they are used, so tha
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bimodal.audio.decode import SAMPLING_RATE, AudioBlocks, Decoded, Signal, iterate_audio
 from bimodal.audio.inputs import decode_clip
 from bimodal.audio.recordings import Recording, decoded_seconds
-from bimodal.errors import ManifestError
+from bimodal.errors import BimodalError, ManifestError
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import Encoded
-from bimodal.records import Clip, CoverageBy, Recognition, Utterance
+from bimodal.records import Clip, CoverageBy, Recognition, Utterance, failed_recognition
+from bimodal.runtime import in_order
 
 if TYPE_CHECKING:
     from bimodal.asr.timed_words import Asr, TimedWords
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 WHOLE_SECONDS: Final = 30.0
 """A longer recording gets a timeline, unless it is asked for as a whole."""
+
+_SCORED_AT_ONCE: Final = 64  # clips; what is kept of each until it is scored takes 20 KB
 
 Ends = Mapping[str | None, float]
 
@@ -86,6 +91,67 @@ def recognize_signals(
     return model.score(clips, encoded, _stats_before(model, clips, encoded, speaker_stats))
 
 
+def recognize_clips(
+    model: Model, clips: Sequence[Clip], speaker_stats: "SpeakerStatsStore | None" = None, *, strict: bool = True
+) -> Iterator[Recognition]:
+    """Recognise clips in any form, in their order; arguments as in `Recognizer.recognize_batch`.
+
+    Several clips are encoded at once, each by one thread: short clips one after the other, each by all threads, take
+    longer. What is computed is the same.
+    """
+    at_once = max(1, min(model.at_once, len(clips)))
+    encode = partial(_encode_clip, model if at_once == 1 else model.one_thread)
+    found = zip(clips, in_order(encode, map(_opened, clips), at_once), strict=True)
+    while block := list(islice(found, _SCORED_AT_ONCE if strict else 1)):
+        try:
+            yield from _score_encoded(model, [clip for clip, _ in block], [one for _, one in block], speaker_stats)
+        except BimodalError as error:
+            if strict:
+                raise
+            yield failed(model, block[0][0], error)
+
+
+def _score_encoded(
+    model: Model,
+    clips: Sequence[Clip],
+    encoded: Sequence[Encoded | BimodalError],
+    speaker_stats: "SpeakerStatsStore | None",
+) -> list[Recognition]:
+    """Results of clips whose speech is encoded; raises the first reason why one is not."""
+    sound = []
+    for one in encoded:
+        if isinstance(one, BimodalError):
+            raise one
+        sound.append(one)
+    return model.score(clips, sound, _stats_before(model, clips, sound, speaker_stats))
+
+
+def failed(model: Model, clip: Clip, error: BimodalError) -> Recognition:
+    """The result of a clip that cannot be recognised."""
+    told = {"speaker": clip.speaker, "transcript": clip.transcript}
+    return failed_recognition(str(error), **told, model=model.config.name, revision=model.config.revision)
+
+
+def _opened(clip: Clip) -> Clip | Decoded | BimodalError:
+    """A clip; one from an open file object is decoded here, as two clips may share the object."""
+    if not hasattr(clip.audio, "read"):
+        return clip
+    try:
+        return decode_clip(clip)
+    except BimodalError as error:
+        return error
+
+
+def _encode_clip(model: Model, given: Clip | Decoded | BimodalError) -> Encoded | BimodalError:
+    """Speech of a clip, or why it cannot be used."""
+    if isinstance(given, BimodalError):
+        return given
+    try:
+        return _encode(model, clip_speech(given) if isinstance(given, Clip) else given)
+    except BimodalError as error:
+        return error
+
+
 def _encode(model: Model, speech: Decoded | None, *, keep_frames: bool = False) -> Encoded:
     """Speech with what its recording's results must say."""
     if speech is None:
@@ -143,8 +209,67 @@ class RecordingResults:
     results: Iterator[Recognition]
 
 
+@dataclass(frozen=True, kw_only=True)
+class OpenedRecording:
+    """A recording that was opened, and encoded if it is to be recognised as a whole.
+
+    Attributes:
+        blocks: The recording, to be recognised over time; None where each channel is opened by itself.
+        speech: Its samples, to be recognised as a whole; None for over time.
+        encoded: These samples, encoded; None where that comes later.
+    """
+
+    blocks: AudioBlocks | None = None
+    speech: Decoded | None = None
+    encoded: Encoded | None = None
+
+
+def open_recordings(
+    model: Model, recordings: Sequence[Recording], options: RecognizeOptions
+) -> Iterator[OpenedRecording | BimodalError]:
+    """Open recordings a few ahead, and encode several short ones at once, as `recognize_clips` does.
+
+    Args:
+        model: The model.
+        recordings: What to recognise.
+        options: How.
+
+    Yields:
+        One for each recording, for `recognize_recording`; or why it cannot be used.
+    """
+    # Explanations need the frames, which are large. Speech recognition comes first, and has threads of its own.
+    later = options.explain or options.asr is not None
+    at_once = 1 if later else max(1, min(model.at_once, len(recordings)))
+    encoder = None if later else model if at_once == 1 else model.one_thread
+    return in_order(lambda one: _open(encoder, one, options), recordings, at_once)
+
+
+def _open(encoder: Model | None, recording: Recording, options: RecognizeOptions) -> OpenedRecording | BimodalError:
+    """A recording, opened, and encoded if an encoder is given; or why it cannot be used."""
+    try:
+        opened = _open_recording(recording, options)
+        if opened.speech is None or encoder is None:
+            return opened
+        return replace(opened, encoded=_encode(encoder, opened.speech))
+    except BimodalError as error:
+        return error
+
+
+def _open_recording(recording: Recording, options: RecognizeOptions) -> OpenedRecording:
+    if options.channels == "speakers":
+        return OpenedRecording()
+    blocks = iterate_audio(recording.path, block_seconds=WHOLE_SECONDS, track=options.track)
+    if options.over_time(longer=blocks.read_ahead(2) > 1):
+        return OpenedRecording(blocks=blocks)
+    return OpenedRecording(speech=blocks.decode().at_model_rate(str(recording.path)))
+
+
 def recognize_recording(
-    model: Model, recording: Recording, options: RecognizeOptions, after: Ends | None = None
+    model: Model,
+    recording: Recording,
+    options: RecognizeOptions,
+    after: Ends | None = None,
+    opened: OpenedRecording | BimodalError | None = None,
 ) -> RecordingResults:
     """Recognise a recording as a whole, or over time. It is opened once.
 
@@ -153,18 +278,23 @@ def recognize_recording(
         recording: What to recognise.
         options: How.
         after: Where each speaker's results of an interrupted call ended; for a timeline alone.
+        opened: The recording, as `open_recordings` gives it.
 
     Raises:
         BimodalError: The recording cannot be used. If the damage comes late, the results before it are given first.
     """
-    blocks = iterate_audio(recording.path, block_seconds=WHOLE_SECONDS, track=options.track)
-    opened = None if options.channels == "speakers" else blocks
-    if options.over_time(longer=opened is not None and opened.read_ahead(2) > 1):
-        return RecordingResults(over_time=True, results=_timeline(model, recording, options, after, opened))
-    speech = blocks.decode().at_model_rate(str(recording.path))
-    clip = _clip(recording, speech.signal, options)
+    if isinstance(opened, BimodalError):
+        raise opened
+    opened = opened or _open_recording(recording, options)
+    if opened.speech is None:
+        return RecordingResults(over_time=True, results=_timeline(model, recording, options, after, opened.blocks))
+    clip = _clip(recording, opened.speech.signal, options)
     choose = model.set_chooser(options.coverage, options.coverage_by)
-    results = recognize_signals(model, [clip], iter([speech]), options.speaker_stats, explain=options.explain)
+    stats = options.speaker_stats
+    if opened.encoded is None:
+        results = recognize_signals(model, [clip], iter([opened.speech]), stats, explain=options.explain)
+    else:
+        results = _score_encoded(model, [clip], [opened.encoded], stats)
     return RecordingResults(over_time=False, results=map(choose, results))
 
 

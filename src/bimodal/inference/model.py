@@ -14,13 +14,14 @@ from bimodal.audio.decode import SAMPLING_RATE, Signal
 from bimodal.audio.level import level_db
 from bimodal.audio.segmentation import NO_SPEECH, holds_segment
 from bimodal.audio.voice_activity import holds_speech, load_detector
-from bimodal.data.text import dialogue_turns, normalise_transcript, same_speaker
+from bimodal.data.text import normalise_transcript
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.ood import OodStats, load_ood_stats, ood_score, temperature_factor, tempered
 from bimodal.features.pooling import Pooling, SpeechFrames, join_frames, pool
 from bimodal.features.quality import describe_quality
 from bimodal.inference.check_model import check_graph, run_network
+from bimodal.inference.clip_inputs import read_columns, read_windows
 from bimodal.inference.installed import is_packaged
 from bimodal.inference.model_config import ModelConfig
 from bimodal.inference.model_folder import (
@@ -49,12 +50,14 @@ from bimodal.inference.prediction_sets import (
     load_prediction_sets,
 )
 from bimodal.records import Clip, CoverageBy, Recognition
-from bimodal.runtime import Device, make_session
+from bimodal.runtime import Device, count_threads, make_session
 
 if TYPE_CHECKING:
-    from bimodal.data.batches import Window
     from bimodal.features.adaptation import Adaptation
     from bimodal.features.speaker_stats import RunningStats, SpeakerStatsStore
+
+MOST_AT_ONCE: Final = 8
+"""Most clips that are encoded at once: each needs memory, and the Python between the networks runs one at a time."""
 
 SILENCE_DB: Final = -80.0
 """A recording below this root-mean-square level is silent."""
@@ -111,6 +114,18 @@ class Model:
         self.check_takes_audio()
         assert self.config.speech is not None  # noqa: S101
         return self.config.speech.pooling
+
+    @property
+    def at_once(self) -> int:
+        """How many clips to encode at once, each by one thread: several threads are of little use to a short clip."""
+        return min(count_threads(self._threads), MOST_AT_ONCE) if self._device == "cpu" and self.takes_audio else 1
+
+    @property
+    def one_thread(self) -> "Model":
+        """This model with a speech encoder of one thread, for clips that are encoded at once; the rest is shared."""
+        other = copy(self)
+        other._threads = 1 if self.at_once > 1 else self._threads
+        return other
 
     def check_takes_audio(self) -> None:
         """Refuse a model that uses words or columns alone.
@@ -433,7 +448,8 @@ class Model:
     def _backbone(self, stage: str) -> SpeechBackbone | TextBackbone:
         modality = self.config.speech if stage == "speech" else self.config.text
         settings: dict[str, Any] = {"threads": self._threads, "device": self._device, "verify": self._verify}
-        return self._once(stage, lambda _: load_modality_backbone(self.folder, stage, modality, **settings))
+        name = f"{stage} {self._threads}"
+        return self._once(name, lambda _: load_modality_backbone(self.folder, stage, modality, **settings))
 
     def _once(self, name: str, load: Callable[[Path], Part]) -> Part:
         with self._locks.setdefault(name, Lock()):
@@ -453,41 +469,9 @@ def unusable(signal: Signal) -> bool:
     return len(signal) < SHORTEST_SECONDS * SAMPLING_RATE or level_db(signal) < SILENCE_DB
 
 
-def read_columns(clips: Sequence[Clip], count: int) -> Floats:
-    """The feature columns of those clips that have any, (N, count).
-
-    Raises:
-        BimodalError: A clip has another number of columns.
-
-    Example:
-        >>> read_columns([Clip(columns=[0.5, 1.0]), Clip(transcript="Hi.")], 2).tolist()
-        [[0.5, 1.0]]
-    """
-    given = [clip.columns for clip in clips if clip.columns is not None]
-    if wrong := [len(one) for one in given if len(one) != count]:
-        raise BimodalError(f"{wrong[0]} feature columns, expected the {count} that the model was trained on")
-    return np.array(given, np.float32).reshape(len(given), count)
-
-
 def text_weight(clip: Clip) -> float:
     """How much the words of a clip count beside its speech: the confidence of speech recognition, else 1."""
     return 1.0 if clip.transcript_confidence is None else clip.transcript_confidence
-
-
-def read_windows(clips: Sequence[Clip], context: int, backbone: TextBackbone) -> "list[Window]":
-    """Each clip's words with those of up to `context` turns before it; texts that clips share are encoded once."""
-    from bimodal.data.batches import Window  # start-up: few models read context
-
-    turns = [dialogue_turns(clip)[-context - 1 :] for clip in clips]
-    texts = list(dict.fromkeys(text for one in turns for text, _ in one))
-    pooled = dict(zip(texts, backbone.extract(texts), strict=True))
-    return [
-        Window(
-            pooled=np.stack([pooled[text] for text, _ in one]),
-            same=same_speaker([speaker for _, speaker in one]),
-        )
-        for one in turns
-    ]
 
 
 def _augmented(signal: Signal, names: Sequence[str]) -> list[Signal]:

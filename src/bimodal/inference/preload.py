@@ -3,11 +3,10 @@
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bimodal.errors import BimodalError
 
@@ -15,25 +14,32 @@ if TYPE_CHECKING:
     from bimodal.inference.model import Model
 
 
-@cache
-def open_model(folder: Path, threads: int) -> "Model":
-    """A model whose speech parts load in a thread. The same arguments give the same model.
+OPENED: Final[dict[tuple[Path, int], "Model"]] = {}
+"""Models by folder and threads."""
+
+
+def open_model(folder: Path, threads: int, *, several: bool = False) -> "Model":
+    """A model whose speech parts load in a thread. The same folder and threads give the same model.
 
     Args:
         folder: Model folder.
         threads: Threads of one operator; 0 for one per core.
+        several: Load what encodes several clips at once; for the first call alone.
 
     Raises:
         ModelFolderError: A file is missing, altered, or of an unknown schema.
     """
+    if (folder, threads) in OPENED:
+        return OPENED[folder, threads]
     import onnxruntime  # noqa: F401 - imported before the thread starts; the thread would wait for it
 
     from bimodal.inference.model import Model
 
     model = Model(folder, threads=threads)
     Thread(
-        target=_load, args=(model,)
+        target=_load, args=(model.one_thread if several else model,)
     ).start()  # not a daemon: stopping it while it makes a session would crash the process
+    OPENED[folder, threads] = model
     return model
 
 
@@ -52,7 +58,14 @@ def preload(arguments: Sequence[str]) -> None:
     with suppress(BimodalError, ValueError, OSError):  # reported when the command line is parsed
         first = arguments[0] if (Path(arguments[0]) / CONFIG).is_file() else None
         name = values.get("--model") or values.get("-m") or first
-        open_model(find_model(name), int(values.get("--threads", 0)))
+        open_model(find_model(name), int(values.get("--threads", 0)), several=_several(arguments, first))
+
+
+def _several(arguments: Sequence[str], model: str | None) -> bool:
+    """Whether the command line names a folder of recordings, or several recordings; words after an option count not."""
+    named = [word for before, word in pairwise(["", *arguments]) if not before.startswith("-") and word != model]
+    found = [word for word in named if os.path.exists(word)]  # noqa: PTH110 - as above
+    return len(found) > 1 or any(map(os.path.isdir, found))
 
 
 def _load(model: "Model") -> None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from bimodal.audio.inputs import as_clip
 from bimodal.errors import BimodalError
-from bimodal.inference.batch import clip_speech, recognize_signals
+from bimodal.inference.batch import clip_speech, failed, recognize_clips, recognize_signals
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import Outputs
-from bimodal.records import Clip, CoverageBy, Recognition, failed_recognition
+from bimodal.records import Clip, CoverageBy, Recognition
 from bimodal.runtime import Device
 
 if TYPE_CHECKING:
@@ -152,23 +152,19 @@ class Recognizer:
             BimodalError: As in `recognize`; the model was not calibrated for sets, or an impossible coverage.
         """
         given, choose = [as_clip(one) for one in clips], self.model.set_chooser(coverage, coverage_by)
-        if strict:
-            found = recognize_signals(self.model, given, map(clip_speech, given), speaker_stats, explain=explain)
+        if not explain:
+            found = recognize_clips(self.model, given, speaker_stats, strict=strict)
         else:
-            found = [self._recognize_or_error(clip, speaker_stats, explain) for clip in given]
+            found = (self._explained(clip, speaker_stats, strict=strict) for clip in given)
         return [choose(result) for result in found]
 
-    def _recognize_or_error(self, clip: Clip, speaker_stats: "SpeakerStatsStore | None", explain: bool) -> Recognition:
+    def _explained(self, clip: Clip, speaker_stats: "SpeakerStatsStore | None", *, strict: bool) -> Recognition:
         try:
-            return recognize_signals(self.model, [clip], [clip_speech(clip)], speaker_stats, explain=explain)[0]
+            return recognize_signals(self.model, [clip], [clip_speech(clip)], speaker_stats, explain=True)[0]
         except BimodalError as error:
-            return failed_recognition(
-                str(error),
-                speaker=clip.speaker,
-                transcript=clip.transcript,
-                model=self.name,
-                revision=self.config.revision,
-            )
+            if strict:
+                raise
+            return failed(self.model, clip, error)
 
     def recognize_long(
         self,
