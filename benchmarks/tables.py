@@ -25,6 +25,7 @@ ORDER = (
     "plain_words",
     "regimes",
     "speed",
+    "short_clips",
 )
 STUDY = "study"  # has its own page, docs/study.md
 PREFACE = """\
