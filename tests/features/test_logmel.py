@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from transformers import WhisperFeatureExtractor
 
-from bimodal.features.logmel import HOP, WINDOW, log_mel
+from bimodal.features.logmel import HOP, WINDOW, log_mel, mel_power, power_of
 
 ORACLE = WhisperFeatureExtractor()
 
@@ -45,3 +45,9 @@ def test_the_floor_lies_eight_decades_of_power_below_the_maximum():
 
 def test_silence_is_finite():
     assert np.isfinite(log_mel(np.zeros(1000, np.float32))).all()
+
+
+def test_the_power_behind_a_spectrogram_is_that_of_the_signal_above_the_floor():
+    signal = voice(16_000)
+    power, found = mel_power(signal).T, power_of(log_mel(signal))
+    assert found == pytest.approx(np.maximum(power, power.max() * 1e-8), rel=1e-4)

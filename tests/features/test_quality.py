@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from bimodal.audio.decode import load_signal
+from bimodal.audio.level import normalise_level
+from bimodal.features.logmel import log_mel
 from bimodal.features.quality import clipped_share, describe_quality, estimate_snr
 
 
@@ -44,3 +46,12 @@ def test_clipping_is_seen_and_a_single_peak_is_none(clips):
 
 def test_scraps_are_short(clips):
     assert describe_quality(clips[0][16_000 : 16_000 + 8000])[0].startswith("the speech is short (0.5 s)")
+
+
+def test_the_spectrogram_of_the_encoder_gives_the_same_warnings(clips):
+    rng = np.random.default_rng(0)
+    for clip in clips:
+        for noise in (0.0, 0.003, 0.01, 0.03):
+            signal = (clip + rng.normal(0, noise, len(clip))).astype(np.float32)
+            mel = log_mel(normalise_level(signal))
+            assert describe_quality(signal, mel) == describe_quality(signal)

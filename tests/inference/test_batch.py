@@ -11,7 +11,14 @@ from bimodal import Recognizer
 from bimodal.audio.recordings import find_recordings
 from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.errors import AudioError, BimodalError, ManifestError
-from bimodal.inference.batch import RecognizeOptions, read_words, recognize_recording
+from bimodal.inference.batch import (
+    RecognizeOptions,
+    open_recordings,
+    read_words,
+    recognize_clips,
+    recognize_recording,
+)
+from bimodal.records import Clip
 
 RATE = 16_000
 
@@ -126,3 +133,45 @@ def test_folders_are_searched_by_extension_and_each_recording_is_taken_once(fold
     (tmp_path / "empty").mkdir()
     with pytest.raises(BimodalError, match="no recordings in this folder"):
         find_recordings([tmp_path / "empty"])
+
+
+def test_clips_encoded_at_once_give_exactly_what_clips_one_after_the_other_give(tiny_model, folder):
+    paths = [file for file in sorted(folder.iterdir()) if file.name != "02.wav"]
+    one, several = (Recognizer(tiny_model, threads=threads) for threads in (1, 3))
+    assert (one.model.at_once, several.model.at_once) == (1, 3)
+    assert several.recognize_batch(paths) == one.recognize_batch(paths)
+    given = [folder / "02.wav", *paths, folder / "none.wav"]
+    assert several.recognize_batch(given, strict=False) == one.recognize_batch(given, strict=False)
+
+
+def test_the_first_bad_clip_of_several_at_once_is_the_one_that_is_told(tiny_model, folder):
+    given = [folder / "00.wav", folder / "02.wav", folder / "none.wav", *[folder / "01.wav"] * 9]
+    with pytest.raises(AudioError, match=r"02\.wav"):
+        Recognizer(tiny_model, threads=3).recognize_batch(given)
+
+
+def test_two_clips_may_share_an_open_file(tiny_model, folder):
+    recognizer = Recognizer(tiny_model, threads=2)
+    with (folder / "00.wav").open("rb") as stream:
+        assert recognizer.recognize_batch([stream] * 6) == recognizer.recognize_batch([folder / "00.wav"] * 6)
+
+
+def test_long_lists_hold_no_more_than_a_block_of_encoded_clips(tiny_model, folder):
+    found = recognize_clips(Recognizer(tiny_model, threads=2).model, [Clip(audio=folder / "00.wav")] * 200)
+    first = next(found)
+    assert [first, *found] == [first] * 200
+
+
+def test_recordings_opened_ahead_give_what_single_ones_give_in_their_order(tiny_model, folder):
+    model, recordings = Recognizer(tiny_model, threads=3).model, find_recordings([folder])
+    for options in (RecognizeOptions(), RecognizeOptions(timeline=False), RecognizeOptions(explain=True)):
+        opened = list(open_recordings(model, recordings, options))
+        bad = [one for one in opened if isinstance(one, AudioError)]
+        assert len(opened) == len(recordings) == 21 and "02.wav" in str(bad[0]) and len(bad) == 1
+        for recording, one in zip(recordings, opened, strict=True):
+            if one is not bad[0]:
+                ahead = recognize_recording(model, recording, options, opened=one)
+                alone = recognize_recording(model, recording, options)
+                assert (ahead.over_time, list(ahead.results)) == (alone.over_time, list(alone.results))
+    with pytest.raises(AudioError, match=r"02\.wav"):
+        recognize_recording(model, recordings[2], options, opened=bad[0])

@@ -89,3 +89,12 @@ def test_a_wrong_guess_ahead_changes_nothing_of_what_is_told(clip, wrong, code, 
 
 def test_words_too_long_for_a_file_name_are_words(tiny_model, clip):
     assert run("recognize", "--transcript", "so " * 100, "-m", tiny_model, clip).stdout.startswith(str(clip).encode())
+
+
+def test_a_folder_loads_the_encoder_of_one_thread_and_a_single_clip_that_of_all(tiny_model, clip):
+    told = at_the_end("print('loaded', *next(iter(a.OPENED.values()))._parts, file=sys.stderr)")
+    told += "\nimport bimodal.inference.preload as a"
+    other = clip.with_name("s1-anger-0.wav")
+    for named, loaded in (([clip], b"speech 2"), ([clip, other], b"speech 1"), ([clip.parent], b"speech 1")):
+        found = run("recognize", "-m", tiny_model, *named, "--threads", "2", before=told).stderr
+        assert loaded in found and found.count(b"speech ") == 1, found

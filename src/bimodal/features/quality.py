@@ -68,10 +68,12 @@ def estimate_snr(signal: Signal) -> float:
 
 def _ratio(power: Floats) -> float:
     """The ratio of `estimate_snr` from the power of each mel band over time, (80, T)."""
-    sums = np.zeros((len(power), power.shape[1] + 1))
-    np.cumsum(power, axis=1, out=sums[:, 1:])
     width = min(_SMOOTHED, power.shape[1])
-    smooth = (sums[:, width:] - sums[:, :-width]) / width
+    count = power.shape[1] - width + 1
+    smooth = power[:, :count].astype(np.float64)
+    for later in range(1, width):
+        smooth += power[:, later : later + count]
+    smooth /= width
     tenth = int(_FLOOR_SHARE * (smooth.shape[1] - 1))
     smooth.partition(tenth, axis=1)
     floor = float(smooth[:, tenth].sum())
