@@ -3,11 +3,12 @@
 Modules that a short clip does not need are imported where they are used, so that the command starts fast.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bimodal.audio.decode import SAMPLING_RATE, AudioBlocks, Decoded, Signal, iterate_audio
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 WHOLE_SECONDS: Final = 30.0
 """A longer recording gets a timeline, unless it is asked for as a whole."""
 
+_LONG: Final = Lock()
 _SCORED_AT_ONCE: Final = 64  # clips; what is kept of each until it is scored takes 20 KB
 
 Ends = Mapping[str | None, float]
@@ -97,10 +99,10 @@ def recognize_clips(
     """Recognise clips in any form, in their order; arguments as in `Recognizer.recognize_batch`.
 
     Several clips are encoded at once, each by one thread: short clips one after the other, each by all threads, take
-    longer. What is computed is the same.
+    longer. What is computed is the same. Long ones are encoded one after the other.
     """
     at_once = max(1, min(model.at_once, len(clips)))
-    encode = partial(_encode_clip, model if at_once == 1 else model.one_thread)
+    encode = partial(_encode_clip, _encode if at_once == 1 else _encode_beside, model)
     found = zip(clips, in_order(encode, map(_opened, clips), at_once), strict=True)
     while block := list(islice(found, _SCORED_AT_ONCE if strict else 1)):
         try:
@@ -142,14 +144,24 @@ def _opened(clip: Clip) -> Clip | Decoded | BimodalError:
         return error
 
 
-def _encode_clip(model: Model, given: Clip | Decoded | BimodalError) -> Encoded | BimodalError:
+def _encode_clip(
+    encode: Callable[[Model, Decoded | None], Encoded], model: Model, given: Clip | Decoded | BimodalError
+) -> Encoded | BimodalError:
     """Speech of a clip, or why it cannot be used."""
     if isinstance(given, BimodalError):
         return given
     try:
-        return _encode(model, clip_speech(given) if isinstance(given, Clip) else given)
+        return encode(model, clip_speech(given) if isinstance(given, Clip) else given)
     except BimodalError as error:
         return error
+
+
+def _encode_beside(model: Model, speech: Decoded | None) -> Encoded:
+    """As `_encode`, by one thread beside other calls; long speech by all threads, one at a time, as it takes memory."""
+    if speech is None or len(speech.signal) <= WHOLE_SECONDS * SAMPLING_RATE:
+        return _encode(model.one_thread, speech)
+    with _LONG:
+        return _encode(model, speech)
 
 
 def _encode(model: Model, speech: Decoded | None, *, keep_frames: bool = False) -> Encoded:
@@ -214,11 +226,13 @@ class OpenedRecording:
     """A recording that was opened, and encoded if it is to be recognised as a whole.
 
     Attributes:
-        blocks: The recording, to be recognised over time; None where each channel is opened by itself.
-        speech: Its samples, to be recognised as a whole; None for over time.
+        over_time: Whether its results form a timeline.
+        blocks: The recording; None where each channel is opened by itself.
+        speech: The samples of a short one that is recognised as a whole; None for others.
         encoded: These samples, encoded; None where that comes later.
     """
 
+    over_time: bool
     blocks: AudioBlocks | None = None
     speech: Decoded | None = None
     encoded: Encoded | None = None
@@ -227,7 +241,7 @@ class OpenedRecording:
 def open_recordings(
     model: Model, recordings: Sequence[Recording], options: RecognizeOptions
 ) -> Iterator[OpenedRecording | BimodalError]:
-    """Open recordings a few ahead, and encode several short ones at once, as `recognize_clips` does.
+    """Open recordings a few ahead, and encode several short ones at once, as `recognize_clips` does; memory stays flat.
 
     Args:
         model: The model.
@@ -240,28 +254,36 @@ def open_recordings(
     # Explanations need the frames, which are large. Speech recognition comes first, and has threads of its own.
     later = options.explain or options.asr is not None
     at_once = 1 if later else max(1, min(model.at_once, len(recordings)))
-    encoder = None if later else model if at_once == 1 else model.one_thread
-    return in_order(lambda one: _open(encoder, one, options), recordings, at_once)
+    encode = None if later else partial(_encode if at_once == 1 else _encode_beside, model)
+    return in_order(lambda one: _open(encode, one, options), recordings, at_once)
 
 
-def _open(encoder: Model | None, recording: Recording, options: RecognizeOptions) -> OpenedRecording | BimodalError:
-    """A recording, opened, and encoded if an encoder is given; or why it cannot be used."""
+def _open(
+    encode: Callable[[Decoded], Encoded] | None, recording: Recording, options: RecognizeOptions
+) -> OpenedRecording | BimodalError:
+    """A recording, opened, and encoded if `encode` is given and it is short; or why it cannot be used."""
     try:
         opened = _open_recording(recording, options)
-        if opened.speech is None or encoder is None:
+        if opened.speech is None or encode is None:
             return opened
-        return replace(opened, encoded=_encode(encoder, opened.speech))
+        return replace(opened, encoded=encode(opened.speech))
     except BimodalError as error:
         return error
 
 
 def _open_recording(recording: Recording, options: RecognizeOptions) -> OpenedRecording:
+    """A recording, opened; a short one that is recognised as a whole is read to its end."""
     if options.channels == "speakers":
-        return OpenedRecording()
+        return OpenedRecording(over_time=True)
     blocks = iterate_audio(recording.path, block_seconds=WHOLE_SECONDS, track=options.track)
-    if options.over_time(longer=blocks.read_ahead(2) > 1):
-        return OpenedRecording(blocks=blocks)
-    return OpenedRecording(speech=blocks.decode().at_model_rate(str(recording.path)))
+    longer = blocks.read_ahead(2) > 1
+    if longer or options.over_time(longer=longer):
+        return OpenedRecording(over_time=options.over_time(longer=longer), blocks=blocks)
+    return OpenedRecording(over_time=False, blocks=blocks, speech=_decode(recording, blocks))
+
+
+def _decode(recording: Recording, blocks: AudioBlocks) -> Decoded:
+    return blocks.decode().at_model_rate(str(recording.path))
 
 
 def recognize_recording(
@@ -286,13 +308,14 @@ def recognize_recording(
     if isinstance(opened, BimodalError):
         raise opened
     opened = opened or _open_recording(recording, options)
-    if opened.speech is None:
+    if opened.over_time or opened.blocks is None:
         return RecordingResults(over_time=True, results=_timeline(model, recording, options, after, opened.blocks))
-    clip = _clip(recording, opened.speech.signal, options)
+    speech = opened.speech or _decode(recording, opened.blocks)
+    clip = _clip(recording, speech.signal, options)
     choose = model.set_chooser(options.coverage, options.coverage_by)
     stats = options.speaker_stats
     if opened.encoded is None:
-        results = recognize_signals(model, [clip], iter([opened.speech]), stats, explain=options.explain)
+        results = recognize_signals(model, [clip], iter([speech]), stats, explain=options.explain)
     else:
         results = _score_encoded(model, [clip], [opened.encoded], stats)
     return RecordingResults(over_time=False, results=map(choose, results))
