@@ -41,8 +41,8 @@ def power_of(mel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The power that a log-mel spectrogram stands for, but for its floor.
 
     Example:
-        >>> power_of(log_mel(np.zeros(16000, np.float32))).max() < 1.1e-10
-        True
+        >>> round(float(power_of(log_mel(np.zeros(16000, np.float32))).max()) * 1e10, 2)
+        1.0
     """
     power: npt.NDArray[np.float32] = np.exp((mel * 4.0 - 4.0) * np.float32(np.log(10.0)))
     return power
