@@ -183,6 +183,8 @@ _FINER_EMOTIONS = (
     "admiration amusement annoyance approval caring confusion curiosity desire disappointment disapproval",
     "embarrassment gratitude grief love nervousness optimism pride realization relief remorse",
     "anxious apologetic assertive concerned encouraging",  # of the JL corpus
+    "adoration awe contentment distress ecstasy elation guilt interest pain romantic_love serenity shame sympathy",
+    "triumph ridicule low high",  # these of EmoGator and ISEAR, ridicule of MUStARD++, levels of BAVED
 )
 
 # One emotion per entry, then the other words for it: adjectives, corpus codes (IEMOCAP, EmoBox) and spellings.
@@ -196,12 +198,14 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "happiness": "happy hap joy joyful",
             "neutral": "neu neutrality",
             "sadness": "sad",
-            "surprise": "surprised sur",
+            "surprise": "surprised sur positive_surprise negative_surprise",
             "calm": "calmness",
             "excitement": "excited exc",
             "frustration": "frustrated fru",
             "boredom": "bored",
             "contempt": "contemptuous",
+            "sarcasm": "sarcastic",
+            "sleepiness": "sleepy",
             "peaceful": "peacefulness",
             "powerful": "power",
             "anticipation": "anticipating",
@@ -211,7 +215,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "other": "oth others",
             "unknown": "unk <unk> xxx undecided",
             "mixed": "ambiguous",
-            # the remaining words of GoEmotions and TweetEval: known, and none of the above
+            # the remaining words of GoEmotions, TweetEval, ISEAR and EmoGator: known, and none of the above
             **{emotion: "" for line in _FINER_EMOTIONS for emotion in line.split()},
         }.items()
     }

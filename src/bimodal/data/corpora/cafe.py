@@ -5,8 +5,10 @@ A file name such as `01-C-1-1` is actor, emotion (first letter of the French wor
 
 import re
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.records import Utterance
 
 EMOTIONS = {
@@ -41,3 +43,14 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
         lang="fr",
         extra={"intensity": "normal" if intensity == "1" else "strong", "sentence": sentence},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="CaFE: twelve actors of Quebec say six sentences in seven emotions",
+    languages=("fr",),
+    licence="CC BY-NC-SA 4.0",
+    citation="Gournay et al. 2018, ACM Multimedia Systems",
+    url="https://zenodo.org/records/1478765",
+    files="the unpacked archive (Colère/Faible/01-C-1-1.wav, ...)",
+)

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import table_rows
 from bimodal.data.labels import join_labels
 from bimodal.errors import ManifestError
@@ -158,3 +160,15 @@ def _utterance(
             "ethnicity": about.get("Ethnicity", "").lower(),
         },
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="CREMA-D: 91 actors say twelve sentences in six emotions, with votes of raters",
+    languages=("en",),
+    licence="ODbL 1.0, contents DbCL 1.0",
+    citation="Cao et al. 2014, IEEE Transactions on Affective Computing 5(4)",
+    url="https://github.com/CheyneyComputerScience/CREMA-D",
+    files="the repository (AudioWAV/1001_DFA_ANG_XX.wav, ..., and its tables)",
+    labels={"intended": prepare, "votes": prepare_votes},
+)

@@ -6,7 +6,9 @@ a number for each turn. Text only.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import lines_of
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
@@ -61,3 +63,14 @@ def _part(file: Path, split: str) -> Iterator[Utterance]:
                 lang="en",
                 extra={"turn": str(turn)},
             )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="DailyDialog: dialogues of learners of English in six emotions and neutral, text only",
+    languages=("en",),
+    licence="CC BY-NC-SA 4.0",
+    citation="Li et al. 2017, IJCNLP",
+    url="http://yanran.li/dailydialog",
+    files="the unpacked archive, its parts unpacked too (train/dialogues_train.txt, ...)",
+)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import lines_of
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
@@ -52,3 +54,14 @@ def _chats(file: Path, split: str) -> Iterator[Utterance]:
                 lang="en",
                 extra={"turn": str(turn)},
             )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="EmoContext: chats of three turns, the last in three emotions or others, text only",
+    languages=("en",),
+    licence="terms of SemEval-2019",
+    citation="Chatterjee et al. 2019, SemEval",
+    url="https://www.humanizing-ai.com/emocontext.html",
+    files="train.txt, and dev.txt and test.txt with labels",
+)

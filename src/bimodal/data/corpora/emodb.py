@@ -5,8 +5,10 @@ A file name such as `03a01Fa` is speaker, sentence, emotion (first letter of the
 
 import re
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.records import Utterance
 
 EMOTIONS = {
@@ -62,3 +64,14 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
         lang="de",
         extra={"gender": "female" if speaker in WOMEN else "male", "sentence": sentence, "version": version},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="EmoDB: ten actors say ten sentences in seven emotions",
+    languages=("de",),
+    licence="CC0-1.0",
+    citation="Burkhardt et al. 2005, Interspeech",
+    url="http://emodb.bilderbar.info",
+    files="the unpacked archive (wav/03a01Fa.wav, ...)",
+)

@@ -9,8 +9,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import decoded, made_manifest, split_files, table_rows
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
@@ -123,3 +124,14 @@ def _utterance(
         dialogue=dialogue,
         extra={"utterance": str(int(number))},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="EmoryNLP: dialogues of Friends in seven emotions, text only",
+    languages=("en",),
+    licence="Apache-2.0",
+    citation="Zahiri and Choi 2018, AAAI workshops",
+    url="https://github.com/emorynlp/emotion-detection",
+    files="the repository (json/emotion-detection-trn.json, ...)",
+)

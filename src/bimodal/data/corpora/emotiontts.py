@@ -10,7 +10,9 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import decoded, made_manifest
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
@@ -90,3 +92,14 @@ def _sentence(script: str, number: int) -> str:
     """Name of a sentence: numbers of the plain script begin again with every emotion."""
     place = number if script == "emotional" else number % PER_EMOTION
     return f"{script}-{place + 1:03}"
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="emotiontts_open_db: 15 speakers in four emotions, with real words",
+    languages=("ko",),
+    licence="research only",
+    citation="Selvas AI 2020",
+    url="https://github.com/emotiontts/emotiontts_open_db",
+    files="the emotional part (nea/wav/nea00001.wav, nea/transcript, ...)",
+)

@@ -5,8 +5,10 @@ A file name such as `dis-f1-b1` is emotion, speaker and sentence.
 
 import re
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.records import Utterance
 
 EMOTIONS = {
@@ -41,3 +43,14 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
         lang="it",
         extra={"gender": "female" if speaker[0] == "f" else "male", "sentence": sentence},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="EMOVO: six Italian actors say fourteen sentences in seven emotions",
+    languages=("it",),
+    licence="not stated; ask its publishers",
+    citation="Costantini et al. 2014, LREC",
+    url="http://voice.fub.it/activities/corpora/emovo/index.html",
+    files="the unpacked archive (EMOVO/f1/dis-f1-b1.wav, ...)",
+)

@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import decoded
 from bimodal.records import Utterance
 
@@ -57,3 +59,14 @@ def _words(folder: Path) -> dict[str, str]:
         return {}
     lines = (line.split("\t") for line in decoded(listed, otherwise="gb18030").splitlines())
     return {cells[0].strip(): cells[1].strip() for cells in lines if len(cells) > 1 and cells[1].strip()}
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="ESD: ten Mandarin and ten English speakers say 350 sentences in five emotions",
+    languages=("zh", "en"),
+    licence="research only, on request",
+    citation="Zhou et al. 2022, Speech Communication 137",
+    url="https://github.com/HLTSingapore/Emotional-Speech-Data",
+    files="the unpacked archive (0011/Angry/0011_000351.wav, 0011/0011.txt, ...)",
+)

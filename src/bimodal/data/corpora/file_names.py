@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from bimodal.errors import ManifestError
@@ -13,7 +14,13 @@ AUDIO = (".wav", ".flac")
 
 
 def find_named(
-    source: Path, pattern: re.Pattern[str], *, corpus: str, example: str, complete: int = 0
+    source: Path,
+    pattern: re.Pattern[str],
+    *,
+    corpus: str,
+    example: str,
+    complete: int = 0,
+    suffixes: Sequence[str] = AUDIO,
 ) -> list[tuple[re.Match[str], str]]:
     """Recordings below a folder whose path ends as a corpus names its files, sorted by their names.
 
@@ -24,7 +31,8 @@ def find_named(
         pattern: Searched in the path below `source`, without extension, with `/` between folders. Let it end with `$`.
         corpus: Its name, for messages.
         example: Path of a file, for messages.
-        complete: Number of recordings that were published; 0 if that is not known.
+        complete: Number of recordings that were published; 0 if that is not known, or `CorpusInfo.published` says it.
+        suffixes: Endings of the recordings.
 
     Returns:
         The match and the path relative to `source` of each recording.
@@ -35,7 +43,7 @@ def find_named(
     found: dict[str, tuple[re.Match[str], str]] = {}
     copies = 0
     for file in sorted(source.rglob("*")):
-        if file.suffix.lower() not in AUDIO or file.name.startswith("."):
+        if file.suffix.lower() not in suffixes or file.name.startswith("."):
             continue
         path = file.relative_to(source)
         if match := pattern.search(path.with_suffix("").as_posix()):

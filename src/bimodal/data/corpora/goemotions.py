@@ -5,7 +5,9 @@ the authors' grouping. Texts are as published: names masked as `[NAME]`, quotati
 """
 
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import lines_of, made_manifest, split_files
 from bimodal.data.labels import join_labels
 from bimodal.errors import ManifestError
@@ -66,3 +68,14 @@ def _from_manifest(row: Utterance) -> Utterance:
     if unknown := sorted(set(labels) - set(LABELS)):
         raise ManifestError(f"utterance {row.id!r}: labels28 holds {unknown}, expected labels of GoEmotions")
     return _utterance(row.id, row.transcript or "", labels, row.split)
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="GoEmotions: comments of Reddit in 27 emotions and neutral, text only",
+    languages=("en",),
+    licence="Apache-2.0",
+    citation="Demszky et al. 2020, ACL",
+    url="https://github.com/google-research/google-research/tree/master/goemotions",
+    files="the folder data (train.tsv, dev.tsv, test.tsv)",
+)

@@ -7,8 +7,12 @@ activation and dominance from 1 to 5. The raters' labels follow. `Session1/dialo
 import logging
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.counts import Published
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import decoded
 from bimodal.data.labels import join_labels
 from bimodal.errors import ManifestError
@@ -19,7 +23,6 @@ log = logging.getLogger(__name__)
 TURN = re.compile(r"\[[\d.]+ - [\d.]+\]\t(Ses(0[1-5])[FM]_(impro|script)\w+_([FM])\w+)\t(\w+)\t\[([\d., ]+)\]")
 VOTE = re.compile(r"C-[EFM]\d:\t([^\t]*)")
 WORDS = re.compile(r"(Ses\w+) \[[\d.]+-[\d.]+\]: (.*)")
-COMPLETE = 10_039
 LABELS = {
     "Anger": "ang",
     "Disgust": "dis",
@@ -57,9 +60,22 @@ def prepare(source: Path) -> tuple[Utterance, ...]:
         raise ManifestError(
             f"{source}: no IEMOCAP below; expected files such as Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
         )
-    if len(rows) != COMPLETE:
-        log.warning("IEMOCAP: %d of %d turns found", len(rows), COMPLETE)
     return tuple(rows)
+
+
+def prepare_votes(source: Path) -> tuple[Utterance, ...]:
+    """Turns with all choices of the raters as soft targets, such as `neu|neu|fru|ang`.
+
+    Turns without a known choice are left out, and counted in a warning of the log.
+
+    Raises:
+        ManifestError: As `prepare`.
+    """
+    rows = prepare(source)
+    voted = tuple(replace(row, emotion=row.extra["votes"]) for row in rows if row.extra["votes"])
+    if len(voted) < len(rows):
+        log.warning("IEMOCAP: %d of %d turns have no votes and are left out", len(rows) - len(voted), len(rows))
+    return voted
 
 
 def _dialogue(file: Path, session: Path, source: Path) -> Iterator[Utterance]:
@@ -103,3 +119,32 @@ def _utterance(block: str, number: int, file: Path, session: Path, source: Path,
 def _choices(cell: str) -> list[str]:
     """The words of a rater's cell, such as `Happiness; Excited;`."""
     return [word.strip() for word in cell.split(";") if word.strip()]
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="IEMOCAP: ten actors in scripted and improvised dialogues, with votes and dimensions",
+    languages=("en",),
+    licence="research only, on request",
+    citation="Busso et al. 2008, Language Resources and Evaluation 42",
+    url="https://sail.usc.edu/iemocap/",
+    files="IEMOCAP_full_release (Session1/dialog, Session1/sentences/wav, ...)",
+    labels={"majority": prepare, "votes": prepare_votes},
+    published=Published(
+        utterances=10_039,
+        emotions={
+            "ang": 1_103,
+            "dis": 2,
+            "exc": 1_041,
+            "fea": 40,
+            "fru": 1_849,
+            "hap": 595,
+            "neu": 1_708,
+            "oth": 3,
+            "sad": 1_084,
+            "sur": 107,
+            "xxx": 2_507,
+        },
+        speakers=10,
+    ),
+)

@@ -6,8 +6,10 @@ beside the recording.
 
 import re
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import decoded
 from bimodal.records import Utterance
 
@@ -39,3 +41,14 @@ def _utterance(match: re.Match[str], path: str, source: Path) -> Utterance:
         lang="en",
         extra={"gender": speaker.rstrip("12"), "sentence": sentence, "repetition": repetition},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="JL corpus: four New Zealand speakers in five primary and five secondary emotions",
+    languages=("en",),
+    licence="CC0-1.0",
+    citation="James et al. 2018, Interspeech",
+    url="https://github.com/tli725/JL-Corpus",
+    files="the unpacked archive (.../female1_angry_10a_1.wav and .txt, ...)",
+)

@@ -1,13 +1,19 @@
 """MELD: dialogues of the series Friends in seven emotions, with an official split (Poria et al., 2019).
 
-Its official split shares speakers: 96 % of the test rows are by speakers of the training part.
+Its official split shares speakers: 96 % of the test rows are by speakers of the training part. `MELD.Raw` has the clips
+as videos, `train_splits/dia0_utt0.mp4`, `dev_splits_complete/...` and `output_repeated_splits_test/...`; their sound is
+read. The clip dia125_utt3 of the training part is broken, and dia110_utt7 of the dev part is missing (the reader in
+https://github.com/Strong-AI-Lab/emotion, datasets/MELD).
 """
 
 import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.counts import Published
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import made_manifest, table_rows
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
@@ -92,3 +98,18 @@ def _utterance(row: Mapping[str, str], split: str, clips: Mapping[tuple[str, int
 def _mended(text: str) -> str:
     """Control characters 80 to 9F are typographic quotes of cp1252 that were read as Latin-1."""
     return re.sub("[\x80-\x9f]", lambda match: match[0].encode("latin-1").decode("cp1252", errors="ignore"), text)
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="MELD: dialogues of Friends in seven emotions, with an official split",
+    languages=("en",),
+    licence="GPL-3.0",
+    citation="Poria et al. 2019, ACL",
+    url="https://github.com/declare-lab/MELD",
+    files="MELD.Raw, unpacked (train_sent_emo.csv, ..., and the clips)",
+    published=Published(
+        utterances=13_708,
+        splits={"train": 9_989, "dev": 1_109, "test": 2_610},
+    ),
+)

@@ -5,8 +5,10 @@ A file name such as `Anger_C_A_abajo` is emotion, kind of voice, list of words a
 
 import re
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.records import Utterance
 
 EMOTIONS = ("Anger", "Disgust", "Fear", "Happiness", "Neutral", "Sadness")
@@ -34,3 +36,14 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
         lang="es",
         extra={"voice": VOICES[voice], "list": words},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="MESD: Mexican children and adults say words in six emotions",
+    languages=("es",),
+    licence="CC BY 4.0",
+    citation="Duville et al. 2021, Data 6(12)",
+    url="https://data.mendeley.com/datasets/cy34mh68j9",
+    files="the unpacked archive (Anger_C_A_abajo.wav, ...)",
+)

@@ -5,7 +5,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import decoded, table_rows
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
@@ -73,3 +75,14 @@ def _utterance(row: Mapping[str, str], line: int, table: Path, audio: Path, sour
 
 def _is_number(cell: str) -> bool:
     return cell.replace(".", "", 1).isdigit()
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="MSP-Podcast: spontaneous speech of podcasts in eight emotions, with dimensions",
+    languages=("en",),
+    licence="research only, on request",
+    citation="Lotfian and Busso 2019, IEEE Transactions on Affective Computing 10(4)",
+    url="https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",
+    files="the unpacked corpus (Labels/labels_consensus.csv, Audios, Transcripts)",
+)

@@ -5,7 +5,9 @@ import io
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import decoded
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
@@ -55,3 +57,14 @@ def _utterance(row: Mapping[str, str], source: Path) -> Utterance:
             "sentence": name.rpartition(".")[0].rpartition("_")[2],
         },
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="nEMO: nine Polish actors say 90 sentences in six emotions",
+    languages=("pl",),
+    licence="CC BY-NC-SA 4.0",
+    citation="Christop 2024, LREC-COLING",
+    url="https://github.com/amu-cai/nEMO",
+    files="the repository (data.tsv, samples/EB0_anger_1.wav, ...)",
+)

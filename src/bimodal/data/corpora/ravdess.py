@@ -8,7 +8,9 @@ import logging
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
 
@@ -93,3 +95,14 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
             "fold": next(name for name, actors in FOLDS.items() if actor in actors),
         },
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="RAVDESS: 24 actors say two sentences in eight emotions",
+    languages=("en",),
+    licence="CC BY-NC-SA 4.0",
+    citation="Livingstone and Russo 2018, PLOS ONE",
+    url="https://zenodo.org/records/1188976",
+    files="Audio_Speech_Actors_01-24.zip, unpacked",
+)

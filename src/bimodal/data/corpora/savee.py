@@ -6,8 +6,10 @@ the emotion, the number for the sentence.
 
 import re
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.records import Utterance
 
 EMOTIONS = {
@@ -42,3 +44,14 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
         lang="en",
         extra={"gender": "male", "sentence": f"{emotion}{sentence}"},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="SAVEE: four men say sentences of TIMIT in seven emotions",
+    languages=("en",),
+    licence="research only",
+    citation="Haq and Jackson 2010, Machine Audition",
+    url="http://kahlan.eps.surrey.ac.uk/savee/",
+    files="the unpacked archive (AudioData/DC/a01.wav, ...)",
+)

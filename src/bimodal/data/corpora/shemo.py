@@ -5,8 +5,10 @@ A file name such as `F03S02` is gender, speaker, emotion and number. Twelve rate
 
 import re
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.records import Utterance
 
 EMOTIONS = {
@@ -40,3 +42,14 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
         lang="fa",
         extra={"gender": "female" if gender == "F" else "male"},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="ShEMO: 87 Persian speakers of radio plays in six emotions",
+    languages=("fa",),
+    licence="academic use",
+    citation="Mohamad Nezami et al. 2019, Language Resources and Evaluation 53",
+    url="https://github.com/mansourehk/ShEMO",
+    files="the unpacked archives (female/F03S02.wav, male/M01A01.wav, ...)",
+)

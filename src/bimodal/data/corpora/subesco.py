@@ -5,8 +5,10 @@ A file name such as `F_01_OISHI_S_1_ANGRY_1` is gender, number and name of the s
 
 import re
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.records import Utterance
 
 EMOTIONS = {
@@ -41,3 +43,14 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
         lang="bn",
         extra={"gender": "female" if gender == "F" else "male", "sentence": sentence, "take": take},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="SUBESCO: 20 Bangla speakers say ten sentences in seven emotions",
+    languages=("bn",),
+    licence="CC BY 4.0",
+    citation="Sultana et al. 2021, PLOS ONE 16(4)",
+    url="https://zenodo.org/records/4526477",
+    files="the unpacked archive (F_01_OISHI_S_1_ANGRY_1.wav, ...)",
+)

@@ -5,8 +5,10 @@ A file name such as `OAF_back_angry` is speaker, word and emotion; `ps` is pleas
 
 import re
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.records import Utterance
 
 EMOTIONS = {
@@ -43,3 +45,14 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
         lang="en",
         extra={"gender": "female", "age": "64" if speaker == "older" else "26", "word": word},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="TESS: two women say 200 words in seven emotions",
+    languages=("en",),
+    licence="CC BY-NC-ND 4.0",
+    citation="Pichora-Fuller and Dupuis 2020, Borealis",
+    url="https://doi.org/10.5683/SP2/E8H2MF",
+    files="the unpacked archive (OAF_angry/OAF_back_angry.wav, ...)",
+)

@@ -4,7 +4,9 @@
 """
 
 from pathlib import Path
+from typing import Final
 
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.data.corpora.reading import lines_of, made_manifest
 from bimodal.errors import ManifestError
 from bimodal.records import Utterance
@@ -73,3 +75,14 @@ def _numbered(rows: tuple[Utterance, ...]) -> list[Utterance]:
         emotion = OTHER_WORDS.get(row.emotion or "", row.emotion)
         found.append(_utterance(row.split, seen[row.split], row.transcript or "", emotion))
     return found
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="TweetEval, task emotion: tweets in four emotions, text only",
+    languages=("en",),
+    licence="terms of Twitter and of SemEval-2018",
+    citation="Barbieri et al. 2020, Findings of EMNLP; Mohammad et al. 2018, SemEval",
+    url="https://github.com/cardiffnlp/tweeteval",
+    files="the folder datasets/emotion",
+)

@@ -6,8 +6,10 @@ The names hold 29 speakers; the paper says 38.
 
 import re
 from pathlib import Path
+from typing import Final
 
 from bimodal.data.corpora.file_names import find_named
+from bimodal.data.corpora.info import CorpusInfo
 from bimodal.records import Utterance
 
 EMOTIONS = {"A": "anger", "H": "happiness", "N": "neutral", "S": "sadness"}
@@ -34,3 +36,14 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
         lang="ur",
         extra={"gender": "female" if gender == "F" else "male"},
     )
+
+
+CORPUS: Final = CorpusInfo(
+    prepare=prepare,
+    title="URDU: 400 recordings of talk shows in four emotions",
+    languages=("ur",),
+    licence="research only",
+    citation="Latif et al. 2018, FIT",
+    url="https://github.com/siddiquelatif/URDU-Dataset",
+    files="the repository (Angry/SM1_F10_A010.wav, ...)",
+)
