@@ -119,7 +119,7 @@ def test_a_corpus_of_the_table_is_listed_and_prepared(tmp_path, monkeypatch):
         url="https://example.org/toy", files="toy.txt",
     )  # fmt: skip
     monkeypatch.setitem(CORPORA, "toy", toy)
-    assert "toy           Toy: two lines\n              language: en, de; licence: CC0-1.0" in run("corpora")
+    assert "toy             Toy: two lines\n                language: en, de; licence: CC0-1.0" in run("corpora")
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "toy.txt").write_text("one\ntwo\n")
     run("prepare", "toy", tmp_path / "toy", tmp_path / "out")
