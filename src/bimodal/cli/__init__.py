@@ -8,7 +8,20 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from bimodal import __version__
-from bimodal.cli import cache, compare, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
+from bimodal.cli import (
+    cache,
+    compare,
+    convert,
+    corpora,
+    doctor,
+    evaluate,
+    listen,
+    models,
+    recognize,
+    serve,
+    test,
+    train,
+)
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW, shortened
@@ -46,6 +59,7 @@ for command in (
     listen.listen,
     corpora.corpora,
     corpora.prepare,
+    convert.convert,
     corpora.check,
     corpora.transcribe,
     train.train,

@@ -112,7 +112,7 @@ def inspect_manifest(path: Path, features: Sequence[str] = FEATURES, root: Path 
         content = path.read_bytes()
     except OSError as error:
         raise ManifestError(f"{path}: the manifest cannot be read ({error.strerror})") from error
-    return _inspect(content, path, features, root)
+    return inspect_bytes(content, path, features, root)
 
 
 def write_manifest(
@@ -149,7 +149,7 @@ def write_manifest(
         raise ManifestError(
             f"{path}: {error.object[error.start]!r} is no valid Unicode and cannot be written"
         ) from error
-    reading = _inspect(content, path, features)
+    reading = inspect_bytes(content, path, features)
     if reading.problems:
         raise ManifestError(describe_problems(reading.problems))
     _check_same(utterances, reading)
@@ -230,7 +230,8 @@ def has_features(utterance: Utterance, patterns: Sequence[str] = FEATURES) -> bo
     )
 
 
-def _inspect(content: bytes, path: Path, features: Sequence[str], root: Path | None = None) -> ManifestReading:
+def inspect_bytes(content: bytes, path: Path, features: Sequence[str], root: Path | None = None) -> ManifestReading:
+    """Read the content of a manifest; `path` need not exist: its ending is the format, its folder that of the paths."""
     table = _Table(features=features)
     text = _decode(content, table)
     if text and not table.problems:

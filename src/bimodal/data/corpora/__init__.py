@@ -4,8 +4,6 @@
 """
 
 import logging
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,9 +50,9 @@ from bimodal.data.corpora import (
 )
 from bimodal.data.corpora.counts import difference
 from bimodal.data.corpora.info import CorpusInfo, Prepare
+from bimodal.data.links import link_recording
 from bimodal.data.manifest import write_manifest
 from bimodal.errors import ManifestError
-from bimodal.files import atomic_write
 from bimodal.records import Manifest, Problem, Utterance, describe_problems
 
 log = logging.getLogger(__name__)
@@ -183,22 +181,5 @@ def _link_recordings(paths: list[str], base: Path, out: Path) -> dict[str, str]:
     if problems:
         raise ManifestError(describe_problems(problems))
     for path in paths:
-        try:
-            _link((base / path).resolve(), out / (prefix + path))
-        except OSError as error:
-            raise ManifestError(f"{out / (prefix + path)}: cannot be written ({error.strerror})") from error
+        link_recording((base / path).resolve(), out / (prefix + path))
     return {path: prefix + path for path in paths}
-
-
-def _link(original: Path, target: Path) -> None:
-    """A hard link or a copy; complete or not there at all."""
-    if target.exists():
-        there, here = target.stat(), original.stat()
-        if (there.st_size, there.st_mtime) == (here.st_size, here.st_mtime):  # as links and copies both have them
-            return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(target) as temporary:
-        try:
-            os.link(original, temporary)
-        except OSError:  # another file system, or one without hard links
-            shutil.copy2(original, temporary)
