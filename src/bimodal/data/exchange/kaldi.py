@@ -5,21 +5,23 @@ reads the first four, and `utt2lang`; ESPnet and others read any `utt2NAME`. Sou
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from bimodal.audio.decode import AudioHeader
 from bimodal.data.exchange.info import ExchangeInfo, Outgoing, ReadOptions
-from bimodal.data.exchange.recordings import header_reader, link_below, spoken
-from bimodal.data.exchange.rows import Cells, many, row_cells, rows_as_manifest, write_text
+from bimodal.data.exchange.recordings import link_below, spoken
+from bimodal.data.exchange.rows import many, row_cells, rows_as_manifest, write_text
 from bimodal.errors import ManifestError
 from bimodal.records import Manifest, Utterance
 
 NAMES: Final = {"transcript": "text", "speaker": "utt2spk", "emotion": "utt2emo"}
 """Files of the fields that have a usual one; the others are in `utt2FIELD`."""
-RECORDINGS, SEGMENTS = "wav.scp", "segments"
+RECORDINGS, SEGMENTS, GENDERS = "wav.scp", "segments", "spk2gender"
+TO_THE_END: Final = "-1"  # as 'extract-segments' reads it
+UNKNOWN: Final = "und"  # a language that nobody knows (ISO 639-2)
+WITHOUT: Final = {"transcript": "", "lang": UNKNOWN}  # cells of the files that have a line for each utterance
 COUNTED = ("utt2spk", "utt2dur", "utt2num_frames")  # the first is a field, the others follow from the recordings
 COLUMN: Final = re.compile(r"[\w-]+")
 
@@ -40,11 +42,20 @@ def read(source: Path, options: ReadOptions) -> Manifest:
                 "make a recording of it first, for example with 'copy_data_dir.sh' and 'wav-copy'"
             )
     columns = {_field(file): _table(file) for file in _columns(source)}
+    genders = _table(source / GENDERS) if (source / GENDERS).is_file() else {}
     rows = [
-        {**cells, **{field: told.get(name, "") for field, told in columns.items()}, "path": recordings[cells["path"]]}
+        {**_told(name, columns, genders), **cells, "path": recordings[cells["path"]]}
         for name, cells in _utterances(source, recordings)
     ]
     return rows_as_manifest(rows, source, source, options.root)
+
+
+def _told(name: str, columns: Mapping[str, Mapping[str, str]], genders: Mapping[str, str]) -> dict[str, str]:
+    """What the tables say of an utterance, without what stands for nothing."""
+    nothing = {"speaker": name, "lang": UNKNOWN}
+    cells = {field: told.get(name, "") for field, told in columns.items()}
+    gender = {"gender": genders[cells["speaker"]]} if cells.get("speaker") in genders else {}
+    return {**gender, **{field: cell for field, cell in cells.items() if cell != nothing.get(field)}}
 
 
 def _utterances(source: Path, recordings: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -58,8 +69,9 @@ def _utterances(source: Path, recordings: Mapping[str, str]) -> Iterator[tuple[s
         if len(cells) != 3 or cells[0] not in recordings:
             found = f"{name} {rest}"[:80]
             raise ManifestError(f"{segments}: {found!r}, expected an id, a recording of {RECORDINGS}, start and end")
-        end = {} if cells[2] == "-1" else {"end": cells[2]}  # -1 is the end of the recording
-        yield name, {"id": name, "path": cells[0], "start": cells[1], **end}
+        times = {"start": cells[1], "end": "" if cells[2] == TO_THE_END else cells[2]}
+        whole = cells[2] == TO_THE_END and not cells[1].strip("0.")
+        yield name, {"id": name, "path": cells[0], **({} if whole else times)}
 
 
 def _columns(source: Path) -> list[Path]:
@@ -95,13 +107,12 @@ def write(outgoing: Outgoing) -> Iterator[str]:
 
     Raises:
         ManifestError: No row has a recording, or ids are the same without their spaces.
-        AudioError: The header of a recording cannot be read, where segments need its length.
     """
     lost: list[str] = []
     rows = _with_plain_ids(spoken(outgoing, "Kaldi's data folder", lost), lost)
     linked = link_below(outgoing, rows)
     if any(row.start is not None or row.end is not None for row in rows) or len({row.path for row in rows}) < len(rows):
-        _write_segments(outgoing.folder, rows, linked, header_reader(outgoing))
+        _write_segments(outgoing.folder, linked)
     else:
         _write_table(outgoing.folder / RECORDINGS, {row.id: str(row.path) for row in linked})
     _write_columns(outgoing.folder, rows, lost)
@@ -118,15 +129,11 @@ def _with_plain_ids(rows: Sequence[Utterance], lost: list[str]) -> tuple[Utteran
     return plain
 
 
-def _write_segments(
-    folder: Path, rows: Sequence[Utterance], linked: Sequence[Utterance], header_of: Callable[[str], AudioHeader]
-) -> None:
+def _write_segments(folder: Path, rows: Sequence[Utterance]) -> None:
     """`segments`, and a `wav.scp` whose recordings have the ids of their paths."""
-    names = {str(row.path): re.sub(r"\s+", "_", str(row.path)) for row in linked}
-    segments = {}
-    for row, place in zip(rows, linked, strict=True):
-        end = header_of(str(row.path)).duration if row.end is None else row.end
-        segments[row.id] = f"{names[str(place.path)]} {row.start or 0.0:.15g} {end:.15g}"
+    names = {str(row.path): re.sub(r"\s+", "_", str(row.path)) for row in rows}
+    times = {row.id: (row.start or 0.0, TO_THE_END if row.end is None else f"{row.end:.15g}") for row in rows}
+    segments = {row.id: f"{names[str(row.path)]} {times[row.id][0]:.15g} {times[row.id][1]}" for row in rows}
     _write_table(folder / SEGMENTS, segments)
     _write_table(folder / RECORDINGS, {name: path for path, name in names.items()})
 
@@ -137,20 +144,27 @@ def _write_columns(folder: Path, rows: Sequence[Utterance], lost: list[str]) -> 
     odd = [name for name in columns if not COLUMN.fullmatch(name) or name in ("spk", "emo", "dur", "num_frames")]
     if odd:
         lost.append(f"the columns {', '.join(odd)} are left out: their names cannot be names of files of Kaldi")
+    if any(re.search(r"\s", row.speaker or "") for row in rows):
+        lost.append("names of speakers with spaces, which Kaldi cannot read: there are underscores now")
     if any(row.transcript is not None and cells[row.id].get("transcript") != row.transcript for row in rows):
         lost.append("transcripts lose line breaks and spaces around them: Kaldi has one line for each utterance")
+    speakers = {name: re.sub(r"\s+", "_", told.pop("speaker", name)) for name, told in cells.items()}
+    _write_table(folder / NAMES["speaker"], speakers)  # who has no name has that of the utterance
+    _write_table(folder / "spk2utt", _utterances_of(speakers))
     for column in columns:
-        if column not in odd:
-            told = {name: str(found[column]) for name, found in cells.items() if column in found}
-            _write_table(folder / NAMES.get(column, f"utt2{column}"), told)
-    if speakers := [(str(told["speaker"]), name) for name, told in cells.items() if "speaker" in told]:
-        spoken_by: dict[str, list[str]] = {}
-        for speaker, name in sorted(speakers):
-            spoken_by.setdefault(speaker, []).append(name)
-        _write_table(folder / "spk2utt", {speaker: " ".join(names) for speaker, names in spoken_by.items()})
+        told = {name: found.get(column, WITHOUT.get(column)) for name, found in cells.items()}
+        if column not in (*odd, "speaker"):
+            _write_table(folder / NAMES.get(column, f"utt2{column}"), {k: v for k, v in told.items() if v is not None})
 
 
-def _one_line(row: Utterance) -> Cells:
+def _utterances_of(speakers: Mapping[str, str]) -> Mapping[str, str]:
+    found: dict[str, list[str]] = {}
+    for name, speaker in sorted(speakers.items()):
+        found.setdefault(speaker, []).append(name)
+    return {speaker: " ".join(names) for speaker, names in found.items()}
+
+
+def _one_line(row: Utterance) -> dict[str, str]:
     """Cells that have a file of their own, without line breaks and spaces around them."""
     cells = {name: str(value) for name, value in row_cells(row).items() if name not in ("id", "path", "start", "end")}
     plain = {
@@ -161,7 +175,7 @@ def _one_line(row: Utterance) -> Cells:
 
 def _write_table(file: Path, told: Mapping[str, str]) -> None:
     """Lines in the order of the bytes of their ids, as Kaldi needs them."""
-    write_text(file, "".join(f"{name} {told[name]}\n" for name in sorted(told, key=str.encode)))
+    write_text(file, "".join(f"{name} {told[name]}".rstrip(" ") + "\n" for name in sorted(told, key=str.encode)))
 
 
 def recognise(source: Path) -> bool:

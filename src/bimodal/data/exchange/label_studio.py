@@ -8,13 +8,14 @@ https://labelstud.io/guide/export and /guide/tasks.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import quoteattr
 
 from bimodal.data.exchange.info import ExchangeInfo, Outgoing, ReadOptions
-from bimodal.data.exchange.recordings import link_below
+from bimodal.data.exchange.recordings import header_reader, link_below
 from bimodal.data.exchange.rows import cell_text, read_json, row_cells, rows_as_manifest, write_json_file, write_text
 from bimodal.data.labels import join_labels, split_labels
 from bimodal.errors import ManifestError
@@ -129,7 +130,14 @@ def write(outgoing: Outgoing) -> Iterator[str]:
     Raises:
         ManifestError: A recording cannot be written.
     """
-    rows = link_below(outgoing, outgoing.utterances)
+    header_of = header_reader(outgoing)
+    ended = tuple(
+        row
+        if row.path is None or row.start is None or row.end is not None
+        else replace(row, end=header_of(row.path).duration)
+        for row in outgoing.utterances
+    )
+    rows = link_below(outgoing, ended)
     write_json_file(outgoing.folder / TASKS, [_as_task(row, number) for number, row in enumerate(rows, start=1)])
     labels = dict.fromkeys(label for row in rows if row.emotion for label in split_labels(row.emotion))
     write_text(outgoing.folder / SET_UP, _set_up(list(labels), spoken=any(row.path for row in rows)))
