@@ -1,6 +1,6 @@
 """Fuzz what reads foreign bytes, guided by coverage (atheris): only documented errors may come out.
 
-    python -m scripts.fuzz decode 100000      # or model, form, manifest, settings, scores, turns; how many executions
+    python -m scripts.fuzz decode 100000      # or another of TARGETS below; how many executions
     python -m scripts.fuzz all 100000         # one after the other; `make fuzz RUNS=100000`
 
 Seeds are made by code. What is found is written to build/fuzz/found, or below
@@ -215,6 +215,33 @@ def turns(content: bytes) -> None:
         check_overlaps(read_turns(file).utterances)
 
 
+READ_AS: Final = {
+    b"e": ("emobox", "rows.jsonl"),
+    b"k": ("kaldi", "wav.scp"),
+    b"l": ("lhotse", "supervisions.jsonl"),
+    b"s": ("speechbrain", "train.json"),
+    b"t": ("label_studio", "tasks.json"),
+}
+"""Formats of other programs, and the file that is fuzzed, by the first byte."""
+
+
+def exchange(content: bytes) -> None:
+    """Read bytes as a file of another program's format, which the first byte chooses."""
+    from bimodal.data.exchange import EXCHANGE
+    from bimodal.data.exchange.info import ReadOptions
+    from bimodal.errors import BimodalError
+
+    name, file = READ_AS.get(content[:1], READ_AS[b"t"])
+    folder = _scratch() / name
+    folder.mkdir(exist_ok=True)
+    (folder / file).write_bytes(content[1:])
+    if name == "lhotse":
+        sources = [{"type": "file", "channels": [0], "source": "a.wav"}]
+        (folder / "recordings.jsonl").write_text(json.dumps({"id": "a", "sources": sources, "duration": 2.0}))
+    with suppress(BimodalError):
+        EXCHANGE[name].read(folder, ReadOptions(scratch=folder / "scratch"))
+
+
 @cache
 def _scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="bimodal-fuzz-"))
@@ -228,6 +255,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "settings": settings,
     "scores": scores,
     "turns": turns,
+    "exchange": exchange,
 }
 
 
@@ -239,6 +267,7 @@ MODULES: Final = {
     "settings": ["bimodal.config", "bimodal.data.labels"],
     "scores": ["bimodal.evaluation.external", "bimodal.evaluation.abstention", "bimodal.evaluation.predictions"],
     "turns": ["bimodal.data.turns"],
+    "exchange": ["bimodal.data.exchange"],
 }
 """What coverage is measured in."""
 
@@ -253,6 +282,7 @@ def seeds(target: str) -> Iterator[bytes]:
         "settings": _settings,
         "scores": _scores,
         "turns": _turns,
+        "exchange": _exchange,
     }
     yield from made[target]()
 
@@ -324,6 +354,18 @@ def _turns() -> Iterator[bytes]:
     grid = f'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0 4 <exists> 2 {tier} "TextTier" "x" 0 4 1 2 "y"'
     yield grid.encode()
     yield grid.encode("utf-16")
+
+
+def _exchange() -> Iterator[bytes]:
+    row = {"key": "a", "wav": "a.wav", "emo": "joy", "start_time": 0.5, "end_time": 1, "spk": "s", "fold": 2}
+    yield b"e" + json.dumps(row).encode()
+    yield b"ka a.wav\nb sub/b.wav\n"
+    said = {"id": "u", "recording_id": "a", "start": 0.25, "duration": 1.0, "text": "Hi", "custom": {"emotion": "joy"}}
+    yield b"l" + json.dumps(said).encode()
+    yield b"s" + json.dumps({"u": {"wav": {"file": "{data_root}/a.wav", "start": 1, "stop": 9}, "emo": "joy"}}).encode()
+    choice = {"type": "choices", "value": {"start": 0.1, "end": 0.5, "choices": ["joy"]}}
+    task = {"id": 1, "data": {"audio": "/data/local-files/?d=a%20b.wav", "text": "Hi"}}
+    yield b"t" + json.dumps([{**task, "annotations": [{"result": [choice]}]}, {"id": 2, "text": "x"}]).encode()
 
 
 def noting(target: str, found: Path) -> Callable[[bytes], None]:

@@ -82,6 +82,8 @@ def test_tasks_have_the_documented_form_and_fit_the_set_up(source, tmp_path):
         ({"id": 1}, "no list of tasks, expected an export"),
         ([{"data": {"audio": "https://example.org/a.wav"}}], "is an address, expected a file"),
         ([], "no utterances in it"),
+        ([{"data": {}, "annotations": 1}], "task 1: annotations holds '1', expected a list of objects"),
+        ([{"data": {}, "annotations": [{"result": [choice("a", end=[])]}]}], "start of a stretch is 'None'"),
     ],
 )
 def test_other_content_is_told(tasks, told, source, tmp_path):

@@ -68,6 +68,8 @@ def lhotse(folder: Path, recording: object, supervision: object) -> Path:
             r"the sources \['url'\], expected one of type 'file'",
         ),
         (RECORDING, {**SUPERVISION, "duration": "long"}, "must be numbers"),
+        (RECORDING, {**SUPERVISION, "custom": "joy"}, "custom is 'joy', expected an object"),
+        ({**RECORDING, "sources": [1]}, SUPERVISION, r"the sources \[1\], expected one of type 'file'"),
         (RECORDING, ["u"], r"supervisions\.jsonl:1: found a list, expected an object"),
     ],
 )

@@ -47,7 +47,12 @@ def read(source: Path, options: ReadOptions) -> Manifest:
             f"{files[0]}: found no list of tasks, expected an export of Label Studio as JSON or JSON-MIN"
         )
     folder = files[0].parent
-    rows = [row for number, task in enumerate(tasks, start=1) for row in _task(task, number, files[0])]
+    rows: list[dict[str, str | float]] = []
+    for number, task in enumerate(tasks, start=1):
+        try:
+            rows += _task(task, number, files[0])
+        except ManifestError as error:
+            raise ManifestError(f"{files[0]}: task {number}: {error}") from error
     return rows_as_manifest(rows, folder, files[0], options.root)
 
 
@@ -93,7 +98,7 @@ def _recording(data: Mapping[str, Any], file: Path) -> dict[str, str]:
     named = next((cell_text(data[key]) for key in AUDIO if data.get(key)), "")
     if URL.match(named):
         raise ManifestError(
-            f"{file}: the recording {named[:100]!r} is an address, expected a file; download the recordings beside the "
+            f"the recording {named[:100]!r} is an address, expected a file; download the recordings beside the "
             "export and write their paths into it"
         )
     if named.startswith(LOCAL):
@@ -108,18 +113,34 @@ def _recording(data: Mapping[str, Any], file: Path) -> dict[str, str]:
 def _regions(task: Mapping[str, Any]) -> list[Region]:
     """What people said of the whole, or of each stretch; votes of several people are joined."""
     regions: dict[tuple[float | None, float | None], Region] = {}
-    for annotation in task.get("annotations") or ():
-        if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
-            continue
-        for result in annotation.get("result") or ():
-            value = result.get("value") if isinstance(result, dict) else None
-            if not isinstance(value, dict):
-                continue
-            place = (value.get("start"), value.get("end")) if "end" in value else (None, None)
+    for annotation in _listed(task, "annotations"):
+        results = [] if annotation.get("was_cancelled") else _listed(annotation, "result")
+        for value in (result["value"] for result in results if isinstance(result.get("value"), dict)):
+            place = (_seconds(value, "start"), _seconds(value, "end")) if "end" in value else (None, None)
             region = regions.setdefault(place, {"start": place[0], "end": place[1], "emotions": [], "words": ""})
-            region["emotions"] += [cell_text(choice) for choice in value.get("choices") or ()]
-            region["words"] = cell_text(" ".join(map(str, value.get("text") or ()))) or region["words"]
+            choices, words = value.get("choices"), value.get("text")
+            region["emotions"] += [cell_text(choice) for choice in (choices if isinstance(choices, list) else [])]
+            region["words"] = " ".join(map(str, words)) if isinstance(words, list) and words else region["words"]
     return list(regions.values())
+
+
+def _listed(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects of a list; nothing for null.
+
+    Raises:
+        ManifestError: It is something else.
+    """
+    found = holder.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ManifestError(f"{name} holds {str(found)[:40]!r}, expected a list of objects; export the tasks again")
+    return found
+
+
+def _seconds(value: Mapping[str, Any], name: str) -> float:
+    found = value.get(name)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise ManifestError(f"{name} of a stretch is {str(found)[:40]!r}, expected seconds; export the tasks again")
+    return float(found)
 
 
 def write(outgoing: Outgoing) -> Iterator[str]:

@@ -52,11 +52,13 @@ def _lines(source: Path, pattern: str) -> Iterator[dict[str, Any]]:
 
 
 def _cells(supervision: Mapping[str, Any], recording: Mapping[str, Any], where: str) -> dict[str, str | float]:
-    sources = recording.get("sources")
-    if not isinstance(sources, list) or len(sources) != 1 or sources[0].get("type") != "file":
-        kinds = [one.get("type") for one in sources] if isinstance(sources, list) else sources
+    sources: Any = recording.get("sources")
+    kinds = [one.get("type") if isinstance(one, dict) else one for one in sources] if isinstance(sources, list) else []
+    if kinds != ["file"]:
         raise ManifestError(f"{where}: its recording has the sources {kinds}, expected one of type 'file'")
     custom = supervision.get("custom") or {}
+    if not isinstance(custom, dict):
+        raise ManifestError(f"{where}: custom is {str(custom)[:40]!r}, expected an object")
     named = {**custom, **{ours: supervision.get(theirs) for theirs, ours in FIELDS.items() if supervision.get(theirs)}}
     try:
         start, length = float(supervision["start"]), float(supervision["duration"])
