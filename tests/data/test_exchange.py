@@ -77,7 +77,7 @@ def test_a_folder_of_another_format_and_an_unknown_one_are_told(source, tmp_path
     with pytest.raises(ManifestError, match="this is kaldi, not lhotse; leave --from out"):
         convert(tmp_path / "there", tmp_path / "back", read_as="lhotse")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ManifestError, match=r"none of the formats that are known.*kaldi: wav\.scp"):
+    with pytest.raises(ManifestError, match="no files of a format that is known; expected one of"):
         find_format(tmp_path / "empty")
     with pytest.raises(ManifestError, match="unknown format 'xml', expected one of"):
         convert(source, tmp_path / "out", "xml")

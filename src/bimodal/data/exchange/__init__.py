@@ -76,8 +76,7 @@ def find_format(source: Path) -> str:
     """
     found = next((name for name in ORDER if EXCHANGE[name].recognise(source)), None)
     if found is None:
-        expected = "; ".join(f"{name}: {info.files}" for name, info in EXCHANGE.items())
-        raise ManifestError(f"{source}: none of the formats that are known. Expected files are: {expected}")
+        raise ManifestError(f"{source}: no files of a format that is known; expected one of {sorted(EXCHANGE)}")
     return found
 
 
