@@ -8,7 +8,20 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from bimodal import __version__
-from bimodal.cli import cache, compare, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
+from bimodal.cli import (
+    backbone,
+    cache,
+    compare,
+    corpora,
+    doctor,
+    evaluate,
+    listen,
+    models,
+    recognize,
+    serve,
+    test,
+    train,
+)
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW, shortened
@@ -65,6 +78,7 @@ for command in (
     train.demo,
 ):
     app.command()(command)
+app.add_typer(backbone.group, name="backbone")
 
 
 def main() -> None:

@@ -201,7 +201,7 @@ def prepare_waveform(signal: Signal) -> tuple[Inputs, int]:
     """
     count = max(len(signal), FRAME_WINDOW)
     filled = np.pad(signal, (0, max(0, FRAME_WINDOW + FRAME_STEP - len(signal))))
-    inputs = {"signal": filled.astype(np.float32)[None], "samples": np.array([count], np.int64)}
+    inputs: Inputs = {"signal": filled.astype(np.float32)[None], "samples": np.array([count], np.int64)}
     return inputs, (count - FRAME_WINDOW) // FRAME_STEP + 1
 
 

@@ -22,7 +22,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import (
@@ -30,9 +30,9 @@ from bimodal.features.backbone import (
     MODEL,
     MODEL_WEIGHTS,
     PARITY_BOUNDS,
+    PREPARATIONS,
     PROBE,
     TOKENIZER,
-    PREPARATIONS,
     Arithmetic,
     BackboneDescription,
     Weights,
@@ -44,6 +44,7 @@ from bimodal.features.backbones.data2vec_audio import read_data2vec_audio
 from bimodal.features.backbones.hubert import read_hubert
 from bimodal.features.backbones.language_model import read_language_model
 from bimodal.features.backbones.sentence_transformers import read_sentence_transformer
+from bimodal.features.backbones.source import find_pretrained
 from bimodal.features.backbones.wav2vec2 import read_wav2vec2
 from bimodal.features.backbones.wavlm import read_wavlm
 from bimodal.features.backbones.whisper import read_whisper, whisper_encoder
@@ -86,6 +87,7 @@ def build_backbone(encoder: Encoder, out: Path, description: BackboneDescription
     stored: Weights = "float16" if in_bytes else weights
     _save(compress_weights(multiply_in_bytes(model) if in_bytes else model, stored), out)
     if encoder.tokenizer is not None:
+        encoder.tokenizer.enable_truncation(description.max_tokens)
         encoder.tokenizer.save(str(out / TOKENIZER))
     arithmetic: Arithmetic = "int8" if in_bytes else "float32"
     described = replace(description, arithmetic=arithmetic, digests={})
@@ -120,7 +122,7 @@ def build_text_backbone(source: str, out: Path, description: BackboneDescription
     Raises:
         BackboneError: As in `build_backbone`, or there is no such model.
     """
-    encoder = read_language_model(Path(source))
+    encoder = read_language_model(find_pretrained(source).folder)
     build_backbone(encoder, out, replace(description, weights=weights, family="bert"))
 
 
@@ -311,7 +313,6 @@ def _compare_speech(out: Path, description: BackboneDescription, encoder: Encode
 def _compare_texts(out: Path, description: BackboneDescription, encoder: Encoder) -> Compare:
     """As `_compare_speech`, of some texts in one padded batch."""
     expected = np.stack([encoder.reference(text, description.layers) for text in _TEXTS])
-    encoder.tokenizer.enable_truncation(description.max_tokens)
     encoded = encoder.tokenizer.encode_batch(_TEXTS)
     tokens, mask = (np.array([getattr(one, name) for one in encoded], np.int64) for name in ("ids", "attention_mask"))
     _write_probe(out, expected, tokens=tokens, mask=mask)

@@ -7,11 +7,9 @@ from typing import Any, Final
 
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import BACKBONES, DESCRIPTION, BackboneDescription, Weights
-from bimodal.features.backbones.contract import Encoder
 from bimodal.features.backbones.sentence_transformers import transformer_folder
 from bimodal.features.backbones.source import (
     MODULES,
-    Pretrained,
     card_facts,
     find_pretrained,
     pickled_weights,

@@ -33,7 +33,7 @@ class Encoder:
         shapes: Which axes of each input vary, as `torch.export` wants them.
         inputs: Name of each input.
         preprocessing: What is done in front of the network.
-        tokenizer: For words: a `tokenizers` tokeniser.
+        tokenizer: For words: a `tokenizers` tokeniser, which cuts texts off at `max_tokens`.
         max_tokens: For words: the longest text that it takes.
     """
 

@@ -64,12 +64,12 @@ def read_text_encoder(folder: Path, taken: Taken = "mean", most_tokens: int = _M
     tokenizer = fast.backend_tokenizer
     longest = _longest(config, fast, most_tokens)
     tokenizer.enable_padding(pad_id=fast.pad_token_id or 0, pad_token=fast.pad_token or "[PAD]")
-    tokenizer.no_truncation()
+    tokenizer.enable_truncation(longest)
     return Encoder(
         count=config.num_hidden_layers,
         width=config.hidden_size,
         network=lambda layers: PooledTextLayers(model, layers, taken).eval(),
-        reference=lambda text, layers: _reference(model, tokenizer, text, layers, (taken, longest)),
+        reference=lambda text, layers: _reference(model, tokenizer.encode(text).ids, layers, taken),
         example=_example(tokenizer),
         shapes=_shapes(longest),
         inputs=("tokens", "mask"),
@@ -110,13 +110,9 @@ def _shapes(longest: int) -> tuple[dict[int, Any], ...]:
     return ({0: batch, 1: time}, {0: batch, 1: time})
 
 
-def _reference(model: Any, tokenizer: Any, text: str, layers: Layers, options: tuple[Taken, int]) -> Floats:
-    """Pooled layers (L, D) as `transformers` computes them of one text that is not padded."""
-    taken, longest = options
-    tokenizer.enable_truncation(longest)
-    encoded = tokenizer.encode(text)
-    tokenizer.no_truncation()
-    tokens = torch.tensor([encoded.ids])
+def _reference(model: Any, ids: list[int], layers: Layers, taken: Taken) -> Floats:
+    """Pooled layers (L, D) as `transformers` computes them of the tokens of one text that is not padded."""
+    tokens = torch.tensor([ids])
     with torch.inference_mode():
         states = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), output_hidden_states=True)
     chosen = torch.stack([states.hidden_states[layer][0] for layer in layers])

@@ -55,13 +55,17 @@ def distance_bias(attention: Any, frames: int) -> Tensor:
 
 def _attend(attention: Any, hidden: Tensor, bias: Tensor, far: Tensor) -> Tensor:
     """Self-attention of frames (B, T, D); each frame's own gate scales the bias of its distances."""
-    heads = hidden.unflatten(2, (attention.num_heads, attention.head_dim)).transpose(1, 2)
-    gates = torch.sigmoid(attention.gru_rel_pos_linear(heads).unflatten(3, (2, 4)).sum(-1))
+    heads = _split(attention, hidden)
+    gates = torch.sigmoid(attention.gru_rel_pos_linear(heads).reshape(*heads.shape[:3], 2, 4).sum(-1))
     gate = gates[..., :1] * (gates[..., 1:] * attention.gru_rel_pos_const - 1.0) + 2.0
     query, key, value = (
-        layer(hidden).unflatten(2, (attention.num_heads, attention.head_dim)).transpose(1, 2)
-        for layer in (attention.q_proj, attention.k_proj, attention.v_proj)
+        _split(attention, layer(hidden)) for layer in (attention.q_proj, attention.k_proj, attention.v_proj)
     )
     weights = torch.softmax(query @ key.transpose(2, 3) * attention.scaling + gate * bias[None] + far, dim=-1)
     found: Tensor = attention.out_proj((weights @ value).transpose(1, 2).flatten(2))
     return found
+
+
+def _split(attention: Any, hidden: Tensor) -> Tensor:
+    """Frames (B, T, D) by head, (B, heads, T, D / heads)."""
+    return hidden.reshape(*hidden.shape[:2], attention.num_heads, attention.head_dim).transpose(1, 2)
