@@ -17,6 +17,7 @@ _SENTENCES: Final = (
     "A plain line.",
     "I can't believe you did that, it is wonderful!",
 )
+_VOCABULARIES: Final = ("tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "sentencepiece.bpe.model", "spiece.model")
 _MOST_TOKENS: Final = 256
 _TAKEN: Final = {"mean": "mean over tokens", "cls": "first token"}
 
@@ -80,17 +81,24 @@ def read_text_encoder(folder: Path, taken: Taken = "mean", most_tokens: int = _M
 
 
 def _tokenizer(folder: Path) -> Any:
+    """The tokeniser of a folder. Without its vocabulary `transformers` would make an empty one up."""
     from transformers import AutoTokenizer
 
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        raise BackboneError(f"{folder}: no tokeniser; expected {_VOCABULARIES[0]}, as save_pretrained writes it")
     try:
         with silent():
             found = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # transformers and tokenizers raise a dozen kinds, bare Exception among them
         raise BackboneError(
-            f"{folder}: no tokeniser that can be read ({first_line(error)}); expected tokenizer.json"
+            f"{folder}: its tokeniser cannot be read ({first_line(error)}); expected {_VOCABULARIES[0]}"
         ) from error
-    if getattr(found, "backend_tokenizer", None) is None:
-        raise BackboneError(f"{folder}: a tokeniser of Python alone, expected a fast one (tokenizer.json)")
+    fast = getattr(found, "backend_tokenizer", None)
+    if fast is None:
+        raise BackboneError(f"{folder}: a tokeniser of Python alone, expected a fast one ({_VOCABULARIES[0]})")
+    ids = fast.encode(" ".join(_SENTENCES), add_special_tokens=False).ids
+    if not ids or ids.count(found.unk_token_id) > len(ids) / 2:
+        raise BackboneError(f"{folder}: its tokeniser knows no English letters; copy {_VOCABULARIES[0]} again")
     return found
 
 

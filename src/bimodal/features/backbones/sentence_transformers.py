@@ -13,6 +13,7 @@ from bimodal.features.backbones.contract import Encoder
 from bimodal.features.backbones.language_model import Taken, read_text_encoder
 from bimodal.features.backbones.source import MODULES, read_json
 from bimodal.files import JSON_ERRORS
+from bimodal.records import printable
 
 _SETTINGS: Final = "sentence_bert_config.json"
 _MOST_TOKENS: Final = 256
@@ -49,23 +50,28 @@ def transformer_folder(folder: Path) -> Path:
 def _pooling(folder: Path) -> Taken:
     settings = read_json(folder / _module(folder, "Pooling") / "config.json")
     modes = sorted(name for name, chosen in settings.items() if name.startswith("pooling_mode") and chosen is True)
-    named = settings.get("pooling_mode")
+    named = settings.get("pooling_mode")  # as later versions write it
     modes += [f"pooling_mode_{named}"] if isinstance(named, str) else []
-    if modes == ["pooling_mode_cls_token"] or modes == ["pooling_mode_cls"]:
+    if modes in (["pooling_mode_cls_token"], ["pooling_mode_cls"]):
         return "cls"
-    if modes in ([], ["pooling_mode_mean_tokens"], ["pooling_mode_mean"]):
+    if modes in (["pooling_mode_mean_tokens"], ["pooling_mode_mean"]):
         return "mean"
-    raise BackboneError(f"{folder}: pools by {', '.join(modes)}, expected the mean over tokens or the first token")
+    raise BackboneError(
+        f"{folder}: pools by {printable(', '.join(modes)) or 'nothing known'}, expected the mean over tokens or the "
+        "first token"
+    )
 
 
 def _module(folder: Path, kind: str) -> str:
-    """The path of a module by the end of its type; empty for the folder itself."""
+    """The path of a module by the end of its type."""
     try:
-        listed: Any = msgspec.json.decode((folder / MODULES).read_bytes())
+        listed: Any = msgspec.json.decode((folder / MODULES).read_bytes(), type=list[dict[str, Any]])
         paths = [str(one["path"]) for one in listed if str(one["type"]).rpartition(".")[2] == kind]
-    except (OSError, KeyError, TypeError, *JSON_ERRORS) as error:
+    except (OSError, KeyError, *JSON_ERRORS) as error:
         raise BackboneError(f"{folder / MODULES}: not a list of modules of sentence-transformers") from error
-    return paths[0] if paths else f"no-{kind}"
+    if not paths:
+        raise BackboneError(f"{folder / MODULES}: no module of the type {kind}; expected a text encoder with pooling")
+    return paths[0]
 
 
 def _write_small(tokenizer: Any) -> None:
