@@ -145,8 +145,8 @@ def test_what_cannot_be_probed_is_refused(tmp_path, rows, backbone, complaint):
 
 
 def test_one_emotion_of_a_vocabulary_is_refused(tmp_path):
-    file = write(tmp_path / "manifest.csv", [["a", "anger", "x", ""], ["b", "rage", "y", ""]])
-    with pytest.raises(BimodalError, match=r"one emotion \(anger\)|'rage'"):
+    file = write(tmp_path / "manifest.csv", [["a", "anger", "x", ""], ["b", "anger", "y", ""]])
+    with pytest.raises(BimodalError, match=r"one emotion \(anger\); a probe needs two or more"):
         probe_layers(file, "minilm-l6", replace(OPTIONS, vocabulary="ekman7"))
 
 

@@ -54,9 +54,10 @@ def build(
     ] = "",
     name: Annotated[str, typer.Option(help="Name of the backbone. [default: that of DEST]")] = "",
 ) -> None:
-    """Make a backbone of a pretrained encoder, and check it against transformers.
+    """Make a backbone of a pretrained encoder.
 
     Families: Whisper, wav2vec 2.0, HuBERT, WavLM, data2vec-audio, encoder-type language models, sentence-transformers.
+    Its outputs are compared with those of transformers.
     """
     module = _builder()
     codes = tuple(code for code in languages.replace(" ", "").split(",") if code)
@@ -129,9 +130,10 @@ def probe(
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Compare the layers of a backbone by a linear probe, on unseen speakers.
+    """Compare the layers of a backbone on unseen speakers.
 
-    Rows of the split test are left out: a layer that you choose by this table has not seen them.
+    A linear probe is fitted to each layer. Rows of the split test are left out: a layer that you choose by this table
+    has not seen them.
     """
     try:
         from bimodal.evaluation.layer_plot import new_figure, write_probe

@@ -86,12 +86,14 @@ def load_whisper_encoder(source: str, attention: str = "eager") -> Any:
     from transformers import WhisperModel
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-    options = {"dtype": torch.float32, "attn_implementation": attention, "output_loading_info": True}
+    alone: Any = WhisperEncoder
+    complete: Any = WhisperModel
+    options: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": attention, "output_loading_info": True}
     try:
         with silent():
-            encoder, told = WhisperEncoder.from_pretrained(source, **options)
+            encoder, told = alone.from_pretrained(source, **options)
             if told["missing_keys"]:  # a whole model: of its weights an encoder alone would take none, but random ones
-                whole, told = WhisperModel.from_pretrained(source, **options)
+                whole, told = complete.from_pretrained(source, **options)
                 encoder = whole.encoder
     except (OSError, ValueError) as error:
         raise BackboneError(f"{source}: no Whisper encoder ({str(error).splitlines()[0]})") from error

@@ -17,7 +17,14 @@ _SENTENCES: Final = (
     "A plain line.",
     "I can't believe you did that, it is wonderful!",
 )
-_VOCABULARIES: Final = ("tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "sentencepiece.bpe.model", "spiece.model")
+_VOCABULARIES: Final = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spm.model",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+)
 _MOST_TOKENS: Final = 256
 _TAKEN: Final = {"mean": "mean over tokens", "cls": "first token"}
 
