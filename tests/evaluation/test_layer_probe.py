@@ -30,7 +30,7 @@ def probe(tiny_manifest):
     return probe_layers(tiny_manifest, "whisper-base-4", OPTIONS)
 
 
-def made_up(informative: int, speakers: int = 6, seed: int = 0):
+def made_up(informative: int, speakers: int = 4, seed: int = 0):
     """Features (N, 3, 8) of which one layer tells two emotions apart, and the task."""
     rng = np.random.default_rng(seed)
     targets = np.tile([0, 1], speakers * 10)

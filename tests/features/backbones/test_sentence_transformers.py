@@ -14,8 +14,8 @@ TYPES = "sentence_transformers.models."
 
 
 def save_sentences(folder, pooling, inside="0_Transformer", **settings):
-    """A folder as sentence-transformers lays it out, with a RoBERTa inside."""
-    save_words(folder / inside)
+    """A folder as sentence-transformers lays it out, with a ModernBERT inside."""
+    save_words(folder / inside, "ModernBert", local_attention=8)
     (folder / "1_Pooling").mkdir()
     modules = [
         {"idx": 0, "name": "0", "path": inside, "type": f"{TYPES}Transformer"},

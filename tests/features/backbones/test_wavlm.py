@@ -5,7 +5,7 @@ from transformers import WavLMModel
 
 from bimodal.features.backbone import load_backbone
 from bimodal.features.backbones.wavlm import distance_bias
-from tests.features.backbones.tiny import TWO_CONVOLUTIONS, build, noises, padded, save_speech
+from tests.features.backbones.tiny import SMALL, build, noises, padded, save_speech
 
 
 @torch.inference_mode()
@@ -16,9 +16,9 @@ def test_the_bias_by_distance_is_that_of_transformers(tmp_path):
 
 
 def test_the_artifact_gives_what_transformers_gives_padded_or_not(tmp_path):
-    found = build(save_speech(tmp_path / "wavlm", "wavlm", **TWO_CONVOLUTIONS), "wavlm", tmp_path / "out")
+    found = build(save_speech(tmp_path / "wavlm", "wavlm", **SMALL), "wavlm", tmp_path / "out")
     assert found.parity_cosine > 0.9999
     backbone, signals = load_backbone(tmp_path / "out", verify=True), noises(400, 5_000, 20_000)
     for signal, row in zip(signals, backbone.run_probe(padded(signals)), strict=True):
         alone = backbone.run(signal)
-        assert abs(row[:, : alone.shape[1]] - alone).max() < 1e-4 * abs(alone).max()
+        assert abs(row[:, : alone.shape[1]] - alone).max() <= 1e-4 * abs(alone).max()

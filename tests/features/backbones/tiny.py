@@ -22,13 +22,11 @@ SPEECH = {
 LAYER_NORM = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
 """What the large models of wav2vec 2.0 have, and the base models have not."""
 
-TWO_CONVOLUTIONS = {
-    "conv_dim": (16, 16),
-    "conv_kernel": (32, 24),
-    "conv_stride": (16, 20),
-    "num_feat_extract_layers": 2,
-}
-"""Frames of 400 samples in 320 by two convolutions instead of seven, which are quicker to export."""
+SMALL = {
+    "num_hidden_layers": 1, "conv_dim": (16,), "conv_kernel": (400,), "conv_stride": (320,),
+    "num_feat_extract_layers": 1,
+}  # fmt: skip
+"""One block over frames by one convolution instead of seven: quicker to export."""
 
 
 def save_speech(folder: Path, family: str, do_normalize: bool = True, rate: int = 16_000, **changes: Any) -> Path:

@@ -68,13 +68,12 @@ def load_pretrained(kind: Any, folder: str | Path, **options: Any) -> Any:
                 attn_implementation="eager",
                 local_files_only=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are told, and refused below
                 **options,
             )
-    except TypeError:
-        if not options:
-            raise
-        return load_pretrained(kind, folder)  # a model that has no such option
     except Exception as error:  # transformers, safetensors and torch raise a dozen kinds for damaged folders
+        if options and isinstance(error, TypeError):
+            return load_pretrained(kind, folder)  # a model that has no such option
         raise BackboneError(f"{folder}: cannot be loaded ({first_line(error)})") from error
     check_complete(folder, told)
     return model.eval()

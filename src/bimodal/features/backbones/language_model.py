@@ -73,6 +73,7 @@ def read_text_encoder(folder: Path, taken: Taken = "mean", most_tokens: int = _M
     longest = _longest(config, fast, most_tokens)
     tokenizer.enable_padding(pad_id=fast.pad_token_id or 0, pad_token=fast.pad_token or "[PAD]")
     tokenizer.enable_truncation(longest)
+    _check_layers(folder, model, tokenizer)
     return Encoder(
         count=config.num_hidden_layers,
         width=config.hidden_size,
@@ -85,6 +86,23 @@ def read_text_encoder(folder: Path, taken: Taken = "mean", most_tokens: int = _M
         tokenizer=tokenizer,
         max_tokens=longest,
     )
+
+
+def _check_layers(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Refuse a model that needs more than words, or whose hidden states are not one a block and token."""
+    ids = tokenizer.encode(_SENTENCES[0]).ids
+    shape = (1, len(ids), getattr(model.config, "hidden_size", None))
+    try:
+        with torch.inference_mode():
+            found = model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states
+    except Exception as error:  # an architecture with other inputs raises what it will
+        raise BackboneError(f"{folder}: does not run on words alone ({first_line(error)}); choose another") from error
+    count = getattr(model.config, "num_hidden_layers", None)
+    if count != len(found) - 1 or any(tuple(state.shape) != shape for state in found):
+        raise BackboneError(
+            f"{folder}: a {type(model).__name__} does not give one vector a token and block, which a backbone needs; "
+            "choose a BERT-like encoder"
+        )
 
 
 def _tokenizer(folder: Path) -> Any:
