@@ -40,8 +40,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def cli_page() -> str:
     """Every command with its arguments and options."""
-    group: Any = typer.main.get_command(app)
-    parts = [_command("bimodal", group), *(_command(f"bimodal {name}", one) for name, one in group.commands.items())]
+    parts = _commands("bimodal", typer.main.get_command(app))
     return "# Command line\n\nMade from the program: `bimodal COMMAND --help` shows the same.\n\n" + "\n".join(parts)
 
 
@@ -57,6 +56,12 @@ def python_page() -> str:
     """The public names of the package; mkdocstrings reads their docstrings."""
     names = [name for name in bimodal.__all__ if not name.startswith("_")]
     return "# Python\n\n" + "\n".join(f"::: bimodal.{name}\n" for name in names)
+
+
+def _commands(name: str, command: Any) -> list[str]:
+    """A command, and those within it."""
+    within = getattr(command, "commands", {}).items()
+    return [_command(name, command), *(part for inner, one in within for part in _commands(f"{name} {inner}", one))]
 
 
 def _command(name: str, command: Any) -> str:

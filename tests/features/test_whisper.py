@@ -6,7 +6,8 @@ import torch
 
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import BackboneDescription
-from bimodal.features.build_backbone import WhisperLayers, build_speech_backbone
+from bimodal.features.backbones.whisper import WhisperLayers
+from bimodal.features.build_backbone import build_speech_backbone
 from bimodal.features.logmel import log_mel
 from bimodal.features.whisper import TunableWhisper, given_layers, load_whisper_encoder
 

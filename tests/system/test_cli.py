@@ -17,6 +17,10 @@ from bimodal.__main__ import expand_home
 from bimodal.cli import app
 
 COMMANDS = [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
+GROUPS = {
+    group.name: [command.name or command.callback.__name__ for command in group.typer_instance.registered_commands]
+    for group in app.registered_groups
+}
 
 
 def run(*arguments, code: int = 0, cache: Path | None = None, environment=None) -> subprocess.CompletedProcess:
@@ -51,12 +55,16 @@ def test_the_shell_completes_commands_and_options(shell):
     assert ("--transcript" if shell == "bash" else "recognize") in done.stdout and "--text" not in done.stdout
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+INNER = [f"{group} {command}" for group, commands in GROUPS.items() for command in commands]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS, *GROUPS, *INNER])
 def test_help_fits_80_columns_and_no_summary_is_cut(command):
-    lines = run(*([command] if command else []), "--help", environment={"COLUMNS": "80"}).stdout.splitlines()
+    lines = run(*command.split(), "--help", environment={"COLUMNS": "80"}).stdout.splitlines()
     assert max(map(len, lines)) <= 80 and lines[0].startswith("Usage: ")
-    assert command or all(f"  {name} " in "\n".join(lines) for name in COMMANDS)
-    assert not [line for line in lines[1:] if not command and line.endswith("...")]
+    listed = GROUPS.get(command, [] if command else [*COMMANDS, *GROUPS])
+    assert all(f"  {name} " in "\n".join(lines) for name in listed)
+    assert not [line for line in lines[1:] if listed and line.endswith("...")]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,13 @@ PAGES = {
     if path.name not in GENERATED
 }
 GROUP = typer.main.get_command(app)
+COMMANDS = GROUP.commands | {
+    f"{name} {inner}": command
+    for name, group in GROUP.commands.items()
+    for inner, command in getattr(group, "commands", {}).items()
+}
+"""All commands by name, those of groups, such as `backbone build`, among them."""
+
 CONFIGS = {"train": TrainConfig(), "evaluate": TrainConfig(), "cross-corpus": TrainConfig(), "serve": Limits()}
 ELSEWHERE = ("docs/how-to/server.md",)  # test_server_docs.py runs its Python against a server
 SAMPLES = ROOT / "src/bimodal/service/static/samples"
@@ -74,6 +81,9 @@ def check(call: list[str]) -> None:
         name = call[0]
         assert name in GROUP.commands, f"bimodal {name}: no such command"
         command = GROUP.commands[name]
+        if inner := getattr(command, "commands", None):
+            assert len(call) > 1 and call[1] in inner, f"bimodal {name}: no such command {call[1:2]}"
+            command, name = inner[call[1]], f"{name} {call[1]}"
     for word in call:
         if re.match(r"--?[a-z]", word):
             assert word.partition("=")[0] in options(command), f"bimodal {name}: no option {word}"
@@ -93,7 +103,7 @@ def test_commands_of_a_block_exist(text):
 @pytest.mark.parametrize(("page", "text"), PAGES.items(), ids=PAGES)
 def test_commands_options_and_modules_within_sentences_exist(page, text):
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
-    every = {name for command in (GROUP, *GROUP.commands.values()) for name in options(command)}
+    every = {name for command in (GROUP, *COMMANDS.values()) for name in options(command)}
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     for span in spans:
         first, *rest = span.split()
@@ -203,9 +213,9 @@ def reference() -> ModuleType:
 
 def test_the_reference_names_every_command_with_its_options(reference):
     page = reference.cli_page()
-    sections = dict(re.findall(r"^## bimodal ?([\w-]*)\n(.*?)(?=^## |\Z)", page, flags=re.DOTALL | re.MULTILINE))
-    assert set(sections) == {"", *GROUP.commands}
-    for name, command in GROUP.commands.items():
+    sections = dict(re.findall(r"^## bimodal ?([\w -]*)\n(.*?)(?=^## |\Z)", page, flags=re.DOTALL | re.MULTILINE))
+    assert set(sections) == {"", *COMMANDS}
+    for name, command in COMMANDS.items():
         assert all(option in sections[name] for option in options(command)), name
 
 

@@ -21,7 +21,7 @@ from bimodal.data.manifest import read_manifest
 from bimodal.evaluation.metrics import METRICS, MetricInfo, recall_per_class
 from bimodal.evaluation.writing import read_report
 from bimodal.features.backbone import BACKBONES, BackboneDescription, BackboneInfo, SpeechBackbone
-from bimodal.features.build_backbone import BUILDERS
+from bimodal.features.build_backbone import ENCODERS
 from bimodal.files import file_digest, write_json
 from bimodal.output.formats import FORMATS, FormatInfo
 from bimodal.records import Utterance
@@ -166,8 +166,8 @@ def write_samples_backbone(folder: Path) -> Path:
     return folder
 
 
-def test_every_family_of_backbones_has_a_builder():
-    assert set(BUILDERS) == set(BACKBONES)
+def test_every_family_of_backbones_has_a_reader_of_its_encoders():
+    assert set(ENCODERS) == set(BACKBONES)
 
 
 def test_contributing_names_files_and_tables_that_exist():
@@ -186,5 +186,5 @@ def test_contributing_names_files_and_tables_that_exist():
             ), f"{wish}: {name}"
         assert all((root / name).is_file() for name in re.findall(r"`([^`]+)`", tests)), f"{wish}: {tests}"
     code = "".join(file.read_text(encoding="utf-8") for file in source.rglob("*.py"))
-    for table in ("CORPORA", "BACKBONES", "BUILDERS", "LOSSES", "FUSIONS", "METRICS", "FORMATS", "GROUPINGS"):
+    for table in ("CORPORA", "BACKBONES", "ENCODERS", "LOSSES", "FUSIONS", "METRICS", "FORMATS", "GROUPINGS"):
         assert f"`{table}`" in told and re.search(rf"^{table}\b.* = ", code, flags=re.MULTILINE), table

@@ -9,6 +9,7 @@ import typer
 
 from bimodal import __version__
 from bimodal.cli import (
+    backbone,
     cache,
     compare,
     convert,
@@ -79,6 +80,7 @@ for command in (
     train.demo,
 ):
     app.command()(command)
+app.add_typer(backbone.group, name="backbone")
 
 
 def main() -> None:

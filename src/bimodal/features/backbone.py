@@ -51,7 +51,14 @@ _LARGEST_DESCRIPTION: Final = 1 << 20
 _LARGEST_NUMBER: Final = 1 << 20
 _LONGEST: Final = 3600.0
 
+FRAME_WINDOW: Final = 400
+"""Samples of 16 kHz that a frame of an encoder over bare samples is made of."""
+
+FRAME_STEP: Final = 320
+"""Samples from one of its frames to the next: 20 ms."""
+
 Arithmetic = Literal["float32", "int8"]
+Weights = Literal["float32", "float16", "int8"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +72,7 @@ class BackboneDescription:
         licence: SPDX identifier of its weights.
         layers: 1-based numbers of the exposed layers.
         width: Width D of a layer.
-        weights: How weights are stored: `float16` or `int8`.
+        weights: How weights are stored.
         preprocessing: What is done in front of the network; part of every cache key.
         max_seconds: Longest speech that is encoded at once; longer segments are cut into equal parts.
         max_tokens: Longest text, in tokens; longer texts are truncated.
@@ -84,7 +91,7 @@ class BackboneDescription:
     licence: str
     layers: tuple[int, ...]
     width: int
-    weights: Literal["float16", "int8"]
+    weights: Weights
     preprocessing: str
     max_seconds: float = 30.0
     max_tokens: int = 256
@@ -182,6 +189,22 @@ def prepare_whisper(signal: Signal) -> tuple[Inputs, int]:
     return {"mel": filled[None], "frames": np.array([count], np.int64)}, (count + 1) // 2
 
 
+def prepare_waveform(signal: Signal) -> tuple[Inputs, int]:
+    """Bare samples of a signal; one that is shorter than a frame's window is filled up with zeros.
+
+    The network takes two windows at least, of which the second may not count.
+
+    Example:
+        >>> inputs, frames = prepare_waveform(np.zeros(16_000, np.float32))
+        >>> inputs["signal"].shape, inputs["samples"].tolist(), frames
+        ((1, 16000), [16000], 49)
+    """
+    count = max(len(signal), FRAME_WINDOW)
+    filled = np.pad(signal, (0, max(0, FRAME_WINDOW + FRAME_STEP - len(signal))))
+    inputs: Inputs = {"signal": filled.astype(np.float32)[None], "samples": np.array([count], np.int64)}
+    return inputs, (count - FRAME_WINDOW) // FRAME_STEP + 1
+
+
 class TextBackbone:
     """A frozen language model with its tokeniser, run by onnxruntime; safe to call from several threads."""
 
@@ -190,7 +213,8 @@ class TextBackbone:
         self._session = make_session(folder / MODEL, threads=threads, device=device)
         self._tokenizer = _load_tokenizer(folder / TOKENIZER)
         self._tokenizer.enable_truncation(description.max_tokens)
-        self._tokenizer.enable_padding()
+        padding = self._tokenizer.padding or {}
+        self._tokenizer.enable_padding(pad_id=padding.get("pad_id", 0), pad_token=padding.get("pad_token", "[PAD]"))
 
     def run_probe(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
         """The network's bare outputs."""
@@ -242,24 +266,48 @@ class BackboneInfo:
     load: Callable[[Path, BackboneDescription, int, Device], SpeechBackbone | TextBackbone]
 
 
-BACKBONES: Final[dict[str, BackboneInfo]] = {
-    "whisper": BackboneInfo(
-        kind="speech",
-        title="encoder of a Whisper model, over log-mel spectrograms",
-        load=partial(SpeechBackbone, prepare=prepare_whisper),
-    ),
-    "bert": BackboneInfo(kind="text", title="encoder-type language model with its tokeniser", load=TextBackbone),
+PREPARATIONS: Final[dict[str, Callable[[Signal], tuple[Inputs, int]]]] = {
+    "whisper": prepare_whisper,
+    "wav2vec2": prepare_waveform,
+    "hubert": prepare_waveform,
+    "wavlm": prepare_waveform,
+    "data2vec-audio": prepare_waveform,
 }
-"""The families of backbones by name. `bimodal.features.build_backbone.BUILDERS` has the function that builds each."""
+"""Network inputs of each family of speech backbones: a log-mel spectrogram, or bare samples."""
+
+_TITLES: Final = {
+    "whisper": "encoder of a Whisper model, over log-mel spectrograms",
+    "wav2vec2": "wav2vec 2.0 encoder, over bare samples",
+    "hubert": "HuBERT encoder, over bare samples",
+    "wavlm": "WavLM encoder, over bare samples",
+    "data2vec-audio": "data2vec encoder for speech, over bare samples",
+}
+
+BACKBONES: Final[dict[str, BackboneInfo]] = {
+    **{
+        name: BackboneInfo(kind="speech", title=_TITLES[name], load=partial(SpeechBackbone, prepare=prepare))
+        for name, prepare in PREPARATIONS.items()
+    },
+    "bert": BackboneInfo(kind="text", title="encoder-type language model with its tokeniser", load=TextBackbone),
+    "sentence-transformers": BackboneInfo(
+        kind="text", title="language model as sentence-transformers saves it", load=TextBackbone
+    ),
+}
+"""The families of backbones by name. `bimodal.features.build_backbone.ENCODERS` reads what each is built from."""
+
+
+def find_family_name(description: BackboneDescription) -> str:
+    """The family that a description names; artifacts of older versions name none, only their kind."""
+    return description.family or {"speech": "whisper", "text": "bert"}[description.kind]
 
 
 def find_family(description: BackboneDescription) -> BackboneInfo:
-    """The entry of `BACKBONES` that a description names; artifacts of older versions name none, only their kind.
+    """The entry of `BACKBONES` that a description names.
 
     Raises:
         BackboneError: An unknown family.
     """
-    family = description.family or {"speech": "whisper", "text": "bert"}[description.kind]
+    family = find_family_name(description)
     if family not in BACKBONES:
         raise BackboneError(
             f"backbone '{description.name}': family '{family}', expected one of {', '.join(BACKBONES)}; update bimodal"
@@ -400,13 +448,14 @@ def verify_probe(folder: Path, backbone: SpeechBackbone | TextBackbone) -> None:
 def measure_parity(expected: Floats, found: Floats, arithmetic: Arithmetic = "float32") -> float:
     """Cosine between two sets of vectors over their last axis, around the mean vectors of the first.
 
-    The lowest one; with 8-bit arithmetic, where single vectors deviate, the mean.
+    The mean is over the axis before the last: frames, or layers of a text; over texts, if they have one layer. The
+    lowest cosine; with 8-bit arithmetic, where single vectors deviate, the mean.
 
     Example:
         >>> round(measure_parity(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)), 4)
         1.0
     """
-    mean = expected.mean(axis=-2, keepdims=True)
+    mean = expected.mean(axis=-2 if expected.shape[-2] > 1 else 0, keepdims=True)
     ours, theirs = ((one - mean).reshape(-1, one.shape[-1]) for one in (found, expected))
     lengths = np.linalg.norm(ours, axis=-1) * np.linalg.norm(theirs, axis=-1)
     cosines = (ours * theirs).sum(-1) / lengths

@@ -1,7 +1,7 @@
 """Build a backbone artifact: a pretrained encoder's layers as one packaged ONNX file, checked against torch.
 
-Needs the extra `finetune` (torch, transformers, onnx). Weights are stored in 16 or 8 bits; those in 8 bits of a speech
-encoder are multiplied as such, which takes half the time. All else is computed in float32.
+Needs the extra `finetune` (torch, transformers, onnx). Weights are stored in 32, 16 or 8 bits; those in 8 bits of a
+speech encoder are multiplied as such, which takes half the time. All else is computed in float32.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import (
@@ -30,150 +30,121 @@ from bimodal.features.backbone import (
     MODEL,
     MODEL_WEIGHTS,
     PARITY_BOUNDS,
+    PREPARATIONS,
     PROBE,
     TOKENIZER,
     Arithmetic,
     BackboneDescription,
+    Weights,
     load_backbone,
     measure_parity,
 )
-from bimodal.features.logmel import log_mel
-from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
+from bimodal.features.backbones.contract import Encoder, first_line
+from bimodal.features.backbones.data2vec_audio import read_data2vec_audio
+from bimodal.features.backbones.hubert import read_hubert
+from bimodal.features.backbones.language_model import read_language_model
+from bimodal.features.backbones.sentence_transformers import read_sentence_transformer
+from bimodal.features.backbones.source import find_pretrained
+from bimodal.features.backbones.wav2vec2 import read_wav2vec2
+from bimodal.features.backbones.wavlm import read_wavlm
+from bimodal.features.backbones.whisper import read_whisper, whisper_encoder
 from bimodal.files import file_digest, temporary_folder, write_json
 
-Weights = Literal["float16", "int8"]
+Compare = Callable[[Any], list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]]
 _SMALLEST_COMPRESSED = 4096
 _BLOCK = 32
 _LARGE = 1 << 20  # bytes
 _OPSET = 21
+_TEXTS: Final = ["A plain line.", "I can't believe you did that, it is wonderful!", "Nein. Das ist mir egal, wirklich."]
+_NEXT: Final = {
+    "int8": "float16 weights",
+    "float16": "float32 weights",
+    "float32": "another version of torch, or report it: this architecture differs from what is known of its family",
+}
 
 
-class WhisperLayers(nn.Module):
-    """The lower layers of a Whisper encoder, with the inputs and the output of a speech artifact.
-
-    Args:
-        encoder: A `transformers` WhisperEncoder.
-        layers: 1-based numbers of the blocks whose outputs are exposed; blocks above the last one are dropped.
-    """
-
-    def __init__(self, encoder: Any, layers: tuple[int, ...]) -> None:
-        super().__init__()
-        self.whole = TunableWhisper(encoder, layers, frozen=0)
-
-    def forward(self, mel: Tensor, frames: Tensor) -> Tensor:
-        """Hidden states (B, L, T // 2 rounded up, D) of mel (B, 80, T) with `frames` (B,) real frames each."""
-        states: Tensor = self.whole(mel.transpose(1, 2), frames)[0]
-        return states
-
-
-class PooledTextLayers(nn.Module):
-    """Mean over the real tokens of several layers of an encoder-type language model.
+def build_backbone(encoder: Encoder, out: Path, description: BackboneDescription) -> BackboneDescription:
+    """Write the artifact of an encoder's layers to the folder `out`, and check it against `transformers`.
 
     Args:
-        encoder: A `transformers` BERT-like model.
-        layers: 1-based numbers of the blocks whose outputs are pooled.
+        encoder: What a family read (`ENCODERS`).
+        out: Folder to write; an existing artifact there is replaced.
+        description: What the artifact is; its digests, parity and number format are filled in here. `int8` weights of
+            a speech encoder are multiplied in 8 bits, too.
+
+    Returns:
+        The description as it was written.
+
+    Raises:
+        BackboneError: The description does not fit the encoder, it cannot be exported, or the artifact's outputs differ
+            from those of `transformers` by more than the number format explains.
     """
-
-    def __init__(self, encoder: Any, layers: tuple[int, ...]) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.layers = layers
-
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Pooled layers (B, L, D) of token ids (B, T) with a mask (B, T), 1 = real."""
-        states = self.encoder(input_ids=tokens, attention_mask=mask, output_hidden_states=True).hidden_states
-        weight = (mask.to(states[0].dtype) / mask.sum(1, keepdim=True).to(states[0].dtype))[:, None]
-        return torch.stack([(weight @ states[number])[:, 0] for number in self.layers], dim=1)
+    _check_fits(description, encoder)
+    network, weights = encoder.network(description.layers), description.weights
+    speech = description.kind == "speech"
+    in_bytes = speech and weights == "int8"
+    model = _export(network, encoder, "layers")
+    stored: Weights = "float16" if in_bytes else weights
+    _save(compress_weights(multiply_in_bytes(model) if in_bytes else model, stored), out)
+    if encoder.tokenizer is not None:
+        encoder.tokenizer.enable_truncation(description.max_tokens)
+        encoder.tokenizer.save(str(out / TOKENIZER))
+    arithmetic: Arithmetic = "int8" if in_bytes else "float32"
+    described = replace(description, arithmetic=arithmetic, digests={})
+    compare = _compare_speech if speech else _compare_texts
+    return _finish(out, described, compare(out, described, encoder))
 
 
 def build_speech_backbone(source: str, out: Path, description: BackboneDescription, weights: Weights) -> None:
-    """Write the artifact of a Whisper encoder's lower layers to the folder `out`, and check it.
+    """`build_backbone` of a Whisper encoder's lower layers.
 
     Args:
         source: Hub id or local folder of a Whisper model or of its encoder alone.
-        out: Folder to write; an existing artifact there is replaced.
-        description: What the artifact is; its digest and parity are filled in here.
+        out: As in `build_backbone`.
+        description: As in `build_backbone`.
         weights: How weights are stored; int8 ones are multiplied in 8 bits, too.
 
     Raises:
-        BackboneError: The description does not fit the encoder, or the artifact's outputs differ from torch's by more
-            than that explains.
+        BackboneError: As in `build_backbone`, or there is no such encoder.
     """
-    encoder = load_whisper_encoder(source)
-    _check_fits(source, description, encoder.config.encoder_layers, encoder.config.d_model)
-    network = WhisperLayers(encoder, description.layers).eval()
-    rng = np.random.default_rng(0)
-    mel = torch.from_numpy(np.stack([log_mel(rng.normal(0, 0.1, 24_000).astype(np.float32)) for _ in range(2)]))
-    time = torch.export.Dim("time", min=3, max=3000)
-    batch = torch.export.Dim("batch", min=1, max=4096)
-    shapes = ({0: batch, 2: time}, {0: batch})
-    arguments = (mel, torch.tensor([150, 120]))
-    model = _export(network, arguments, shapes, ("mel", "frames"), "layers")
-    _save(compress_weights(multiply_in_bytes(model) if weights == "int8" else model, "float16"), out)
-
-    def run_torch(signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        spectrogram = torch.from_numpy(log_mel(signal))[None]
-        with torch.inference_mode():
-            result: npt.NDArray[np.float32] = network(spectrogram, torch.tensor([spectrogram.shape[2]]))[0].numpy()
-        return result
-
-    probes = [_probe_signal(rng, seconds) for seconds in (0.5, 3.0, 8.0)]
-    short = log_mel(probes[0])[None]
-    _write_probe(out, run_torch(probes[0])[None], mel=short, frames=np.array([short.shape[2]]))
-    arithmetic: Arithmetic = "int8" if weights == "int8" else "float32"
-    described = replace(description, weights=weights, arithmetic=arithmetic, family="whisper")
-    _finish(out, described, lambda backbone: [(run_torch(p), backbone.run(p)) for p in probes])
+    build_backbone(whisper_encoder(source), out, replace(description, weights=weights, family="whisper"))
 
 
 def build_text_backbone(source: str, out: Path, description: BackboneDescription, weights: Weights) -> None:
-    """Write the artifact of an encoder-type language model to the folder `out`, and check it.
+    """`build_backbone` of an encoder-type language model, pooled by the mean over tokens.
 
     Args:
         source: Hub id or local folder with a `tokenizer.json`.
-        out: Folder to write; an existing artifact there is replaced.
-        description: What the artifact is; its digest and parity are filled in here.
+        out: As in `build_backbone`.
+        description: As in `build_backbone`.
         weights: How weights are stored.
 
     Raises:
-        BackboneError: As in `build_speech_backbone`.
+        BackboneError: As in `build_backbone`, or there is no such model.
     """
-    from transformers import AutoModel, AutoTokenizer
-
-    encoder = AutoModel.from_pretrained(
-        source, dtype=torch.float32, attn_implementation="eager", add_pooling_layer=False
-    )
-    _check_fits(source, description, encoder.config.num_hidden_layers, encoder.config.hidden_size)
-    network = PooledTextLayers(encoder, description.layers).eval()
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    sentences = ["A plain line.", "I can't believe you did that, it is wonderful!", "Nein. Das ist mir egal, wirklich."]
-    encoded = tokenizer(
-        sentences, padding=True, truncation=True, max_length=description.max_tokens, return_tensors="pt"
-    )
-    batch, time = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("time", min=2, max=512)
-    shapes = ({0: batch, 1: time}, {0: batch, 1: time})
-    arguments = (encoded["input_ids"], encoded["attention_mask"])
-    _save(compress_weights(_export(network, arguments, shapes, ("tokens", "mask"), "layers"), weights), out)
-    tokenizer.backend_tokenizer.save(str(out / TOKENIZER))
-    with torch.inference_mode():
-        expected = network(*arguments).numpy()
-    _write_probe(out, expected, tokens=encoded["input_ids"].numpy(), mask=encoded["attention_mask"].numpy())
-    described = replace(description, family="bert")
-    _finish(out, described, lambda backbone: list(zip(expected, backbone.extract(sentences), strict=True)))
+    encoder = read_language_model(find_pretrained(source).folder)
+    build_backbone(encoder, out, replace(description, weights=weights, family="bert"))
 
 
-BUILDERS: Final[dict[str, Callable[[str, Path, BackboneDescription, Weights], None]]] = {
-    "whisper": build_speech_backbone,
-    "bert": build_text_backbone,
+ENCODERS: Final[dict[str, Callable[[Path], Encoder]]] = {
+    "whisper": read_whisper,
+    "wav2vec2": read_wav2vec2,
+    "hubert": read_hubert,
+    "wavlm": read_wavlm,
+    "data2vec-audio": read_data2vec_audio,
+    "bert": read_language_model,
+    "sentence-transformers": read_sentence_transformer,
 }
-"""Builder of each family of `bimodal.features.backbone.BACKBONES`; it is here since building needs torch."""
+"""Reads an encoder of each family of `bimodal.features.backbone.BACKBONES`; it is here since building needs torch."""
 
 
-def _check_fits(source: str, description: BackboneDescription, layers: int, width: int) -> None:
+def _check_fits(description: BackboneDescription, encoder: Encoder) -> None:
     """Refuse a description of layers that the encoder does not have."""
-    if not 1 <= min(description.layers) <= max(description.layers) <= layers:
-        raise BackboneError(f"{source}: has {layers} layers, expected {description.layers} to be among them")
-    if description.width != width:
-        raise BackboneError(f"{source}: is {width} wide, expected {description.width} as described")
+    source, layers = description.source, description.layers
+    if not 1 <= min(layers) <= max(layers) <= encoder.count:
+        raise BackboneError(f"{source}: has {encoder.count} layers, expected {layers} to be among them")
+    if description.width != encoder.width:
+        raise BackboneError(f"{source}: is {encoder.width} wide, expected {description.width} as described")
 
 
 def _probe_signal(rng: np.random.Generator, seconds: float) -> npt.NDArray[np.float32]:
@@ -184,24 +155,23 @@ def _probe_signal(rng: np.random.Generator, seconds: float) -> npt.NDArray[np.fl
     return np.asarray(noisy, np.float32)
 
 
-def _export(
-    network: nn.Module,
-    arguments: tuple[Tensor, ...],
-    shapes: tuple[dict[int, Any], ...],
-    inputs: tuple[str, ...],
-    output: str,
-) -> onnx.ModelProto:
-    with quiet_export():
-        program = torch.onnx.export(
-            network,
-            arguments,
-            dynamo=True,
-            opset_version=_OPSET,
-            dynamic_shapes=shapes,
-            input_names=list(inputs),
-            output_names=[output],
-            verbose=False,
-        )
+def _export(network: nn.Module, encoder: Encoder, output: str) -> onnx.ModelProto:
+    try:
+        with quiet_export():
+            program = torch.onnx.export(
+                network,
+                encoder.example,
+                dynamo=True,
+                opset_version=_OPSET,
+                dynamic_shapes=encoder.shapes,
+                input_names=list(encoder.inputs),
+                output_names=[output],
+                verbose=False,
+            )
+    except Exception as error:  # torch raises a dozen kinds; its text is a page long
+        raise BackboneError(
+            f"this encoder cannot be exported as ONNX ({first_line(error)}); choose another of its kind"
+        ) from error
     model: onnx.ModelProto = program.model_proto  # type: ignore[union-attr]
     return model
 
@@ -267,6 +237,8 @@ def multiply_in_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
 def compress_weights(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
     """Store large float32 initialisers in 16 or 8 bits, each expanded to float32 by a node in front of its use.
 
+    With `float32` they stay as they are.
+
     8 bits are for matrices, in blocks along the axis that is summed over (the last one of a table that is looked up);
     measured on 200 sentences, whole rows or columns lose eight times more than blocks of 32.
     """
@@ -274,12 +246,12 @@ def compress_weights(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProt
     kept, nodes = [], []
     for initialiser in model.graph.initializer:
         array = numpy_helper.to_array(initialiser)
-        if initialiser.data_type != TensorProto.FLOAT or array.size < _SMALLEST_COMPRESSED:
+        if weights == "float32" or initialiser.data_type != TensorProto.FLOAT or array.size < _SMALLEST_COMPRESSED:
             kept.append(initialiser)
             continue
-        stored, node = (_to_half if weights == "float16" or array.ndim != 2 else _to_bytes)(
-            initialiser.name, array, 1 if initialiser.name in looked_up else 0
-        )
+        axis = 1 if initialiser.name in looked_up else 0
+        whole = array.ndim == 2 and array.shape[axis] % _BLOCK == 0
+        stored, node = (_to_bytes if weights == "int8" and whole else _to_half)(initialiser.name, array, axis)
         kept += stored
         nodes.append(node)
     del model.graph.initializer[:]
@@ -328,11 +300,26 @@ def _write_probe(out: Path, expected: npt.NDArray[Any], **inputs: npt.NDArray[An
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, out / PROBE)
 
 
-def _finish(
-    out: Path,
-    description: BackboneDescription,
-    compare: Callable[[Any], list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]],
-) -> None:
+def _compare_speech(out: Path, description: BackboneDescription, encoder: Encoder) -> Compare:
+    """Store a probe; say how to compare the artifact with what `transformers` computes of some signals."""
+    rng = np.random.default_rng(0)
+    probes = [_probe_signal(rng, seconds) for seconds in (0.5, 3.0, 8.0)]
+    expected = [encoder.reference(probe, description.layers) for probe in probes]
+    inputs, _ = PREPARATIONS[description.family](probes[0])
+    _write_probe(out, expected[0][None], **inputs)
+    return lambda backbone: list(zip(expected, map(backbone.run, probes), strict=True))
+
+
+def _compare_texts(out: Path, description: BackboneDescription, encoder: Encoder) -> Compare:
+    """As `_compare_speech`, of some texts in one padded batch."""
+    expected = np.stack([encoder.reference(text, description.layers) for text in _TEXTS])
+    encoded = encoder.tokenizer.encode_batch(_TEXTS)
+    tokens, mask = (np.array([getattr(one, name) for one in encoded], np.int64) for name in ("ids", "attention_mask"))
+    _write_probe(out, expected, tokens=tokens, mask=mask)
+    return lambda backbone: [(expected, backbone.extract(_TEXTS))]
+
+
+def _finish(out: Path, description: BackboneDescription, compare: Compare) -> BackboneDescription:
     """Write the description with digests, load the artifact back, and compare it with torch."""
     digests = {
         name: file_digest(out / name) for name in (MODEL, MODEL_WEIGHTS, TOKENIZER, PROBE) if (out / name).exists()
@@ -340,13 +327,15 @@ def _finish(
     _write(out, replace(description, digests=digests))
     kind = description.arithmetic
     parity = min(measure_parity(expected, found, kind) for expected, found in compare(load_backbone(out)))
-    if parity < PARITY_BOUNDS[kind]:
+    if not parity >= PARITY_BOUNDS[kind]:
         shutil.rmtree(out)
         raise BackboneError(
             f"{out}: the packaged backbone does not match torch (cosine {parity:.5f}, expected at least "
-            f"{PARITY_BOUNDS[kind]}); build it with float16 weights"
+            f"{PARITY_BOUNDS[kind]}); build it with {_NEXT[description.weights]}"
         )
-    _write(out, replace(description, digests=digests, parity_cosine=round(parity, 6)))
+    finished = replace(description, digests=digests, parity_cosine=round(parity, 6))
+    _write(out, finished)
+    return finished
 
 
 def _write(out: Path, description: BackboneDescription) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bimodal.errors import BackboneError
+from bimodal.features.backbones.contract import check_complete, silent
 from bimodal.features.logmel import BINS
 
 
@@ -82,13 +83,22 @@ def load_whisper_encoder(source: str, attention: str = "eager") -> Any:
     Raises:
         BackboneError: There is no encoder, or it expects another number of mel bins.
     """
+    from transformers import WhisperModel
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+    alone: Any = WhisperEncoder
+    complete: Any = WhisperModel
+    options: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": attention, "output_loading_info": True}
     try:
-        encoder = WhisperEncoder.from_pretrained(source, dtype=torch.float32, attn_implementation=attention)
+        with silent():
+            encoder, told = alone.from_pretrained(source, **options)
+            if told["missing_keys"]:  # a whole model: of its weights an encoder alone would take none, but random ones
+                whole, told = complete.from_pretrained(source, **options)
+                encoder = whole.encoder
     except (OSError, ValueError) as error:
         raise BackboneError(f"{source}: no Whisper encoder ({str(error).splitlines()[0]})") from error
+    check_complete(source, told)
     if encoder.config.num_mel_bins != BINS:
         bins = encoder.config.num_mel_bins
         raise BackboneError(f"{source}: takes {bins} mel bins, expected {BINS}; choose a smaller Whisper")
-    return encoder
+    return encoder.eval()

@@ -1,0 +1,1 @@
+"""Pretrained encoders as backbones, one family per file. Building needs torch; recognition imports none of it."""
