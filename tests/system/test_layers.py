@@ -19,7 +19,7 @@ LAYERS = (
     ("inference",),
     ("training", "output"),
     ("evaluation",),
-    ("demo", "service"),
+    ("bulk", "demo", "service"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -8,7 +8,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from bimodal import __version__
-from bimodal.cli import cache, compare, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
+from bimodal.cli import bulk, cache, compare, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW, shortened
@@ -43,6 +43,7 @@ def _options(
 
 for command in (
     recognize.recognize,
+    bulk.bulk,
     listen.listen,
     corpora.corpora,
     corpora.prepare,
