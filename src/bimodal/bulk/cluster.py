@@ -113,5 +113,6 @@ def _outcome(ray: Any, reference: Any) -> Outcome | str:
 
 
 def _first_line(error: BaseException) -> str:
+    """The first sentence of an error; what Ray says after it is advice about Ray."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+    return lines[0].partition(". ")[0][:200] if lines else type(error).__name__

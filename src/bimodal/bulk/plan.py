@@ -97,9 +97,9 @@ def check_settings(folder: Path, settings: Mapping[str, str]) -> None:
         BimodalError: The folder holds results with other settings, or something else.
     """
     file = folder / SETTINGS
-    if not file.exists():
-        if any(not one.name.startswith(".") for one in folder.iterdir()):
-            raise BimodalError(f"{folder}: holds other files and no {SETTINGS}; choose a new folder")
+    if not file.exists() and any(not one.name.startswith(".") for one in folder.iterdir()):
+        raise BimodalError(f"{folder}: holds other files and no {SETTINGS}; choose a new folder")
+    if not any((folder / PLAN).glob("*.parquet")):  # a call that found no recordings leaves settings without a plan
         write_json(file, settings)
         return
     try:

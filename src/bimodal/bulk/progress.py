@@ -23,6 +23,7 @@ class Throughput:
         busy_seconds: Time of all workers.
         lost: Workers that ended.
         memory: Most resident bytes of a worker.
+        memory_now: Resident bytes of the worker that answered last.
         seen: Workers that have answered.
         begun: When the first batch was given away, in seconds of a clock.
     """
@@ -36,6 +37,7 @@ class Throughput:
     busy_seconds: float = 0.0
     lost: int = 0
     memory: int = 0
+    memory_now: int = 0
     seen: set[str] = field(default_factory=set)
     begun: float = field(default_factory=time.perf_counter)
 
@@ -46,7 +48,7 @@ class Throughput:
         self.audio_seconds += outcome.audio_seconds
         self.compute_seconds += outcome.compute_seconds
         self.busy_seconds += outcome.busy_seconds
-        self.memory = max(self.memory, outcome.memory)
+        self.memory, self.memory_now = max(self.memory, outcome.memory), outcome.memory
         if outcome.worker:
             self.seen.add(outcome.worker)
 
@@ -57,7 +59,8 @@ class Throughput:
 
     def record(self) -> dict[str, Any]:
         """The figures, for a log."""
-        known = {name: value for name, value in asdict(self).items() if name not in ("seen", "begun", "todo")}
+        left_out = {"seen", "begun", "todo", "memory_now"}
+        known = {name: value for name, value in asdict(self).items() if name not in left_out}
         return {**known, "workers_seen": len(self.seen), "seconds": self.seconds}
 
 
