@@ -235,21 +235,18 @@ def wait_gone(pids: list[int]) -> None:
         time.sleep(0.05)
 
 
-def kill_node(listed: Path, root: Path, folder: Path, whole: Path) -> dict[str, Any]:
-    """Three machines of a Ray cluster, each a node process of its own; one is killed in the middle."""
+def kill_node(listed: Path, root: Path, folder: Path, whole: Path, count: int = 3) -> dict[str, Any]:
+    """Machines of a Ray cluster, each a node process of its own; one that works is killed in the middle."""
     from ray.cluster_utils import Cluster
 
     out = folder / "node"
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    nodes = [cluster.add_node(num_cpus=1) for _ in range(3)]
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(count)]
     cluster.wait_for_nodes()
     try:
         process = start(listed, root, out, "--engine", "ray", "--ray-address", cluster.address)
         wait_for_pieces(out, 4, process)
-        raylet = nodes[1].all_processes["raylet"][0].process.pid
-        while process.poll() is None and not children(raylet, "ray::work"):  # it has a batch
-            time.sleep(0.01)
-        cluster.remove_node(nodes[1], allow_graceful=False)
+        cluster.remove_node(working(nodes, process), allow_graceful=False)
         told = process.communicate()[1]
     finally:
         cluster.shutdown()
@@ -262,6 +259,16 @@ def kill_node(listed: Path, root: Path, folder: Path, whole: Path) -> dict[str, 
         "recordings": call["recordings"],
         "same_bytes": same(out, whole),
     }
+
+
+def working(nodes: list[Any], process: "subprocess.Popen[str]") -> Any:
+    """A node that has a batch; the first one if the run is over."""
+    while process.poll() is None:
+        for node in nodes:
+            if children(node.all_processes["raylet"][0].process.pid, "ray::work"):
+                return node
+        time.sleep(0.01)
+    return nodes[0]
 
 
 def kills(listed: Path, root: Path) -> dict[str, Any]:

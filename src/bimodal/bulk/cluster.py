@@ -5,6 +5,7 @@ that parts would not be equal from run to run, and it gives up a block where one
 """
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ LOCAL: Final = "local"
 """Address of a cluster on this machine that lives as long as the run."""
 
 _WAITING: Final = 2  # jobs for each core, so that none waits for the next job
+_ANSWERS_WITHIN: Final = 10.0  # seconds
 _LOOK_EVERY: Final = 5.0  # seconds: machines may join and leave
 
 
@@ -76,6 +78,7 @@ def _connected(ray: Any, address: str, workers: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _check_answers(address)
     own = {"num_cpus": workers or os.cpu_count(), "include_dashboard": False} if address == LOCAL else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False, **own)
@@ -85,6 +88,21 @@ def _connected(ray: Any, address: str, workers: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Refuse a head that nobody listens at; Ray would try for many minutes.
+
+    Raises:
+        BimodalError: Nobody listens there.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN).close()
+    except (OSError, OverflowError) as error:
+        raise BimodalError(f"the Ray cluster '{address}' cannot be reached ({error}); is its head running?") from error
 
 
 def _room(ray: Any, workers: int, address: str) -> int:

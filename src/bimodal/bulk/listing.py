@@ -34,7 +34,7 @@ def list_items(sources: Sequence[str], root: str | None = None) -> Iterator[Item
             found = store.info(path) if store.exists(path) else None
         if found is None and _PATTERN & set(source):
             with asking(source):
-                names = sorted(store.glob(path))
+                names = [one for one in sorted(store.glob(path)) if not one.rpartition("/")[2].startswith(".")]
             if not names:
                 raise BimodalError(f"{source}: no file fits this pattern")
             for name in names:

@@ -54,6 +54,8 @@ def asking(url: str) -> Iterator[None]:
     try:
         yield
     except _ABSENT as error:
+        if isinstance(error.__cause__, OSError):  # a store of web pages calls each of them missing when it is away
+            raise StoreError(f"{shortened(url)}: cannot be read ({shortened(str(error.__cause__))})") from error
         reason = {FileNotFoundError: "no such file", PermissionError: "access is denied"}.get(type(error), "no file")
         raise BimodalError(f"{shortened(url)}: {reason}") from error
     except BimodalError:

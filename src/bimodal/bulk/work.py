@@ -260,7 +260,7 @@ def reason_of(item: Item, error: Exception) -> str:
         for other in (item.url, IN_MEMORY):
             if other and (other.endswith(item.name) or item.name not in told):
                 told = told.replace(other, item.name)
-        told = told if item.name in told else f"{item.name}: {told}"
+        told = told if told.startswith(item.name + ":") or item.problem else f"{item.name}: {told}"
     elif isinstance(error, MemoryError):
         told = f"{item.name}: needs more memory than there is"
     else:
