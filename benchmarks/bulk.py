@@ -235,12 +235,12 @@ def wait_gone(pids: list[int]) -> None:
         time.sleep(0.05)
 
 
-def kill_node(listed: Path, root: Path, folder: Path, whole: Path, count: int = 3) -> dict[str, Any]:
-    """Machines of a Ray cluster, each a node process of its own; one that works is killed in the middle."""
+def kill_node(listed: Path, root: Path, folder: Path, whole: Path, count: int = 2) -> dict[str, Any]:
+    """The head of a Ray cluster and more nodes, each a process of its own; one that works is killed in the middle."""
     from ray.cluster_utils import Cluster
 
     out = folder / "node"
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(count)]
     cluster.wait_for_nodes()
     try:

@@ -1,6 +1,7 @@
 """A real Ray cluster of several nodes, each a process of its own; one of them is killed in the middle."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,18 +16,22 @@ pytest.importorskip("ray")
 CLUSTER = """import json, sys
 from pathlib import Path
 from benchmarks.bulk import kill_node
-print(json.dumps(kill_node(*map(Path, sys.argv[1:]), count=2)))
+print(json.dumps(kill_node(*map(Path, sys.argv[1:]), count=1)))
 """
 """In a process of its own, as pytest-socket forbids Ray to look for the address of this machine."""
 
 
 def test_a_killed_node_costs_its_batch_and_the_parts_are_those_of_one_machine(clips, tmp_path):
-    listed, whole = write_list(tmp_path / "m.csv", sorted(clips.iterdir()), 150), tmp_path / "whole"
+    listed, whole = write_list(tmp_path / "m.csv", sorted(clips.iterdir()), 200), tmp_path / "whole"
     subprocess.run([*command(listed, clips, whole, "--workers", "1")], check=True, capture_output=True)
     python = [sys.executable, "-c", CLUSTER, listed, clips, tmp_path, whole]
-    done = subprocess.run(python, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    patient = os.environ | {"RAY_raylet_start_wait_time_s": "120"}  # for a machine that does much else
+    done = subprocess.run(
+        python, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2], env=patient
+    )
+    assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["exit"] == 0 and found["same_bytes"] and found["recordings"] == 150
+    assert found["exit"] == 0 and found["same_bytes"] and found["recordings"] == 200
     assert 1 <= found["lost_batches"] <= 2  # the batch that it did, and one that it was about to do
     assert all(line.startswith("bimodal: a worker ended (NodeDiedError: ") for line in found["told"])
 
