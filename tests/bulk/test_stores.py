@@ -61,10 +61,7 @@ def test_all_kinds_of_sources_in_a_store_give_the_same_results(store, files, tmp
     ]
 
 
-def test_a_store_that_is_away_or_has_no_such_bucket_is_told(store, tmp_path):
-    assert "s3://none/x: no such file or folder" in bulk(
-        "s3://none/x", "--out", tmp_path / "out", *SIZES, code=1, environment=store
-    )
-    away = store | {"FSSPEC_S3_ENDPOINT_URL": "http://127.0.0.1:9"}
+def test_a_store_that_is_away_is_told(tmp_path):
+    away = {"FSSPEC_S3_ENDPOINT_URL": "http://127.0.0.1:9", "FSSPEC_S3_KEY": "id", "FSSPEC_S3_SECRET": "key"}
     told = bulk("s3://calls/day", "--out", tmp_path / "out", *SIZES, code=1, environment=away)
     assert told.splitlines()[-1].startswith("bimodal: s3://calls/day: cannot be read (Could not connect")

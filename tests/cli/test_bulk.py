@@ -1,28 +1,43 @@
 """`bimodal bulk`: what the command line refuses, and how it shows progress."""
 
 import pytest
+from typer.testing import CliRunner
 
 from bimodal.bulk.progress import Throughput
 from bimodal.bulk.records import Outcome
+from bimodal.cli import app
 from bimodal.cli.bulk import _Shown
-from tests.bulk.runs import bulk
+from bimodal.errors import BimodalError
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "told"),
     [
-        (["x.wav"], 2, "Missing option '--out'"),
-        (["x.wav", "--out", "o", "--task", "train"], 2, "'train' is not one of 'recognize', 'extract'"),
-        (["x.wav", "--out", "o", "--coverage", "2"], 2, "coverage"),
-        (["x.wav", "--out", "o", "--task", "extract", "--coverage", "0.9"], 2, "--coverage goes with --task recognize"),
-        (["x.wav", "--out", "o", "--task", "extract", "--transcribe"], 2, "--transcribe goes with --task recognize"),
-        (["x.wav", "--out", "o", "--model", "nowhere"], 1, "nowhere: no model folder"),
-        (["nowhere.wav", "--out", "o"], 1, "bimodal: nowhere.wav: no such file or folder"),
+        (["x.wav"], "Missing option '--out'"),
+        (["x.wav", "--out", "o", "--task", "train"], "'train' is not one of 'recognize', 'extract'"),
+        (["x.wav", "--out", "o", "--coverage", "2"], "coverage"),
+        (["x.wav", "--out", "o", "--task", "extract", "--coverage", "0.9"], "--coverage goes with --task recognize"),
+        (["x.wav", "--out", "o", "--task", "extract", "--transcribe"], "--transcribe goes with --task recognize"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_sentence(arguments, code, told, tmp_path, monkeypatch):
+def test_a_wrong_use_is_told(arguments, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert told in " ".join(bulk(*arguments, code=code).split())
+    found = CliRunner().invoke(app, ["bulk", *arguments])
+    assert found.exit_code == 2 and told in " ".join(found.output.split())
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["x.wav", "--model", "nowhere"], "nowhere: no model folder"),
+        (["nowhere.wav"], "nowhere.wav: no such file or folder"),
+    ],
+)
+def test_what_is_missing_is_an_error(arguments, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BimodalError, match=told):
+        CliRunner().invoke(app, ["bulk", *arguments, "--out", "o"], catch_exceptions=False)
 
 
 def test_a_log_gets_a_line_now_and_then_and_a_quiet_run_none(capsys):
