@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from bimodal.audio.recordings import find_recordings
-from bimodal.bulk.progress import Throughput
-from bimodal.bulk.records import BulkOptions, Setup
-from bimodal.bulk.run import Listener, RunOptions, run_bulk
 from bimodal.inference.installed import DEFAULT, find_model
 from bimodal.inference.model_folder import load_model_config
+from bimodal.scale.progress import Throughput
+from bimodal.scale.records import BulkOptions, Setup
+from bimodal.scale.run import Listener, RunOptions, run_bulk
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "docs" / "results-bulk.json"

@@ -3,11 +3,11 @@
 import pytest
 from typer.testing import CliRunner
 
-from bimodal.bulk.progress import Throughput
-from bimodal.bulk.records import Outcome
 from bimodal.cli import app
 from bimodal.cli.bulk import _Shown
 from bimodal.errors import BimodalError
+from bimodal.scale.progress import Throughput
+from bimodal.scale.records import Outcome
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
 if TYPE_CHECKING:
-    from bimodal.bulk.progress import Throughput
-    from bimodal.bulk.records import BulkOptions, Setup
-    from bimodal.bulk.run import Summary
+    from bimodal.scale.progress import Throughput
+    from bimodal.scale.records import BulkOptions, Setup
+    from bimodal.scale.run import Summary
 
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -99,8 +99,8 @@ def bulk(
     Results are Parquet files in OUT/results; recordings that cannot be used are listed in OUT/failures.
     """
     _check_packages()
-    from bimodal.bulk.records import BulkOptions, settings_of
-    from bimodal.bulk.run import Listener, RunOptions, run_bulk
+    from bimodal.scale.records import BulkOptions, settings_of
+    from bimodal.scale.run import Listener, RunOptions, run_bulk
 
     options = BulkOptions(
         task=task,
@@ -145,9 +145,9 @@ def _check_packages() -> None:
 
 def _setup(model: str | None, download: bool, options: "BulkOptions") -> "tuple[Setup, str]":
     """What workers need, and the model's name; what the model cannot do is refused here, before anything is listed."""
-    from bimodal.bulk.records import Setup
     from bimodal.inference.installed import DEFAULT, find_model
     from bimodal.inference.model import Model as OpenModel
+    from bimodal.scale.records import Setup
 
     folder = find_model(model, download=download)
     opened = OpenModel(folder, threads=1)
@@ -195,7 +195,7 @@ class _Shown:
 
     def done(self, run: "Throughput") -> None:
         """How far the run is."""
-        from bimodal.bulk.progress import describe_progress
+        from bimodal.scale.progress import describe_progress
 
         self._show(describe_progress(run, run.seconds))
 
@@ -219,8 +219,8 @@ class _Shown:
 
 def _tell(summary: "Summary", out: Path, price: float | None) -> None:
     """What was done; exit 1 if nothing could be used."""
-    from bimodal.bulk.progress import describe_end
-    from bimodal.bulk.results import count_failures
+    from bimodal.scale.progress import describe_end
+    from bimodal.scale.results import count_failures
 
     run: Any = summary.throughput
     if run.recordings:

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tests.bulk.runs import bulk, rows
-from tests.bulk.test_archives import pack
+from tests.scale.runs import bulk, rows
+from tests.scale.test_archives import pack
 
 moto = pytest.importorskip("moto.server")
 SIZES = ("--workers", "1", "-q")

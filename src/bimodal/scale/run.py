@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from bimodal.bulk.listing import list_items
-from bimodal.bulk.local import run_local
-from bimodal.bulk.plan import Growth, Part, check_settings, cut_batches, extend_plan, read_plan
-from bimodal.bulk.progress import Throughput
-from bimodal.bulk.queue import Job, Queue
-from bimodal.bulk.records import Batch, Outcome, Setup
-from bimodal.bulk.results import finish_part, finished_ranges, is_finished, keep_piece
 from bimodal.errors import BimodalError
 from bimodal.files import append_line, delete_leftovers, lock
+from bimodal.scale.listing import list_items
+from bimodal.scale.local import run_local
+from bimodal.scale.plan import Growth, Part, check_settings, cut_batches, extend_plan, read_plan
+from bimodal.scale.progress import Throughput
+from bimodal.scale.queue import Job, Queue
+from bimodal.scale.records import Batch, Outcome, Setup
+from bimodal.scale.results import finish_part, finished_ranges, is_finished, keep_piece
 
 CALLS: Final = "calls.jsonl"
 """File of the folder of results with one line for each call: what it did, and how fast."""
@@ -195,7 +195,7 @@ def _work(
 def _engine(options: RunOptions) -> Engine:
     if options.engine == "local":
         return run_local
-    from bimodal.bulk.cluster import run_ray  # Ray takes a second
+    from bimodal.scale.cluster import run_ray  # Ray takes a second
 
     return partial(run_ray, address=options.address)
 
@@ -218,7 +218,7 @@ def _jobs(parts: Iterable[Part], size: int, unfinished: _Open) -> Iterator[Job]:
 def _give_up(queue: Queue, setup: Setup, unfinished: _Open, run: Throughput) -> None:
     """Recordings that no worker survives become failures."""
     while queue.hopeless:
-        from bimodal.bulk.work import load_worker, unable  # the model is loaded for the names of the columns alone
+        from bimodal.scale.work import load_worker, unable  # the model is loaded for the names of the columns alone
 
         job, reason = queue.hopeless.popleft()
         outcome: Any = unable(load_worker(setup), job.items[0], reason)

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
-from bimodal.bulk.queue import Job, Queue
-from bimodal.bulk.records import Outcome, Setup
+from bimodal.scale.queue import Job, Queue
+from bimodal.scale.records import Outcome, Setup
 
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -123,7 +123,7 @@ def _one_thread() -> Iterator[None]:
 def _serve(connection: Connection, setup: Setup) -> None:
     """Work until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the parent decides
-    from bimodal.bulk.work import work
+    from bimodal.scale.work import work
 
     with suppress(EOFError, OSError):
         while True:

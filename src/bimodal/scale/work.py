@@ -19,16 +19,16 @@ import pyarrow as pa
 
 from bimodal.audio.decode import AudioBlocks, Decoded, iterate_audio
 from bimodal.audio.source import IN_MEMORY, Encoded
-from bimodal.bulk.fetch import Fetched, fetch_all, on_disk
-from bimodal.bulk.records import Item, Outcome, Setup
-from bimodal.bulk.stores import StoreError
-from bimodal.bulk.tables import failure_table, output_table, recognition_table, to_bytes
 from bimodal.errors import AudioError, BimodalError, ModelFolderError
 from bimodal.inference.batch import WHOLE_SECONDS, RecognizeOptions, recognize_signals
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import Encoded as EncodedSpeech
 from bimodal.records import Clip, Recognition, shortened
+from bimodal.scale.fetch import Fetched, fetch_all, on_disk
+from bimodal.scale.records import Item, Outcome, Setup
+from bimodal.scale.stores import StoreError
+from bimodal.scale.tables import failure_table, output_table, recognition_table, to_bytes
 
 if TYPE_CHECKING:
     from bimodal.asr.timed_words import Asr

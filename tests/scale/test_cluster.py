@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bulk import command, write_list
-from tests.bulk.runs import bulk
+from tests.scale.runs import bulk
 
 pytest.importorskip("ray")
 asked_for = pytest.mark.skipif(

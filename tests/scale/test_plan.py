@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bimodal.bulk.plan import check_settings, cut_batches, extend_plan, key_of, read_plan
-from bimodal.bulk.records import BYTES_AT_ONCE, Item
 from bimodal.errors import BimodalError
+from bimodal.scale.plan import check_settings, cut_batches, extend_plan, key_of, read_plan
+from bimodal.scale.records import BYTES_AT_ONCE, Item
 
 
 def items(*numbers: int, size: int = 10) -> list[Item]:

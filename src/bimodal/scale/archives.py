@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from bimodal.audio.recordings import EXTENSIONS
-from bimodal.bulk.records import Item, said_fields
-from bimodal.bulk.stores import opened
 from bimodal.data.columns import find_sources
 from bimodal.data.manifest import read_utterance
 from bimodal.errors import BimodalError
 from bimodal.records import shortened
+from bimodal.scale.records import Item, said_fields
+from bimodal.scale.stores import opened
 
 _TEXTS: Final = (".txt", ".json")
 _LARGEST_TEXT: Final = 1 << 20  # bytes

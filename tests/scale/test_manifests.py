@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from bimodal.bulk.listing import list_items
-from bimodal.bulk.records import Item
 from bimodal.errors import ManifestError
+from bimodal.scale.listing import list_items
+from bimodal.scale.records import Item
 
 ROWS = [
     {"file": "a.wav", "start": 0.5, "end": 1.5, "text": "Größe, 'x'", "speaker_id": "ann"},

@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from bimodal.bulk.records import Outcome
+from bimodal.scale.records import Outcome
 
 HOUR: Final = 3600.0
 

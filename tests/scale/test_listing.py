@@ -5,8 +5,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from bimodal.bulk.listing import list_items
 from bimodal.errors import BimodalError
+from bimodal.scale.listing import list_items
 
 
 @pytest.fixture

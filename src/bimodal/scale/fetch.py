@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from bimodal.audio.source import Encoded
-from bimodal.bulk.records import Item
-from bimodal.bulk.stores import asking, opened
 from bimodal.errors import BimodalError
 from bimodal.files import temporary_folder
+from bimodal.scale.records import Item
+from bimodal.scale.stores import asking, opened
 
 IN_MEMORY: Final = 1 << 24
 """A recording of a store with more bytes than this is copied to the disk to be read."""
@@ -140,8 +140,8 @@ class _Rows:
     def _restart(self) -> None:
         from pyarrow import parquet
 
-        from bimodal.bulk.manifests import audio_column
-        from bimodal.bulk.stores import open_store
+        from bimodal.scale.manifests import audio_column
+        from bimodal.scale.stores import open_store
 
         if self._stream is not None:
             self._stream.close()

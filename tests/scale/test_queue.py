@@ -2,9 +2,9 @@
 
 import pytest
 
-from bimodal.bulk.queue import MOST_LOST, RETRIES, Job, Queue
-from bimodal.bulk.records import Batch, Item
 from bimodal.errors import BimodalError
+from bimodal.scale.queue import MOST_LOST, RETRIES, Job, Queue
+from bimodal.scale.records import Batch, Item
 
 
 def job(count: int) -> Job:

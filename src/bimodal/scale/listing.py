@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from bimodal.audio.recordings import EXTENSIONS, shown_path
-from bimodal.bulk.archives import archive_items
-from bimodal.bulk.manifests import SUFFIXES, manifest_items
-from bimodal.bulk.records import Item
-from bimodal.bulk.stores import asking, is_url, open_store
 from bimodal.errors import AudioError, BimodalError
+from bimodal.scale.archives import archive_items
+from bimodal.scale.manifests import SUFFIXES, manifest_items
+from bimodal.scale.records import Item
+from bimodal.scale.stores import asking, is_url, open_store
 
 ARCHIVE: Final = ".tar"
 PACKED: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")

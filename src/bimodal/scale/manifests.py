@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
-from bimodal.bulk.records import Item, said_fields
-from bimodal.bulk.stores import is_url, opened
 from bimodal.data.columns import ALIASES, find_sources
 from bimodal.data.manifest import MAX_CELL, find_delimiter, read_utterance
 from bimodal.data.paths import PathFinder
 from bimodal.errors import BimodalError, ManifestError
 from bimodal.records import shortened
+from bimodal.scale.records import Item, said_fields
+from bimodal.scale.stores import is_url, opened
 
 PARQUET: Final = ".parquet"
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", PARQUET)

@@ -11,9 +11,9 @@ import msgspec
 import pyarrow as pa
 from pyarrow import parquet
 
-from bimodal.bulk.records import Batch, Outcome
-from bimodal.bulk.tables import from_bytes
 from bimodal.files import write_bytes
+from bimodal.scale.records import Batch, Outcome
+from bimodal.scale.tables import from_bytes
 
 RESULTS: Final = "results"
 FAILURES: Final = "failures"

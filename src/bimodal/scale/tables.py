@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from bimodal.arrays import Floats
-from bimodal.bulk.records import Item
 from bimodal.output.formats import FIRST_COLUMNS, LAST_COLUMNS, column_value
 from bimodal.records import Recognition
+from bimodal.scale.records import Item
 
 FAILURES: Final = pa.schema([("path", pa.string()), ("id", pa.string()), ("error", pa.string())])
 """Columns of a table of failures."""

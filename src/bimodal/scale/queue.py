@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bimodal.bulk.records import Batch, Item
 from bimodal.errors import BimodalError
+from bimodal.scale.records import Batch, Item
 
 RETRIES: Final = 3
 """A recording whose worker ends so many times is a failure."""

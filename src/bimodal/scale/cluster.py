@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from bimodal.bulk.queue import Job, Queue
-from bimodal.bulk.records import Outcome, Setup
-from bimodal.bulk.work import work
 from bimodal.errors import BimodalError
+from bimodal.scale.queue import Job, Queue
+from bimodal.scale.records import Outcome, Setup
+from bimodal.scale.work import work
 
 LOCAL: Final = "local"
 """Address of a cluster on this machine that lives as long as the run."""

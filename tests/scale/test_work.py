@@ -8,10 +8,10 @@ import pytest
 import soundfile
 
 from bimodal import Clip, Recognizer
-from bimodal.bulk.listing import list_items
-from bimodal.bulk.records import BulkOptions, Item, Setup
-from bimodal.bulk.tables import from_bytes
-from bimodal.bulk.work import LONGEST_EXTRACT, load_worker, unable, work
+from bimodal.scale.listing import list_items
+from bimodal.scale.records import BulkOptions, Item, Setup
+from bimodal.scale.tables import from_bytes
+from bimodal.scale.work import LONGEST_EXTRACT, load_worker, unable, work
 
 
 def results(outcome) -> list[dict]:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimodal.bulk.records import BulkOptions, Setup
 from bimodal.inference.installed import DEFAULT, find_model
 from bimodal.inference.model_folder import load_model_config
+from bimodal.scale.records import BulkOptions, Setup
 
 
 @pytest.fixture(scope="session")

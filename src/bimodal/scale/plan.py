@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from bimodal.bulk.records import BYTES_AT_ONCE, Batch, Item
 from bimodal.errors import BimodalError
 from bimodal.files import JSON_ERRORS, atomic_write, write_json
+from bimodal.scale.records import BYTES_AT_ONCE, Batch, Item
 
 PLAN: Final = "plan"
 SETTINGS: Final = "settings.json"

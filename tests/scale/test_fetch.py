@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from bimodal.bulk.fetch import IN_MEMORY, fetch, fetch_all, on_disk
-from bimodal.bulk.records import Item
 from bimodal.errors import BimodalError
+from bimodal.scale.fetch import IN_MEMORY, fetch, fetch_all, on_disk
+from bimodal.scale.records import Item
 
 
 @pytest.fixture(scope="module")

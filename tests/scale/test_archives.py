@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bimodal.bulk.archives import archive_items
+from bimodal.scale.archives import archive_items
 
 
 def pack(file: Path, members: dict[str, bytes], form: int = tarfile.PAX_FORMAT) -> Path:
