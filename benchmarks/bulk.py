@@ -58,6 +58,8 @@ class Measured:
         """Note how far a run is."""
         kept = {"recordings", "audio_seconds", "compute_seconds", "busy_seconds"}
         record = {name: value for name, value in run.record().items() if name in kept}
+        if len(self.points) % 100 == 99:
+            print(f"{run.recordings} of {run.todo} recordings", file=sys.stderr, flush=True)
         self.points.append({**record, "seconds": run.seconds, "memory": run.memory_now})
 
     def steady(self, name: str) -> float:
@@ -348,6 +350,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, found in steps(options, Path(folder)):
             known[name] = found
+            options.out.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")  # what is measured is kept
             print(name, json.dumps(found, indent=2), flush=True)
     sizes = f"--recordings {options.recordings} --memory {options.memory} --repeats {options.repeats}"
     known |= {

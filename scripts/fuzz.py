@@ -1,6 +1,6 @@
 """Fuzz what reads foreign bytes, guided by coverage (atheris): only documented errors may come out.
 
-    python -m scripts.fuzz decode 100000      # or model, form, manifest, settings, scores, turns; how many executions
+    python -m scripts.fuzz decode 100000      # or another of TARGETS below; how many executions
     python -m scripts.fuzz all 100000         # one after the other; `make fuzz RUNS=100000`
 
 Seeds are made by code. What is found is written to build/fuzz/found, or below
@@ -215,6 +215,26 @@ def turns(content: bytes) -> None:
         check_overlaps(read_turns(file).utterances)
 
 
+SOURCES: Final = {b"c": ".csv", b"j": ".jsonl", b"p": ".parquet", b"t": ".tar"}
+
+
+def sources(content: bytes) -> None:
+    """List bytes as a source of bulk recognition, and fetch what it holds; the first byte chooses the kind."""
+    from itertools import islice
+
+    from bimodal.errors import BimodalError
+    from bimodal.scale.fetch import fetch
+    from bimodal.scale.listing import list_items
+
+    file = _scratch() / f"a{SOURCES.get(content[:1], '.csv')}"
+    file.write_bytes(content[1:])
+    with suppress(BimodalError):
+        for item in islice(list_items([str(file)]), 100):
+            found = fetch(item)
+            if isinstance(found, BimodalError) and not str(found):
+                raise ValueError("an error without a sentence")
+
+
 @cache
 def _scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="bimodal-fuzz-"))
@@ -228,6 +248,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "settings": settings,
     "scores": scores,
     "turns": turns,
+    "sources": sources,
 }
 
 
@@ -239,6 +260,7 @@ MODULES: Final = {
     "settings": ["bimodal.config", "bimodal.data.labels"],
     "scores": ["bimodal.evaluation.external", "bimodal.evaluation.abstention", "bimodal.evaluation.predictions"],
     "turns": ["bimodal.data.turns"],
+    "sources": ["bimodal.scale.listing", "bimodal.scale.fetch"],
 }
 """What coverage is measured in."""
 
@@ -253,6 +275,7 @@ def seeds(target: str) -> Iterator[bytes]:
         "settings": _settings,
         "scores": _scores,
         "turns": _turns,
+        "sources": _sources,
     }
     yield from made[target]()
 
@@ -324,6 +347,25 @@ def _turns() -> Iterator[bytes]:
     grid = f'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0 4 <exists> 2 {tier} "TextTier" "x" 0 4 1 2 "y"'
     yield grid.encode()
     yield grid.encode("utf-16")
+
+
+def _sources() -> Iterator[bytes]:
+    import tarfile
+
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    yield b"cpath,transcript,speaker,start,end\na.wav,Hi.,s1,0,1\nb.wav,,s2,,\n"
+    yield b'j{"path": "a.wav", "start": 0.5, "end": 2}\n{"transcript": "Hi.", "speaker": "s"}\n'
+    for table in ({"path": ["a.wav"], "start": [0.5]}, {"audio": [{"bytes": b"RIFF", "path": None}], "text": ["Hi."]}):
+        parquet.write_table(pa.Table.from_pydict(table), out := io.BytesIO(), compression="none")
+        yield b"p" + out.getvalue()
+    with tarfile.open(fileobj=(out := io.BytesIO()), mode="w") as archive:
+        for name, content in {"0.wav": b"RIFF", "0.txt": b"Hi.", "0.json": b'{"speaker": "s"}'}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    yield b"t" + out.getvalue()
 
 
 def noting(target: str, found: Path) -> Callable[[bytes], None]:
