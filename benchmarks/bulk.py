@@ -304,8 +304,10 @@ def capacity(found: dict[str, Any]) -> str:
         ("Ray against processes, on one machine", f"{scaled['ray']:.2f} times"),
     ]
     lines = ["| measured | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
-    told = f"Measured on {found['machine']}, {found['date']}, with `{found['command']}`."
-    return "\n".join([told, "", *lines])
+    told = [f"Measured on {scaled['machine']}, {scaled['date']}, with `{scaled['command']}`."]
+    if scaled["load"] > 1:
+        told.append(f"Other programs ran meanwhile (load {scaled['load']:.0f}): on a machine of its own, it is faster.")
+    return "\n".join([*told, "", *lines])
 
 
 def write_page(found: dict[str, Any]) -> None:
@@ -347,18 +349,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
     known = json.loads(options.out.read_text()) if options.out.exists() else {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, found in steps(options, Path(folder)):
-            known[name] = found
-            options.out.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")  # what is measured is kept
-            print(name, json.dumps(found, indent=2), flush=True)
     sizes = f"--recordings {options.recordings} --memory {options.memory} --repeats {options.repeats}"
-    known |= {
+    about = {
         "command": f"python -m benchmarks.bulk --clips FOLDER {sizes}",
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "load": os.getloadavg()[2],  # of other programs, before anything began
     }
-    options.out.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, found in steps(options, Path(folder)):
+            known[name] = found | about
+            options.out.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")  # what is measured is kept
+            print(name, json.dumps(found, indent=2), flush=True)
     if options.out == RESULT and {"scaling", "memory"} <= known.keys():
         write_page(known)
 
