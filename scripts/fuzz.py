@@ -242,6 +242,26 @@ def exchange(content: bytes) -> None:
         EXCHANGE[name].read(folder, ReadOptions(scratch=folder / "scratch"))
 
 
+SOURCES: Final = {b"c": ".csv", b"j": ".jsonl", b"p": ".parquet", b"t": ".tar"}
+
+
+def sources(content: bytes) -> None:
+    """List bytes as a source of bulk recognition, and fetch what it holds; the first byte chooses the kind."""
+    from itertools import islice
+
+    from bimodal.errors import BimodalError
+    from bimodal.scale.fetch import fetch
+    from bimodal.scale.listing import list_items
+
+    file = _scratch() / f"a{SOURCES.get(content[:1], '.csv')}"
+    file.write_bytes(content[1:])
+    with suppress(BimodalError):
+        for item in islice(list_items([str(file)]), 100):
+            found = fetch(item)
+            if isinstance(found, BimodalError) and not str(found):
+                raise ValueError("an error without a sentence")
+
+
 @cache
 def _scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="bimodal-fuzz-"))
@@ -256,6 +276,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "scores": scores,
     "turns": turns,
     "exchange": exchange,
+    "sources": sources,
 }
 
 
@@ -268,6 +289,7 @@ MODULES: Final = {
     "scores": ["bimodal.evaluation.external", "bimodal.evaluation.abstention", "bimodal.evaluation.predictions"],
     "turns": ["bimodal.data.turns"],
     "exchange": ["bimodal.data.exchange"],
+    "sources": ["bimodal.scale.listing", "bimodal.scale.fetch"],
 }
 """What coverage is measured in."""
 
@@ -283,6 +305,7 @@ def seeds(target: str) -> Iterator[bytes]:
         "scores": _scores,
         "turns": _turns,
         "exchange": _exchange,
+        "sources": _sources,
     }
     yield from made[target]()
 
@@ -366,6 +389,25 @@ def _exchange() -> Iterator[bytes]:
     choice = {"type": "choices", "value": {"start": 0.1, "end": 0.5, "choices": ["joy"]}}
     task = {"id": 1, "data": {"audio": "/data/local-files/?d=a%20b.wav", "text": "Hi"}}
     yield b"t" + json.dumps([{**task, "annotations": [{"result": [choice]}]}, {"id": 2, "text": "x"}]).encode()
+
+
+def _sources() -> Iterator[bytes]:
+    import tarfile
+
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    yield b"cpath,transcript,speaker,start,end\na.wav,Hi.,s1,0,1\nb.wav,,s2,,\n"
+    yield b'j{"path": "a.wav", "start": 0.5, "end": 2}\n{"transcript": "Hi.", "speaker": "s"}\n'
+    for table in ({"path": ["a.wav"], "start": [0.5]}, {"audio": [{"bytes": b"RIFF", "path": None}], "text": ["Hi."]}):
+        parquet.write_table(pa.Table.from_pydict(table), out := io.BytesIO(), compression="none")
+        yield b"p" + out.getvalue()
+    with tarfile.open(fileobj=(out := io.BytesIO()), mode="w") as archive:
+        for name, content in {"0.wav": b"RIFF", "0.txt": b"Hi.", "0.json": b'{"speaker": "s"}'}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    yield b"t" + out.getvalue()
 
 
 def noting(target: str, found: Path) -> Callable[[bytes], None]:

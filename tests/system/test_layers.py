@@ -19,7 +19,7 @@ LAYERS = (
     ("inference",),
     ("training", "output"),
     ("evaluation",),
-    ("demo", "service"),
+    ("demo", "scale", "service"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -23,6 +23,7 @@ from bimodal.cli import (
     test,
     train,
 )
+from bimodal.cli import bulk, cache, compare, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW, shortened
@@ -57,6 +58,7 @@ def _options(
 
 for command in (
     recognize.recognize,
+    bulk.bulk,
     listen.listen,
     corpora.corpora,
     corpora.prepare,

@@ -97,7 +97,7 @@ Explain = Annotated[
 ]
 
 
-def _coverage(given: str | None) -> float | None:
+def parse_coverage(given: str | None) -> float | None:
     """The share that a word on the command line stands for.
 
     Raises:
@@ -175,7 +175,7 @@ def recognize(
     by_asr, told = transcribe or translate, transcript is not None
     _check_words(paths, {"--transcript": told, "--transcripts": transcripts is not None, "--transcribe": by_asr})
     _check_speakers(speaker_stats, speaker, channels)
-    share = _check_adapt(adapt, _coverage(coverage), paths)
+    share = _check_adapt(adapt, parse_coverage(coverage), paths)
     opened = _open(model, download, threads, preload=bool(paths))
     choose = opened.set_chooser(share, coverage_by)  # a model without sets is refused before it works
     if not paths:

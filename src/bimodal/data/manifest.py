@@ -267,7 +267,7 @@ def _decode(content: bytes, table: _Table) -> str:
 
 
 def _read_csv(text: str, table: _Table) -> None:
-    delimiter = text[4] if _EXCEL.match(text) else _delimiter(text)
+    delimiter = text[4] if _EXCEL.match(text) else find_delimiter(text)
     records = _records(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), table)
     line, header = next(records, (1, []))
     if _EXCEL.match(text):  # its first line tells the delimiter
@@ -289,7 +289,7 @@ def _read_csv(text: str, table: _Table) -> None:
     table.rows = [(number, {names[place]: record[place] for place in kept}) for number, record in whole]
 
 
-def _delimiter(text: str) -> str:
+def find_delimiter(text: str) -> str:
     """The delimiter under which the header has most names that we know; a comma where nothing speaks against it."""
     header = text.lstrip().splitlines()[0]
     known = {name: len(find_sources([cell.strip(' "') for cell in header.split(name)])) for name in ",;\t"}
@@ -385,7 +385,7 @@ def _utterances(table: _Table, paths: PathFinder) -> tuple[Utterance, ...]:
     sources = find_sources(table.columns)
     utterances, lines = [], dict[str, int]()
     for number, (line, cells) in enumerate(table.rows, start=1):
-        utterance, complaints = _utterance(cells, sources, number)
+        utterance, complaints = read_utterance(cells, sources, number)
         if utterance.path is not None:
             found, against = paths.find(utterance.path)
             utterance = utterance if found == utterance.path else replace(utterance, path=found)
@@ -403,7 +403,7 @@ def _utterances(table: _Table, paths: PathFinder) -> tuple[Utterance, ...]:
     return tuple(utterances)
 
 
-def _utterance(cells: Mapping[str, str], sources: Mapping[str, str], number: int) -> tuple[Utterance, list[str]]:
+def read_utterance(cells: Mapping[str, str], sources: Mapping[str, str], number: int) -> tuple[Utterance, list[str]]:
     """One row as a record, with what is wrong in it; a wrong cell is left out of the record."""
     complaints = [f"{name} holds a NUL character" for name, cell in cells.items() if "\0" in cell]
     complaints += [
