@@ -10,6 +10,7 @@ import typer
 from bimodal import __version__
 from bimodal.cli import (
     backbone,
+    bulk,
     cache,
     compare,
     convert,
@@ -23,7 +24,6 @@ from bimodal.cli import (
     test,
     train,
 )
-from bimodal.cli import bulk, cache, compare, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 from bimodal.records import LAW, shortened
