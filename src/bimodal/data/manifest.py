@@ -146,9 +146,8 @@ def write_manifest(
     try:
         content = "".join(line + "\n" for line in lines).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ManifestError(
-            f"{path}: {error.object[error.start]!r} is no valid Unicode and cannot be written"
-        ) from error
+        bad = error.object[error.start]
+        raise ManifestError(f"{path}: {bad!r} is no valid Unicode and cannot be written") from error
     reading = inspect_bytes(content, path, features)
     if reading.problems:
         raise ManifestError(describe_problems(reading.problems))
