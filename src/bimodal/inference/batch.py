@@ -372,7 +372,7 @@ def _timeline(
         coverage=options.coverage,
         coverage_by=options.coverage_by,
         speakers=options.speakers,
-        segmentation=options.segmentation,
+        segmentation=None if options.segmentation is None else str(options.segmentation),
     )
     words = [_timed(row, length) for row in rows]
     if options.speakers is not None:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -57,7 +56,7 @@ class TimelineConfig:
     coverage: float | None = None
     coverage_by: CoverageBy = "emotion"
     speakers: int | Literal["auto"] | None = None
-    segmentation: str | Path | None = None
+    segmentation: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that contradict one another."""
