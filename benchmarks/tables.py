@@ -19,6 +19,7 @@ ORDER = (
     "unlike",
     "model_tests",
     "timeline_quality",
+    "diarise",
     "meld",
     "meld_tuned",
     "emotiontts",

@@ -52,6 +52,38 @@ def asr_model() -> Path:
     pytest.skip(complaint)
 
 
+@pytest.fixture(scope="session")
+def segmentation_model() -> Path:
+    """File of the segmentation network (BIMODAL_SEGMENTATION, or among the models beside the repository).
+
+    Skips where it is absent; in CI that is a failure.
+    """
+    beside = Path(__file__).parents[2] / "shared" / "models" / "speaker-segmentation" / "segmentation-3.0.int8.onnx"
+    file = Path(os.environ.get("BIMODAL_SEGMENTATION", beside))
+    if not file.is_file():
+        complaint = f"no segmentation network {file}; set BIMODAL_SEGMENTATION to pyannote segmentation-3.0 as ONNX"
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(complaint)
+        pytest.skip(complaint)
+    return file
+
+
+@pytest.fixture(scope="session")
+def dialogue(corpus_data: Path) -> tuple[np.ndarray, list[tuple[float, float, str]]]:
+    """Calm clips of two EmoDB speakers, a woman and a man, joined to 25 s at 16 kHz; and who speaks when."""
+    chance, pieces, turns, end = np.random.default_rng(0), [], [], 0.5
+    for name in ("03a01Nc", "08a01Na", "08a02Na", "03a02Nc", "08a04Nc", "03a04Nc", "03a05Nd", "08a05Nb", "03a07Nc"):
+        signal, _ = soundfile.read(corpus_data / "emodb" / "audio" / f"{name}.flac", dtype="float32")
+        turns.append((end, end + len(signal) / 16_000, name[:2]))
+        pieces.append(signal)
+        end += len(signal) / 16_000 + 0.6
+    whole = chance.normal(0, 1e-4, round(end * 16_000) + 8000).astype(np.float32)
+    for (start, _, _), signal in zip(turns, pieces, strict=True):
+        first = round(start * 16_000)
+        whole[first : first + len(signal)] += signal
+    return whole, turns
+
+
 WORDS = {
     "anger": ["Stop that at once!", "I have had enough of you.", "Get out of my house!"],
     "happiness": ["What a lovely day!", "I am so glad you came.", "We won, we really won!"],

@@ -24,6 +24,12 @@ LAW: Final = (
 )
 """The law, as help, server and model cards print it."""
 
+MOST_SPEAKERS: Final = 20
+"""Most speakers that are told apart in one recording."""
+
+UNSURE_SPEAKERS: Final = "who speaks when is unsure"
+"""Beginning of the warning about a recording whose speakers are hard to tell apart."""
+
 LONGEST_NAME: Final = 100
 LONGEST_TEXT: Final = 20_000
 """Characters that a name and another text of a model may have."""
@@ -312,6 +318,10 @@ class Recognition:
         prediction_set: The emotions among which the right one is with the coverage that was asked for; None if none
             was, or if there is no `emotion`.
         adapted_to: Unlabelled recordings that the model was adapted to; None if it was not adapted.
+        speaker_confidence: That it is this speaker and none of the others in the recording, 0 to 1; None unless the
+            speakers were told apart by their voices, and where one alone was found.
+        overlap: Share of the result, 0 to 1, in which another speaker speaks, too; None unless the speakers were told
+            apart by their voices.
     """
 
     emotion: str | None
@@ -337,13 +347,15 @@ class Recognition:
     valence: float | None = None
     prediction_set: PredictionSet | None = None
     adapted_to: str | None = None
+    speaker_confidence: float | None = None
+    overlap: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a number that is NaN or infinite: a result never holds one."""
         tables = (self.scores, self.speech_scores, self.text_scores)
         numbers = [number for table in tables if table for number in table.values()]
         numbers += [self.gate or 0.0, self.start or 0.0, self.end or 0.0, self.transcript_confidence or 0.0]
-        numbers += [self.arousal or 0.0, self.valence or 0.0]
+        numbers += [self.arousal or 0.0, self.valence or 0.0, self.speaker_confidence or 0.0, self.overlap or 0.0]
         if not all(map(math.isfinite, numbers)):
             msg = "a score or time of the result is NaN or infinite, expected finite numbers"
             raise ValueError(msg)

@@ -220,6 +220,25 @@ def test_words_are_heard_with_a_model_that_is_there(tiny_model, clips, asr_model
     assert result["transcript_source"] == "asr" and 0 < result["transcript_confidence"] < 1 and 0 < result["gate"] <= 1
 
 
+def test_speakers_of_one_channel_are_told_apart_and_a_second_call_goes_on(
+    tiny_model, dialogue, segmentation_model, tmp_path
+):
+    soundfile.write(tmp_path / "call.wav", dialogue[0], RATE)
+    soundfile.write(tmp_path / "alone.wav", dialogue[0][: 3 * RATE], RATE)
+    options = ["-m", tiny_model, tmp_path / "call.wav", tmp_path / "alone.wav", "--segmentation", segmentation_model]
+    run(*options, "--speakers", "2", "--out", tmp_path / "out")
+    told = {name: (tmp_path / "out" / f"{name}.wav.jsonl").read_text().splitlines() for name in ("call", "alone")}
+    assert {json.loads(line)["speaker"] for line in told["call"]} == {"speaker 1", "speaker 2"}
+    assert {json.loads(line)["speaker"] for line in told["alone"]} <= {"speaker 1", "speaker 2"}
+    again = run(*options, "--speakers", "2", "--out", tmp_path / "out")
+    assert "2 of 2 recordings are finished already" in again.stderr
+    other = run(*options, "--speakers", "auto", "--out", tmp_path / "out", code=1)
+    assert "speakers '2' instead of 'auto'" in other.stderr
+    table = run(*options[:3], "--speakers", "9", "--segmentation", segmentation_model)
+    assert "speaker 1 (" in table.stdout
+    assert "call.wav: who speaks when is unsure: the voices are alike or change much" in table.stderr
+
+
 def test_a_missing_speech_recogniser_says_how_to_get_one(tiny_model, clips, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     told = run("-m", tiny_model, clips / "0.wav", "--transcribe", code=1).stderr
@@ -242,6 +261,11 @@ def test_a_missing_speech_recogniser_says_how_to_get_one(tiny_model, clips, tmp_
         (["none.wav"], 1, "none.wav: no such file"),
         (["--transcript", "hi", "--format", "srt"], 1, "needs results with times"),
         (["--transcript", " "], 1, "nothing to recognise"),
+        (["0.wav", "--speakers", "two"], 2, "'two' is neither auto nor a number from 1 to 20"),
+        (["0.wav", "--speakers", "2", "--speaker", "ann"], 2, "leave out --speaker and --speaker-stats"),
+        (["0.wav", "--speakers", "2", "--channels", "speakers"], 2, "leave out --speakers"),
+        (["0.wav", "--speakers", "2", "--whole"], 2, "leave out --whole"),
+        (["0.wav", "--speakers", "2", "--segmentation", "none.onnx"], 1, "none.onnx: no such file"),
     ],
 )
 def test_wrong_usage_is_one_sentence(tiny_model, clips, arguments, code, sentence):

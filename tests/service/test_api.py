@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimodal import Recognizer
+from bimodal import Client, Recognizer
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -86,6 +86,20 @@ def test_a_job_gives_the_timeline_that_python_gives(http, recognizer, long_recor
         assert got["scores"] == pytest.approx(wanted.scores, abs=5e-3)
     assert job["summary"]["results"] == len(expected) and 100 < len(job["peaks"]) <= 4000
     assert job["duration"] == pytest.approx(soundfile.info(long_recording).duration, abs=0.01)
+
+
+def test_a_job_tells_speakers_apart_where_the_server_has_the_networks(
+    tiny_model, dialogue, segmentation_model, tmp_path, serve, monkeypatch
+):
+    soundfile.write(tmp_path / "call.wav", dialogue[0], 16_000)
+    monkeypatch.setenv("BIMODAL_SEGMENTATION", str(segmentation_model))
+    with serve(tiny_model) as running, running.client() as client:
+        answer = client.post("/v1/jobs", files={"audio": (tmp_path / "call.wav").open("rb")}, data={"speakers": "2"})
+        job = finished(client, answer.headers["location"])
+        through = Client(running.url).recognize_long(tmp_path / "call.wav", speakers="auto")
+        assert {one.speaker for one in through} == {"speaker 1", "speaker 2"}
+    assert {one["speaker"] for one in job["results"]} == {"speaker 1", "speaker 2"}
+    assert all(one["speaker_confidence"] > 0.5 for one in job["results"])
 
 
 def test_a_job_is_followed_by_events_and_written_in_formats_and_forgotten(http, long_recording):
@@ -182,6 +196,8 @@ def test_a_form_that_cannot_be_used_is_refused_in_one_sentence(http, form, statu
         ({"words": "[" * 100_000}, "Part exceeded"),
         ({"channels": "left"}, "mix, speakers"),
         ({"hop": "5", "window": "1"}, "hop <= window"),
+        ({"speakers": "0"}, "speakers: expected auto, or a number from 1 to 20"),
+        ({"speakers": "2", "channels": "speakers"}, "each channel is one speaker already"),
     ],
 )
 def test_a_job_that_cannot_be_done_is_refused(http, recording, data, sentence):

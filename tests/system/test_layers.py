@@ -15,7 +15,7 @@ LAYERS = (
     ("audio",),
     ("data",),
     ("features",),
-    ("asr", "models", "evaluation/metrics"),
+    ("asr", "diarisation", "models", "evaluation/metrics"),
     ("inference",),
     ("training", "output"),
     ("evaluation",),
@@ -37,6 +37,7 @@ NO_TORCH = (
     "data",
     "features",
     "asr",
+    "diarisation",
     "inference",
 )
 TORCH_ALLOWED = {"features/build_backbone.py", "features/whisper.py"} | {

@@ -56,6 +56,38 @@ Channels = Annotated[
     typer.Option(help="Mix all channels, or take each channel as one speaker (results over time)."),
 ]
 
+
+def _speakers(given: str | None) -> "int | Literal['auto'] | None":
+    """How many speakers a word on the command line stands for.
+
+    Raises:
+        typer.BadParameter: Neither `auto` nor a number of speakers.
+    """
+    from bimodal.records import MOST_SPEAKERS
+
+    if given is None or given == "auto":
+        return "auto" if given else None
+    if not (given.isdecimal() and 1 <= int(given) <= MOST_SPEAKERS):
+        raise typer.BadParameter(f"'{given}' is neither auto nor a number from 1 to {MOST_SPEAKERS}")
+    return int(given)
+
+
+Speakers = Annotated[
+    str | None,
+    typer.Option(
+        "--speakers",
+        metavar="auto|N",
+        help="Tell the speakers of a mono recording apart by their voices: their number, or auto to find it (results "
+        "over time; needs --segmentation).",
+    ),
+]
+Segmentation = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="BIMODAL_SEGMENTATION",
+        help="ONNX file of pyannote segmentation-3.0, for --speakers.",
+    ),
+]
 Track = Annotated[
     int | None,
     typer.Option(min=1, help="Sound track of a video, from 1. [default: the one that the file marks as default]"),
@@ -155,6 +187,8 @@ def recognize(
     download: Download = False,
     timeline: Timeline = None,
     channels: Channels = "mix",
+    speakers: Speakers = None,
+    segmentation: Segmentation = None,
     track: Track = None,
     form: Form = "table",
     out: Out = None,
@@ -175,6 +209,7 @@ def recognize(
     by_asr, told = transcribe or translate, transcript is not None
     _check_words(paths, {"--transcript": told, "--transcripts": transcripts is not None, "--transcribe": by_asr})
     _check_speakers(speaker_stats, speaker, channels)
+    people = _check_found_speakers(_speakers(speakers), segmentation, speaker_stats or speaker, channels, timeline)
     share = _check_adapt(adapt, parse_coverage(coverage), paths)
     opened = _open(model, download, threads, preload=bool(paths))
     choose = opened.set_chooser(share, coverage_by)  # a model without sets is refused before it works
@@ -196,6 +231,8 @@ def recognize(
         explain=explain,
         coverage=share,
         coverage_by=coverage_by,
+        speakers=people,
+        segmentation=segmentation,
     )
     transcriber = _transcriber(asr, download, _asr_threads(threads, recordings, options)) if by_asr else None
     options = options if transcriber is None else _with_asr(options, transcriber, _task(translate), language)
@@ -290,9 +327,32 @@ def _check_speakers(speaker_stats: Path | None, speaker: str | None, channels: s
         raise typer.BadParameter("--speaker-stats needs --speaker, or --channels speakers")
 
 
+def _check_found_speakers(
+    people: "int | Literal['auto'] | None",
+    segmentation: Path | None,
+    known: Path | str | None,
+    channels: str,
+    timeline: bool | None,
+) -> "int | Literal['auto'] | None":
+    """The number of speakers, unless something does not go with it; what it needs is looked for before any work."""
+    if people is None:
+        return None
+    if known is not None:
+        raise typer.BadParameter("--speakers finds who speaks; leave out --speaker and --speaker-stats")
+    if channels == "speakers":
+        raise typer.BadParameter("--channels speakers has one speaker a channel; leave out --speakers")
+    if timeline is False:
+        raise typer.BadParameter("--speakers gives results over time; leave out --whole")
+    from bimodal.diarisation.networks import open_networks  # here, since few calls need it
+
+    open_networks(segmentation)
+    return people
+
+
 def _settings(options: "RecognizeOptions", transcriber: "Transcriber | None", heard_as: str) -> dict[str, str]:
     """What decides results beside model, recording and words, for the index of a result folder."""
     settings = {} if options.track is None else {"track": str(options.track)}
+    settings |= {} if options.speakers is None else {"speakers": str(options.speakers)}
     settings |= {} if options.coverage is None else {"coverage": f"{options.coverage} {options.coverage_by}"}
     return settings | ({} if transcriber is None else {"asr": f"{transcriber.digest[:12]} {heard_as}"})
 

@@ -23,7 +23,7 @@ from bimodal.inference.batch import (
 )
 from bimodal.inference.model import Model
 from bimodal.output.console import describe_summary, describe_warnings, format_line, format_result, format_stretch
-from bimodal.records import Recognition
+from bimodal.records import UNSURE_SPEAKERS, Recognition
 
 if TYPE_CHECKING:
     from bimodal.output.result_folder import Journal, ResultFolder, Task
@@ -32,6 +32,8 @@ ADVICE: Final = (
     "hint: if these recordings come from one source and hold several emotions, --adapt can raise the share of right "
     "answers"
 )
+_TOLD: Final = (IS_CUT, IS_DAMAGED, UNSURE_SPEAKERS)
+"""Beginnings of the warnings that stderr tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,9 +168,10 @@ def _write(
     plot, stats = run.output.plot, run.options.speaker_stats
     found, adding = _continued(run, recording, journal), None
     if found is None:
-        after = {} if journal is None or stats is not None else journal.ends
+        again = stats is not None or run.options.speakers is not None  # their baselines hang on all that was before
+        after = {} if journal is None or again else journal.ends
         found, adding = recognize_recording(run.model, recording, run.options, after, opened), journal
-        if journal is not None and (stats is not None or not found.over_time):
+        if journal is not None and (again or not found.over_time):
             journal.restart()
     results = _finished(run, recording, _added(run, found.results, begin, adding), journal)
     shown, drawn = (results, iter(())) if plot is None else tee(results)
@@ -210,7 +213,7 @@ def _finished(
     """Pass on results; at last store speaker statistics and results, and say what is wrong with the recording."""
     told: dict[str, None] = {}
     for result in results:
-        told |= dict.fromkeys(warning for warning in result.warnings if warning.startswith((IS_CUT, IS_DAMAGED)))
+        told |= dict.fromkeys(warning for warning in result.warnings if warning.startswith(_TOLD))
         yield result
     _save_stats(run, "" if journal is None else _mark(run.tasks[recording]))
     if journal is not None and run.folder is not None:

@@ -57,7 +57,7 @@ def mel_power(signal: Signal) -> npt.NDArray[np.float32]:
     """
     padded = _mirrored(np.pad(signal, (0, WINDOW - len(signal))) if len(signal) < WINDOW else signal, WINDOW // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][: max(1, len(signal) // HOP)]
-    window, filters = _hann(), _mel_filters()
+    window, filters = _hann(), mel_filters(WINDOW, BINS)
     found = np.empty((len(frames), BINS), np.float32)
     for start in range(0, len(frames), _AT_ONCE):
         waves = np.fft.rfft(frames[start : start + _AT_ONCE] * window, axis=1).astype(np.complex64, copy=False)
@@ -79,10 +79,19 @@ def _hann() -> npt.NDArray[np.float32]:
 
 
 @cache
-def _mel_filters() -> npt.NDArray[np.float32]:
-    """Triangles (201, 80) over the FFT bins, spaced on Slaney's mel scale and of equal area."""
-    edges = _mel_to_hertz(np.linspace(0.0, _hertz_to_mel(SAMPLING_RATE / 2), BINS + 2))
-    hertz = np.fft.rfftfreq(WINDOW, 1 / SAMPLING_RATE)
+def mel_filters(size: int, bins: int) -> npt.NDArray[np.float32]:
+    """Triangles (size // 2 + 1, bins) over the FFT bins, spaced on Slaney's mel scale and of equal area.
+
+    Args:
+        size: Samples of the FFT at 16 kHz.
+        bins: Bands, from 0 to 8 kHz.
+
+    Example:
+        >>> mel_filters(400, 80).shape
+        (201, 80)
+    """
+    edges = _mel_to_hertz(np.linspace(0.0, _hertz_to_mel(SAMPLING_RATE / 2), bins + 2))
+    hertz = np.fft.rfftfreq(size, 1 / SAMPLING_RATE)
     rising = (hertz[:, None] - edges[None, :-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[None, 2:] - hertz[:, None]) / (edges[2:] - edges[1:-1])
     triangles = np.maximum(0.0, np.minimum(rising, falling))

@@ -49,6 +49,8 @@ class RecognizeOptions:
         explain: Say in each result why it is so.
         coverage: Of prediction sets; None for none.
         coverage_by: As in `Recognizer.recognize_batch`.
+        speakers: How many people speak in each recording, or `auto`; None to tell nobody apart. Always a timeline.
+        segmentation: As in `TimelineConfig`.
     """
 
     timeline: bool | None = None
@@ -62,10 +64,12 @@ class RecognizeOptions:
     explain: bool = False
     coverage: float | None = None
     coverage_by: CoverageBy = "emotion"
+    speakers: int | Literal["auto"] | None = None
+    segmentation: Path | None = None
 
     def over_time(self, *, longer: bool) -> bool:
         """Whether a recording gets a timeline, given whether it is longer than `WHOLE_SECONDS`."""
-        if self.channels == "speakers":
+        if self.channels == "speakers" or self.speakers is not None:
             return True
         return self.timeline if self.timeline is not None else longer and self.transcript is None
 
@@ -273,7 +277,7 @@ def _open(
 
 def _open_recording(recording: Recording, options: RecognizeOptions) -> OpenedRecording:
     """A recording, opened; a short one that is recognised as a whole is read to its end."""
-    if options.channels == "speakers":
+    if options.channels == "speakers" or options.speakers is not None:
         return OpenedRecording(over_time=True)
     blocks = iterate_audio(recording.path, block_seconds=WHOLE_SECONDS, track=options.track)
     longer = blocks.read_ahead(2) > 1
@@ -361,19 +365,27 @@ def _timeline(
                 "or recognise the recording with --whole"
             )
     length = decoded_seconds(recording) if any(row.end is None for row in rows) else 0.0
+    config = TimelineConfig(
+        channels=options.channels,
+        track=options.track,
+        explain=options.explain,
+        coverage=options.coverage,
+        coverage_by=options.coverage_by,
+        speakers=options.speakers,
+        segmentation=None if options.segmentation is None else str(options.segmentation),
+    )
+    words = [_timed(row, length) for row in rows]
+    if options.speakers is not None:
+        from bimodal.inference import diarised  # start-up: few recordings need it
+
+        return diarised.recognize_long(model, recording.path, words=words, asr=options.asr, config=config, after=after)
     return recognize_long(
         model,
         recording.path,
-        words=[_timed(row, length) for row in rows],
+        words=words,
         asr=options.asr,
         speakers=() if options.speaker is None else (options.speaker,),
-        config=TimelineConfig(
-            channels=options.channels,
-            track=options.track,
-            explain=options.explain,
-            coverage=options.coverage,
-            coverage_by=options.coverage_by,
-        ),
+        config=config,
         speaker_stats=options.speaker_stats,
         after=after,
         opened=opened,

@@ -431,18 +431,24 @@ class Model:
 
         return self._once(SPEAKERS, load_speaker_stats) if SPEAKERS in self.config.files else SpeakerStatsStore()
 
-    def adapted(self, adaptation: "Adaptation", adapted_to: str, digest: str) -> "Model":
+    def adapted(
+        self, adaptation: "Adaptation", adapted_to: str, digest: str, speakers: "SpeakerStatsStore | None" = None
+    ) -> "Model":
         """This model with an adaptation, without its prediction sets; nothing is written or loaded again.
 
         Args:
             adaptation: Of this model's speech network.
             adapted_to: What it was adapted to, in words for the results.
             digest: SHA-256 of the adaptation; the revision depends on it.
+            speakers: Statistics of speakers who are standardised by their own; None for nobody.
         """
         other = copy(self)
         files = {name: known for name, known in self.config.files.items() if name != PREDICTION_SETS}
         other.config = replace(self.config, adapted_to=adapted_to, files=files | {ADAPTATION: digest})
         other._parts = {**self._parts, ADAPTATION: adaptation}
+        if speakers is not None:
+            other.config = replace(other.config, files={**other.config.files, SPEAKERS: digest})
+            other._parts[SPEAKERS] = speakers
         return other
 
     def _backbone(self, stage: str) -> SpeechBackbone | TextBackbone:

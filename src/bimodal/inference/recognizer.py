@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bimodal.audio.inputs import as_clip
-from bimodal.errors import BimodalError
+from bimodal.errors import BimodalError, ConfigError
 from bimodal.inference.batch import clip_speech, failed, recognize_clips, recognize_signals
 from bimodal.inference.installed import find_model
 from bimodal.inference.model import Model
@@ -185,6 +185,19 @@ class Recognizer:
             AudioError: The recording cannot be used. If the damage comes late, the results before it are given first.
             BimodalError: The model uses no recordings, or the names do not fit the channels.
         """
+        if config is not None and config.speakers is not None:
+            from bimodal.inference import diarised  # start-up: few recordings need it
+
+            return diarised.recognize_long(
+                self.model,
+                path,
+                words=words,
+                asr=asr,
+                speakers=speakers,
+                config=config,
+                speaker_stats=speaker_stats,
+                after=after,
+            )
         from bimodal.inference.timeline import recognize_long  # start-up: a short clip does not need it
 
         return recognize_long(
@@ -220,6 +233,8 @@ class Recognizer:
         """
         from bimodal.inference.stream import Stream  # start-up: a short clip does not need it
 
+        if config is not None and config.speakers is not None:
+            raise ConfigError("speakers are told apart for files alone; open a stream for each speaker")
         return Stream(self.model, sampling_rate, speaker=speaker, config=config, speaker_stats=speaker_stats)
 
     def extract(self, clips: Sequence[Clip]) -> Outputs:

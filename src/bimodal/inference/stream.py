@@ -22,7 +22,7 @@ from bimodal.inference.explain import explain
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import dimensions_of
 from bimodal.inference.prediction_sets import check_coverage
-from bimodal.records import Clip, CoverageBy, Recognition
+from bimodal.records import MOST_SPEAKERS, Clip, CoverageBy, Recognition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,10 @@ class TimelineConfig:
         track: Number of the sound track of a file, from 1; None for the one that the file marks as default.
         coverage: Of the prediction set of each result; None for no sets. With smoothing it is not promised.
         coverage_by: As in `Recognizer.recognize_batch`.
+        speakers: How many people speak in the mix, or `auto` to find their number: each result says who speaks. None
+            to tell nobody apart. For files alone.
+        segmentation: ONNX file of the segmentation network that `speakers` needs; None for the file that the
+            environment variable `BIMODAL_SEGMENTATION` names.
     """
 
     segments: SegmentConfig = field(default_factory=SegmentConfig)
@@ -51,6 +55,8 @@ class TimelineConfig:
     track: int | None = None
     coverage: float | None = None
     coverage_by: CoverageBy = "emotion"
+    speakers: int | Literal["auto"] | None = None
+    segmentation: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that contradict one another."""
@@ -62,6 +68,18 @@ class TimelineConfig:
             raise ConfigError(f"channels '{self.channels}': expected 'mix' or 'speakers'")
         if self.coverage is not None:
             check_coverage(self.coverage, self.coverage_by)
+        self._check_speakers()
+
+    def _check_speakers(self) -> None:
+        if self.speakers is None:
+            return
+        number = 1 if self.speakers == "auto" else self.speakers
+        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST_SPEAKERS:
+            raise ConfigError(f"speakers {self.speakers!r:.40}: expected auto, or a number from 1 to {MOST_SPEAKERS}")
+        if self.channels == "speakers":
+            raise ConfigError(
+                "speakers: each channel is one speaker already with channels='speakers'; give one of both"
+            )
 
 
 class Stream:

@@ -87,6 +87,8 @@ def recognize_long(
         BimodalError: The model uses no recordings, or the names do not fit the channels.
     """
     config = config or TimelineConfig()
+    if config.speakers is not None:
+        raise ConfigError(f"{path}: recognize_long of bimodal.inference.diarised tells speakers apart; call that")
     sources = _sources(path, speakers, config, opened)
     conversation, timelines = Conversation(model.context), []
     for name, blocks in sources.items():
@@ -97,8 +99,8 @@ def recognize_long(
         known = (after or {}).get(name, 0.0) if model.context == 0 else 0.0  # else the words before are read, too
         transcriber = None if asr is None else SegmentTranscriber(asr, known_until=known)
         timelines.append(_cut(stream, chain([first], blocks), transcriber))
-    scored = _scored(heapq.merge(*timelines, key=lambda cut: cut.start), after or {})
-    results = chain.from_iterable(scored) if len(sources) == 1 else _in_order(scored)
+    scored = score_cuts(heapq.merge(*timelines, key=lambda cut: cut.start), after or {})
+    results = chain.from_iterable(scored) if len(sources) == 1 else in_order(scored)
     return warn_at_end(results, lambda: [warning for blocks in sources.values() for warning in blocks.warnings])
 
 
@@ -183,7 +185,7 @@ def _sources(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Cut:
+class Cut:
     """A segment of one stream, or that the stream has none."""
 
     start: float
@@ -191,25 +193,26 @@ class _Cut:
     stream: Stream
 
 
-def _cut(stream: Stream, blocks: Blocks, transcriber: SegmentTranscriber | None) -> Iterator[_Cut]:
+def _cut(stream: Stream, blocks: Blocks, transcriber: SegmentTranscriber | None) -> Iterator[Cut]:
     """The segments of one speaker as they come, their words recognised."""
-    segments = _segments(stream, blocks)
+    segments = segments_of(stream, blocks)
     found = False
     for segment, words in ((one, []) for one in segments) if transcriber is None else transcriber.listen(segments):
         found = True
         stream.add_words(words)
-        yield _Cut(start=segment.start, segment=segment, stream=stream)
+        yield Cut(start=segment.start, segment=segment, stream=stream)
     if not found:
-        yield _Cut(start=0.0, segment=None, stream=stream)
+        yield Cut(start=0.0, segment=None, stream=stream)
 
 
-def _segments(stream: Stream, blocks: Blocks) -> Iterator[Segment]:
+def segments_of(stream: Stream, blocks: Blocks) -> Iterator[Segment]:
+    """The segments of a stream as its blocks come."""
     for signal, _ in blocks:
         yield from stream.cut(signal)
     yield from stream.cut_rest()
 
 
-def _scored(cuts: Iterable[_Cut], after: Mapping[str | None, float]) -> Iterator[list[Recognition]]:
+def score_cuts(cuts: Iterable[Cut], after: Mapping[str | None, float]) -> Iterator[list[Recognition]]:
     """Results of each segment, but for those that end before their speaker's time `after`."""
     for cut in cuts:
         done = after.get(cut.stream.speaker, 0.0)
@@ -226,7 +229,7 @@ def _middle(result: Recognition) -> float:
     return ((result.start or 0.0) + (result.end or 0.0)) / 2
 
 
-def _in_order(scored: Iterable[Sequence[Recognition]]) -> Iterator[Recognition]:
+def in_order(scored: Iterable[Sequence[Recognition]]) -> Iterator[Recognition]:
     """Results of segments that overlap, of several speakers, by their beginning."""
     waiting: list[tuple[float, int, Recognition]] = []
     numbers = count()

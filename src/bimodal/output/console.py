@@ -91,10 +91,17 @@ def describe_warnings(results: Sequence[Sequence[str]]) -> str:
 def format_stretch(result: Recognition) -> str:
     """One segment of a recording as a line: start, end, emotion, speaker, transcript."""
     said = f"- ({result.reason})" if result.emotion is None else _most(result.scores)
-    who = f"  {result.speaker}" if result.speaker else ""
+    who = f"  {result.speaker}{_how_sure(result)}" if result.speaker else ""
     among = "" if result.prediction_set is None else f"  [{', '.join(result.prediction_set.emotions)}]"
     line = f"{result.start or 0.0:9.2f} {result.end or 0.0:9.2f}  {said:<14}{among}{who}{_quoted(result)}".rstrip()
     return printable("\n".join([line, *_reasons(result)]))
+
+
+def _how_sure(result: Recognition) -> str:
+    """Behind a speaker who was told apart by the voice: how sure that is, and whether somebody else speaks, too."""
+    told = [] if result.speaker_confidence is None else [f"{result.speaker_confidence:.2f}"]
+    told += ["overlap"] if result.overlap else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def describe_summary(summary: "Summary") -> str:

@@ -47,11 +47,13 @@ LAST_COLUMNS: Final = (
     "model",
     "revision",
     "adapted_to",
+    "speaker_confidence",
+    "overlap",
     "error",
 )
 """Columns after the scores."""
 
-_CHANNEL: Final = re.compile("channel ([1-9][0-9]{0,8})")
+_CHANNEL: Final = re.compile("(?:channel|speaker) ([1-9][0-9]{0,8})")
 _LATEST: Final = 1e7
 """Latest time that subtitles and annotations may have, in seconds: 115 days."""
 
@@ -227,7 +229,7 @@ def _prefix(speaker: str, known: dict[str, str]) -> str:
 def _write_rttm(found: Iterable[Named], stream: TextIO) -> None:
     """One line per recognised emotion, in the field for the name. Speakers are channels, in order of appearance.
 
-    The recording is named without its folder, as tools for RTTM expect. The speaker `channel 2` is channel 2.
+    The recording is named without its folder, as tools for RTTM expect. `channel 2` and `speaker 2` are channel 2.
     """
     channels: dict[str, dict[str | None, int]] = {}
     for recording, result in found:

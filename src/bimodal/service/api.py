@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from bimodal.asr.timed_words import make_asr
+from bimodal.diarisation.networks import open_networks
 from bimodal.errors import BimodalError
 from bimodal.inference.stream import TimelineConfig
 from bimodal.output.formats import FORMATS, write_recognitions
@@ -47,7 +48,7 @@ _CLIP_FIELDS = (
     "explain",
     *_COVERAGE,
 )
-_JOB_FIELDS = ("channels", "hop", "window", "smoothing", "words", "transcribe", *_COVERAGE)
+_JOB_FIELDS = ("channels", "speakers", "hop", "window", "smoothing", "words", "transcribe", *_COVERAGE)
 _AUDIO = ("unauthorised", "timeout", "too-large", "unsupported-media-type", "unusable", "busy", "full")
 
 
@@ -125,12 +126,15 @@ async def start_job(request: Request) -> Response:
         try:
             config = TimelineConfig(
                 channels=form.choice("channels", Literal["mix", "speakers"]),
+                speakers=form.speakers(),
                 hop=hop or 2.0,
                 window=window or max(4.0, hop or 0.0),
                 smoothing=form.number("smoothing", 0.0, 60.0) or 0.0,
                 **_coverage(form),
             )
             engine.recognizer.model.set_chooser(config.coverage)  # refuses a model without sets before it waits
+            if config.speakers is not None:
+                await engine.run(open_networks)  # likewise a server without the networks
         except BimodalError as error:
             raise Problem("unusable", str(error)) from error
         job = Job(

@@ -131,13 +131,20 @@ class Client:
         *,
         words: Sequence[TimedWords] = (),
         channels: Literal["mix", "speakers"] = "mix",
+        speakers: int | Literal["auto"] | None = None,
     ) -> Iterator[Recognition]:
         """As `bimodal.inference.timeline.recognize_long`: results one by one.
+
+        Args:
+            path: A recording.
+            words: As there.
+            channels: As there, in its settings.
+            speakers: Likewise; the server needs the segmentation network.
 
         Raises:
             BimodalError: As in `recognize`.
         """
-        fields: dict[str, Any] = {"channels": channels}
+        fields: dict[str, Any] = {"channels": channels, "speakers": speakers}
         if words:
             fields["words"] = msgspec.json.encode(list(words)).decode()
         job = self._ask("POST", "/v1/jobs", _form(fields, _read(path))).json()["id"]

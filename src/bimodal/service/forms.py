@@ -4,13 +4,14 @@ import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import IO, Any, Final, get_args
+from typing import IO, Any, Final, Literal, get_args
 
 import msgspec
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from bimodal.records import MOST_SPEAKERS
 from bimodal.service.limits import Limits
 from bimodal.service.problems import Problem
 
@@ -81,6 +82,19 @@ class Form:
         if value in (0.0, 1.0):
             raise Problem("unusable", f"coverage is {given}, expected a number above 0 and below 1, such as 0.9")
         return value
+
+    def speakers(self) -> "int | Literal['auto'] | None":
+        """How many speakers are told apart; None if the field is missing.
+
+        Raises:
+            Problem: Neither `auto` nor a number of speakers.
+        """
+        given = self.text("speakers")
+        if given is None or given == "auto":
+            return "auto" if given else None
+        if not (given.isdecimal() and given.isascii() and 1 <= int(given) <= MOST_SPEAKERS):
+            raise Problem("unusable", f"speakers: expected auto, or a number from 1 to {MOST_SPEAKERS}")
+        return int(given)
 
     def flag(self, name: str) -> bool:
         """True or false; false if it is missing.

@@ -165,6 +165,12 @@ JOB_FORM: Final[dict[str, Any]] = {
             "enum": ["mix", "speakers"],
             "description": "Mix all channels, or take each channel as one speaker, as in a stereo call.",
         },
+        "speakers": {
+            "type": "string",
+            "pattern": "^(auto|[1-9]|1[0-9]|20)$",
+            "description": "Tell so many speakers of the mix apart by their voices; auto finds their number. The "
+            "server needs the segmentation network (BIMODAL_SEGMENTATION).",
+        },
         "hop": {"type": "number", "minimum": 0.2, "maximum": 60, "description": "Step between results, in seconds."},
         "window": {
             "type": "number",
