@@ -9,8 +9,9 @@ import typer
 
 from bimodal import __version__
 from bimodal.cli import cache, compare, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
+from bimodal.cli.processes import LOST
 from bimodal.cli.terminal import say
-from bimodal.errors import BimodalError
+from bimodal.errors import BimodalError, LostProcessError
 from bimodal.records import LAW, shortened
 
 INTERRUPTED: Final = 130
@@ -91,6 +92,8 @@ def _leave(code: list[int]) -> None:
 def _run() -> None:
     try:
         app()
+    except LostProcessError:
+        sys.exit(LOST)
     except BimodalError as error:
         _fail(str(error))
     except (KeyboardInterrupt, SystemExit) as end:  # Typer makes an exit of an interruption
