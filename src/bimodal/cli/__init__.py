@@ -8,7 +8,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from bimodal import __version__
-from bimodal.cli import cache, compare, corpora, doctor, evaluate, listen, models, recognize, serve, test, train
+from bimodal.cli import cache, compare, corpora, doctor, evaluate, listen, models, recognize, search, serve, test, train
 from bimodal.cli.processes import LOST
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError, LostProcessError
@@ -56,6 +56,7 @@ for command in (
     evaluate.evaluate,
     compare.compare,
     compare.cross_corpus,
+    search.search,
     test.test,
     corpora.extract,
     models.models,
