@@ -31,7 +31,13 @@ PAGES = {
     if path.name not in GENERATED
 }
 GROUP = typer.main.get_command(app)
-CONFIGS = {"train": TrainConfig(), "evaluate": TrainConfig(), "cross-corpus": TrainConfig(), "serve": Limits()}
+CONFIGS = {
+    "train": TrainConfig(),
+    "evaluate": TrainConfig(),
+    "cross-corpus": TrainConfig(),
+    "search": TrainConfig(),
+    "serve": Limits(),
+}
 ELSEWHERE = ("docs/how-to/server.md",)  # test_server_docs.py runs its Python against a server
 SAMPLES = ROOT / "src/bimodal/service/static/samples"
 
