@@ -20,12 +20,14 @@ from bimodal.cli import (
     listen,
     models,
     recognize,
+    search,
     serve,
     test,
     train,
 )
+from bimodal.cli.processes import LOST
 from bimodal.cli.terminal import say
-from bimodal.errors import BimodalError
+from bimodal.errors import BimodalError, LostProcessError
 from bimodal.records import LAW, shortened
 
 INTERRUPTED: Final = 130
@@ -72,6 +74,7 @@ for command in (
     evaluate.evaluate,
     compare.compare,
     compare.cross_corpus,
+    search.search,
     test.test,
     corpora.extract,
     models.models,
@@ -109,6 +112,8 @@ def _leave(code: list[int]) -> None:
 def _run() -> None:
     try:
         app()
+    except LostProcessError:
+        sys.exit(LOST)
     except BimodalError as error:
         _fail(str(error))
     except (KeyboardInterrupt, SystemExit) as end:  # Typer makes an exit of an interruption
