@@ -38,6 +38,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 # Names of the tables `models.losses.LOSSES` and `models.fusions.FUSIONS`, which import torch; a test compares them.
 Classification = Literal["focal", "logit_adjusted"]
@@ -76,7 +77,9 @@ class StageConfig:
         epochs: Passes over the training data; 0 leaves the network untrained.
         min_steps: Minimum optimizer steps; epochs are added until reached. Raise it for small corpora.
         patience: Early stopping: epochs without a better dev score before training stops; 0 disables it.
-        batch_size: Utterances per optimizer step.
+        batch_size: Utterances per optimizer step, over all processes and parts.
+        accumulate: Parts that a batch is computed in, one after the other; more need less memory. An affinity loss
+            sees one part at a time.
         learning_rate: Peak learning rate of AdamW. Linear warm-up over the first tenth of the steps, then cosine decay
             to zero.
         weight_decay: Weight decay of AdamW.
@@ -84,7 +87,7 @@ class StageConfig:
             the last weights.
         max_grad_norm: Gradient clipping norm; 0 disables it.
         precision: Number format of large matrix products in training. `bfloat16` is faster where the processor supports
-            it. Stored weights are float32.
+            it; `float16`, with scaled losses, is for older GPUs. Stored weights are float32.
         loss: The joint loss.
     """
 
@@ -92,11 +95,12 @@ class StageConfig:
     min_steps: Natural = 500
     patience: Epochs = 0
     batch_size: Count = 32
+    accumulate: Count = 1
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 1e-2
     ema_decay: Share = 0.0
     max_grad_norm: NotNegative = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     loss: LossConfig = field(default_factory=LossConfig)
 
 
@@ -244,6 +248,9 @@ class TuneConfig(StageConfig):
     seed: Seed = 0
     device: str = "cpu"
     threads: Threads = 0
+    min_steps: Natural = 0
+    max_grad_norm: NotNegative = 1.0
+    precision: Precision = "bfloat16"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,14 +265,11 @@ class TuneTextConfig(TuneConfig, HeadConfig):
     source: str = "sentence-transformers/all-MiniLM-L6-v2"
     max_tokens: Count = 128
     epochs: Epochs = 3
-    min_steps: Natural = 0
     weight_decay: NotNegative = 0.01
     dropout: Share = 0.0
     embedding_norm: NotNegative = 0.0
     hidden_width: Width = 0
     embedding_width: FullWidth = 64
-    max_grad_norm: NotNegative = 1.0
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
     loss: LossConfig = field(default_factory=lambda: LossConfig(gamma=1.0, beta=0.1))
 
 
@@ -288,10 +292,6 @@ class TuneSpeechConfig(TuneConfig):
     crop_seconds: NotNegative = 2.5
     interpolation: Probability = 0.5
     epochs: Epochs = 5
-    min_steps: Natural = 0
-    batch_size: Count = 32
-    max_grad_norm: NotNegative = 1.0
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
     head: SpeechHeadConfig = field(
         default_factory=lambda: SpeechHeadConfig(augmentations=("speed0.9", "speed1.1"), input_noise_std=0.5)
     )

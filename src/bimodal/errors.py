@@ -37,6 +37,10 @@ class TrainingError(BimodalError):
     """Data or a run folder that a stage cannot train on or resume from."""
 
 
+class LostProcessError(TrainingError):
+    """Another process of the same training has ended; it knows the reason."""
+
+
 class TranscriptionError(BimodalError):
     """A speech recogniser that is missing, or asked for what it cannot do."""
 

@@ -17,6 +17,9 @@ CoverageBy = Literal["emotion", "marginal"]
 UNKNOWN: Final = -100.0
 """Logit of an emotion that a network never saw in training."""
 
+ADDED_SETTINGS: Final = {"accumulate": 1}
+"""Settings of training that came later, with the value that holds where they are not named."""
+
 LAW: Final = (
     "In the EU, inferring emotions of a person from their voice in the areas of work and education is forbidden "
     "except for medical or safety reasons (AI Act, Art. 5(1)(f)); a classroom is education. Other uses are high-risk, "
@@ -46,6 +49,19 @@ def shortened(text: str, longest: int = 200) -> str:
     """
     half = (longest - 3) // 2
     return text if len(text) <= longest else f"{text[:half]}...{text[-half:]}"
+
+
+def digested(settings: Any) -> dict[str, Any]:
+    """Settings as digests of runs take them: an added setting counts only if it is set, so that older digests hold.
+
+    Args:
+        settings: A dataclass of settings, also of nested ones.
+    """
+
+    def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: value for name, value in pairs if ADDED_SETTINGS.get(name, ...) != value}
+
+    return asdict(settings, dict_factory=kept)
 
 
 def text_fault(field: str, text: str, longest: int) -> str:

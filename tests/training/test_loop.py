@@ -12,7 +12,8 @@ from bimodal.errors import TrainingError
 from bimodal.models.layers import HeadShape
 from bimodal.models.text import TextNetwork
 from bimodal.training import loop
-from bimodal.training.loop import CHECKPOINT, RECORD, WEIGHTS, Run, fit, predict
+from bimodal.training.checkpoint import CHECKPOINT, RECORD, WEIGHTS
+from bimodal.training.loop import Run, fit, predict
 
 CONFIG = StageConfig(
     epochs=6,

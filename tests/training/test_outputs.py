@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bimodal.data.splits import Fold
-from bimodal.training.loop import RECORD
+from bimodal.training.checkpoint import RECORD
 from bimodal.training.outputs import compute_outputs, cross_fit, cross_fitting_folds, parts_by_group, rotation
 from bimodal.training.stage import RunContext, train_modality
 from tests.training.noise import CONFIG, EMOTIONS, SIZE, hits, noise, noise_modality

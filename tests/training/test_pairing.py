@@ -7,8 +7,9 @@ import torch
 from bimodal.config import FusionConfig, LossConfig
 from bimodal.errors import TrainingError
 from bimodal.inference.outputs import ModalityOutputs
+from bimodal.training.checkpoint import RECORD
 from bimodal.training.fusion import fusion_examples
-from bimodal.training.loop import RECORD, predict
+from bimodal.training.loop import predict
 from bimodal.training.pairing import draw_once, pair_by_label, pairable, train_fusion_by_label
 from bimodal.training.stage import RunContext
 

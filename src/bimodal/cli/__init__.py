@@ -24,8 +24,9 @@ from bimodal.cli import (
     test,
     train,
 )
+from bimodal.cli.processes import LOST
 from bimodal.cli.terminal import say
-from bimodal.errors import BimodalError
+from bimodal.errors import BimodalError, LostProcessError
 from bimodal.records import LAW, shortened
 
 INTERRUPTED: Final = 130
@@ -109,6 +110,8 @@ def _leave(code: list[int]) -> None:
 def _run() -> None:
     try:
         app()
+    except LostProcessError:
+        sys.exit(LOST)
     except BimodalError as error:
         _fail(str(error))
     except (KeyboardInterrupt, SystemExit) as end:  # Typer makes an exit of an interruption

@@ -21,6 +21,7 @@ from bimodal.cli.options import (
     chosen_cache,
     manifest_below,
 )
+from bimodal.cli.processes import Processes, is_further, share_work
 from bimodal.cli.serve import serve
 from bimodal.cli.terminal import bar, epochs, say
 from bimodal.errors import BimodalError
@@ -39,6 +40,7 @@ def train(
     cache: CacheFolder = None,
     no_cache: NoCache = False,
     root: RootFolder = None,
+    processes: Processes = 1,
     quiet: Quiet = False,
 ) -> None:
     """Train a model: speech stage, text stage, fusion stage.
@@ -48,6 +50,8 @@ def train(
     from bimodal.config import TrainConfig, read_config
 
     stages, named, out = _stages(arguments)
+    share_work(processes)
+    quiet = quiet or is_further()
     manifest = manifest_below(Path(named), root)
     train_all = training_module().train
     resolved = read_config(TrainConfig(), config, settings or ())
@@ -63,6 +67,8 @@ def train(
             progress=lambda items, label: bar(items, label, quiet),
             on_epoch=on_epoch,
         )
+    if is_further():
+        return
     _say_size(folder, "after")
     options = "" if root is None else f" --root {shlex.quote(str(root))}"
     for line in training_module("train", "summary").summarise_training(manifest, model, options):
@@ -78,6 +84,7 @@ def tune(
     cache: CacheFolder = None,
     no_cache: NoCache = False,
     root: RootFolder = None,
+    processes: Processes = 1,
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune a pretrained encoder and save it as a backbone.
@@ -88,6 +95,8 @@ def tune(
     """
     from bimodal.config import TuneSpeechConfig, TuneTextConfig, read_config
 
+    share_work(processes)
+    quiet = quiet or is_further()
     module = training_module("finetune", f"tune_{modality}")
     default = TuneSpeechConfig() if modality == "speech" else TuneTextConfig()
     resolved = read_config(default, config, settings or ())
@@ -103,6 +112,8 @@ def tune(
             )
         else:
             folder = module.tune_text(manifest_below(manifest, root), out, resolved, on_epoch)
+    if is_further():
+        return
     say(f"backbone in {folder} (licence: {resolved.licence})")
     say(f"next: bimodal train ... --set {modality}_backbone={folder}")
 

@@ -19,6 +19,7 @@ from bimodal.errors import BimodalError
 from bimodal.evaluation.predictions import Predictions
 from bimodal.features.cache import cache_key
 from bimodal.files import JSON_ERRORS, atomic_write
+from bimodal.records import digested
 
 if TYPE_CHECKING:  # torch, which the evaluation of a model does not need
     from bimodal.training.prepare import Prepared
@@ -45,7 +46,8 @@ def fold_key(prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str
     rows = hashlib.sha256(msgspec.json.encode(prepared.rows.utterances) + prepared.rows.targets.tobytes())
     inputs = sorted((name, modality.identity) for name, modality in prepared.modalities.items())
     chosen = (fold.name, fold.train, fold.dev, fold.test)
-    return cache_key(msgspec.json.encode(settings), rows.hexdigest(), prepared.rows.emotions, inputs, chosen, cluster)
+    told = msgspec.json.encode(digested(settings))
+    return cache_key(told, rows.hexdigest(), prepared.rows.emotions, inputs, chosen, cluster)
 
 
 def fold_file(folder: Path, key: str) -> Path:

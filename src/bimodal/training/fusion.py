@@ -19,7 +19,8 @@ from bimodal.inference.outputs import ModalityOutputs
 from bimodal.models.fusions import FUSIONS
 from bimodal.models.fusions.experts import fit_experts
 from bimodal.models.losses.focal import target_distribution
-from bimodal.training.loop import Run, StageRecord, fit
+from bimodal.training.checkpoint import StageRecord
+from bimodal.training.loop import Run, fit
 from bimodal.training.stage import RunContext, uar_score
 
 
@@ -127,6 +128,7 @@ def fit_fusion(
             identity=identity,
             score=uar_score,
             on_epoch=where.tell,
+            processes=where.processes,
         ),
     )
     return network, record

@@ -15,44 +15,24 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bimodal.config import LossConfig, StageConfig
 from bimodal.data.batches import TARGETS, Examples, Inputs
 from bimodal.errors import TrainingError
-from bimodal.files import JSON_ERRORS, atomic_write, write_json
 from bimodal.models.losses import LOSSES
 from bimodal.models.losses.focal import target_distribution
 from bimodal.models.losses.joint import JointLoss, affinity_gradient_ratio, joint_loss, warmed_beta
 from bimodal.models.losses.setup import BatchLoss, LossSetup
+from bimodal.records import digested
+from bimodal.training.checkpoint import StageRecord, read_checkpoint, read_finished, save_checkpoint, save_finished
+from bimodal.training.processes import ALONE, Processes
 
-CHECKPOINT: Final = "checkpoint.safetensors"
-WEIGHTS: Final = "weights.safetensors"
-RECORD: Final = "stage.json"
 _WARMUP: Final = 0.1
 _SECONDS_BETWEEN_CHECKPOINTS: Final = 20.0
 _PREDICTED_AT_ONCE: Final = 128
 _BATCHES_SORTED: Final = 50  # batches whose examples are sorted by length together
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageRecord:
-    """The record of a finished stage.
-
-    Attributes:
-        identity: Digest of configuration, seed, network and data.
-        history: One entry per epoch: mean loss, seconds, the dev score (with a dev set), and the ratio of the gradient
-            norms of affinity and classification loss in the last step (with an affinity loss).
-        best_epoch: Epoch (from 1) whose weights were kept.
-        parameters: Trained parameters of the network.
-    """
-
-    identity: str
-    history: list[dict[str, float]]
-    best_epoch: int
-    parameters: int
+_HALVED: Final = ("cpu", "cuda")  # kinds of devices that train in 16 bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +54,7 @@ class Run:
             wins.
         score: Higher is better, of logits (N, C) and targets (N,).
         on_epoch: Called with each history entry, the number of `epochs` at most, and the score of `shown` as `dev`.
+        processes: Those that train together.
     """
 
     train: Examples
@@ -89,6 +70,7 @@ class Run:
     score: Callable[[np.ndarray, np.ndarray], float] | None = None
     on_epoch: Callable[[dict[str, Any]], None] = field(default=lambda entry: None)
     shown: Examples | None = None
+    processes: Processes = ALONE
 
 
 def fit(network: nn.Module, run: Run) -> StageRecord:
@@ -98,27 +80,46 @@ def fit(network: nn.Module, run: Run) -> StageRecord:
         TrainingError: The run folder holds another run, or the loss is no longer finite.
     """
     identity = _identity(network, run)
-    finished = _finished(network, run.folder, identity)
+    finished = read_finished(network, run.folder, identity)
     if finished is not None:
         return finished
+    check_precision(run.config.precision, run.device)
     state = _State(network, run)
-    _resume(state, run.folder, identity)
-    saved = time.monotonic()
+    checkpoint = read_checkpoint(run.folder, identity)
+    if checkpoint is not None:
+        state.restore(*checkpoint)
+    run.processes.wait()  # nobody writes before all have read
+    folder, saved = run.folder if run.processes.writes else None, time.monotonic()
     while state.epoch < state.epochs and not _out_of_patience(state.history, run.config.patience):
         entry = _epoch(state, run)
         state.finish_epoch(entry, _dev_score(state, run, run.dev))
         shown = entry["dev"] if "dev" in entry else _dev_score(state, run, run.shown)
         run.on_epoch({**entry, "epochs": state.epochs} | ({} if shown is None else {"dev": shown}))
-        if run.folder is not None and time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
-            _save_checkpoint(state, run.folder, identity)
+        if folder is not None and time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            save_checkpoint(state.tensors(), state.notes(identity), folder)
             saved = time.monotonic()
     network.load_state_dict(state.best)
     network.eval()
     parameters = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     record = StageRecord(identity=identity, history=state.history, best_epoch=state.best_epoch, parameters=parameters)
-    if run.folder is not None:
-        _save_finished(network, record, run.folder)
+    if folder is not None:
+        save_finished(network, record, folder)
+    run.processes.free()
+    run.processes.wait()
     return record
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Refuse a number format that a device does not have.
+
+    Raises:
+        TrainingError: It does not.
+
+    Example:
+        >>> check_precision("bfloat16", "cpu")
+    """
+    if precision != "float32" and torch.device(device).type not in _HALVED:
+        raise TrainingError(f"the device '{device}' does not train in {precision}; set precision=float32")
 
 
 def predict(network: nn.Module, examples: Examples, device: str = "cpu") -> tuple[np.ndarray, ...]:
@@ -139,12 +140,14 @@ class _State:
 
     def __init__(self, network: nn.Module, run: Run) -> None:
         self.network = network.to(run.device)
+        self.wrapped = run.processes.wrap(self.network)
         self.classification, self.affinity = make_losses(run, run.device)
         named_losses = {"classification": self.classification, "affinity": self.affinity}
         self.loss_modules = {name: loss for name, loss in named_losses.items() if isinstance(loss, nn.Module)}
         modules = [network, *self.loss_modules.values()]
         named = [item for module in modules for item in module.named_parameters() if item[1].requires_grad]
         self.optimiser = torch.optim.AdamW(_groups(named, run), lr=run.config.learning_rate)
+        self.scaler = torch.amp.GradScaler(torch.device(run.device).type, enabled=run.config.precision == "float16")
         per_epoch = math.ceil(run.train.size / run.config.batch_size)
         self.epochs = max(run.config.epochs, math.ceil(run.config.min_steps / per_epoch)) if run.config.epochs else 0
         self.steps = per_epoch * self.epochs
@@ -177,7 +180,14 @@ class _State:
             flat |= {f"{part}/{name}": value for name, value in loss.state_dict().items()}
         for index, slots in self.optimiser.state_dict()["state"].items():
             flat |= {f"optimiser/{index}/{name}": value for name, value in slots.items()}
+        scaling = self.scaler.state_dict().items()  # empty where nothing is scaled
+        flat |= {f"scaler/{name}": torch.tensor(value, dtype=torch.float64) for name, value in scaling}
         return {name: value.detach().cpu().contiguous().clone() for name, value in flat.items()}
+
+    def notes(self, identity: str) -> dict[str, Any]:
+        """What a checkpoint tells beside the tensors."""
+        told = {"epoch": self.epoch, "history": self.history, "best_epoch": self.best_epoch}
+        return {"identity": identity, **told}
 
     def restore(self, flat: Mapping[str, Tensor], epoch: int, history: list[dict[str, float]], best: int) -> None:
         """Undo `tensors`."""
@@ -197,6 +207,10 @@ class _State:
             index, _, slot = name.partition("/")
             state["state"].setdefault(int(index), {})[slot] = value
         self.optimiser.load_state_dict(state)
+        scaling = {name: value.item() for name, value in parts.get("scaler", {}).items()}
+        if scaling:
+            whole = {name: int(scaling[name]) for name in ("growth_interval", "_growth_tracker")}
+            self.scaler.load_state_dict(scaling | whole)
         self.epoch, self.history, self.best_epoch = epoch, history, best
 
 
@@ -209,6 +223,7 @@ def _epoch(state: _State, run: Run) -> dict[str, float]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(run.seed * 1_000_003 + state.epoch)
         batches = _batches(run.train, run.config.batch_size)
+        run.processes.reseed(run.seed * 1_000_003 + state.epoch)  # the same batches, each with its own dropout
         for number, chosen in enumerate(batches):
             step = state.epoch * len(batches) + number
             total += _step(state, run, step, chosen, last=number == len(batches) - 1) * len(chosen)
@@ -236,14 +251,51 @@ def _step(state: _State, run: Run, step: int, chosen: list[int], last: bool) -> 
     """One update; returns the joint loss. In the last step of an epoch the affinity's pull is measured."""
     for group in state.optimiser.param_groups:
         group["lr"] = run.config.learning_rate * group["rate"] * schedule(step, state.steps)
-    batch = run.train.read(chosen)
-    targets = torch.from_numpy(batch.pop(TARGETS, run.train.targets[chosen])).to(run.device)
-    inputs = _to_torch(batch, run.device)
-    with torch.autocast(torch.device(run.device).type, torch.bfloat16, enabled=run.config.precision == "bfloat16"):
-        embedding, logits = (output.float() for output in state.network(**inputs)[:2])
+    state.optimiser.zero_grad(set_to_none=True)
+    parts, total = _parts(chosen, run.config.accumulate), 0.0
+    for number, part in enumerate(parts, start=1):
+        ends = number == len(parts)
+        with run.processes.without_exchange(state.wrapped, apart=not ends):
+            losses = _losses(state, run, step, part)
+            if last and ends:
+                state.pull = _pull(state, losses, run.processes)
+            loss = torch.stack([one.total for one in losses]).sum() * (len(part) / len(chosen))
+            state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        total += loss.item() / len(losses)
+    if run.config.max_grad_norm:
+        state.scaler.unscale_(state.optimiser)
+        trained = [value for group in state.optimiser.param_groups for value in group["params"]]
+        nn.utils.clip_grad_norm_(trained, run.config.max_grad_norm)
+    state.scaler.step(state.optimiser)
+    state.scaler.update()
+    if state.ema is not None:
+        decay = min(run.config.ema_decay, (step + 1) / (step + 10))
+        for name, value in state.network.state_dict().items():
+            state.ema[name].lerp_(value, 1 - decay)
+    return total
+
+
+def _parts(chosen: list[int], count: int) -> list[list[int]]:
+    """The rows of a batch in up to `count` parts of about the same size."""
+    size = math.ceil(len(chosen) / count)
+    return [chosen[first : first + size] for first in range(0, len(chosen), size)]
+
+
+def _losses(state: _State, run: Run, step: int, chosen: list[int]) -> list[JointLoss]:
+    """The joint loss of each head on some rows, which all processes share."""
+    own = run.processes.share_of(chosen)
+    batch = run.train.read(own)
+    targets = torch.from_numpy(batch.pop(TARGETS, run.train.targets[own])).to(run.device)
+    inputs, half = _to_torch(batch, run.device), run.config.precision != "float32"
+    kind = torch.float16 if run.config.precision == "float16" else torch.bfloat16
+    with torch.autocast(torch.device(run.device).type, kind, enabled=half):
+        outputs = state.wrapped(**inputs)
+        embedding, logits = (output.float() for output in outputs[:2])
+    embedding, targets = (run.processes.gather(one, len(chosen)) for one in (embedding, targets))
+    logits = run.processes.gather(logits, len(chosen), outputs)
     if logits.ndim == 2:
         embedding, logits = embedding[:, None], logits[:, None]
-    losses = [
+    return [
         joint_loss(
             logits[:, head],
             embedding[:, head],
@@ -254,23 +306,9 @@ def _step(state: _State, run: Run, step: int, chosen: list[int], last: bool) -> 
         )
         for head in range(logits.shape[1])
     ]
-    if last:
-        state.pull = _pull(state, losses)
-    loss = torch.stack([one.total for one in losses]).sum()
-    state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    if run.config.max_grad_norm:
-        trained = [value for group in state.optimiser.param_groups for value in group["params"]]
-        nn.utils.clip_grad_norm_(trained, run.config.max_grad_norm)
-    state.optimiser.step()
-    if state.ema is not None:
-        decay = min(run.config.ema_decay, (step + 1) / (step + 10))
-        for name, value in state.network.state_dict().items():
-            state.ema[name].lerp_(value, 1 - decay)
-    return loss.item() / len(losses)
 
 
-def _pull(state: _State, losses: list[JointLoss]) -> float | None:
+def _pull(state: _State, losses: list[JointLoss], processes: Processes) -> float | None:
     """Ratio of the gradient norms of affinity and classification loss, over all heads; None if it is not reported."""
     if state.affinity is None:
         return None
@@ -278,7 +316,8 @@ def _pull(state: _State, losses: list[JointLoss]) -> float | None:
         torch.stack([getattr(one, part) for one in losses]).sum() for part in ("classification", "affinity")
     )
     whole = JointLoss(total=classification, classification=classification, affinity=affinity, beta=losses[0].beta)
-    ratio = affinity_gradient_ratio(whole, *(value for value in state.network.parameters() if value.requires_grad))
+    trained = [value for value in state.network.parameters() if value.requires_grad]
+    ratio = affinity_gradient_ratio(whole, *trained, averaged=processes.mean)
     return ratio if math.isfinite(ratio) else None
 
 
@@ -358,7 +397,7 @@ def _dev_score(state: _State, run: Run, dev: Examples | None) -> float | None:
         return None
     current = _copy(state.network)
     state.network.load_state_dict(state.averaged())
-    score = run.score(predict(state.network, dev, run.device)[1], dev.targets)
+    score = run.processes.agreed(run.score(predict(state.network, dev, run.device)[1], dev.targets))
     state.network.load_state_dict(current)
     return score
 
@@ -373,79 +412,12 @@ def _to_torch(inputs: Inputs, device: str) -> dict[str, Tensor]:
 
 def _identity(network: nn.Module, run: Run) -> str:
     described = {
-        "config": msgspec.to_builtins(run.config),
+        "config": digested(run.config),
         "seed": run.seed,
         "network": {name: list(value.shape) for name, value in network.state_dict().items()},
         "identity": run.identity,
         "rates": dict(run.lr_multipliers),  # this key is part of digests of runs that are done
+        **({"processes": run.processes.count} if run.processes.count > 1 else {}),
         "targets": hashlib.sha256(np.ascontiguousarray(run.train.targets).tobytes()).hexdigest(),
     }
     return hashlib.sha256(msgspec.json.encode(described, order="sorted")).hexdigest()
-
-
-def _finished(network: nn.Module, folder: Path | None, identity: str) -> StageRecord | None:
-    """The record of a run that is done, with its weights loaded; None if it is not."""
-    if folder is None or not (folder / RECORD).exists():
-        return None
-    try:
-        record = msgspec.json.decode((folder / RECORD).read_bytes(), type=StageRecord)
-        weights = load_file(folder / WEIGHTS)
-    except (*JSON_ERRORS, OSError, SafetensorError) as error:
-        raise TrainingError(f"{folder}: damaged run ({error}); delete the folder to train this stage again") from error
-    _check_same(folder, record.identity, identity)
-    (folder / CHECKPOINT).unlink(missing_ok=True)  # of a process that was killed at the very end
-    network.load_state_dict(weights)
-    network.eval()
-    return record
-
-
-def _check_same(folder: Path, found: str, expected: str) -> None:
-    if found != expected:
-        raise TrainingError(
-            f"{folder}: holds a run with another configuration or other data; name another folder, or delete this one"
-        )
-
-
-def _resume(state: _State, folder: Path | None, identity: str) -> None:
-    if folder is None or not (folder / CHECKPOINT).exists():
-        return
-    try:
-        with safe_open(folder / CHECKPOINT, framework="pt") as handle:
-            notes = msgspec.json.decode(handle.metadata()["notes"])
-            flat = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-        found, progress = notes["identity"], (notes["epoch"], notes["history"], notes["best_epoch"])
-    except (*JSON_ERRORS, SafetensorError, OSError, KeyError, TypeError) as error:
-        raise TrainingError(f"{folder / CHECKPOINT}: damaged ({error}); delete it to train this stage again") from error
-    _check_same(folder, found, identity)
-    state.restore(flat, *progress)
-
-
-def _save_checkpoint(state: _State, folder: Path, identity: str) -> None:
-    notes = {
-        "identity": identity,
-        "epoch": state.epoch,
-        "history": state.history,
-        "best_epoch": state.best_epoch,
-    }
-    _save(state.tensors(), folder / CHECKPOINT, {"notes": msgspec.json.encode(notes).decode()})
-
-
-def _save_finished(network: nn.Module, record: StageRecord, folder: Path) -> None:
-    _save({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS, None)
-    try:
-        write_json(folder / RECORD, record)
-    except OSError as error:
-        raise TrainingError(
-            f"{folder / RECORD}: cannot be written ({error}); free some space, then run again"
-        ) from error
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-
-
-def _save(tensors: dict[str, Tensor], file: Path, metadata: dict[str, str] | None) -> None:
-    """Write a safetensors file completely or not at all."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(file) as unfinished:
-            save_file(tensors, unfinished, metadata=metadata)
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(f"{file}: cannot be written ({error}); free some space, then run again") from error

@@ -16,8 +16,10 @@ from bimodal.data.batches import Examples, count_targets, main_emotion, single_e
 from bimodal.errors import TrainingError
 from bimodal.evaluation.metrics import count_confusions, unweighted_average_recall
 from bimodal.features.cache import cache_key
-from bimodal.training.loop import Run, StageRecord, fit
+from bimodal.training.checkpoint import StageRecord
+from bimodal.training.loop import Run, fit
 from bimodal.training.modality import Modality, fresh_network, head_examples, head_inputs
+from bimodal.training.processes import ALONE, Processes
 
 OnEpoch = Callable[[dict[str, Any]], None]
 """Takes what `RunContext.tell` tells of an epoch."""
@@ -34,6 +36,7 @@ class RunContext:
         on_epoch: Called after each epoch, for progress.
         name: Of the stage, such as `speech` or `fusion/speech/part1`.
         shows_dev: Score the dev rows after each epoch for `on_epoch` also where they decide nothing.
+        processes: Those that train together.
     """
 
     seed: int = 0
@@ -42,6 +45,7 @@ class RunContext:
     on_epoch: OnEpoch = lambda entry: None
     name: str = ""
     shows_dev: bool = False
+    processes: Processes = ALONE
 
     def below(self, name: str) -> "RunContext":
         """The same, in a folder below."""
@@ -106,6 +110,7 @@ def train_modality(
             lr_multipliers=modality.lr_multipliers,
             score=uar_score,
             on_epoch=where.tell,
+            processes=where.processes,
         ),
     )
     return network.eval(), record

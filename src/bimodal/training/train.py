@@ -34,6 +34,7 @@ from bimodal.training.package_model import package_model
 from bimodal.training.pairing import train_fusion_by_label
 from bimodal.training.prediction_sets import KINDS, calibrate_fused_sets, calibrate_modality_sets
 from bimodal.training.prepare import STAGES, Prepared, Progress, prepare_modalities
+from bimodal.training.processes import join_processes
 from bimodal.training.rows import LabelledRows, Parts, check_recordings, label_rows, split_rows
 from bimodal.training.stage import OnEpoch, RunContext, train_modality
 from bimodal.training.trained import FittedModality, Trained
@@ -71,16 +72,23 @@ def train(
     Raises:
         BimodalError: What is wrong with the manifest, the recordings, the configuration or the run folder.
     """
+    processes, device = join_processes(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     read = open_manifest(manifest)
     rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
     parts = check_recordings(rows, read.folder, split_rows(rows, config), config.official_split)
-    with FeatureCache(cache) as features:
-        prepared = prepare_modalities(rows, read.folder, config, features, progress, stages)
-        where = RunContext(seed=config.seed, device=config.device, folder=Path(out), on_epoch=on_epoch, shows_dev=True)
+    where = RunContext(
+        seed=config.seed, device=device, folder=Path(out), on_epoch=on_epoch, shows_dev=True, processes=processes
+    )
+    with processes.noticing_loss():
+        with processes.first_alone(), FeatureCache(cache) as features:
+            prepared = prepare_modalities(rows, read.folder, config, features, progress, stages)
         trained = train_stages(prepared, parts, config, where, stages)
-    return package_model(trained, prepared, parts, config, Path(out) / "model")
+        if processes.writes:
+            package_model(trained, prepared, parts, config, Path(out) / "model")
+        processes.wait()
+    return Path(out) / "model"
 
 
 def train_stages(

@@ -26,10 +26,11 @@ from bimodal.features.logmel import log_mel
 from bimodal.features.pooling import SpeechFrames, frame_levels, pool_all
 from bimodal.features.whisper import TunableWhisper, load_whisper_encoder
 from bimodal.models.speech import SpeechNetwork, TunedSpeechNetwork
-from bimodal.training.loop import StageRecord
+from bimodal.training.checkpoint import StageRecord
 from bimodal.training.modality import Modality, head_shape
 from bimodal.training.outputs import weights_digest
 from bimodal.training.prepare import Progress
+from bimodal.training.processes import join_processes
 from bimodal.training.rows import LabelledRows
 from bimodal.training.speech import SpeechKeys, recordings_modality
 from bimodal.training.stage import OnEpoch, RunContext, train_modality
@@ -112,12 +113,16 @@ def tune_speech(
     """
     out, data = Path(out), read_tuning_data(manifest, config)
     pretrained = load_speech_model(config)
-    where = RunContext(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
-    with FeatureCache(cache) as features:
-        speech = tuned_speech(data.rows, data.folder, pretrained, config, features, progress)
+    processes, device = join_processes(config.device)
+    where = RunContext(seed=config.seed, device=device, folder=out / RUN, on_epoch=on_epoch, processes=processes)
+    with processes.noticing_loss():
+        with processes.first_alone(), FeatureCache(cache) as features:
+            speech = tuned_speech(data.rows, data.folder, pretrained, config, features, progress)
         network, record = train_tuned(speech, data.parts.train, data.parts.dev, config, where)
-    description = describe_tuned(config, _described(pretrained, config, record.identity))
-    store_backbone(out, description, [_whole_encoder(network, pretrained)])
+        description = describe_tuned(config, _described(pretrained, config, record.identity))
+        if processes.writes:
+            store_backbone(out, description, [_whole_encoder(network, pretrained)])
+        processes.wait()
     return out
 
 

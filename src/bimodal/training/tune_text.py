@@ -19,6 +19,7 @@ from bimodal.features.cache import cache_key
 from bimodal.models.text import TunedTextNetwork
 from bimodal.training.modality import Modality, head_shape
 from bimodal.training.outputs import weights_digest
+from bimodal.training.processes import join_processes
 from bimodal.training.rows import LabelledRows
 from bimodal.training.stage import OnEpoch, RunContext, train_modality
 from bimodal.training.tune import (
@@ -57,12 +58,16 @@ def tune_text(
     out, data = Path(out), read_tuning_data(manifest, config)
     pretrained = load_language_model(config.source)
     modality = tuned_text_modality(data.rows, pretrained, config)
-    where = RunContext(seed=config.seed, device=config.device, folder=out / RUN, on_epoch=on_epoch)
+    processes, device = join_processes(config.device)
+    where = RunContext(seed=config.seed, device=device, folder=out / RUN, on_epoch=on_epoch, processes=processes)
     network: Any
-    network, record = train_modality(modality, data.parts.train, data.parts.dev, config, where)
-    merge_lora(network.encoder)
-    description = describe_tuned(config, _described(pretrained, config, record.identity))
-    store_backbone(out, description, [network.encoder.cpu(), pretrained.tokenizer])
+    with processes.noticing_loss():
+        network, record = train_modality(modality, data.parts.train, data.parts.dev, config, where)
+        merge_lora(network.encoder)
+        description = describe_tuned(config, _described(pretrained, config, record.identity))
+        if processes.writes:
+            store_backbone(out, description, [network.encoder.cpu(), pretrained.tokenizer])
+        processes.wait()
     return out
 
 

@@ -1,6 +1,6 @@
 """The joint loss of the method, focal + beta * affinity, with what a training loop needs around it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -99,7 +99,9 @@ def warmed_beta(beta: float, step: int, total_steps: int, *, warmup: float = 0.1
     return beta if step >= ramp else beta * step / ramp
 
 
-def affinity_gradient_ratio(loss: JointLoss, *shared: Tensor) -> float:
+def affinity_gradient_ratio(
+    loss: JointLoss, *shared: Tensor, averaged: Callable[[Tensor], Tensor] = lambda gradient: gradient
+) -> float:
     r"""How hard the affinity pulls at what it shares with the classification, to be logged.
 
     $$\lVert \beta\, \partial L_\text{affinity} / \partial f\rVert \,/\, \lVert \partial L_\text{classification} /
@@ -112,6 +114,7 @@ def affinity_gradient_ratio(loss: JointLoss, *shared: Tensor) -> float:
         loss: Of this batch.
         shared: f, the embeddings that logits and affinity were computed from, or the parameters in front of them;
             those that the affinity does not reach count in neither norm.
+        averaged: Takes each gradient; the mean over processes where several share the batch.
 
     Returns:
         The ratio; `inf` where only the classification has no gradient left, 0 if the affinity has none.
@@ -128,12 +131,12 @@ def affinity_gradient_ratio(loss: JointLoss, *shared: Tensor) -> float:
     if not any(tensor.requires_grad for tensor in shared):
         msg = "embeddings carry no gradient; expected those of the forward pass, before detach and outside no_grad"
         raise ValueError(msg)
-    pulls = _gradients(loss.affinity, shared)
+    pulls = [None if pull is None else averaged(pull) for pull in _gradients(loss.affinity, shared)]
     reached = [tensor for tensor, pull in zip(shared, pulls, strict=True) if pull is not None]
     affinity = loss.beta * _norm(pulls)
     if affinity == 0.0:
         return 0.0
-    classification = _norm(_gradients(loss.classification, reached))
+    classification = _norm([None if one is None else averaged(one) for one in _gradients(loss.classification, reached)])
     return affinity / classification if classification > 0 else float("inf")
 
 
