@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from bimodal.cli.options import (
     manifest_below,
 )
 from bimodal.cli.terminal import bar, say
+from bimodal.cli.tracking import Tracker, report_figures, tracking
 from bimodal.cli.train import training_module
 
 EvaluatedModel = Annotated[Path | None, typer.Option(help="Model folder to evaluate.")]
@@ -125,6 +126,7 @@ def evaluate(
     cache: CacheFolder = None,
     no_cache: NoCache = False,
     root: RootFolder = None,
+    tracker: Tracker = "folder",
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -149,7 +151,8 @@ def evaluate(
     elif folds:
         wanted = FoldOptions(folds=folds, allow_overlap=allow_overlap, only_estimate=estimate, cluster=cluster)
         trained, kept = training_config(config, settings), chosen_cache(cache, no_cache)
-        ours = _of_folds(read, wanted, trained, kept, out, progress)
+        with tracking(tracker, None if estimate else out, "evaluate", trained) as track:
+            ours = _of_folds(read, wanted, trained, kept, out, progress, partial(track, "epoch"))
     if ours is None:
         return None
     found, more = _with_others(ours.predictions, others, read, ours.divided, progress)
@@ -158,6 +161,9 @@ def evaluate(
     told = Options(by=tuple(by or ()), rule=rule, held_out=held, held_out_told=named, votes=votes)
     report, found = evaluate_further(found, title=str(manifest), notes=(*ours.notes, *more), options=told)
     sources = {"model": model, "manifest": read, "sound": not no_audio, "threads": threads}
+    evaluated = {"manifest": str(manifest), "model": str(model or ""), "folds": folds, "split": split}
+    with tracking(tracker, out, "evaluate", evaluated) as track:
+        track("figures", report_figures(report))
     return tell_report(replace(report, caveat=ours.caveat), found, out, sources)
 
 
@@ -213,10 +219,16 @@ def _of_model(model: Path, read: Any, others: "_Others", seen_rows: bool, thread
 
 
 def _of_folds(
-    read: Any, options: "FoldOptions", config: Any, cache: Path | None, out: Path | None, progress: Any
+    read: Any,
+    options: "FoldOptions",
+    config: Any,
+    cache: Path | None,
+    out: Path | None,
+    progress: Any,
+    on_epoch: Callable[[dict[str, Any]], None],
 ) -> _Ours | None:
     """Predictions of a configuration by cross-validation; None if only the estimate was asked for."""
-    plan, found = _cross_validate(read, options, config, cache, out, progress)
+    plan, found = _cross_validate(read, options, config, (cache, out), progress, on_epoch)
     if found is None:
         return None
     divided = _ids_of(plan)
@@ -345,7 +357,12 @@ def training_config(config: Path | None, settings: list[str] | None) -> Any:
 
 
 def _cross_validate(
-    read: Any, options: FoldOptions, config: Any, cache: Path | None, out: Path | None, progress: Any
+    read: Any,
+    options: FoldOptions,
+    config: Any,
+    folders: tuple[Path | None, Path | None],
+    progress: Any,
+    on_epoch: Callable[[dict[str, Any]], None],
 ) -> tuple[Any, Any]:
     """The plan of the folds and what they give; None for the latter if only the estimate was asked for."""
     from bimodal.evaluation.estimate import estimate_plan
@@ -353,6 +370,7 @@ def _cross_validate(
     from bimodal.evaluation.plan import plan_folds, save_plan
     from bimodal.evaluation.protocols import evaluate_plan
 
+    cache, out = folders
     plan = plan_folds(read, options.folds, config, options.allow_overlap)
     store = None if out is None else out / FOLDS_FOLDER
     for sentence in estimate_plan(plan, cache, store, options.cluster).sentences():
@@ -361,7 +379,8 @@ def _cross_validate(
         return plan, None
     if out is not None:
         save_plan(plan, out)
-    return plan, evaluate_plan(plan, cache, cluster=options.cluster, store=store, tell=say, progress=progress)
+    told = {"tell": say, "progress": progress, "on_epoch": on_epoch}
+    return plan, evaluate_plan(plan, cache, cluster=options.cluster, store=store, **told)
 
 
 def _is_timeline(timeline: bool, channels: str, model: Path | None, foreign: dict[str, Any]) -> bool:

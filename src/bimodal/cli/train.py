@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +25,7 @@ from bimodal.cli.options import (
 from bimodal.cli.processes import Processes, is_further, share_work
 from bimodal.cli.serve import serve
 from bimodal.cli.terminal import bar, epochs, say
+from bimodal.cli.tracking import Track, Tracker, tracking
 from bimodal.errors import BimodalError
 
 
@@ -41,6 +43,7 @@ def train(
     no_cache: NoCache = False,
     root: RootFolder = None,
     processes: Processes = 1,
+    tracker: Tracker = "folder",
     quiet: Quiet = False,
 ) -> None:
     """Train a model: speech stage, text stage, fusion stage.
@@ -57,7 +60,7 @@ def train(
     resolved = read_config(TrainConfig(), config, settings or ())
     folder = chosen_cache(cache, no_cache)
     _say_size(folder, "before")
-    with epochs(quiet) as on_epoch:
+    with tracking(tracker, Path(out), "train", resolved) as track, epochs(quiet) as on_epoch:
         model = train_all(
             manifest,
             out,
@@ -65,8 +68,10 @@ def train(
             folder,
             stages=stages,
             progress=lambda items, label: bar(items, label, quiet),
-            on_epoch=on_epoch,
+            on_epoch=partial(_take_epoch, on_epoch, track),
         )
+        if not is_further():
+            track("figures", training_module("train", "summary").dev_figures(model))
     if is_further():
         return
     _say_size(folder, "after")
@@ -85,6 +90,7 @@ def tune(
     no_cache: NoCache = False,
     root: RootFolder = None,
     processes: Processes = 1,
+    tracker: Tracker = "folder",
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune a pretrained encoder and save it as a backbone.
@@ -100,7 +106,8 @@ def tune(
     module = training_module("finetune", f"tune_{modality}")
     default = TuneSpeechConfig() if modality == "speech" else TuneTextConfig()
     resolved = read_config(default, config, settings or ())
-    with epochs(quiet) as on_epoch:
+    with tracking(tracker, out / "run", f"tune {modality}", resolved) as track, epochs(quiet) as show:
+        on_epoch = partial(_take_epoch, show, track)
         if modality == "speech":
             folder = module.tune_speech(
                 manifest_below(manifest, root),
@@ -116,6 +123,12 @@ def tune(
         return
     say(f"backbone in {folder} (licence: {resolved.licence})")
     say(f"next: bimodal train ... --set {modality}_backbone={folder}")
+
+
+def _take_epoch(show: Any, track: Track, entry: dict[str, Any]) -> None:
+    """Show an epoch, and tell the tracker."""
+    show(entry)
+    track("epoch", entry)
 
 
 def _stages(arguments: list[str]) -> tuple[tuple[str, ...], str, str]:

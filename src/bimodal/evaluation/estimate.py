@@ -217,14 +217,14 @@ def _prepared(plan: Plan, cache: FeatureCache, *, whole: bool) -> "Prepared":
     """All rows; or, where features are missing, a few rows that stand for all."""
     from bimodal.training.prepare import prepare_modalities  # imports torch, as above
 
-    with _quiet():  # the training itself says it again, of all rows
+    with quiet():  # the training itself says it again, of all rows
         if whole:
             return prepare_modalities(plan.rows, plan.folder, plan.config, cache)
         return _spread(prepare_modalities(_sample(plan.rows), plan.folder, plan.config, cache), plan.rows)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No warnings in the log."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

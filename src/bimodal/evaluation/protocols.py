@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,15 @@ if TYPE_CHECKING:  # torch, which the evaluation of a model does not need
     from bimodal.training.trained import Trained
 
 Tell = Callable[[str], None]
+OnEpoch = Callable[[dict[str, Any]], None]
 
 
 def _silent(sentence: str) -> None:
     """Say nothing."""
+
+
+def _tell_nobody(entry: dict[str, Any]) -> None:
+    """Tell nobody of an epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +94,19 @@ def evaluate_plan(
     store: Path | None = None,
     tell: Tell = _silent,
     progress: Progress = plain,
+    on_epoch: OnEpoch = _tell_nobody,
 ) -> CrossValidated:
-    """As `evaluate_folds`, for folds that are planned already."""
+    """As `evaluate_folds`, for folds that are planned already.
+
+    Args:
+        plan: From `plan_folds`.
+        cache: As in `evaluate_folds`.
+        cluster: As in `evaluate_folds`.
+        store: As in `evaluate_folds`.
+        tell: As in `evaluate_folds`.
+        progress: As in `evaluate_folds`.
+        on_epoch: Called after each epoch of each training; `stage` begins with the fold, such as `fold 1/speech`.
+    """
     from bimodal.training.prepare import (
         prepare_modalities,
     )  # imports torch, which the evaluation of a model does without
@@ -98,7 +114,14 @@ def evaluate_plan(
     with FeatureCache(cache) as features:
         prepared = prepare_modalities(plan.rows, plan.folder, plan.config, features, progress)
         pooled = cross_validate(
-            prepared, plan.folds, plan.config, cluster=cluster, store=store, tell=tell, progress=progress
+            prepared,
+            plan.folds,
+            plan.config,
+            cluster=cluster,
+            store=store,
+            tell=tell,
+            progress=progress,
+            on_epoch=on_epoch,
         )
     return CrossValidated(predictions=pooled, notes=plan.notes, caveat=plan.caveat)
 
@@ -112,6 +135,7 @@ def cross_validate(
     store: Path | None = None,
     tell: Tell = _silent,
     progress: Progress = plain,
+    on_epoch: OnEpoch = _tell_nobody,
 ) -> Predictions:
     """Train on each fold's training rows, predict its test rows, pool the predictions.
 
@@ -124,6 +148,7 @@ def cross_validate(
         store: As in `evaluate_folds`.
         tell: As in `evaluate_folds`.
         progress: Wraps iterables with a bar.
+        on_epoch: As in `evaluate_plan`.
 
     Raises:
         SplitError: A speaker is in train and test, or no dev speakers can be held out.
@@ -132,23 +157,32 @@ def cross_validate(
     if store is not None:
         for sentence in describe_store(store, [fold_key(prepared, fold, config, cluster) for fold in nested]):
             tell(sentence)
-    return concatenate(*(_fold_once(prepared, fold, config, cluster, store) for fold in progress(nested, "folds")))
+    return concatenate(
+        *(_fold_once(prepared, fold, config, cluster, store, on_epoch) for fold in progress(nested, "folds"))
+    )
 
 
-def _fold_once(prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str, store: Path | None) -> Predictions:
+def _fold_once(
+    prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str, store: Path | None, on_epoch: OnEpoch
+) -> Predictions:
     """Predictions of a fold: those in the store, or new ones, which are put there."""
     if store is None:
-        return cross_validate_fold(prepared, fold, config, cluster)
+        return cross_validate_fold(prepared, fold, config, cluster, on_epoch=on_epoch)
     key = fold_key(prepared, fold, config, cluster)
     found = load_fold(store, key)
     if found is None:
-        found = cross_validate_fold(prepared, fold, config, cluster, run_folder(store, key))
+        found = cross_validate_fold(prepared, fold, config, cluster, run_folder(store, key), on_epoch)
         save_fold(store, key, found)
     return found
 
 
 def cross_validate_fold(
-    prepared: "Prepared", fold: Fold, config: TrainConfig, cluster: str = "speaker", run: Path | None = None
+    prepared: "Prepared",
+    fold: Fold,
+    config: TrainConfig,
+    cluster: str = "speaker",
+    run: Path | None = None,
+    on_epoch: OnEpoch = _tell_nobody,
 ) -> Predictions:
     """Train on one fold's training rows and predict its test rows.
 
@@ -158,16 +192,21 @@ def cross_validate_fold(
         config: Settings.
         cluster: As in `evaluate_model`.
         run: Folder of the stages, from which an interrupted call continues; None keeps none.
+        on_epoch: As in `evaluate_plan`.
 
     Raises:
         SplitError: A speaker is in train and test, or no dev speakers can be held out.
     """
-    trained, parts = train_fold(prepared, fold, config, run)
+    trained, parts = train_fold(prepared, fold, config, run, on_epoch)
     return predict_rows(trained, prepared, parts, fold.test, cluster)
 
 
 def train_fold(
-    prepared: "Prepared", fold: Fold, config: TrainConfig, run: Path | None = None
+    prepared: "Prepared",
+    fold: Fold,
+    config: TrainConfig,
+    run: Path | None = None,
+    on_epoch: OnEpoch = _tell_nobody,
 ) -> tuple["Trained", Parts]:
     """Train on one fold's training rows.
 
@@ -176,6 +215,7 @@ def train_fold(
         fold: Row numbers.
         config: Settings.
         run: As in `cross_validate_fold`.
+        on_epoch: As in `evaluate_plan`.
 
     Returns:
         Result of `train_stages`, and the rows used for training and for dev.
@@ -194,7 +234,8 @@ def train_fold(
         learnt, test = ([speakers[row] for row in part] for part in ((*parts.train, *parts.dev), fold.test))
         check_disjoint(learnt, test, f"speakers in train and test of fold {fold.name}", config.official_split or None)
     check_untouched({"weights": parts.train, "choices": parts.dev}, fold.test, f"fold {fold.name}")
-    where = RunContext(seed=config.seed, device=config.device, folder=run)
+    name = f"fold {fold.name}"
+    where = RunContext(seed=config.seed, device=config.device, folder=run, on_epoch=on_epoch, name=name)
     trained = train_stages(with_modalities(prepared, parts.train), parts, config, where)
     check_untouched(trained.used, fold.test, f"fold {fold.name}")
     return trained, parts

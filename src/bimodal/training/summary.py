@@ -23,6 +23,12 @@ def summarise_training(manifest: ManifestSource, model: Path, options: str = "")
     return [*lines, f"next: {next_step(manifest, model, options)}"]
 
 
+def dev_figures(model: Path) -> dict[str, float]:
+    """The figures of a new model on the held-out rows, for a tracker: UAR of each stage, 0 to 1."""
+    report = read_json(model / REPORT, TrainReport)
+    return {f"{stage}/dev_uar": value for stage, value in report.dev_uar.items()}
+
+
 def describe_dev(report: TrainReport) -> str:
     """The figures on the held-out rows, beside chance."""
     figures = ", ".join(f"{stage} {100 * value:.1f} %" for stage, value in report.dev_uar.items())

@@ -1,0 +1,1 @@
+"""Search of settings: inner folds choose, outer folds are reported (`bimodal search`)."""
