@@ -7,6 +7,9 @@ from pathlib import Path
 from safetensors import safe_open
 
 RECORD = "stage.json"
+TRACKING = "tracking.jsonl"
+"""Lines of a tracker tell when each thing happened; a run that goes on adds lines."""
+
 CACHE = "cache"
 """Folder whose shards have names of chance; what they hold is compared entry by entry."""
 
@@ -18,7 +21,7 @@ def contents(folder: Path) -> dict[str, str]:
         name = path.relative_to(folder).as_posix()
         if path.suffix == ".safetensors" and path.parent.name == CACHE and not path.name.startswith("."):
             found.update(_entries(path, name.rpartition("/")[0]))
-        elif path.is_file():
+        elif path.is_file() and path.name != TRACKING:
             found[name] = hashlib.sha256(_without_times(path)).hexdigest()
         elif path.is_dir() and not any(path.iterdir()):
             found[f"{name}/"] = "empty"

@@ -157,9 +157,8 @@ def cross_validate(
     if store is not None:
         for sentence in describe_store(store, [fold_key(prepared, fold, config, cluster) for fold in nested]):
             tell(sentence)
-    return concatenate(
-        *(_fold_once(prepared, fold, config, cluster, store, on_epoch) for fold in progress(nested, "folds"))
-    )
+    shown = progress(nested, "folds")
+    return concatenate(*(_fold_once(prepared, fold, config, cluster, store, on_epoch) for fold in shown))
 
 
 def _fold_once(
