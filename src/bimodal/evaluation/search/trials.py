@@ -130,6 +130,8 @@ def _decoded(one: Dimension, value: Any) -> Any:
 def report_step(study: Any, trial: Any, step: int, value: float) -> bool:
     """Tell how good a trial is after some inner folds; whether it may stop here, as it is worse than the median."""
     known = study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    if known and step < max(known):  # of an interrupted trial, which was not pruned here
+        return False
     if step not in known:
         trial.report(value, step)
     return bool(trial.should_prune())
