@@ -11,6 +11,7 @@ from bimodal.data.batches import Examples, array_examples
 from bimodal.errors import TrainingError
 from bimodal.models.layers import HeadShape
 from bimodal.models.text import TextNetwork
+from bimodal.records import digested
 from bimodal.training import loop
 from bimodal.training.checkpoint import CHECKPOINT, RECORD, WEIGHTS
 from bimodal.training.loop import Run, fit, predict
@@ -83,11 +84,12 @@ CASES = [
     (replace(CONFIG, ema_decay=0.0, patience=3, loss=LossConfig()), examples(), {}),
     (replace(CONFIG, ema_decay=0.0, loss=LossConfig(gamma=0.0, affinity="centre")), examples(), {}),
     (TUNED, replace(examples(), lengths=np.arange(30) % 7), {"head.hidden.": 0.1, "head.": 0.5}),
+    (replace(TUNED, precision="float16", accumulate=3, ema_decay=0.0), examples(), {}),
 ]
 
 
 @pytest.mark.parametrize("epoch", range(1, 7))
-@pytest.mark.parametrize(("config", "data", "rates"), CASES, ids=["average", "patience", "centre", "tuned"])
+@pytest.mark.parametrize(("config", "data", "rates"), CASES, ids=["average", "patience", "centre", "tuned", "float16"])
 def test_a_run_interrupted_in_any_epoch_ends_as_if_it_never_was(tmp_path, monkeypatch, config, data, rates, epoch):
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     options = {"config": config, "train": data, "lr_multipliers": rates}
@@ -134,6 +136,7 @@ def test_the_checkpoint_of_a_run_that_was_killed_at_the_very_end_is_deleted(tmp_
         {"identity": "another backbone"},
         {"lr_multipliers": {"head.": 0.5}},
         {"config": replace(CONFIG, precision="bfloat16")},
+        {"config": replace(CONFIG, accumulate=2)},
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
@@ -366,3 +369,60 @@ def test_rows_that_are_shown_decide_nothing():
     assert without_seconds(again.history) == without_seconds(record.history)
     assert [entry["epochs"] for entry in seen] == [len(record.history)] * len(record.history)
     assert all(0 <= entry["dev"] <= 1 for entry in seen) and not any("dev" in entry for entry in again.history)
+
+
+def still() -> TextNetwork:
+    """The same network without chance."""
+    torch.manual_seed(0)
+    shape = HeadShape(
+        ensemble_size=2, hidden_width=8, embedding_width=6, input_dropout=0.0, dropout=0.0, input_noise_std=0.0,
+        embedding_norm=4.0,
+    )  # fmt: skip
+    return TextNetwork(layers=2, width=4, emotions=3, shape=shape)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 50])
+def test_a_batch_in_parts_gives_the_update_of_the_whole_batch(parts):
+    config = replace(CONFIG, ema_decay=0.0, max_grad_norm=0.5, loss=LossConfig(affinity="none", class_weights="sqrt"))
+    whole, apart = still(), still()
+    record = fit(whole, run(dev=None, config=config))
+    again = fit(apart, run(dev=None, config=replace(config, accumulate=parts)))
+    losses = [[entry["loss"] for entry in one.history] for one in (record, again)]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    for name, value in whole.state_dict().items():
+        assert torch.allclose(value, apart.state_dict()[name], atol=1e-4), name
+
+
+def test_an_affinity_loss_sees_one_part_of_a_batch_at_a_time():
+    config = replace(CONFIG, loss=LossConfig(affinity="pairwise"))
+    losses = [
+        [entry["loss"] for entry in fit(still(), run(dev=None, config=replace(config, accumulate=parts))).history]
+        for parts in (1, 4)
+    ]
+    assert losses[0] != pytest.approx(losses[1], abs=1e-3)
+
+
+def test_float16_scales_the_loss_and_ends_near_the_exact_weights():
+    exact, halved = still(), still()
+    config = replace(CONFIG, epochs=12)
+    fit(exact, run(dev=None, config=config))
+    record = fit(halved, run(dev=None, config=replace(config, precision="float16")))
+    assert {value.dtype for value in halved.state_dict().values()} == {torch.float32}
+    data = examples(60, seed=2)
+    assert accuracy(predict(halved, data)[1], data.targets) == pytest.approx(
+        accuracy(predict(exact, data)[1], data.targets), abs=0.1
+    )
+    assert all(np.isfinite(entry["loss"]) for entry in record.history)
+
+
+def test_a_device_without_16_bits_is_a_sentence():
+    loop.check_precision("float32", "mps")
+    with pytest.raises(TrainingError, match="the device 'mps' does not train in float16; set precision=float32"):
+        loop.check_precision("float16", "mps")
+
+
+def test_an_added_setting_changes_no_digest_unless_it_is_set():
+    """Runs that earlier versions left can be loaded: their digests know nothing of settings that came later."""
+    plain, parts = (digested(replace(CONFIG, accumulate=count)) for count in (1, 2))
+    assert "accumulate" not in plain and parts["accumulate"] == 2
+    assert plain["loss"]["affinity"] == "gaussian"

@@ -93,6 +93,7 @@ def _open_mlflow(folder: Path, name: str) -> Iterator[Track]:
     MLflow would report each use to its makers; that is switched off.
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     try:
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient  # imports for seconds

@@ -14,7 +14,7 @@ from bimodal.evaluation.search.result import BEST, describe_search, write_search
 from bimodal.evaluation.search.run import run_search, trials_left
 from bimodal.files import lock
 
-TRIALS = 6
+TRIALS = 5
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def killed_at(monkeypatch, module, name: str, call: int) -> None:
     monkeypatch.setattr(module, name, function)
 
 
-@pytest.mark.parametrize(("name", "call"), [("_suggest", 8), ("report_step", 5), ("finish", 5)])
+@pytest.mark.parametrize(("name", "call"), [("_suggest", 8), ("finish", 5)])
 def test_a_search_that_was_killed_has_the_same_trials_and_repeats_none(
     one_fold, tmp_path, monkeypatch, name, call, undisturbed
 ):
