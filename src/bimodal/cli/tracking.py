@@ -1,7 +1,7 @@
 """The option `--tracker`: where settings, curves and final figures of a command go."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ Track = Callable[[Literal["settings", "epoch", "figures"], Mapping[str, Any]], N
 
 @contextmanager
 def tracking(name: str, folder: Path | None, command: str, settings: Any) -> Iterator[Track]:
-    """Open a tracker, and tell it the settings first.
+    """A tracker that is opened at the first event, so that bad input leaves no file; it is told the settings first.
 
     Args:
         name: Of the tracker.
@@ -34,11 +34,18 @@ def tracking(name: str, folder: Path | None, command: str, settings: Any) -> Ite
     Raises:
         BimodalError: The tracker's package is not installed, or the folder cannot be used.
     """
-    from bimodal.output.trackers import TRACKERS, flat_settings  # start-up
+    from bimodal.output.trackers import TRACKERS, check_tracker, flat_settings  # start-up
 
-    silent = folder is None or is_further()
-    with TRACKERS["none" if silent else name](folder or Path(), command) as track:
-        track("settings", flat_settings(settings))
+    chosen, opened = "none" if folder is None or is_further() else name, list[Track]()
+    check_tracker(chosen)
+    with ExitStack() as stack:
+
+        def track(event: Literal["settings", "epoch", "figures"], told: Mapping[str, Any]) -> None:
+            if not opened:
+                opened.append(stack.enter_context(TRACKERS[chosen](folder or Path(), command)))
+                opened[0]("settings", flat_settings(settings))
+            opened[0](event, told)
+
         yield track
 
 

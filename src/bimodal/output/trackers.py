@@ -8,9 +8,11 @@ A tracker is a function of a folder and a name. It is a context manager that giv
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -56,12 +58,11 @@ def _open_folder(folder: Path, name: str) -> Iterator[Track]:
 @contextmanager
 def _open_tensorboard(folder: Path, name: str) -> Iterator[Track]:
     """Files of TensorBoard below `tensorboard`, by its own writer: `tensorboard --logdir OUT/tensorboard`."""
-    try:
-        from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2
-        from tensorboard.plugins.text.metadata import create_summary_metadata
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-    except ModuleNotFoundError as error:
-        raise _missing("tensorboard", error) from error
+    check_tracker("tensorboard")
+    from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2
+    from tensorboard.plugins.text.metadata import create_summary_metadata
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
     writer = EventFileWriter(str(folder / "tensorboard"))
 
     def add(value: Any, step: int) -> None:
@@ -94,11 +95,10 @@ def _open_mlflow(folder: Path, name: str) -> Iterator[Track]:
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    try:
-        from mlflow.exceptions import MlflowException
-        from mlflow.tracking import MlflowClient  # imports for seconds
-    except ModuleNotFoundError as error:
-        raise _missing("mlflow", error) from error
+    check_tracker("mlflow")
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient  # imports for seconds
+
     folder.mkdir(parents=True, exist_ok=True)
     place = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(folder / 'mlflow.db').absolute()}"
     try:
@@ -152,8 +152,19 @@ def _points(event: Event, told: Mapping[str, Any]) -> Iterator[tuple[str, float,
             yield f"{start}{key}", float(value), step
 
 
-def _missing(name: str, error: ModuleNotFoundError) -> BimodalError:
-    return BimodalError(f"--tracker {name} needs '{error.name}': pip install 'bimodal-emotion[{name}]'")
+def check_tracker(name: str) -> None:
+    """Refuse a tracker whose packages are not installed; takes no time.
+
+    Raises:
+        BimodalError: A package is missing.
+    """
+    for package in _PACKAGES.get(name, ()):
+        there = sys.modules[package] is not None if package in sys.modules else find_spec(package) is not None
+        if not there:
+            raise BimodalError(f"--tracker {name} needs '{package}': pip install 'bimodal-emotion[{name}]'")
+
+
+_PACKAGES: Final = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
 
 
 TRACKERS: Final[Mapping[str, Callable[[Path, str], Opened]]] = {

@@ -176,7 +176,8 @@ def _trial(search: _Search, study: Study, known: Any) -> None:
         more = "more --inner or --folds leave more speakers to train on"
         raise SplitError(f"inner folds of study '{study.name}': {error}; {more}") from error
     except (TrainingError, ConfigError) as error:
-        if trial.number == 0 or isinstance(error.__cause__, OSError):
+        of_files = isinstance(error, TrainingError) and error.__cause__ is not None  # a full disk, a damaged file
+        if trial.number == 0 or of_files:
             raise
         keys = []
         trials.finish(known, trial, None, str(error))
