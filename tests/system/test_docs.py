@@ -38,13 +38,8 @@ COMMANDS = GROUP.commands | {
 }
 """All commands by name, those of groups, such as `backbone build`, among them."""
 
-CONFIGS = {
-    "train": TrainConfig(),
-    "evaluate": TrainConfig(),
-    "cross-corpus": TrainConfig(),
-    "search": TrainConfig(),
-    "serve": Limits(),
-}
+TRAINED = ("train", "evaluate", "cross-corpus", "search")
+CONFIGS = {**dict.fromkeys(TRAINED, TrainConfig()), "serve": Limits()}
 ELSEWHERE = ("docs/how-to/server.md",)  # test_server_docs.py runs its Python against a server
 SAMPLES = ROOT / "src/bimodal/service/static/samples"
 
