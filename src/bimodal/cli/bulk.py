@@ -94,9 +94,10 @@ def bulk(
     price: Price = None,
     quiet: Quiet = False,
 ) -> None:
-    """Recognise emotion in millions of recordings, or extract embeddings.
+    """Recognise emotion in millions of recordings.
 
-    Results are Parquet files in OUT/results; recordings that cannot be used are listed in OUT/failures.
+    With --task extract, write embeddings. Results are Parquet files in OUT/results; recordings that cannot be used are
+    listed in OUT/failures.
     """
     _check_packages()
     from bimodal.scale.records import BulkOptions, settings_of

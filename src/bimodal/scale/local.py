@@ -15,6 +15,7 @@ from typing import Any, Final
 from bimodal.scale.queue import Job, Queue
 from bimodal.scale.records import Outcome, Setup
 
+_LEAVES_WITHIN: Final = 5.0  # seconds
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -98,9 +99,10 @@ class _Process:
         return f"it was killed by signal {-code}{hint}"
 
     def stop(self) -> None:
-        """End it, whatever it does."""
+        """End it, whatever it does; one that waits ends by itself when its connection is closed."""
         self.connection.close()
         if self._process.pid is not None:
+            self._process.join(0 if self.job else _LEAVES_WITHIN)
             self._process.terminate()
             self._process.join()
 
