@@ -46,7 +46,8 @@ def recalibrate(folder: Path, manifest: Path, config: TrainConfig, version: str,
     rows = label_rows(read.utterances, config.vocabulary, multiple_labels=config.multiple_labels)
     held = split_rows(rows, config).dev
     with FeatureCache(options.cache) as cache, chdir(manifest.parent):  # the views name their files from there
-        prepared = prepare_modalities(rows, read.folder, config, cache, lambda items, label: items)
+        plain = replace(config, speech=replace(config.speech, augmentations=(), augmentation_prob=0.0))  # held-out rows
+        prepared = prepare_modalities(rows, read.folder, plain, cache, lambda items, label: items)
         model = Model(folder, threads=options.threads)
         speech, text = (run_graph(model, prepared.modalities[name], held) for name in ("speech", "text"))
     before = load_model_config(folder)
