@@ -17,6 +17,7 @@ from bimodal.features.adaptation import (
     save_adaptation,
     self_train,
     share_for,
+    sure_scatter,
     shrink_to_corpus,
     standardise,
     take_part,
@@ -62,15 +63,15 @@ def scatter_of(chosen: np.ndarray, microphone: float = 0.0, groups: np.ndarray |
 def test_how_mixed_emotions_are_is_told_whatever_the_microphone(microphone):
     everything, targets = np.arange(120), np.arange(120) % EMOTIONS
     assert scatter_of(everything, microphone) == pytest.approx(1.0, abs=1e-4)
-    assert share_for(scatter_of(everything, microphone), 120) == 1.0
+    assert share_for(scatter_of(everything, microphone)) == 1.0
     for emotion in range(EMOTIONS):
-        assert share_for(scatter_of(everything[targets == emotion], microphone), 40) == 0.0
+        assert share_for(scatter_of(everything[targets == emotion], microphone)) == 0.0
 
 
 def test_speakers_of_one_emotion_each_are_not_mixed_when_each_is_taken_alone():
     targets = np.arange(120) % EMOTIONS
-    assert share_for(scatter_of(np.arange(120), groups=targets), 120) == 0.0
-    assert share_for(scatter_of(np.arange(120), groups=np.arange(120) % 2), 120) == 1.0
+    assert share_for(scatter_of(np.arange(120), groups=targets)) == 0.0
+    assert share_for(scatter_of(np.arange(120), groups=np.arange(120) % 2)) == 1.0
 
 
 def test_a_share_of_an_adaptation_lies_between_none_and_all():
@@ -86,7 +87,7 @@ def test_a_share_of_an_adaptation_lies_between_none_and_all():
 
 
 def test_few_clips_must_look_more_mixed_than_many():
-    shares = [share_for(0.66, clips) for clips in (20, 60, 200, 2000)]
+    shares = [share_for(sure_scatter(0.66, clips)) for clips in (20, 60, 200, 2000)]
     assert shares == sorted(shares)
     assert shares[0] < 0.1
     assert shares[-1] == 1.0

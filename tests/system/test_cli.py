@@ -118,7 +118,7 @@ def test_train_evaluate_recognize_extract(tiny_manifest, fast_settings, tmp_path
     shown = run("evaluate", tiny_manifest, "--model", model, "--out", tmp_path / "report").stdout
     assert all(system in shown for system in ("speech", "text", "late", "fused"))
     assert {file.name for file in (tmp_path / "report").iterdir()} == {
-        "eval_results.yaml", "model-card-section.md", "predictions.csv",
+        "eval_results.yaml", "model-card-section.md", "predictions.csv", "tracking.jsonl",
         "report.html", "report.json", "report.md", "report.png",
     }  # fmt: skip
     assert len((tmp_path / "report" / "predictions.csv").read_text().splitlines()) == 1 + 9

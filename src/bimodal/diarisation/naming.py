@@ -112,7 +112,7 @@ def _heights(heights: Doubles) -> Doubles:
     """Heights of Ward's tree, as they would be of at most 40 voices: twice the same speech is as high as once.
 
     Example:
-        >>> _heights(np.ones(159)).max()
+        >>> float(_heights(np.ones(159)).max())
         0.5
     """
     return np.asarray(heights * min(1.0, math.sqrt(_TYPICAL / (len(heights) + 1))))

@@ -16,6 +16,7 @@ from bimodal.audio.decode import SAMPLING_RATE, Signal, load_signal
 from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.adaptation import (
+    CORRECTED_SCATTER,
     ENOUGH_CLIPS,
     Adaptation,
     correct_logits,
@@ -26,6 +27,7 @@ from bimodal.features.adaptation import (
     save_adaptation,
     self_train,
     share_for,
+    sure_scatter,
 )
 from bimodal.features.pooling import pool
 from bimodal.features.speaker_stats import (
@@ -241,8 +243,11 @@ def fit_to_clips(
         groups = np.array([str(speaker) if one.count > 1 else "" for speaker, one in several])
         columns = emotion_columns(network.emotions)
         scatter = relative_scatter(unadapted[:, columns], standard, logit_variance, groups)
-        plain = replace(plain, share=share_for(scatter, len(statistics)))
-    if plain.share < 1.0 or len(statistics) < ENOUGH_CLIPS:
+        sure = sure_scatter(scatter, len(statistics))
+        plain = replace(plain, share=share_for(sure))
+        if sure < CORRECTED_SCATTER:
+            return plain
+    if len(statistics) < ENOUGH_CLIPS:
         return plain
     logits = network.logits(statistics, own, plain)
     _, standard = standardise_adapted(statistics, own, plain)
