@@ -102,8 +102,8 @@ def _open_mlflow(folder: Path, name: str) -> Iterator[Track]:
     folder.mkdir(parents=True, exist_ok=True)
     place = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(folder / 'mlflow.db').absolute()}"
     try:
-        client = MlflowClient(tracking_uri=place)
         with _few_retries():
+            client = MlflowClient(tracking_uri=place)
             run = _mlflow_run(client, folder, name)
 
         def track(event: Event, told: Mapping[str, Any]) -> None:
