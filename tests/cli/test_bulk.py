@@ -32,12 +32,14 @@ def test_a_wrong_use_is_told(arguments, told, tmp_path, monkeypatch):
     [
         (["x.wav", "--model", "nowhere"], "nowhere: no model folder"),
         (["nowhere.wav"], "nowhere.wav: no such file or folder"),
+        (["x.wav", "--out", "a-file"], "a-file: is a file; name a folder for the results"),
     ],
 )
 def test_what_is_missing_is_an_error(arguments, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file").touch()
     with pytest.raises(BimodalError, match=told):
-        CliRunner().invoke(app, ["bulk", *arguments, "--out", "o"], catch_exceptions=False)
+        CliRunner().invoke(app, ["bulk", "--out", "o", *arguments], catch_exceptions=False)
 
 
 def test_a_log_gets_a_line_now_and_then_and_a_quiet_run_none(capsys):

@@ -1,5 +1,6 @@
 """Conversions: a manifest survives the way to each format and back; what does not is said; nothing half is left."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,8 +80,18 @@ def test_a_folder_of_another_format_and_an_unknown_one_are_told(source, tmp_path
     (tmp_path / "empty").mkdir()
     with pytest.raises(ManifestError, match="no files of a format that is known; expected one of"):
         find_format(tmp_path / "empty")
-    with pytest.raises(ManifestError, match="unknown format 'xml', expected one of"):
+    with pytest.raises(ManifestError, match="unknown format 'xml', expected one of audformat, "):
         convert(source, tmp_path / "out", "xml")
+
+
+def test_a_missing_recording_and_a_place_that_cannot_be_written_are_told(source, tmp_path):
+    convert(source, tmp_path / "there", "kaldi")
+    shutil.rmtree(tmp_path / "there" / "audio")
+    with pytest.raises(ManifestError, match=r"there: no recording '.*there/audio/"):
+        convert(tmp_path / "there", tmp_path / "back")
+    (tmp_path / "file").touch()
+    with pytest.raises(ManifestError, match=r"file/new: cannot be written \(.*\); name another folder"):
+        convert(source, tmp_path / "file" / "new", "kaldi")
 
 
 def test_a_folder_with_files_is_never_overwritten_and_a_failure_leaves_nothing(source, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bimodal.errors import BimodalError
-from bimodal.evaluation.layer_plot import draw_probe, write_probe
+from bimodal.evaluation.layer_plot import check_probe_folder, draw_probe, write_probe
 from bimodal.evaluation.layer_probe import LayerProbe, LayerResult
 from bimodal.evaluation.metrics import Difference, Interval
 
@@ -60,3 +60,12 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(BimodalError, match="the table cannot be written"):
         write_probe(tmp_path / "file", PROBE)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work_and_nothing_is_made(tmp_path):
+    (tmp_path / "file").touch()
+    for wrong in (tmp_path / "file", tmp_path / "file" / "new"):
+        with pytest.raises(BimodalError, match="cannot be written there; name another folder"):
+            check_probe_folder(wrong)
+    check_probe_folder(tmp_path / "new" / "folder")
+    assert not (tmp_path / "new").exists()

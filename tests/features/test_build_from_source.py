@@ -88,7 +88,7 @@ def clip(corpus_data):
     [
         ({"layers": "2-3"}, "layers '2-3': the encoder has 1, expected numbers from 1 to 1"),
         ({"layers": "0"}, "layers '0': the encoder has 1"),
-        ({"layers": "2-1"}, "layers '2-1': the encoder has 1"),
+        ({"layers": "2-1"}, "layers '2-1': expected the lower number first, such as 1-2"),
         ({"layers": "top"}, "layers 'top': expected numbers such as 2-4 or 1,6,12, or 'all'"),
     ],
 )

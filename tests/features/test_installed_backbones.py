@@ -32,6 +32,9 @@ def test_a_folder_without_backbones_is_refused(tmp_path):
         list_backbones([tmp_path])
     with pytest.raises(BackboneError, match="no such folder"):
         list_backbones([tmp_path / "missing"])
+    shutil.copy(Path(FOLDERS["minilm-l6"]) / "backbone.json", tmp_path)
+    with pytest.raises(BackboneError, match="no such file; copy the whole backbone, or build it again"):
+        list_backbones([tmp_path])
     (tmp_path / "backbone.json").write_text("{}")
     with pytest.raises(BackboneError, match="not a backbone description"):
         list_backbones([tmp_path])

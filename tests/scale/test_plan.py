@@ -99,3 +99,11 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(BimodalError, match="choose a new folder"):
         check_settings(tmp_path, {})
+
+
+def test_a_damaged_plan_is_a_sentence(tmp_path):
+    extend(tmp_path, items(0, 1))
+    (tmp_path / "plan" / "00000.parquet").write_bytes(b"PAR1 cut")
+    for call in (lambda: extend(tmp_path, items(0, 1)), lambda: read_plan(tmp_path)):
+        with pytest.raises(BimodalError, match=r"00000\.parquet: damaged \(.*\); choose a new folder"):
+            call()

@@ -136,12 +136,13 @@ def probe(
     has not seen them.
     """
     try:
-        from bimodal.evaluation.layer_plot import new_figure, write_probe
+        from bimodal.evaluation.layer_plot import check_probe_folder, new_figure, write_probe
         from bimodal.evaluation.layer_probe import ProbeOptions, describe_probe, next_layers, probe_layers
     except ModuleNotFoundError as error:
         raise BimodalError(f"probing needs '{error.name}': pip install 'bimodal-emotion[train,baselines]'") from error
     if out is not None:
-        new_figure()  # says what is missing before hours of work
+        new_figure()  # what is missing is told before hours of work
+        check_probe_folder(out)
     options = ProbeOptions(folds=folds, vocabulary=vocabulary, threads=threads)
     read = manifest_below(manifest, root)
     found = probe_layers(read, backbone, options, chosen_cache(cache, no_cache), partial(bar, quiet=quiet))

@@ -220,7 +220,7 @@ class _Shown:
 
 def _tell(summary: "Summary", out: Path, price: float | None) -> None:
     """What was done; exit 1 if nothing could be used."""
-    from bimodal.scale.progress import describe_end
+    from bimodal.scale.progress import counted, describe_end
     from bimodal.scale.results import count_failures
 
     run: Any = summary.throughput
@@ -229,8 +229,8 @@ def _tell(summary: "Summary", out: Path, price: float | None) -> None:
     failed = count_failures(out, summary.parts)
     done = run.recordings + summary.earlier
     say(
-        f"{out}: {done:,} recordings in {summary.parts} parts, {failed:,} of them failed"
+        f"{out}: {counted(done, 'recording')} in {counted(summary.parts, 'part')}, {failed:,} failed"
         + f" ({out}/failures)" * (failed > 0)
     )
     if failed == done:
-        raise BimodalError(f"none of the {done:,} recordings could be used; {out}/failures says why")
+        raise BimodalError(f"{out}: no recording could be used; {out}/failures says why")

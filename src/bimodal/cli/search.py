@@ -47,10 +47,10 @@ def search(
     tracker: Tracker = "folder",
     quiet: Quiet = False,
 ) -> None:
-    """Search for good settings, and report them honestly.
+    """Choose settings on some speakers, and test them on others.
 
-    Inner folds of speakers choose the settings; outer folds, which chose nothing, compare them with the default
-    settings. Use the result with 'bimodal train --config OUT/best.toml'. An interrupted search continues when the
+    Inner folds choose the settings. Outer folds hold out other speakers; they compare the chosen settings with the
+    default ones. Use the result with 'bimodal train --config OUT/best.toml'. An interrupted search continues when the
     command is repeated.
     """
     resolved, kept = training_config(config, settings), chosen_cache(cache, no_cache)

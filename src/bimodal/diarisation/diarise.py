@@ -53,7 +53,7 @@ class Diarisation:
 
 
 def diarise(blocks: Iterable[tuple[Signal, int]], networks: Networks, count: int | None = None) -> Diarisation:
-    """Find who speaks when. Memory holds 10 s of samples, and about 3 MB for each hour of speech.
+    """Find who speaks when. Memory holds 10 s of samples, and an embedding for each stretch of speech.
 
     Args:
         blocks: Signals (T,) and their sampling rate in Hz, as `iterate_audio` gives them.

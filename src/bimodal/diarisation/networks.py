@@ -82,7 +82,7 @@ def open_networks(segmentation: str | Path | None = None) -> Networks:
     named = segmentation or os.environ.get(VARIABLE)
     if not named:
         raise BackboneError(
-            "no segmentation network is named, which telling speakers apart needs: give --segmentation FILE, or set "
+            "no segmentation network is named; telling speakers apart needs one: give --segmentation FILE, or set "
             f"{VARIABLE} to the ONNX file of pyannote segmentation-3.0"
         )
     return _load(_encoder_file(), Path(named).expanduser().resolve())

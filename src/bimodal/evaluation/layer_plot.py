@@ -1,5 +1,6 @@
 """What `bimodal backbone probe --out` writes: a table as JSON and Markdown, and a plot. Needs matplotlib."""
 
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,17 @@ def new_figure() -> Any:
     figure = Figure(figsize=(7.0, 4.0), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+def check_probe_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written; nothing is made.
+
+    Raises:
+        BimodalError: It is a file, or it does not take files.
+    """
+    above = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise BimodalError(f"{folder}: the table cannot be written there; name another folder")
 
 
 def write_probe(folder: Path, found: LayerProbe) -> None:

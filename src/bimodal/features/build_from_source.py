@@ -166,7 +166,10 @@ def parse_layers(text: str, count: int) -> tuple[int, ...]:
     for match in matches:
         if match is None:
             raise BackboneError(f"layers '{printable(text)}': expected numbers such as 2-4 or 1,6,12, or '{ALL}'")
-        numbers |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise BackboneError(f"layers '{printable(text)}': expected the lower number first, such as {last}-{first}")
+        numbers |= set(range(first, last + 1))
     if not numbers or not 1 <= min(numbers) <= max(numbers) <= count:
         raise BackboneError(f"layers '{printable(text)}': the encoder has {count}, expected numbers from 1 to {count}")
     return tuple(sorted(numbers))

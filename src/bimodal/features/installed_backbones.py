@@ -43,7 +43,7 @@ def list_backbones(places: Sequence[Path] = ()) -> list[FoundBackbone]:
         places: Folders of backbones, or folders with such folders in them.
 
     Raises:
-        BackboneError: A place holds none, or a description is damaged.
+        BackboneError: A place holds none, a description is damaged, or a file that it names is missing.
     """
     named = installed_folders() | {str(folder): folder for place in places for folder in _within(place)}
     return [_describe(name, folder) for name, folder in named.items()]
@@ -63,7 +63,10 @@ def _within(place: Path) -> Iterator[Path]:
 def _describe(name: str, folder: Path) -> FoundBackbone:
     description = read_description(folder)
     files = [folder / DESCRIPTION, *(folder / file for file in description.digests)]
-    size = sum(file.stat().st_size for file in files if file.is_file())
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise BackboneError(f"{missing[0]}: no such file; copy the whole backbone, or build it again")
+    size = sum(file.stat().st_size for file in files)
     return FoundBackbone(
         name=name, folder=folder, family=find_family_name(description), size=size, description=description
     )

@@ -102,8 +102,9 @@ def _open_mlflow(folder: Path, name: str) -> Iterator[Track]:
     folder.mkdir(parents=True, exist_ok=True)
     place = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(folder / 'mlflow.db').absolute()}"
     try:
-        client = MlflowClient(tracking_uri=place)
-        run = _mlflow_run(client, folder, name)
+        with _few_retries():
+            client = MlflowClient(tracking_uri=place)
+            run = _mlflow_run(client, folder, name)
 
         def track(event: Event, told: Mapping[str, Any]) -> None:
             if event == "settings":
@@ -119,6 +120,19 @@ def _open_mlflow(folder: Path, name: str) -> Iterator[Track]:
         raise BimodalError(f"MLflow at {place} cannot be used: {str(error).splitlines()[0]}") from error
 
 
+@contextmanager
+def _few_retries() -> Iterator[None]:
+    """A server that never answers is told of soon; MLflow itself tries for minutes, which is right later on."""
+    before = os.environ.get(_RETRIES)
+    os.environ.setdefault(_RETRIES, "1")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_RETRIES]
+
+
+_RETRIES: Final = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _LONGEST_TAG: Final = 5000
 _PLACE: Final = "bimodal.folder"
 

@@ -14,6 +14,7 @@ from bimodal.scale.stores import asking, is_url, open_store
 
 ARCHIVE: Final = ".tar"
 PACKED: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_NOT_FOUND: Final = "not found; check the address, and that its server answers"
 _PATTERN: Final = frozenset("*?[")
 
 
@@ -42,7 +43,7 @@ def list_items(sources: Sequence[str], root: str | None = None) -> Iterator[Item
                     matched = store.info(name)
                 yield from _one(_spelled(store, name, source), matched, root)
         elif found is None:
-            raise BimodalError(f"{source}: no such file or folder")
+            raise BimodalError(f"{source}: {_NOT_FOUND if is_url(source) else 'no such file or folder'}")
         else:
             yield from _one(source, found, root)
 

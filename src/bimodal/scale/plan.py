@@ -123,14 +123,23 @@ def read_plan(folder: Path) -> list[Part]:
     """
     parts: list[Part] = []
     for file in sorted((folder / PLAN).glob("*.parquet")):
-        try:
-            known = parquet.ParquetFile(file).metadata
-        except (pa.ArrowException, OSError) as error:
-            raise BimodalError(f"{file}: damaged ({error}); choose a new folder") from error
+        known = _opened(file).metadata
         for group in range(known.num_row_groups):
             count = known.row_group(group).num_rows
             parts.append(Part(number=len(parts), file=file, group=group, count=count))
     return parts
+
+
+def _opened(file: Path) -> Any:
+    """A file of the plan, opened.
+
+    Raises:
+        BimodalError: It is damaged.
+    """
+    try:
+        return parquet.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        raise BimodalError(f"{file}: damaged ({error}); choose a new folder") from error
 
 
 def extend_plan(folder: Path, items: Iterable[Item], part_size: int, told: Callable[[int], None]) -> Growth:
@@ -143,7 +152,8 @@ def extend_plan(folder: Path, items: Iterable[Item], part_size: int, told: Calla
         told: Called now and then with the number of recordings so far.
 
     Raises:
-        BimodalError: The sources name none of the planned recordings, an archive has changed, or there is nothing.
+        BimodalError: The sources name none of the planned recordings, an archive has changed, there is nothing, or the
+            plan is damaged.
     """
     (folder / PLAN).mkdir(exist_ok=True)
     listing, new = _Listing(folder), 0
@@ -182,7 +192,7 @@ class _Listing:
         self.known, self.changed = 0, 0
         self._named, self._held = set[int](), dict[bytes, int]()
         for file in files:
-            for batch in parquet.ParquetFile(file).iter_batches(columns=[_KEY, "size", "url", "held_in"]):
+            for batch in _opened(file).iter_batches(columns=[_KEY, "size", "url", "held_in"]):
                 keys, sizes = batch.column(_KEY).to_pylist(), batch.column("size").to_pylist()
                 self.planned |= dict(zip(keys, sizes, strict=True))
                 inside = batch.filter(pc.is_valid(batch.column("held_in"))).select(["url", "held_in"])

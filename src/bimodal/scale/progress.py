@@ -99,13 +99,23 @@ def describe_end(run: Throughput, seconds: float, price: float | None) -> str:
     cores = (run.workers or len(run.seen)) * seconds / HOUR
     hours = run.audio_seconds / HOUR
     told = (
-        f"{run.recordings:,} recordings, {_time(run.audio_seconds)} of audio in {_time(seconds)}: "
+        f"{counted(run.recordings, 'recording')}, {_time(run.audio_seconds)} of audio in {_time(seconds)}: "
         f"RTFx {run.audio_seconds / max(seconds, 1e-9):.0f}, {cores:.3g} core hours"
     )
     if price is not None:
         told += f", cost {cores * price:.2f}"
         told += f" ({1000 * cores * price / hours:.2f} per 1,000 h of audio)" if hours else ""
     return told
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things in words.
+
+    Example:
+        >>> counted(1, "part"), counted(4000, "recording")
+        ('1 part', '4,000 recordings')
+    """
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def _time(seconds: float) -> str:

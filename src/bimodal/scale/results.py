@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 from pyarrow import parquet
 
+from bimodal.errors import BimodalError
 from bimodal.files import write_bytes
 from bimodal.scale.records import Batch, Outcome
 from bimodal.scale.tables import from_bytes
@@ -33,9 +34,14 @@ def results_file(folder: Path, part: int, kind: str = RESULTS) -> Path:
 
 
 def is_finished(folder: Path, part: int) -> bool:
-    """Whether a part is finished. What a killed process left of its pieces is deleted then."""
+    """Whether a part is finished. What a killed process left of its pieces is deleted then.
+
+    Raises:
+        BimodalError: The file of the part is damaged.
+    """
     if not results_file(folder, part).exists():
         return False
+    _rows(folder, part, RESULTS)
     shutil.rmtree(_pieces(folder, part), ignore_errors=True)
     return True
 
@@ -89,9 +95,23 @@ def _parquet(table: Any) -> Any:
 
 
 def count_failures(folder: Path, parts: int) -> int:
-    """Failures in all finished parts."""
-    files = (results_file(folder, part, FAILURES) for part in range(parts))
-    return sum(parquet.ParquetFile(file).metadata.num_rows for file in files if file.exists())
+    """Failures in all finished parts.
+
+    Raises:
+        BimodalError: A file is damaged.
+    """
+    there = (part for part in range(parts) if results_file(folder, part, FAILURES).exists())
+    return sum(_rows(folder, part, FAILURES) for part in there)
+
+
+def _rows(folder: Path, part: int, kind: str) -> int:
+    """Rows of a file of a finished part; only its end is read."""
+    file = results_file(folder, part, kind)
+    try:
+        return int(parquet.ParquetFile(file).metadata.num_rows)
+    except (pa.ArrowException, OSError) as error:
+        again = results_file(folder, part)
+        raise BimodalError(f"{file}: damaged ({error}); delete {again}, and give the command again") from error
 
 
 def _pieces(folder: Path, part: int) -> Path:

@@ -124,6 +124,8 @@ def run_bulk(
         OSError: The folder cannot be written, for example because the disk is full. Finished work is kept.
     """
     listener = listener or Listener()
+    if folder.exists() and not folder.is_dir():
+        raise BimodalError(f"{folder}: is a file; name a folder for the results")
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         delete_leftovers(folder)

@@ -76,7 +76,9 @@ def find_format(source: Path) -> str:
     """
     found = next((name for name in ORDER if EXCHANGE[name].recognise(source)), None)
     if found is None:
-        raise ManifestError(f"{source}: no files of a format that is known; expected one of {sorted(EXCHANGE)}")
+        raise ManifestError(
+            f"{source}: no files of a format that is known; expected one of {', '.join(sorted(EXCHANGE))}"
+        )
     return found
 
 
@@ -102,16 +104,17 @@ def convert(
         table: Table or part to read, of a format with several.
 
     Raises:
-        ManifestError: A name is wrong, `source` cannot be read, a recording is missing, or `out` is not empty.
+        ManifestError: A name is wrong, `source` cannot be read, a recording is missing, or `out` is not empty or
+            cannot be written.
     """
     source, out = Path(source), Path(out)
     _check_places(source, out)
     name = _checked(read_as, source) if read_as else find_format(source)
     info = _known(to)
-    out.resolve().parent.mkdir(parents=True, exist_ok=True)
+    _make_parent(out)
     with temporary_folder(out.resolve().parent) as scratch:
         found = EXCHANGE[name].read(source, ReadOptions(scratch=scratch, root=root, table=table))
-        utterances, files = find_files(found, root)
+        utterances, files = find_files(found, root, source)
         with atomic_write(out.resolve()) as folder:
             folder.mkdir()
             title = re.sub(r"[^\w-]+", "_", out.resolve().name) or "corpus"
@@ -130,9 +133,20 @@ def _check_places(source: Path, out: Path) -> None:
         raise ManifestError(f"{out}: exists and is not empty; choose a new folder, or delete it")
 
 
+def _make_parent(out: Path) -> None:
+    """Make the folder that the new one is to stand in, if it is missing, and see that it takes files."""
+    parent = out.resolve().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(parent):
+            pass
+    except OSError as error:
+        raise ManifestError(f"{out}: cannot be written ({error.strerror}); name another folder") from error
+
+
 def _known(name: str) -> ExchangeInfo:
     if name not in EXCHANGE:
-        raise ManifestError(f"unknown format {name!r}, expected one of {sorted(EXCHANGE)}")
+        raise ManifestError(f"unknown format {name!r}, expected one of {', '.join(sorted(EXCHANGE))}")
     return EXCHANGE[name]
 
 

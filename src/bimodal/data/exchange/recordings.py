@@ -13,8 +13,13 @@ from bimodal.errors import ManifestError
 from bimodal.records import Manifest, Problem, Utterance, describe_problems
 
 
-def find_files(manifest: Manifest, root: Path | None) -> tuple[tuple[Utterance, ...], dict[str, Path]]:
+def find_files(manifest: Manifest, root: Path | None, source: Path) -> tuple[tuple[Utterance, ...], dict[str, Path]]:
     """Utterances with paths that are relative, and the recording of each path.
+
+    Args:
+        manifest: What was read.
+        root: As in `read_manifest`.
+        source: Where it was read from, for messages.
 
     Raises:
         ManifestError: Recordings are missing, or two would get one name.
@@ -26,12 +31,12 @@ def find_files(manifest: Manifest, root: Path | None) -> tuple[tuple[Utterance, 
     for path in dict.fromkeys(row.path for row in manifest.utterances if row.path is not None):
         file = manifest.folder / path
         if not file.is_file():
-            problems.append(Problem(where=str(manifest.path), message=f"no recording {str(file)!r}"))
+            problems.append(Problem(where=str(source), message=f"no recording {str(file)!r}"))
             continue
         outside = Path(path).is_absolute() or ".." in Path(path).parts
         name = _relative(file, places) if outside else path
         if name in files and files[name] != file.resolve():
-            problems.append(Problem(where=str(manifest.path), message=f"two recordings would be called {name!r}"))
+            problems.append(Problem(where=str(source), message=f"two recordings would be called {name!r}"))
         named[path], files[name] = name, file.resolve()
     if problems:
         raise ManifestError(describe_problems(problems))
