@@ -17,9 +17,9 @@ from bimodal.features.adaptation import (
     save_adaptation,
     self_train,
     share_for,
-    sure_scatter,
     shrink_to_corpus,
     standardise,
+    sure_scatter,
     take_part,
 )
 from bimodal.features.speaker_stats import empty_stats, measure_stats
