@@ -348,7 +348,7 @@ class FusionConfig(StageConfig):
     init: Literal["equal", "fitted"] = "equal"
     shuffled_words_prob: Share = 0.0
     plain_words_prob: Share = 0.98
-    text_exponent: NotNegative = 3.0
+    text_exponent: NotNegative = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -198,4 +198,4 @@ def test_scores_are_finite_sum_to_one_and_the_gate_lies_between_0_and_1(voice, w
 
 
 def test_the_defaults_are_those_of_the_study():
-    assert (CONFIG.plain_words_prob, CONFIG.text_exponent) == (0.98, 3.0)
+    assert (CONFIG.plain_words_prob, CONFIG.text_exponent) == (0.98, 2.0)
