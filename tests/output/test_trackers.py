@@ -82,9 +82,7 @@ def test_an_mlflow_that_cannot_be_used_is_a_sentence(tmp_path, monkeypatch):
 def test_an_mlflow_server_that_does_not_answer_is_tried_twice_and_told(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nothing listens there
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
-    with pytest.raises(
-        BimodalError, match=r"MLflow at http://127\.0\.0\.1:9 cannot be used: .*with 1 error|Max retries"
-    ):
+    with pytest.raises(BimodalError, match=r"MLflow at http://127\.0\.0\.1:9 cannot be used: "):
         tell("mlflow", tmp_path)
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
 
