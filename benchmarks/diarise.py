@@ -44,12 +44,12 @@ CLIPS = 30
 CALM = ("neutral", "calm")
 COLLAR = 0.0
 TRIED = (
-    "Chosen on 52 recordings joined from EmoDB and CREMA-D (one, two, three speakers; scratch scripts; seconds of "
-    "found speech given to the wrong one, in percent, number of speakers given). Clustering each window's speakers, as "
-    "the network tells them apart within 10 s: 24 to 28 with average, complete, Ward and centroid linkage (at best 16: "
-    "the network itself mixes people whose emotion changes). Clustering stretches of one local speaker: Ward 18.2, "
-    "complete 19.7, average 25.9, Ward and spherical k-means 17.8. Only stretches from 1.5 s: Ward 20.1. Distances "
-    "changed by what the network says within a window: 19.0 to 28.0.",
+    "All was chosen on 52 recordings of one, two and three speakers, joined from EmoDB and CREMA-D (scratch scripts). "
+    "Figures are seconds of found speech given to the wrong speaker, in percent, with the number of speakers given. "
+    "Clustering the speakers that the network finds in each window of 10 s: 24 to 28 with average, complete, Ward and "
+    "centroid linkage. It cannot be better than 16: the network itself mixes people whose emotion changes. Clustering "
+    "stretches of one local speaker: Ward 18.2, complete 19.7, average 25.9, Ward and spherical k-means 17.8. Only "
+    "stretches from 1.5 s: Ward 20.1. Distances changed by what the network says within a window: 19.0 to 28.0.",
     "Number of speakers, by the height of Ward's tree, mean of the same error over all recordings: from 1.3 21.7; 1.4 "
     "21.4; 1.5 19.1; 1.6 18.9; 1.8 18.7; 2.0 20.7. With 1.5, all of 18 calm recordings of one and two speakers got the "
     "right number, with 2.0 16 of 18. By the cosine of two speakers' directions: 22.7 to 24.1.",
@@ -226,7 +226,7 @@ def run(options: Options, folder: Path, segmentation: Path, corpora: Sequence[st
         name="diarise",
         title="Diarisation of recordings of one channel, and each speaker's own baseline",
         protocol=f"Clips of a corpus are joined to recordings of one, two or three speakers, at most {CLIPS} clips "
-        "each, in random order, with pauses of up to 1.2 s and up to 0.5 s of overlap between speakers. Calm: clips of "
+        "each, in random order. Pauses last up to 1.2 s, and speakers overlap by up to 0.5 s. Calm: clips of "
         "neutral speech (RAVDESS: also calm). Acted emotions: anger, happiness, neutral, sadness, so that each clip of "
         "a speaker has another one. True turns are the clips' speech, as the voice activity detector finds it in each "
         "clip alone. Errors are those of the pieces that `bimodal recognize --speakers` recognises, by "

@@ -28,7 +28,7 @@ LAW: Final = (
 """The law, as help, server and model cards print it."""
 
 MOST_SPEAKERS: Final = 20
-"""Most speakers that are told apart in one recording."""
+"""Most speakers that are distinguished in one recording."""
 
 UNSURE_SPEAKERS: Final = "who speaks when is unsure"
 """Beginning of the warning about a recording whose speakers are hard to tell apart."""
@@ -335,7 +335,7 @@ class Recognition:
             was, or if there is no `emotion`.
         adapted_to: Unlabelled recordings that the model was adapted to; None if it was not adapted.
         speaker_confidence: That it is this speaker and none of the others in the recording, 0 to 1; None unless the
-            speakers were told apart by their voices, and where one alone was found.
+            speakers were distinguished by their voices, and where one alone was found.
         overlap: Share of the result, 0 to 1, in which another speaker speaks, too; None unless the speakers were told
             apart by their voices.
     """

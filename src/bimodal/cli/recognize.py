@@ -208,8 +208,7 @@ def recognize(
     model, paths = _model_in_front(model, paths or [])
     by_asr, told = transcribe or translate, transcript is not None
     _check_words(paths, {"--transcript": told, "--transcripts": transcripts is not None, "--transcribe": by_asr})
-    _check_speakers(speaker_stats, speaker, channels)
-    people = _check_found_speakers(_speakers(speakers), segmentation, speaker_stats or speaker, channels, timeline)
+    people = _speaker_options(speakers, segmentation, speaker, speaker_stats, channels, timeline)
     share = _check_adapt(adapt, parse_coverage(coverage), paths)
     opened = _open(model, download, threads, preload=bool(paths))
     choose = opened.set_chooser(share, coverage_by)  # a model without sets is refused before it works
@@ -226,13 +225,10 @@ def recognize(
         track=track,
         transcript=transcript,
         words=read_words(transcripts, recordings, root) if transcripts else None,
-        speaker=speaker,
-        speaker_stats=_known_speakers(speaker_stats),
         explain=explain,
         coverage=share,
         coverage_by=coverage_by,
-        speakers=people,
-        segmentation=segmentation,
+        **people,
     )
     transcriber = _transcriber(asr, download, _asr_threads(threads, recordings, options)) if by_asr else None
     options = options if transcriber is None else _with_asr(options, transcriber, _task(translate), language)
@@ -319,6 +315,21 @@ def _check_words(paths: Sequence[Path], ways: dict[str, bool]) -> None:
         raise typer.BadParameter(f"use only one of {' and '.join(given)}")
     if not paths and given != ["--transcript"]:
         raise typer.BadParameter("give recordings, folders of them, - for standard input, or --transcript alone")
+
+
+def _speaker_options(
+    speakers: str | None,
+    segmentation: Path | None,
+    speaker: str | None,
+    speaker_stats: Path | None,
+    channels: str,
+    timeline: bool | None,
+) -> dict[str, Any]:
+    """What `RecognizeOptions` holds of speakers, by field; checked before any work."""
+    _check_speakers(speaker_stats, speaker, channels)
+    people = _check_found_speakers(_speakers(speakers), segmentation, speaker_stats or speaker, channels, timeline)
+    known = _known_speakers(speaker_stats)
+    return {"speaker": speaker, "speaker_stats": known, "speakers": people, "segmentation": segmentation}
 
 
 def _check_speakers(speaker_stats: Path | None, speaker: str | None, channels: str) -> None:

@@ -41,7 +41,7 @@ def recognize_long(
     speaker_stats: SpeakerStatsStore | None = None,
     after: Mapping[str | None, float] | None = None,
 ) -> Iterator[Recognition]:
-    """As `bimodal.inference.timeline.recognize_long`, with speakers who are told apart by their voices.
+    """As `bimodal.inference.timeline.recognize_long`, with speakers who are distinguished by their voices.
 
     The file is read two or three times: to find the speakers, to measure how each one usually sounds where the model
     needs that, and to recognise.

@@ -185,22 +185,13 @@ class Recognizer:
             AudioError: The recording cannot be used. If the damage comes late, the results before it are given first.
             BimodalError: The model uses no recordings, or the names do not fit the channels.
         """
+        way: Any  # one module or the other, for start-up: a short clip needs neither, and few recordings the first
         if config is not None and config.speakers is not None:
-            from bimodal.inference import diarised  # start-up: few recordings need it
+            from bimodal.inference import diarised as way
+        else:
+            from bimodal.inference import timeline as way
 
-            return diarised.recognize_long(
-                self.model,
-                path,
-                words=words,
-                asr=asr,
-                speakers=speakers,
-                config=config,
-                speaker_stats=speaker_stats,
-                after=after,
-            )
-        from bimodal.inference.timeline import recognize_long  # start-up: a short clip does not need it
-
-        return recognize_long(
+        found: Iterator[Recognition] = way.recognize_long(
             self.model,
             path,
             words=words,
@@ -210,6 +201,7 @@ class Recognizer:
             speaker_stats=speaker_stats,
             after=after,
         )
+        return found
 
     def stream(
         self,
@@ -234,7 +226,7 @@ class Recognizer:
         from bimodal.inference.stream import Stream  # start-up: a short clip does not need it
 
         if config is not None and config.speakers is not None:
-            raise ConfigError("speakers are told apart for files alone; open a stream for each speaker")
+            raise ConfigError("speakers are found for files alone; open a stream for each speaker")
         return Stream(self.model, sampling_rate, speaker=speaker, config=config, speaker_stats=speaker_stats)
 
     def extract(self, clips: Sequence[Clip]) -> Outputs:

@@ -98,7 +98,7 @@ def format_stretch(result: Recognition) -> str:
 
 
 def _how_sure(result: Recognition) -> str:
-    """Behind a speaker who was told apart by the voice: how sure that is, and whether somebody else speaks, too."""
+    """Behind a speaker who was found by the voice: how sure that is, and whether somebody else speaks, too."""
     told = [] if result.speaker_confidence is None else [f"{result.speaker_confidence:.2f}"]
     told += ["overlap"] if result.overlap else []
     return f" ({', '.join(told)})" if told else ""

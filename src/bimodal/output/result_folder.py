@@ -366,6 +366,15 @@ def _check_settings(folder: Path, settings: Mapping[str, str]) -> None:
         delete_leftovers(folder)
         if not file.exists():
             write_json(file, settings)
+    check_same_settings(file, settings)
+
+
+def check_same_settings(file: Path, settings: Mapping[str, str]) -> None:
+    """Compare settings with those that a folder of results keeps in a file.
+
+    Raises:
+        BimodalError: The file is damaged, or holds other settings.
+    """
     try:
         before = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
     except JSON_ERRORS as error:
@@ -376,7 +385,9 @@ def _check_settings(folder: Path, settings: Mapping[str, str]) -> None:
         if before.get(name) != settings.get(name)
     ]
     if other:
-        raise BimodalError(f"{folder}: contains results with other settings ({', '.join(other)}); choose a new folder")
+        raise BimodalError(
+            f"{file.parent}: contains results with other settings ({', '.join(other)}); choose a new folder"
+        )
 
 
 def _digest(path: Path) -> str:

@@ -10,7 +10,7 @@ from bimodal.data.columns import find_sources
 from bimodal.data.manifest import read_utterance
 from bimodal.errors import BimodalError
 from bimodal.records import shortened
-from bimodal.scale.records import Item, said_fields
+from bimodal.scale.records import Item, utterance_fields
 from bimodal.scale.stores import opened
 
 _TEXTS: Final = (".txt", ".json")
@@ -101,7 +101,7 @@ def _said(texts: Mapping[str, bytes]) -> tuple[dict[str, Any], str]:
         sources = find_sources(list(cells))
         utterance, complaints = read_utterance(cells, sources, 1)
         known = cells.get(sources.get("id", ""), "").strip() or None
-        return {**said_fields(utterance), "id": known}, "; ".join(complaints)
+        return {**utterance_fields(utterance), "id": known}, "; ".join(complaints)
     except (ValueError, RecursionError, BimodalError) as error:
         return {}, f"its .txt or .json cannot be used ({shortened(str(error))})"
 

@@ -12,7 +12,7 @@ from bimodal.data.manifest import MAX_CELL, find_delimiter, read_utterance
 from bimodal.data.paths import PathFinder
 from bimodal.errors import BimodalError, ManifestError
 from bimodal.records import shortened
-from bimodal.scale.records import Item, said_fields
+from bimodal.scale.records import Item, utterance_fields
 from bimodal.scale.stores import is_url, opened
 
 PARQUET: Final = ".parquet"
@@ -70,7 +70,7 @@ def _row_item(cells: Mapping[str, str], sources: Mapping[str, str], number: int,
     elif utterance.transcript is None:
         complaints.append("neither a path nor a transcript; one of them is needed")
     try:
-        said = said_fields(utterance)
+        said = utterance_fields(utterance)
     except BimodalError as error:
         said, complaints = {"id": utterance.id}, [*complaints, str(error)]
     problem = f"{where}: {'; '.join(complaints)}" if complaints else ""
@@ -256,7 +256,7 @@ def _held_item(
     """A row that holds its recording."""
     utterance, complaints = read_utterance(cells, {k: v for k, v in sources.items() if k != "path"}, number)
     try:
-        said = said_fields(utterance)
+        said = utterance_fields(utterance)
     except BimodalError as error:
         said, complaints = {"id": utterance.id}, [*complaints, str(error)]
     problem = f"{where}: {'; '.join(complaints)}" if complaints else ""

@@ -12,14 +12,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
 from bimodal.errors import BimodalError
-from bimodal.files import JSON_ERRORS, atomic_write, write_json
+from bimodal.files import atomic_write, write_json
+from bimodal.output.result_folder import check_same_settings
 from bimodal.scale.records import BYTES_AT_ONCE, Batch, Item
 
 PLAN: Final = "plan"
@@ -102,17 +102,7 @@ def check_settings(folder: Path, settings: Mapping[str, str]) -> None:
     if not any((folder / PLAN).glob("*.parquet")):  # a call that found no recordings leaves settings without a plan
         write_json(file, settings)
         return
-    try:
-        before = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
-    except JSON_ERRORS as error:
-        raise BimodalError(f"{file}: damaged ({error}); choose a new folder") from error
-    other = [
-        f"{name} {before.get(name, 'none')!r} instead of {settings.get(name, 'none')!r}"
-        for name in dict.fromkeys([*settings, *before])
-        if before.get(name) != settings.get(name)
-    ]
-    if other:
-        raise BimodalError(f"{folder}: contains results with other settings ({', '.join(other)}); choose a new folder")
+    check_same_settings(file, settings)
 
 
 def read_plan(folder: Path) -> list[Part]:

@@ -161,14 +161,14 @@ def settings_of(setup: Setup, name: str) -> dict[str, str]:
     }
 
 
-def said_fields(utterance: Utterance) -> dict[str, Any]:
+def utterance_fields(utterance: Utterance) -> dict[str, Any]:
     """The fields of an item that a row of a manifest gives.
 
     Raises:
         BimodalError: Its confidence of speech recognition is no number from 0 to 1.
 
     Example:
-        >>> said_fields(Utterance(id="a", transcript="Hello.", speaker="ann"))["speaker"]
+        >>> utterance_fields(Utterance(id="a", transcript="Hello.", speaker="ann"))["speaker"]
         'ann'
     """
     return {

@@ -84,7 +84,7 @@ class Form:
         return value
 
     def speakers(self) -> "int | Literal['auto'] | None":
-        """How many speakers are told apart; None if the field is missing.
+        """How many speakers to find; None if the field is missing.
 
         Raises:
             Problem: Neither `auto` nor a number of speakers.

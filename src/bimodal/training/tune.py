@@ -1,8 +1,7 @@
 """What any tuning of a pretrained encoder shares: data, learning rates by depth, description, the backbone."""
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from bimodal.config import TuneConfig
 from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, BackboneDescription, load_backbone, read_description
+from bimodal.features.backbones.contract import silent
 from bimodal.features.build_backbone import build_speech_backbone, build_text_backbone
 from bimodal.files import atomic_write
 from bimodal.training.rows import LabelledRows, Parts, check_recordings, label_rows, split_rows
@@ -176,20 +176,3 @@ def install(built: Path, out: Path) -> None:
         shutil.rmtree(built)
     except OSError as error:
         raise BackboneError(f"{out}: cannot be written ({error.strerror}); free some space, then run again") from error
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """Without the bars and reports of `transformers`, which are put back as they were."""
-    from transformers.utils import logging as theirs
-
-    logging: Any = theirs
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

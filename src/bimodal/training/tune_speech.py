@@ -20,6 +20,7 @@ from bimodal.data.manifest import ManifestSource
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.augmentation import PLAIN, apply_augmentation, augmentation_key, check_augmentation
 from bimodal.features.backbone import BackboneDescription, cut_evenly
+from bimodal.features.backbones.contract import silent
 from bimodal.features.cache import FeatureCache, cache_key
 from bimodal.features.extraction import recording, recording_digest
 from bimodal.features.logmel import log_mel
@@ -42,7 +43,6 @@ from bimodal.training.tune import (
     layer_lr_multipliers,
     merge_lora,
     read_tuning_data,
-    silent,
     store_backbone,
 )
 

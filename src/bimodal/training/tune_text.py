@@ -15,6 +15,7 @@ from bimodal.data.manifest import ManifestSource
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import BackboneError
 from bimodal.features.backbone import BackboneDescription
+from bimodal.features.backbones.contract import silent
 from bimodal.features.cache import cache_key
 from bimodal.models.text import TunedTextNetwork
 from bimodal.training.modality import Modality, head_shape
@@ -30,7 +31,6 @@ from bimodal.training.tune import (
     layer_lr_multipliers,
     merge_lora,
     read_tuning_data,
-    silent,
     store_backbone,
 )
 
