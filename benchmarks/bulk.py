@@ -349,16 +349,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
     known = json.loads(options.out.read_text()) if options.out.exists() else {}
-    sizes = f"--recordings {options.recordings} --memory {options.memory} --repeats {options.repeats}"
+    sizes = {
+        "scaling": f"--recordings {options.recordings} --repeats {options.repeats}",
+        "memory": f"--memory {options.memory}",
+        "kills": f"--kill-recordings {options.kill_recordings}",
+    }
     about = {
-        "command": f"python -m benchmarks.bulk --clips FOLDER {sizes}",
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "load": os.getloadavg()[2],  # of other programs, before anything began
     }
     with tempfile.TemporaryDirectory() as folder:
         for name, found in steps(options, Path(folder)):
-            known[name] = found | about
+            command = f"python -m benchmarks.bulk --clips FOLDER --only {name} {sizes[name]}"
+            known[name] = found | about | {"command": command}
             options.out.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")  # what is measured is kept
             print(name, json.dumps(found, indent=2), flush=True)
     if options.out == RESULT and {"scaling", "memory"} <= known.keys():
