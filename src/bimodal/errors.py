@@ -45,5 +45,9 @@ class TranscriptionError(BimodalError):
     """A speech recogniser that is missing, or asked for what it cannot do."""
 
 
+class LabellingError(BimodalError):
+    """A folder of labels, a label or a rater's name that cannot be used."""
+
+
 class ModelFolderWarning(UserWarning):
     """A model folder that can be used, but about which its user should know something."""

@@ -1,0 +1,1 @@
+"""Label your own recordings with a model in the loop: clips, raters' files, order, head, curve, model folder."""
