@@ -74,7 +74,8 @@ def find_clips(
         path = recording.place.as_posix()
         try:
             shown_path(Path(path)).encode("utf-8")
-            long = header_seconds(recording) > LONGEST_CLIP or _is_long(recording.path)
+            seconds = header_seconds(recording)
+            long = seconds > LONGEST_CLIP or (not seconds and _is_long(recording.path))
             pieces = _cut(folder / path, path) if long else (LabelClip(id=path, path=path),)
         except (AudioError, UnicodeEncodeError) as error:
             problems.append(str(error))
@@ -121,7 +122,11 @@ def _cut(file: Path, path: str) -> tuple[LabelClip, ...]:
 
 
 def _is_long(file: Path) -> bool:
-    """Whether a recording is long, whatever its header says."""
+    """Whether a recording without a length in its header is long.
+
+    Raises:
+        AudioError: It cannot be decoded.
+    """
     from bimodal.audio.decode import iterate_audio
 
     seconds = 0.0

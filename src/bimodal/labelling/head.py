@@ -1,13 +1,14 @@
 """The few-shot head: a linear correction of the packaged model's log scores, fitted in seconds on cached features.
 
-For features x (F,) and the log scores o (C,) of the packaged model, the head's log scores are o + x W + b, normalised.
-Without labels W and b are 0, and the head is the packaged model. A quadratic penalty keeps it near that; its strength
-is chosen by cross-validation over the labelled clips. Emotions are weighted against their frequency, as UAR counts them
-alike. Several votes of a clip are shares of one target.
+For features x (F,) and the log scores o (C,) of the packaged model, the head's log scores are a o + x W + b, normalised.
+Without labels a is 1, W and b are 0, and the head is the packaged model. A quadratic penalty keeps W and b near 0. Its
+strength and a are chosen by cross-validation over the labelled clips. Emotions are weighted against their frequency, as
+UAR counts them alike. Several votes of a clip are shares of one target.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -15,16 +16,32 @@ import numpy.typing as npt
 
 from bimodal.arrays import Doubles
 
-STRENGTHS: Final = (0.3, 1.0, 3.0, 10.0, 30.0)
+STRENGTHS: Final = (1.0, 3.0, 10.0, 30.0)
 """Strengths of the penalty among which cross-validation chooses."""
 
-BIAS_STRENGTH: Final = 0.3
+PRIOR_WEIGHTS: Final = (1.0, 0.5, 0.0)
+"""Weights of the packaged model's log scores among which cross-validation chooses."""
+
+BIAS_STRENGTH: Final = 3.0
 """Penalty of the bias: of few labels, an emotion that is missing is not ruled out."""
 
 FOLDS: Final = 5
 ITERATIONS: Final = 60
 _FEWEST: Final = 10  # labels; with fewer, cross-validation says nothing
-_USUAL: Final = 3.0
+_FEW_STRENGTH: Final = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSettings:
+    """How a head is fitted.
+
+    Attributes:
+        strength: Of the penalty of the weight; above 0.
+        prior_weight: How much the packaged model's log scores count, 0 to 1.
+    """
+
+    strength: float = 3.0
+    prior_weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +51,16 @@ class Head:
     Attributes:
         weight: (F, C).
         bias: (C,).
-        strength: Of its penalty.
+        settings: With which it was fitted.
     """
 
     weight: Doubles
     bias: Doubles
-    strength: float
+    settings: HeadSettings
 
     def log_scores(self, features: Doubles, prior: Doubles) -> Doubles:
         """Log scores (N, C) of clips with these features (N, F) and log scores of the packaged model (N, C)."""
-        return log_softmax(prior + features @ self.weight + self.bias)
+        return log_softmax(self.settings.prior_weight * prior + features @ self.weight + self.bias)
 
     def scores(self, features: Doubles, prior: Doubles) -> Doubles:
         """Scores (N, C); each row sums to 1."""
@@ -65,7 +82,7 @@ def log_softmax(logits: npt.ArrayLike) -> Doubles:
 
 def plain_head(features: int, emotions: int) -> Head:
     """The head without labels: the packaged model's own scores."""
-    return Head(weight=np.zeros((features, emotions)), bias=np.zeros(emotions), strength=0.0)
+    return Head(weight=np.zeros((features, emotions)), bias=np.zeros(emotions), settings=HeadSettings())
 
 
 def class_weights(targets: Doubles) -> Doubles:
@@ -84,33 +101,30 @@ def class_weights(targets: Doubles) -> Doubles:
     return found
 
 
-def fit_head(features: Doubles, prior: Doubles, targets: Doubles, strength: float, start: Head | None = None) -> Head:
+def fit_head(features: Doubles, prior: Doubles, targets: Doubles, settings: HeadSettings) -> Head:
     """Fit the correction to labelled clips.
 
     Args:
         features: Of N clips, (N, F).
         prior: Log scores of the packaged model, (N, C).
         targets: Shares of the votes, (N, C); each row sums to 1.
-        strength: Of the penalty; above 0.
-        start: Where to begin; the result is the same, sooner.
+        settings: Strength and weight of the prior.
 
     Raises:
         ValueError: There are no clips, or the strength is not above 0.
     """
     from scipy.optimize import minimize  # start-up: recognition does without
 
+    strength, offset = settings.strength, settings.prior_weight * prior
     if not len(features) or not strength > 0:
         msg = f"{len(features)} clips and strength {strength}, expected at least one clip and a strength above 0"
         raise ValueError(msg)
     width, emotions = features.shape[1], targets.shape[1]
     weights = class_weights(targets)[:, None]
-    begin = np.zeros((width + 1, emotions))
-    if start is not None:
-        begin[:width], begin[width] = start.weight, start.bias
 
     def loss(values: Doubles) -> tuple[float, Doubles]:
         held = values.reshape(width + 1, emotions)
-        log_scores = log_softmax(prior + features @ held[:width] + held[width])
+        log_scores = log_softmax(offset + features @ held[:width] + held[width])
         errors = weights * (np.exp(log_scores) - targets)
         gradient = np.empty_like(held)
         gradient[:width] = features.T @ errors + strength * held[:width]
@@ -118,15 +132,18 @@ def fit_head(features: Doubles, prior: Doubles, targets: Doubles, strength: floa
         penalty = strength * (held[:width] ** 2).sum() + BIAS_STRENGTH * (held[width] ** 2).sum()
         return float(-(weights * targets * log_scores).sum() + penalty / 2), gradient.ravel()
 
-    found: Any = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+    begin = np.zeros((width + 1) * emotions)
+    found: Any = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
     held = found.x.reshape(width + 1, emotions)
-    return Head(weight=held[:width], bias=held[width], strength=strength)
+    return Head(weight=held[:width], bias=held[width], settings=settings)
 
 
-def choose_strength(
+def choose_settings(
     features: Doubles, prior: Doubles, targets: Doubles, *, groups: Sequence[str] = (), seed: int = 0
-) -> float:
-    """The strength with the best cross-validated log score of the votes, over the labelled clips alone.
+) -> HeadSettings:
+    """The settings with the best cross-validated log score of the votes, over the labelled clips alone.
+
+    First the strength with the full prior is chosen, then the weight of the prior.
 
     Args:
         features: As in `fit_head`.
@@ -136,20 +153,25 @@ def choose_strength(
         seed: Of the folds.
     """
     if len(features) < _FEWEST:
-        return _USUAL
+        return HeadSettings(strength=_FEW_STRENGTH)
     folds = _folds(len(features), groups, seed)
-    weights = class_weights(targets)
-    losses = []
-    for strength in STRENGTHS:
-        total = 0.0
-        for fold in range(FOLDS):
-            kept, held = folds != fold, folds == fold
-            if kept.any() and held.any():
-                head = fit_head(features[kept], prior[kept], targets[kept], strength)
-                log_scores = head.log_scores(features[held], prior[held])
-                total -= float((weights[held, None] * targets[held] * log_scores).sum())
-        losses.append(total)
-    return STRENGTHS[int(np.argmin(losses))]
+    loss = partial(_held_out_loss, features, prior, targets, folds)
+    best = min((HeadSettings(strength=strength) for strength in STRENGTHS), key=loss)
+    return min((replace(best, prior_weight=weight) for weight in PRIOR_WEIGHTS), key=loss)
+
+
+def _held_out_loss(
+    features: Doubles, prior: Doubles, targets: Doubles, folds: npt.NDArray[np.int64], settings: HeadSettings
+) -> float:
+    """Negative log score of the votes of each fold from a head of the others, emotions weighted alike."""
+    weights, total = class_weights(targets), 0.0
+    for fold in range(FOLDS):
+        kept, held = folds != fold, folds == fold
+        if kept.any() and held.any():
+            head = fit_head(features[kept], prior[kept], targets[kept], settings)
+            log_scores = head.log_scores(features[held], prior[held])
+            total -= float((weights[held, None] * targets[held] * log_scores).sum())
+    return total
 
 
 def _folds(count: int, groups: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
