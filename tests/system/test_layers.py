@@ -17,7 +17,7 @@ LAYERS = (
     ("features",),
     ("asr", "diarisation", "models", "evaluation/metrics"),
     ("inference",),
-    ("training", "output"),
+    ("training", "output", "labelling"),
     ("evaluation",),
     ("demo", "scale", "service"),
     ("cli",),
@@ -39,6 +39,7 @@ NO_TORCH = (
     "asr",
     "diarisation",
     "inference",
+    "labelling",
 )
 TORCH_ALLOWED = {"features/build_backbone.py", "features/whisper.py"} | {
     f"features/backbones/{name}.py"

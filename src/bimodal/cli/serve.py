@@ -49,7 +49,7 @@ def serve(
     The server is open to this machine only, unless --host says otherwise. It stores nothing of a request and logs
     nothing of its content. Change a limit with --set, for example --set clip_seconds=120; /v1/about lists all limits.
     """
-    service = _service()
+    service = load_service()
     from bimodal.asr.whisper import Transcriber
     from bimodal.config import read_config
     from bimodal.inference.recognizer import Recognizer
@@ -59,13 +59,13 @@ def serve(
     recognizer = Recognizer(model, threads=1)
     needed = service.server.choose_token(host, token)
     public, origins, path = _public(public_url)
-    hosts = tuple(name.lower() for name in [*_own_hosts(host), *(allow_host or ()), *public])
+    hosts = tuple(name.lower() for name in [*own_hosts(host), *(allow_host or ()), *public])
     access = service.guard.Access(hosts=hosts, origins=origins, token=needed)
     transcriber = Transcriber(asr, threads=1) if asr else None
     root = _checked_path(root_path) or path
     app = service.app.create_app(recognizer, limits=limits, access=access, transcriber=transcriber, root_path=root)
     listening = service.server.listen(host, port)
-    address = _address(host, listening.getsockname()[1])
+    address = address_of(host, listening.getsockname()[1])
     page = f"{address}#token={needed}" if needed else address
     say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
     service.server.run_server(app, listening, limits, partial(_announce, page, address, open_page))
@@ -79,14 +79,14 @@ def _announce(page: str, address: str, open_page: bool) -> None:
         typer.launch(page)
 
 
-def _own_hosts(host: str) -> tuple[str, ...]:
+def own_hosts(host: str) -> tuple[str, ...]:
     """Names of this machine, and the address that the server listens on."""
     from bimodal.service.guard import LOOPBACK
 
     return (*LOOPBACK, *(() if host in _ANY else (host,)))
 
 
-def _address(host: str, port: int) -> str:
+def address_of(host: str, port: int) -> str:
     """Address of the page on this machine."""
     shown = "localhost" if host in _ANY else host
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
@@ -120,7 +120,7 @@ def _checked_path(path: str) -> str:
     return path
 
 
-def _service() -> Any:
+def load_service() -> Any:
     """The server package, or an error that says how to install its dependencies."""
     if os.name != "posix":
         raise BimodalError("the server needs Linux: it decodes recordings in processes with resource limits")

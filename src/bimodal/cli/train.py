@@ -23,6 +23,7 @@ from bimodal.cli.options import (
     manifest_below,
 )
 from bimodal.cli.processes import Processes, is_further, share_work
+from bimodal.cli.label import fit_labels
 from bimodal.cli.serve import serve
 from bimodal.cli.terminal import bar, epochs, say
 from bimodal.cli.tracking import Track, Tracker, tracking
@@ -164,17 +165,27 @@ def adapt(
         Literal["corpus", "speaker"],
         typer.Option(help="Adapt to all recordings together, or to each speaker alone."),
     ] = "corpus",
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="Learn from the labels of the manifest, too; ten are enough. [extra label]"),
+    ] = False,
     root: RootFolder = None,
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Adapt a model to your own recordings, without labels.
+    """Adapt a model to your own recordings, without labels, or with a few.
 
     Evaluate the adapted model again; the figures of the original model do not apply to it.
     """
     from bimodal.inference.adapt import adapt_model
 
     read = manifest_below(manifest, root)
+    if labels:
+        if by != "corpus":
+            raise typer.BadParameter("--labels adapts to all recordings together; leave --by out")
+        fit_labels(model, read, out, threads, lambda items, label: bar(items, label, quiet))
+        say(f"fitted model in {out}; its model card names the labels; next: bimodal recognize RECORDING -m {out}")
+        return
     adapt_model(model, read, out, by=by, threads=threads, progress=lambda items, label: bar(items, label, quiet))
     say(f"adapted model in {out}; its model card names the recordings; next: bimodal recognize {out} RECORDING")
 

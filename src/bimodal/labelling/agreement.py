@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from bimodal.evaluation.metrics.bootstrap import Interval, interval_ends
 from bimodal.labelling.records import UNSURE, Label
@@ -37,16 +38,16 @@ def measure_agreement(labels: Mapping[str, Mapping[str, Label]], *, seed: int = 
     counts, raters = _vote_counts(labels)
     if not len(counts):
         return Agreement(alpha=None, clips=0, raters=0)
-    value = _alpha(counts)
+    value = nominal_alpha(counts)
     if value is None:
         return Agreement(alpha=None, clips=len(counts), raters=raters)
     rng = np.random.default_rng(seed)
-    drawn = [_alpha(counts[rng.integers(0, len(counts), len(counts))]) for _ in range(REPLICATES)]
+    drawn = [nominal_alpha(counts[rng.integers(0, len(counts), len(counts))]) for _ in range(REPLICATES)]
     low, high = interval_ends(np.array([np.nan if one is None else one for one in drawn]), 0.95)
     return Agreement(alpha=Interval(value=value, low=low, high=high), clips=len(counts), raters=raters)
 
 
-def _vote_counts(labels: Mapping[str, Mapping[str, Label]]) -> tuple[np.ndarray, int]:
+def _vote_counts(labels: Mapping[str, Mapping[str, Label]]) -> tuple[npt.NDArray[np.int64], int]:
     """Votes for each answer of the clips with at least two, (n, V), and how many raters gave them."""
     votes: dict[str, list[tuple[str, str]]] = {}
     for rater, own in labels.items():
@@ -59,10 +60,29 @@ def _vote_counts(labels: Mapping[str, Mapping[str, Label]]) -> tuple[np.ndarray,
     return np.array(counts, np.int64), len({rater for given in shared for rater, _ in given})
 
 
-def _alpha(counts: np.ndarray) -> float | None:
-    """Alpha of votes (n, V); None where all are for one answer."""
-    import krippendorff  # start-up: an extra
+def nominal_alpha(counts: npt.ArrayLike) -> float | None:
+    """Krippendorff's alpha of names: 1 minus observed by expected disagreement (Krippendorff 2004, ch. 11).
 
-    if (counts.sum(axis=0) > 0).sum() < 2:
+    The usual library is GPL, so that this package does not import it; a test compares both.
+
+    Args:
+        counts: Votes for each answer, (n, V); clips with one vote do not count.
+
+    Returns:
+        Alpha, at most 1; None where no clip has two votes, or all votes are for one answer.
+
+    Example:
+        >>> nominal_alpha([[2, 0], [0, 2], [2, 0]]), nominal_alpha([[2, 0]])
+        (1.0, None)
+    """
+    votes = np.asarray(counts, np.float64)
+    votes = votes[votes.sum(axis=1) > 1]
+    if not len(votes):
         return None
-    return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
+    sizes = votes.sum(axis=1)
+    totals, every = votes.sum(axis=0), float(sizes.sum())
+    expected = (every**2 - (totals**2).sum()) / (every - 1)
+    if not expected:
+        return None
+    observed = ((sizes**2 - (votes**2).sum(axis=1)) / (sizes - 1)).sum()
+    return float(1 - observed / expected)

@@ -1,7 +1,7 @@
 """The clips of a folder: short recordings whole, long ones cut at their pauses; a tenth is drawn for testing."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ LONGEST_CLIP: Final = 15.0
 TEST_SHARE: Final = 0.1
 """Share of the clips that are drawn for testing."""
 
-MANIFESTS: Final = ("manifest.csv", "manifest.jsonl", "labels.csv")
+MANIFESTS: Final = ("manifest.csv", "manifest.jsonl")
 """Manifests of a folder whose words, speakers and stretches are used."""
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
@@ -152,13 +152,3 @@ def _of_row(row: Utterance) -> LabelClip:
         transcript=row.transcript or "",
         speaker=row.speaker or "",
     )
-
-
-def add_transcripts(clips: Sequence[LabelClip], words: Mapping[str, str]) -> tuple[LabelClip, ...]:
-    """The clips with words by id; a clip that has words keeps them.
-
-    Example:
-        >>> add_transcripts([LabelClip(id="a", path="a")], {"a": "Hello."})[0].transcript
-        'Hello.'
-    """
-    return tuple(replace(clip, transcript=clip.transcript or words.get(clip.id, "")) for clip in clips)

@@ -77,27 +77,6 @@ def pick_badge(
     return picks
 
 
-def pick_typical(
-    features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator
-) -> Picks:
-    """The densest clip of each large cluster without a label (TypiClust, Hacohen et al. 2022)."""
-    from sklearn.cluster import KMeans
-    from sklearn.neighbors import NearestNeighbors
-
-    count = min(count, len(features))
-    every = np.concatenate([features, labelled])
-    clusters = KMeans(min(len(labelled) + count, len(every)), n_init=1, max_iter=20, random_state=0).fit(every).labels_
-    near = NearestNeighbors(n_neighbors=min(11, len(features))).fit(features).kneighbors(features)[0].mean(axis=1)
-    covered = {int(one) for one in clusters[len(features) :]}
-    own = clusters[: len(features)]
-    picks: Picks = []
-    for cluster in np.argsort(-np.bincount(own)):
-        if int(cluster) not in covered and len(picks) < count:
-            members = np.flatnonzero(own == cluster)
-            picks += [int(members[np.argmin(near[members])])] if len(members) else []
-    return picks + [int(one) for one in rng.permutation(len(features)) if int(one) not in picks][: count - len(picks)]
-
-
 def pick_diverse(
     features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator
 ) -> Picks:
@@ -138,7 +117,6 @@ STRATEGIES: Final[Mapping[str, Strategy]] = {
     "margin": pick_margin,
     "entropy": pick_entropy,
     "badge": pick_badge,
-    "typical": pick_typical,
     "diverse": pick_diverse,
     "mixed": pick_mixed,
 }

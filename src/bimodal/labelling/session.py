@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from bimodal.errors import BimodalError, LabellingError
+from bimodal.asr.whisper import Transcriber
+from bimodal.audio.decode import load_signal
+from bimodal.errors import AudioError, BimodalError, LabellingError
 from bimodal.inference.model import Model
 from bimodal.labelling.agreement import Agreement, measure_agreement
 from bimodal.labelling.features import ClipFeatures
@@ -35,6 +37,7 @@ FEWEST_CLIPS: Final = 10
 HELD_SECONDS: Final = 900.0
 """For so long a clip that one rater was shown is not shown to another."""
 
+_AGREEMENT_EVERY: Final = 5
 _GROWN: Final = 1.2
 _NAP: Final = 0.5
 
@@ -66,6 +69,7 @@ class _State:
     fitted_labels: int = -1
     fitting: bool = False
     problem: str = ""
+    agreement: tuple[int, Agreement] | None = None
     held: dict[str, tuple[str, float]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
 
@@ -78,12 +82,21 @@ class Session:
         store: Its labels.
         model: The packaged model, or one of your own.
         options: How it is labelled.
+        transcriber: Speech recogniser that finds the words in the background; None for none.
     """
 
-    def __init__(self, recordings: Path, store: Store, model: Model, options: SessionOptions | None = None) -> None:
+    def __init__(
+        self,
+        recordings: Path,
+        store: Store,
+        model: Model,
+        options: SessionOptions | None = None,
+        transcriber: Transcriber | None = None,
+    ) -> None:
         self.recordings, self.store, self.model = recordings, store, model
         self.options = options or SessionOptions()
         self.features = ClipFeatures(store.folder, recordings, model)
+        self._transcriber = transcriber
         self._state, self._lock = _State(), Lock()
         self._wake = Condition()
         self._stopping = False
@@ -92,10 +105,10 @@ class Session:
 
     def start(self) -> None:
         """Start the work in the background: features first, then the head after every `EVERY` labels."""
-        self._threads = [
-            Thread(target=work, name=name, daemon=True)
-            for name, work in (("features", self._extract), ("head", self._fit_on))
-        ]
+        tasks = {"features": self._extract, "head": self._fit_on}
+        if self._transcriber is not None:
+            tasks["words"] = self._transcribe
+        self._threads = [Thread(target=work, name=name, daemon=True) for name, work in tasks.items()]
         for thread in self._threads:
             thread.start()
 
@@ -188,7 +201,7 @@ class Session:
         """Progress, curve, agreement and problems, ready for JSON."""
         labels = self.store.labels()
         votes = votes_of(labels, self.store.emotions, self.store.clips)
-        agreement = measure_agreement(labels)
+        agreement = self._agreement(labels)
         with self._lock:
             state, gone = self._state, sorted(self._state.gone)
             learned, fitting, problem = state.learned, state.fitting, state.problem
@@ -209,6 +222,17 @@ class Session:
             "fitting": fitting,
             "problems": [*self.store.problems(), *missing, *([problem] if problem else [])],
         }
+
+    def _agreement(self, labels: Mapping[str, Mapping[str, Label]]) -> Agreement:
+        """Agreement of the raters, measured again after a few labels: the bootstrap takes longer than a request may."""
+        total = sum(len(own) for own in labels.values()) // _AGREEMENT_EVERY
+        with self._lock:
+            known = self._state.agreement
+        if known is None or known[0] != total:
+            known = (total, measure_agreement(labels))
+            with self._lock:
+                self._state.agreement = known
+        return known[1]
 
     def refit(self) -> Learned:
         """Fit the head on all labels now.
@@ -311,6 +335,23 @@ class Session:
         except Exception:
             log.exception("features of the clips")
             self._tell("the clips cannot be encoded; see the server's log")
+
+    def _transcribe(self) -> None:
+        """Find the words of the clips without any, in the order in which they are drawn."""
+        assert self._transcriber is not None  # noqa: S101
+        for clip in sorted(self.store.clips, key=lambda clip: (clip.part == "train", self._shuffled[clip.id])):
+            if self._stopping:
+                return
+            if self.store.has_words(clip):
+                continue
+            try:
+                signal = load_signal(self.recordings / clip.path, start=clip.start, end=clip.end)
+                self.store.add_words(clip, self._transcriber.transcribe(signal).text)
+            except AudioError:
+                continue
+            except BimodalError as error:
+                self._tell(str(error))
+                return
 
     def _fit_on(self) -> None:
         """Fit whenever `EVERY` labels came since the last time, and when all clips are encoded."""

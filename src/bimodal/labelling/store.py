@@ -18,12 +18,13 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from bimodal.errors import LabellingError
-from bimodal.files import JSON_ERRORS, lock, naming_file, write_all, write_bytes, write_json
+from bimodal.files import JSON_ERRORS, append_line, lock, naming_file, write_all, write_bytes, write_json
 from bimodal.labelling.records import Label, LabelClip, check_label, check_rater, check_vocabulary
 from bimodal.records import printable
 
 CLIPS: Final = "clips.jsonl"
 SETTINGS: Final = "settings.json"
+WORDS: Final = "words.jsonl"
 RATER: Final = "rater-{}.jsonl"
 _RATER_FILE: Final = re.compile(r"rater-(.+)\.jsonl")
 _SAFE: Final = " @-_."
@@ -82,6 +83,7 @@ class Store:
         self.settings = _read_settings(folder / SETTINGS)
         self.clips: tuple[LabelClip, ...] = tuple(_read_clips(folder / CLIPS))
         self._known = {clip.id: clip for clip in self.clips}
+        self._words = _read_words(folder / WORDS)
         self._files: dict[str, _RaterFile] = {}
         self._lock = Lock()
 
@@ -99,6 +101,26 @@ class Store:
         if name not in self._known:
             raise LabellingError(f"{self.folder}: no clip {name[:120]!r}; load the page again")
         return self._known[name]
+
+    def words(self, clip: LabelClip) -> str:
+        """The words of a clip: those of its manifest, else those of speech recognition; empty if unknown."""
+        return clip.transcript or self._words.get(clip.id, "")
+
+    def has_words(self, clip: LabelClip) -> bool:
+        """Whether the words of a clip were looked for, found or not."""
+        return bool(clip.transcript) or clip.id in self._words
+
+    def add_words(self, clip: LabelClip, words: str) -> None:
+        """Keep the words that speech recognition found in a clip.
+
+        Raises:
+            LabellingError: The disk is full.
+        """
+        try:
+            append_line(self.folder / WORDS, msgspec.json.encode({"clip": clip.id, "words": words}))
+        except OSError as error:
+            raise LabellingError(f"{self.folder / WORDS}: cannot be written ({error.strerror}); free some space") from error
+        self._words[clip.id] = words
 
     def raters(self) -> tuple[str, ...]:
         """Names of all raters with a file, sorted."""
@@ -289,6 +311,16 @@ def _read_clips(file: Path) -> Iterator[LabelClip]:
                 raise LabellingError(
                     f"{file}:{number}: no clip ({told}); mend the line, or delete it: the clip is then found again"
                 ) from error
+
+
+def _read_words(file: Path) -> dict[str, str]:
+    """Words by clip; a damaged line is left out, as its clip can be transcribed again."""
+    found: dict[str, str] = {}
+    for line in file.read_bytes().split(b"\n") if file.is_file() else ():
+        with suppress(*JSON_ERRORS):
+            one = msgspec.json.decode(line, type=dict[str, str])
+            found[one.get("clip", "")] = one.get("words", "")
+    return found
 
 
 def _read_settings(file: Path) -> StoreSettings:

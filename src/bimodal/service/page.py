@@ -11,7 +11,7 @@ router = APIRouter()
 
 STATIC: Final = Path(__file__).parent / "static"
 
-_POLICY: Final = (
+POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self' blob:; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
@@ -25,5 +25,5 @@ async def page() -> HTMLResponse:
     nonce = secrets.token_urlsafe(16)
     html = (STATIC / "index.html").read_text(encoding="utf-8").replace("{{nonce}}", nonce)
     return HTMLResponse(
-        html, headers={"Content-Security-Policy": _POLICY.format(nonce=nonce), "Cache-Control": "no-store"}
+        html, headers={"Content-Security-Policy": POLICY.format(nonce=nonce), "Cache-Control": "no-store"}
     )
