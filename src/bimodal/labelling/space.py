@@ -6,7 +6,7 @@ exported model folder computes the same inside its graph (`bimodal.labelling.gra
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -145,6 +145,13 @@ def run_speech(model: Model, statistics: Floats, adaptation: Adaptation | None) 
 def adapted_to(corpus: RunningStats, adaptation: Adaptation | None) -> RunningStats:
     """Statistics by which clips are standardised: those of the adaptation, where there is one."""
     return corpus if adaptation is None else take_part(adaptation.corpus, adaptation)
+
+
+def standard_block(statistics: Floats, components: int) -> Callable[[Floats], Doubles]:
+    """What projects pooled statistics (N, P, L, D), standardised by those of these clips, on principal components."""
+    corpus = measure_stats(statistics)
+    block = _block(_standard(statistics, corpus), components)
+    return lambda values: block.project(_standard(values, corpus))
 
 
 def _adapt(model: Model, statistics: Floats) -> Adaptation | None:
