@@ -58,7 +58,7 @@ def write_labelled_model(model: Model, learned: Learned, data: LabelledData, out
     """Write a model folder whose speech network is the packaged one with the fitted head.
 
     With the vocabulary of the packaged model, words and fusion stay. With another one, the new model uses the voice
-    alone. Its scores equal those of the labelling page (a test compares them).
+    alone. Its scores are those of the labelling page, less sure for a recording unlike the others.
 
     Args:
         model: From which labelling began.

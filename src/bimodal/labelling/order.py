@@ -66,7 +66,7 @@ def pick_badge(
     errors = scores.copy()
     errors[np.arange(len(scores)), scores.argmax(axis=1)] -= 1.0
     gradients = (errors[:, :, None] * features[:, None, :]).reshape(len(features), -1)
-    picks = [int(np.argmax((gradients**2).sum(axis=1)))] if len(gradients) else []
+    picks = [int(np.argmax((gradients**2).sum(axis=1)))] if len(gradients) and count else []
     distance = _distances(gradients, gradients[picks])
     while len(picks) < min(count, len(features)):
         distance[picks] = 0.0

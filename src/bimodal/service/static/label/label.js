@@ -143,7 +143,7 @@ function buildAnswers() {
   };
   state.session.emotions.forEach((one, number) => add(one.name, one.name, number < 9 ? String(number + 1) : "", one.colour));
   add("unsure", "can't tell", "0");
-  add("other", "another emotion", "O");
+  add("other", "other emotion", "O");
   const steps = Object.assign(document.createElement("div"), { className: "steps" });
   STEPS.forEach((key, number) => {
     const choice = Object.assign(document.createElement("label"), { title: `${key.toUpperCase()}: ${number + 1} of 5` });
