@@ -20,6 +20,7 @@ LAYERS = (
     ("training", "output"),
     ("evaluation",),
     ("demo", "scale", "service"),
+    ("integrations",),
     ("cli",),
     ("__init__", "__main__"),
 )
