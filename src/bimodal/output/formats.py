@@ -1,8 +1,8 @@
 """Recognitions written as JSON Lines, JSON, CSV, WebVTT, SRT, TextGrid, RTTM and EmotionML.
 
 Each writer takes results one by one and writes them to a text stream; only TextGrid and JSON have to collect them.
-Packages for these formats hold whole documents and leave escaping to the caller, so we have our own writers. The tests read their
-output with those packages.
+Packages for these formats hold whole documents and leave escaping to the caller, so we have our own writers. The
+tests read their output with those packages.
 """
 
 import csv

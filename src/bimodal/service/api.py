@@ -39,6 +39,7 @@ from bimodal.service.schemas import (
 
 router = APIRouter()
 
+_LATEST = 1e7
 _COVERAGE = ("coverage", "coverage_by")
 _CLIP_FIELDS = (
     "transcript",
@@ -232,6 +233,10 @@ def export(body: Export) -> Response:
 def summary(body: Results) -> Response:
     """The results of one recording taken together: shares, speakers, phases, highlights."""
     _check_results(body.results)
+    for result in body.results:
+        times = abs(result.start or 0.0), abs(result.end or 0.0)
+        if max(times) > _LATEST or not all(0 <= score <= 1 for score in result.scores.values()):
+            raise Problem("unusable", f"results: expected scores from 0 to 1 and times up to {_LATEST:g} s")
     return _json(summarise(body.results))
 
 
