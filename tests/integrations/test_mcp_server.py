@@ -98,6 +98,7 @@ def test_both_transports_give_what_the_recognizer_gives(folder):
     results = list(Recognizer(MODEL).recognize_long(folder / "long.wav"))
     assert timeline["stretches"][0]["start"] == pytest.approx(results[0].start, abs=1e-3)
     assert timeline["end"] == pytest.approx(results[-1].end, abs=1e-3) and len(timeline["stretches"]) <= MOST_STRETCHES
+    assert timeline["phases"] and timeline["dominant"] in timeline["shares"]
     assert names == {"names": ["broken.wav", "clip.wav", "long.wav"], "left_out": 0}
 
 

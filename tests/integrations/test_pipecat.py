@@ -15,8 +15,9 @@ from pipecat.services.stt_service import SegmentedSTTService
 from pipecat.tests.utils import SleepFrame, run_test
 
 from bimodal import Recognizer
-from bimodal.audio.decode import load_signal
+from bimodal.audio.decode import Decoded, load_signal
 from bimodal.integrations.pipecat import EmotionFrame, EmotionProcessor
+from bimodal.integrations.turns import recognize_turn
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 WORDS = "I told you to stop that!"
@@ -52,10 +53,10 @@ def test_a_turn_of_a_real_clip_gets_its_emotion(samples):
     (emotion,) = [frame for frame in down if isinstance(frame, EmotionFrame)]
     assert down.index(emotion) == down.index(words) - 1 and words.text == emotion.transcript == WORDS
     result = words.metadata["emotion"]
-    expected = Recognizer().recognize(signal, sampling_rate=RATE, transcript=WORDS)
+    expected = recognize_turn(Recognizer(), Decoded(signal=signal, sampling_rate=RATE), WORDS)
     assert result is emotion.recognition and result.emotion == expected.emotion and result.speaker == "ann"
     assert result.scores == pytest.approx(expected.scores, abs=0.1)
-    assert len(signal) / RATE - 0.5 < result.end < len(signal) / RATE + 1.5
+    assert result.end == pytest.approx(expected.end, abs=0.2)
     assert sum(isinstance(frame, InputAudioRawFrame) for frame in down) == len(spoken(signal))
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bimodal import Recognizer
-from bimodal.audio.decode import load_signal
-from bimodal.integrations.turns import BEFORE_SPEECH, LONGEST_TURN, TurnAudio, recognize_turn
+from bimodal.audio.decode import Decoded, load_signal
+from bimodal.integrations.turns import BEFORE_SPEECH, LONGEST_TURN, TurnAudio, recognize_turn, speech_of
 
 RATE = 8000
 
@@ -22,12 +22,15 @@ def heard(turn: TurnAudio) -> list[tuple[int, float]]:
 
 def test_a_turn_is_its_speech_and_a_little_before():
     turn = TurnAudio()
+    turn.push(second(9), RATE)
+    turn.push(second(9), RATE)
     for value, change in ((1, None), (2, turn.begin), (3, None), (4, turn.end), (5, None)):
         if change:
             change()
         turn.push(second(value), RATE)
-    assert heard(turn) == [(1, BEFORE_SPEECH), (2, 1.0), (3, 1.0)]
-    turn.push(second(6), RATE)
+    assert heard(turn) == [(1, 1.0), (2, 1.0), (3, 1.0), (9, BEFORE_SPEECH - 1)]
+    for _ in range(5):
+        turn.push(second(6), RATE)
     turn.begin()
     turn.push(second(7), RATE)
     assert heard(turn) == [(6, BEFORE_SPEECH), (7, 1.0)]
@@ -72,11 +75,13 @@ def test_channels_are_mixed_and_half_a_sample_is_left_out():
 
 def test_a_turn_gets_the_answer_of_the_recognizer_and_a_bad_one_an_error(samples):
     recognizer, signal = Recognizer(), load_signal(samples / "cross.mp3")
-    turn = TurnAudio()
-    turn.push((signal * 32767).astype("<i2").tobytes(), 16_000)
-    result = recognize_turn(recognizer, turn.take(), "Stop that!", speaker="ann")
+    silence = np.zeros(32_000, np.float32)
+    late = Decoded(signal=np.concatenate([silence, signal, silence]), sampling_rate=16_000)
+    result = recognize_turn(recognizer, late, "Stop that!", speaker="ann")
     expected = recognizer.recognize(signal, sampling_rate=16_000, transcript="Stop that!")
     assert result.emotion == expected.emotion and result.speaker == "ann"
-    assert result.scores == pytest.approx(expected.scores, abs=0.05)
+    assert len(speech_of(late).signal) < len(signal) + 16_000 < len(late.signal)
+    assert speech_of(Decoded(signal=np.zeros(8000, np.float32), sampling_rate=8000)).signal.shape == (8000,)
+    assert result.scores == pytest.approx(expected.scores, abs=0.1)
     assert recognize_turn(recognizer, None, "What a lovely day!").emotion
     assert "nothing to recognise" in recognize_turn(recognizer, None, "").error

@@ -28,7 +28,7 @@ from bimodal.audio.decode import Decoded, iterate_audio
 from bimodal.audio.recordings import find_recordings
 from bimodal.errors import AudioError, BimodalError
 from bimodal.inference.recognizer import Recognizer
-from bimodal.inference.timeline import summarise
+from bimodal.inference.summary import Highlight, Phase, summarise
 from bimodal.records import LAW, Clip, Recognition, shortened
 
 LONGEST_CLIP: Final = 60.0
@@ -113,6 +113,8 @@ class Timeline:
         speech_seconds: Seconds of speech with an emotion.
         dominant: The emotion with the largest share; None if none was recognised.
         shares: Share of the speech for each emotion, 0 to 1.
+        phases: Parts in which one emotion prevails.
+        highlights: At most five moments that differ most from the recording as a whole.
         stretches: In order of time.
         left_out: Number of later stretches that are not listed; ask again from the end of the last one.
         warnings: Reasons to doubt the results, each once.
@@ -123,6 +125,8 @@ class Timeline:
     speech_seconds: float
     dominant: str | None
     shares: dict[str, float]
+    phases: list[Phase]
+    highlights: list[Highlight]
     stretches: list[Stretch]
     left_out: int
     warnings: list[str]
@@ -326,6 +330,8 @@ def _timeline(results: Sequence[Recognition], start: float) -> Timeline:
         speech_seconds=summary.speech_seconds,
         dominant=summary.dominant,
         shares=dict(summary.shares),
+        phases=list(summary.phases),
+        highlights=list(summary.highlights),
         stretches=list(islice(stretches, MOST_STRETCHES)),
         left_out=max(0, len(stretches) - MOST_STRETCHES),
         warnings=list(dict.fromkeys(warning for result in results for warning in result.warnings)),

@@ -1,23 +1,26 @@
 """One user's turn in a conversation with a voice agent: the audio while it comes, and its emotion with the words."""
 
 from collections import deque
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from bimodal.audio.decode import Decoded, Signal
+from bimodal.audio.segmentation import SegmentConfig, SegmentStream
 from bimodal.inference.recognizer import Recognizer
 from bimodal.records import Clip, Recognition
 
 LONGEST_TURN: Final = 30.0
 """Seconds of a turn that are kept; of a longer one the last seconds are used."""
 
-BEFORE_SPEECH: Final = 0.5
-"""Seconds kept before speech is reported, since a detector reports it late."""
+BEFORE_SPEECH: Final = 2.0
+"""Seconds kept before speech is reported, since remote detectors report it late; `speech_of` drops silence."""
 
 NOTED: Final = 0.5
 """Least score of an emotion that an agent is told in words."""
 
+_PADDING: Final = 0.1  # seconds kept around speech
 _NEW_AUDIO: Final = 0.3  # seconds; with less, words belong to the audio of the words before
 
 
@@ -109,8 +112,19 @@ def recognize_turn(
         speaker: Who speaks; the result repeats it.
         language: Of the words, as ISO 639-1 code.
     """
-    clip = Clip(audio=audio, transcript=transcript or None, speaker=speaker, language=language)
+    heard = None if audio is None else speech_of(audio)
+    clip = Clip(audio=heard, transcript=transcript or None, speaker=speaker, language=language)
     return recognizer.recognize_batch([clip], strict=False)[0]
+
+
+def speech_of(audio: Decoded) -> Decoded:
+    """The audio from the first speech to the last; all of it where no speech is found."""
+    stream = SegmentStream(audio.sampling_rate, SegmentConfig(padding=_PADDING))
+    segments = [*stream.push(audio.signal), *stream.finish()]
+    if not segments:
+        return audio
+    start, end = (round(second * audio.sampling_rate) for second in (segments[0].start, segments[-1].end))
+    return replace(audio, signal=audio.signal[start:end])
 
 
 def describe_turn(result: Recognition) -> str:
