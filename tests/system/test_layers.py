@@ -18,8 +18,9 @@ LAYERS = (
     ("asr", "diarisation", "models", "evaluation/metrics"),
     ("inference",),
     ("training", "output"),
+    ("scale",),
     ("evaluation",),
-    ("demo", "scale", "service"),
+    ("demo", "service"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -19,6 +19,7 @@ from bimodal.scale.work import work
 LOCAL: Final = "local"
 """Address of a cluster on this machine that lives as long as the run."""
 
+_PATIENCE: Final = "RAY_raylet_start_wait_time_s"  # a variable of Ray: seconds in which it must have started
 _WAITING: Final = 2  # jobs for each core, so that none waits for the next job
 _ANSWERS_WITHIN: Final = 10.0  # seconds
 _LOOK_EVERY: Final = 5.0  # seconds: machines may join and leave
@@ -39,8 +40,8 @@ def run_ray(setup: Setup, workers: int, queue: Queue, address: str = LOCAL) -> I
     Raises:
         BimodalError: Ray is not installed, the cluster does not answer, or its machines lack bimodal.
     """
-    ray = _import_ray()
-    with _connected(ray, address, workers):
+    ray = import_ray()
+    with connected(ray, address, workers):
         task = ray.remote(num_cpus=1, max_retries=0)(work)  # the queue counts losses, so Ray must not repeat silently
         given, running = ray.put(setup), dict[Any, Job]()
         most, looked = 0, -_LOOK_EVERY
@@ -62,7 +63,12 @@ def run_ray(setup: Setup, workers: int, queue: Queue, address: str = LOCAL) -> I
                     yield job, outcome
 
 
-def _import_ray() -> Any:
+def import_ray() -> Any:
+    """The package `ray`.
+
+    Raises:
+        BimodalError: It is not installed.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers about the cluster
     try:
         import ray
@@ -73,8 +79,17 @@ def _import_ray() -> Any:
 
 
 @contextmanager
-def _connected(ray: Any, address: str, workers: int) -> Iterator[None]:
-    """A connection to the cluster; one that the program has already is used and kept."""
+def connected(ray: Any, address: str, workers: int) -> Iterator[None]:
+    """A connection to the cluster; one that the program has already is used and kept.
+
+    Args:
+        ray: From `import_ray`.
+        address: As in `run_ray`.
+        workers: Cores of a cluster that is started for the run; 0 for those of this machine.
+
+    Raises:
+        BimodalError: The cluster does not answer, or cannot be started.
+    """
     if ray.is_initialized():
         yield
         return
@@ -83,11 +98,28 @@ def _connected(ray: Any, address: str, workers: int) -> Iterator[None]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False, **own)
     except Exception as error:  # Ray raises classes of several libraries here
-        raise BimodalError(f"the Ray cluster '{address}' cannot be reached ({_first_line(error)})") from error
+        raise BimodalError(_why_not(address, error)) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _why_not(address: str, error: Exception) -> str:
+    """Why there is no connection, and what to do.
+
+    Example:
+        >>> _why_not("auto", ConnectionError("Could not find any running Ray instance. Please specify ..."))
+        "the Ray cluster 'auto' cannot be reached (Could not find any running Ray instance)"
+        >>> _why_not(LOCAL, RuntimeError("Timed out waiting for file /tmp/x/metrics_agent_port"))[:64]
+        'Ray did not start in time on this machine, which may be too busy'
+    """
+    if "timed out" in str(error).lower() and address == LOCAL:
+        return (
+            f"Ray did not start in time on this machine, which may be too busy ({first_line(error)}); try again later, "
+            f"set {_PATIENCE}=120, or use --engine local"
+        )
+    return f"the Ray cluster '{address}' cannot be reached ({first_line(error)})"
 
 
 def _check_answers(address: str) -> None:
@@ -122,15 +154,15 @@ def _outcome(ray: Any, reference: Any) -> Outcome | str:
         found: Outcome = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         raise BimodalError(
-            f"a machine of the cluster cannot run bimodal ({_first_line(error.cause or error)}); install the same "
+            f"a machine of the cluster cannot run bimodal ({first_line(error.cause or error)}); install the same "
             "version everywhere"
         ) from error
     except ray.exceptions.RayError as error:
-        return f"{type(error).__name__}: {_first_line(error)}"
+        return f"{type(error).__name__}: {first_line(error)}"
     return found
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first sentence of an error; what Ray says after it is advice about Ray."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].partition(". ")[0][:200] if lines else type(error).__name__
