@@ -214,3 +214,9 @@ def test_a_cluster_that_does_not_answer_is_told(manifest, tmp_path):
     pytest.importorskip("ray")
     told = run(manifest, tmp_path / "out", "--engine", "ray", "--ray-address", "127.0.0.1:1", code=1)
     assert "the Ray cluster '127.0.0.1:1' cannot be reached" in told
+
+
+def test_folds_are_trained_without_the_packages_of_bulk_runs():
+    code = "import sys, bimodal.evaluation.parallel_folds; print({'pyarrow', 'fsspec', 'ray'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

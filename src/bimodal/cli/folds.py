@@ -157,7 +157,7 @@ def cross_validate(
     from bimodal.evaluation.parallel_folds import count_workers, evaluate_seeds
     from bimodal.evaluation.plan import plan_folds, save_plan
     from bimodal.evaluation.seeds import over_seeds
-    from bimodal.scale.cluster import LOCAL
+    from bimodal.scale.connection import LOCAL
 
     cache, out = folders
     workers = Workers(count=options.workers, engine=options.engine, address=options.address or LOCAL)

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from bimodal.errors import BimodalError
 from bimodal.evaluation.fold_jobs import FoldJob, FoldResult, Shared, Workers, train_job
-from bimodal.scale.cluster import connected, first_line, import_ray
+from bimodal.scale.connection import connected, first_line, import_ray
 
 _LOOK_EVERY: Final = 1.0  # seconds: how often the caller may show how far the run is
 

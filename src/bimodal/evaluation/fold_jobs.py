@@ -17,7 +17,7 @@ from bimodal.evaluation.predict import Progress, plain
 from bimodal.evaluation.predictions import Predictions
 from bimodal.evaluation.protocols import OnEpoch, Tell, cross_validate_fold
 from bimodal.features.cache import FeatureCache
-from bimodal.scale.cluster import LOCAL
+from bimodal.scale.connection import LOCAL
 
 if TYPE_CHECKING:  # torch, which the evaluation of a model does not need
     from bimodal.training.prepare import Prepared
@@ -34,7 +34,7 @@ class Workers:
     Attributes:
         count: Folds at a time; 1 trains them in this process, one after another, unless `engine` is `ray`.
         engine: `local` for processes of this machine, `ray` for a cluster.
-        address: Of the cluster's head, as in `bimodal.scale.cluster.run_ray`.
+        address: Of the cluster's head, as in `bimodal.scale.connection.run_ray`.
     """
 
     count: int = 1
