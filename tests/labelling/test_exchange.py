@@ -40,7 +40,9 @@ def test_labels_survive_a_round_trip_through_other_formats(labelled, tmp_path, t
     assert done.utterances == 5
     assert any("1 clips have no emotion" in one for one in done.lost)
     files = {rater: labelled.store.file_of(rater) for rater in labelled.store.raters()}
-    before = {clip: {answers(labelled.store, rater).get(clip) for rater in files} for clip in answers(labelled.store, "anna")}
+    before = {
+        clip: {answers(labelled.store, rater).get(clip) for rater in files} for clip in answers(labelled.store, "anna")
+    }
     for file in files.values():
         file.unlink()
     store = Store(labelled.store.folder)
@@ -65,7 +67,9 @@ def test_a_csv_lies_beside_the_recordings(labelled, tmp_path):
 def test_a_label_of_another_program_outside_the_vocabulary_imports_nothing(labelled, tmp_path):
     names = [clip.path for clip in labelled.store.clips[:3]]
     with (labelled.recordings / "theirs.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows([["path", "emotion"], [names[0], "angry"], [names[1], "boredom"], [names[2], "zeal"]])
+        csv.writer(stream).writerows(
+            [["path", "emotion"], [names[0], "angry"], [names[1], "boredom"], [names[2], "zeal"]]
+        )
     with pytest.raises(LabellingError, match=r"2 labels are outside the vocabulary \(boredom, zeal\)") as error:
         import_labels(labelled.recordings, labelled.store, labelled.recordings / "theirs.csv", "they")
     assert "\n" not in str(error.value)
@@ -75,7 +79,9 @@ def test_a_label_of_another_program_outside_the_vocabulary_imports_nothing(label
 def test_synonyms_are_understood_and_strangers_counted(labelled):
     name = labelled.store.clips[7].path
     (labelled.recordings / "theirs.jsonl").write_text(
-        json.dumps({"path": name, "emotion": "angry|Happy"}) + "\n" + json.dumps({"path": name, "start": 0.1, "end": 0.5, "emotion": "sad"})
+        json.dumps({"path": name, "emotion": "angry|Happy"})
+        + "\n"
+        + json.dumps({"path": name, "start": 0.1, "end": 0.5, "emotion": "sad"})
     )
     found = import_labels(labelled.recordings, labelled.store, labelled.recordings / "theirs.jsonl", "they")
     assert (found.labels, found.raters, found.unmatched) == (2, ("they", "they 2"), 1)

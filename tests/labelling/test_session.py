@@ -49,7 +49,9 @@ def test_a_rater_continues_where_they_were(session, folder, model):
 
 def test_two_raters_get_different_training_clips_and_the_same_test_clips(session):
     one, two = label_next(session, "anna", 40), label_next(session, "bob", 40)
-    parts = [{part: {clip.id for clip in shown if clip.part == part} for part in ("train", "test")} for shown in (one, two)]
+    parts = [
+        {part: {clip.id for clip in shown if clip.part == part} for part in ("train", "test")} for shown in (one, two)
+    ]
     assert parts[0]["test"] == parts[1]["test"]
     assert not parts[0]["train"] & parts[1]["train"]
 

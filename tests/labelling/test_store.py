@@ -42,7 +42,10 @@ def test_a_name_that_is_no_file_name_is_refused(store, name):
 @pytest.mark.parametrize(
     ("label", "told"),
     [
-        (Label(clip="0.wav", answer="joyful"), "'joyful' is outside the vocabulary; expected one of anger, calm, unsure"),
+        (
+            Label(clip="0.wav", answer="joyful"),
+            "'joyful' is outside the vocabulary; expected one of anger, calm, unsure",
+        ),
         (Label(clip="9.wav", answer="anger"), "no clip '9.wav'"),
         (Label(clip="0.wav", answer="anger", intensity=6), "intensity 6: expected 1 to 5"),
         (Label(clip="0.wav", answer="anger", note="x" * 2001), "2001 characters, expected at most 2000"),
@@ -78,7 +81,8 @@ def test_a_file_that_somebody_edits_is_read_again_and_damaged_lines_are_named(st
     say(store, "0.wav")
     file = store.file_of("anna")
     file.write_text(
-        file.read_text() + '{"clip":"1.wav","answer":"joy"}\nnonsense\n{"clip":"2.wav","answer":"calm"}', encoding="utf-8"
+        file.read_text() + '{"clip":"1.wav","answer":"joy"}\nnonsense\n{"clip":"2.wav","answer":"calm"}',
+        encoding="utf-8",
     )
     assert list(store.labels_of("anna")) == ["0.wav", "2.wav"]
     first, second = store.problems()

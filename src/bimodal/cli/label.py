@@ -33,9 +33,7 @@ def label(
     show_guess: Annotated[
         bool, typer.Option("--show-guess", help="Show the model's guess. It pulls raters towards it.")
     ] = False,
-    asr: Annotated[
-        str, typer.Option(help="Whisper model in CTranslate2 format, to show the words. [extra asr]")
-    ] = "",
+    asr: Annotated[str, typer.Option(help="Whisper model in CTranslate2 format, to show the words. [extra asr]")] = "",
     export: Annotated[
         Path | None,
         typer.Option("--export", help="Write the labels instead: a new folder, or a .csv or .jsonl file in FOLDER."),
@@ -196,7 +194,7 @@ def _show(session: Any) -> None:
 
 
 def _serve(session: Any, host: str, port: int, token: str, allowed: list[str], open_page: bool) -> None:
-    from bimodal.cli.serve import address_of, load_service, own_hosts
+    from bimodal.cli.serve import load_service, own_hosts, server_address
 
     found = load_service()
     from bimodal.service.labelling import create_label_app
@@ -207,7 +205,7 @@ def _serve(session: Any, host: str, port: int, token: str, allowed: list[str], o
     limits = Limits(stop_seconds=5.0)
     app = create_label_app(session, access=access, limits=limits)
     listening = found.server.listen(host, port)
-    address = address_of(host, listening.getsockname()[1])
+    address = server_address(host, listening.getsockname()[1])
     page = f"{address}#token={needed}" if needed else address
     clips = session.store.clips
     tests = sum(clip.part == "test" for clip in clips)

@@ -65,7 +65,7 @@ def serve(
     root = _checked_path(root_path) or path
     app = service.app.create_app(recognizer, limits=limits, access=access, transcriber=transcriber, root_path=root)
     listening = service.server.listen(host, port)
-    address = address_of(host, listening.getsockname()[1])
+    address = server_address(host, listening.getsockname()[1])
     page = f"{address}#token={needed}" if needed else address
     say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
     service.server.run_server(app, listening, limits, partial(_announce, page, address, open_page))
@@ -86,7 +86,7 @@ def own_hosts(host: str) -> tuple[str, ...]:
     return (*LOOPBACK, *(() if host in _ANY else (host,)))
 
 
-def address_of(host: str, port: int) -> str:
+def server_address(host: str, port: int) -> str:
     """Address of the page on this machine."""
     shown = "localhost" if host in _ANY else host
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from bimodal.cli.label import fit_labels
 from bimodal.cli.options import (
     CacheFolder,
     ConfigFile,
@@ -23,7 +24,6 @@ from bimodal.cli.options import (
     manifest_below,
 )
 from bimodal.cli.processes import Processes, is_further, share_work
-from bimodal.cli.label import fit_labels
 from bimodal.cli.serve import serve
 from bimodal.cli.terminal import bar, epochs, say
 from bimodal.cli.tracking import Track, Tracker, tracking

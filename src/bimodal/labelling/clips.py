@@ -84,7 +84,9 @@ def find_clips(
             problems.append(f"{recording.name}: no speech was found")
         fresh |= {clip.id: clip for clip in pieces}
     if not found and not fresh:
-        raise LabellingError(f"{folder}: no recording can be labelled; the first: {(problems or ['none was found'])[0]}")
+        raise LabellingError(
+            f"{folder}: no recording can be labelled; the first: {(problems or ['none was found'])[0]}"
+        )
     drawn = draw_test(tuple(fresh), seed)
     found |= {name: replace(clip, part="test" if name in drawn else "train") for name, clip in fresh.items()}
     clips = sorted(found.values(), key=lambda clip: (clip.path, clip.start or 0.0))

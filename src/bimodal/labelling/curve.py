@@ -90,9 +90,7 @@ def learning_curve(
     found = len(truth)
     kinds = len(np.unique(truth))
     if found < FEWEST_TESTS or kinds < 2:
-        return Curve(
-            points=(), tests=found, emotions=kinds, gain=None, may_stop=False, advice=_too_few(found, kinds)
-        )
+        return Curve(points=(), tests=found, emotions=kinds, gain=None, may_stop=False, advice=_too_few(found, kinds))
     sizes = sorted(predicted)
     drawn = _draws(found, seed)
     values, replicates = [], []
@@ -124,7 +122,8 @@ def extrapolate(sizes: Sequence[int], values: Doubles, replicates: Doubles, *, s
         seed: Of the resampling of points.
 
     Returns:
-        The gain with its 95 % interval, from 0 to what is missing to a UAR of 1; None with fewer than `FEWEST_POINTS` points.
+        The gain with its 95 % interval, from 0 to what is missing to a UAR of 1; None with fewer than
+        `FEWEST_POINTS` points.
     """
     if len(sizes) < FEWEST_POINTS:
         return None

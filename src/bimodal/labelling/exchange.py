@@ -55,7 +55,9 @@ def labelled_rows(store: Store) -> tuple[Utterance, ...]:
     Further columns: `raters`, `intensity` (mean), `notes`; `split` is `test` for clips that were drawn beforehand.
     """
     labels = store.labels()
-    given = {clip.id: [(rater, own[clip.id]) for rater, own in labels.items() if clip.id in own] for clip in store.clips}
+    given = {
+        clip.id: [(rater, own[clip.id]) for rater, own in labels.items() if clip.id in own] for clip in store.clips
+    }
     return tuple(
         _row(clip, votes, store.words(clip))
         for clip in store.clips

@@ -101,7 +101,9 @@ class ClipFeatures:
     def _save(self, fresh: Sequence[tuple[str, str, Floats | None]]) -> None:
         spoken = [values for _, _, values in fresh if values is not None]
         listed = [[name, version, values is not None] for name, version, values in fresh]
-        arrays = {_STATISTICS: np.stack(spoken).astype(np.float16)} if spoken else {_STATISTICS: np.zeros(1, np.float16)}
+        arrays = (
+            {_STATISTICS: np.stack(spoken).astype(np.float16)} if spoken else {_STATISTICS: np.zeros(1, np.float16)}
+        )
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             number = 1 + max((int(file.stem) for file in self._folder.glob("*.safetensors")), default=0)

@@ -77,7 +77,7 @@ def write_labelled_model(model: Model, learned: Learned, data: LabelledData, out
     assert model.config.speech is not None  # noqa: S101
     if model.config.speech.speaker_stats or model.adaptation is not None:
         raise ModelFolderError(
-            f"the model '{model.config.name}' scores clips by speaker statistics or is adapted; label with another model"
+            f"the model '{model.config.name}' uses speaker statistics or is adapted already; label with another model"
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
 """The few-shot head: a linear correction of the packaged model's log scores, fitted in seconds on cached features.
 
-For features x (F,) and the log scores o (C,) of the packaged model, the head's log scores are a o + x W + b, normalised.
-Without labels a is 1, W and b are 0, and the head is the packaged model. A quadratic penalty keeps W and b near 0. Its
-strength and a are chosen by cross-validation over the labelled clips. Emotions are weighted against their frequency, as
-UAR counts them alike. Several votes of a clip are shares of one target.
+For features x (F,) and the log scores o (C,) of the packaged model, the head's log scores are a o + x W + b,
+normalised. Without labels a is 1, W and b are 0, and the head is the packaged model. A quadratic penalty keeps W and b
+near 0. Its strength and a are chosen by cross-validation over the labelled clips. Emotions are weighted against their
+frequency, as UAR counts them alike. Several votes of a clip are shares of one target.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which clips to label next: half are those of which the head is unsure and which differ from the labelled ones.
+"""Which clips to label next: those of which the head is unsure, and which differ from the labelled ones.
 
 `STRATEGIES` lists what was tried in `benchmarks/labels_needed.py`; `CHOSEN` is what labelling uses.
 """
@@ -38,30 +38,22 @@ def entropy(scores: Doubles) -> Doubles:
     return found
 
 
-def pick_random(
-    features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator
-) -> Picks:
+def pick_random(features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator) -> Picks:
     """Clips at random, as a reference."""
     return [int(one) for one in rng.permutation(len(features))[:count]]
 
 
-def pick_margin(
-    features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator
-) -> Picks:
+def pick_margin(features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator) -> Picks:
     """The clips with the closest two scores (margin sampling, Scheffer et al. 2001)."""
     return [int(one) for one in np.argsort(-margin(scores), kind="stable")[:count]]
 
 
-def pick_entropy(
-    features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator
-) -> Picks:
+def pick_entropy(features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator) -> Picks:
     """The clips with the highest entropy."""
     return [int(one) for one in np.argsort(-entropy(scores), kind="stable")[:count]]
 
 
-def pick_badge(
-    features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator
-) -> Picks:
+def pick_badge(features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator) -> Picks:
     """k-means++ over the gradients that each clip's likeliest answer would give (BADGE, Ash et al. 2020)."""
     errors = scores.copy()
     errors[np.arange(len(scores)), scores.argmax(axis=1)] -= 1.0
@@ -77,9 +69,7 @@ def pick_badge(
     return picks
 
 
-def pick_diverse(
-    features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator
-) -> Picks:
+def pick_diverse(features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator) -> Picks:
     """Clips one by one, each with the largest product of margin and distance from all clips labelled or picked.
 
     The distance is that of the features, so that twenty clips of one kind are not picked at once.
@@ -100,8 +90,7 @@ def pick_diverse(
 def pick_mixed(features: Doubles, scores: Doubles, labelled: Doubles, count: int, rng: np.random.Generator) -> Picks:
     """Every second clip as `pick_diverse`, the others at random.
 
-    Raters err, most of all on the clips of which the head is unsure. The random half keeps the head right on the
-    others, and makes cross-validation fair.
+    The random half shows the head the clips of which it is sure, too.
     """
     chosen = pick_diverse(features, scores, labelled, -(-count // 2), rng)
     taken = {*chosen}
@@ -123,7 +112,7 @@ STRATEGIES: Final[Mapping[str, Strategy]] = {
 """Each takes features (N, F) and scores (N, C) of clips without a label, features (n, F) of those with one, how many
 to pick, and a source of randomness; it gives their numbers, the best first."""
 
-CHOSEN: Final = "mixed"
+CHOSEN: Final = "diverse"
 """What labelling uses."""
 
 

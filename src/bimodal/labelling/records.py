@@ -76,8 +76,8 @@ def check_rater(name: str) -> str:
     found = name.strip().casefold()
     if not _NAME.fullmatch(found) or len(found) > _MOST_NAME or found.endswith("."):
         raise LabellingError(
-            f"rater's name {name[:60]!r}: expected 1 to {_MOST_NAME} letters, digits, spaces or . @ - _, beginning with "
-            "a letter or digit"
+            f"rater's name {name[:60]!r}: expected 1 to {_MOST_NAME} letters, digits, spaces or . @ - _, "
+            "beginning with a letter or digit"
         )
     return found
 

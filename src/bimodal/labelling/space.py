@@ -74,7 +74,7 @@ class Space:
     @property
     def width(self) -> int:
         """Number of features F."""
-        return self.embedding.basis.shape[1] + self.statistics.basis.shape[1]
+        return int(self.embedding.basis.shape[1] + self.statistics.basis.shape[1])
 
 
 def fit_space(model: Model, statistics: Floats, emotions: Sequence[str]) -> Space:

@@ -1,4 +1,4 @@
-"""The labels of a folder on the disk: one JSON Lines file a rater, each label on the disk before the next clip is shown.
+"""The labels of a folder on the disk: one JSON Lines file a rater, each label written at once.
 
 A file is only ever appended to. An undo is a line of its own. A file that somebody edits is read again; a damaged line
 is left where it is and named, and all other lines count. The last label of a rater for a clip counts.
@@ -119,7 +119,9 @@ class Store:
         try:
             append_line(self.folder / WORDS, msgspec.json.encode({"clip": clip.id, "words": words}))
         except OSError as error:
-            raise LabellingError(f"{self.folder / WORDS}: cannot be written ({error.strerror}); free some space") from error
+            raise LabellingError(
+                f"{self.folder / WORDS}: cannot be written ({error.strerror}); free some space"
+            ) from error
         self._words[clip.id] = words
 
     def raters(self) -> tuple[str, ...]:
@@ -134,7 +136,9 @@ class Store:
             LabellingError: The name, the clip or the answer is not allowed, or the disk is full.
         """
         self.clip(label.clip)
-        kept = replace(check_label(label, self.emotions), at=label.at or datetime.now(UTC).isoformat(timespec="seconds"))
+        kept = replace(
+            check_label(label, self.emotions), at=label.at or datetime.now(UTC).isoformat(timespec="seconds")
+        )
         self._append(check_rater(rater), asdict(kept))
         return kept
 
@@ -176,7 +180,7 @@ class Store:
             append_whole_line(file, msgspec.json.encode(content))
         except OSError as error:
             raise LabellingError(
-                f"{file}: the label is not stored ({error.strerror or error}); free some space, and label the clip again"
+                f"{file}: the label is not stored ({error.strerror or error}); free some space, then label it again"
             ) from error
 
     def _read(self, rater: str) -> _RaterFile:
@@ -284,7 +288,9 @@ def create_store(folder: Path, emotions: tuple[str, ...], clips: tuple[LabelClip
             write_json(folder / SETTINGS, StoreSettings(emotions=check_vocabulary(emotions), seed=seed))
         write_bytes(folder / CLIPS, b"".join(msgspec.json.encode(clip) + b"\n" for clip in clips))
     except OSError as error:
-        raise LabellingError(f"{folder}: cannot be written ({error.strerror}); name another folder with --labels") from error
+        raise LabellingError(
+            f"{folder}: cannot be written ({error.strerror}); name another folder with --labels"
+        ) from error
     return Store(folder)
 
 
@@ -330,5 +336,5 @@ def _read_settings(file: Path) -> StoreSettings:
         raise LabellingError(f"{file}: cannot be read ({error.strerror}); start with 'bimodal label FOLDER'") from error
     except JSON_ERRORS as error:
         raise LabellingError(
-            f"{file}: damaged ({printable(str(error))[:120]}); mend it, or write {{\"emotions\": [...]}} anew"
+            f'{file}: damaged ({printable(str(error))[:120]}); mend it, or write {{"emotions": [...]}} anew'
         ) from error
