@@ -16,7 +16,7 @@ from bimodal.audio.decode import load_signal
 from bimodal.audio.segmentation import NO_SPEECH, SegmentConfig, segment_audio
 from bimodal.errors import AudioError, ConfigError
 from bimodal.inference.stream import TimelineConfig
-from bimodal.inference.timeline import summarise
+from bimodal.inference.summary import summarise
 from bimodal.output.formats import write_recognitions
 
 RATE = 16_000

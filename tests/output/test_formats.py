@@ -164,11 +164,21 @@ def test_no_results_are_an_empty_document_except_for_a_textgrid():
 @pytest.mark.parametrize("kind", FORMATS)
 def test_words_alone_have_no_times(kind):
     result = replace(FIRST, start=None, end=None)
-    if kind in ("jsonl", "csv", "emotionml"):
+    if kind in ("jsonl", "json", "csv", "emotionml"):
         assert "anger" in written(kind, [result])
     else:
         with pytest.raises(BimodalError, match=f"'{kind}' needs results with times"):
             written(kind, [result])
+
+
+def test_json_is_one_document_with_the_summary():
+    document = json.loads(written("json", [FIRST, replace(FIRST, transcript="\ud800")]))
+    assert document["recording"] == "my call.wav" and document["summary"]["results"] == 2
+    assert document["summary"]["dominant"] == FIRST.emotion and document["summary"]["phases"]
+    assert (
+        document["results"][0] == json.loads(written("jsonl", [FIRST])) and document["results"][1]["transcript"] == "?"
+    )
+    assert json.loads(written("json", []))["results"] == []
 
 
 def test_an_unknown_format_is_said():
@@ -182,6 +192,8 @@ def test_a_result_with_an_error_is_written_by_json_lines_and_csv_and_left_out_el
     text = written(kind, [failed, FIRST, failed])
     if kind == "jsonl":
         assert [json.loads(line)["error"] for line in text.splitlines()] == [failed.error, None, failed.error]
+    elif kind == "json":
+        assert [one["error"] for one in json.loads(text)["results"]] == [failed.error, None, failed.error]
     elif kind == "csv":
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
         assert [row["error"] for row in rows] == [failed.error, "", failed.error]

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from bimodal import Client, Recognizer
+from bimodal.inference.summary import summarise
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -124,6 +125,15 @@ def test_a_job_is_followed_by_events_and_written_in_formats_and_forgotten(http, 
         assert http.get(f"{location}/results", params={"format": form}).text.startswith(first)
     assert http.delete(location).status_code == 204
     problem(http.get(location), 404)
+
+
+def test_results_are_summed_up_as_python_does(http, recognizer, long_recording):
+    results = [result.to_dict() for result in recognizer.recognize_long(long_recording)]
+    told = http.post("/v1/summary", json={"results": results})
+    assert told.status_code == 200
+    assert told.json()["shares"] == pytest.approx(summarise(recognizer.recognize_long(long_recording)).shares)
+    other = {**results[0], "scores": {"awe": 1.0}, "emotion": "awe"}
+    assert "same emotions" in problem(http.post("/v1/summary", json={"results": [results[0], other]}), 422)["detail"]
 
 
 def test_results_are_exported_however_they_came_about(http, recording):

@@ -119,7 +119,7 @@ def painted(page: Page, selector: str) -> float:
 
 def test_a_dropped_recording_is_shown_over_time_and_chosen_from(page):
     drop(page, "diary.mp3")
-    expect(page.locator("#formats button")).to_have_count(7)
+    expect(page.locator("#formats button")).to_have_count(8)
     assert page.locator("#rows tr").count() >= 4
     page.locator(".stretches summary").click()
     page.locator("#rows button").nth(1).click()
@@ -136,7 +136,7 @@ def test_a_dropped_recording_is_shown_over_time_and_chosen_from(page):
 
 def test_playing_moves_on(page):
     page.locator("#samples button").first.click()
-    expect(page.locator("#formats button")).to_have_count(7)
+    expect(page.locator("#formats button")).to_have_count(8)
     page.locator("#play").click()
     expect(page.locator("#play")).to_have_text("Pause")
     expect(page.locator("#clock")).not_to_have_text(re.compile(r"^0:00\.0"))
@@ -189,7 +189,7 @@ def test_abstention_is_shown_as_such(page, tmp_path):
 
 def test_results_are_exported_in_every_format(page, spoken):
     page.locator("#file").set_input_files(spoken)
-    expect(page.locator("#formats button")).to_have_count(7)
+    expect(page.locator("#formats button")).to_have_count(8)
     written = {}
     for name in ("JSON Lines", "CSV", "WebVTT", "SRT", "TextGrid", "RTTM", "EmotionML"):
         with page.expect_download() as waiting:
@@ -277,7 +277,7 @@ def test_people_with_disabilities_can_use_it(browser, served, recording, scheme,
         page.locator("#words").fill("What a lovely day! I am so glad you came.")
         page.locator("#file").set_input_files(recording)
         expect(page.locator("#explain")).to_contain_text("Conflict")
-        expect(page.locator("#formats button")).to_have_count(7)
+        expect(page.locator("#formats button")).to_have_count(8)
         page.locator(".stretches summary").click()
         found = Axe().run(page).response["violations"]
         assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
@@ -287,7 +287,7 @@ def test_people_with_disabilities_can_use_it(browser, served, recording, scheme,
 
 def test_everything_is_reached_with_the_keyboard_alone(page, recording):
     page.locator("#file").set_input_files(recording)
-    expect(page.locator("#formats button")).to_have_count(7)
+    expect(page.locator("#formats button")).to_have_count(8)
     reached = set()
     page.locator("body").click(position={"x": 1, "y": 1})
     for _ in range(40):

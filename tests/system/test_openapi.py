@@ -26,7 +26,7 @@ def test_the_document_is_complete(http):
     document = http.get("/v1/openapi.json").json()
     assert {path for path in document["paths"] if path.startswith("/v1")} == {
         "/v1/recognize", "/v1/jobs", "/v1/jobs/{name}", "/v1/jobs/{name}/events", "/v1/jobs/{name}/results",
-        "/v1/export", "/v1/models", "/v1/about",
+        "/v1/export", "/v1/summary", "/v1/models", "/v1/about",
     }  # fmt: skip
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -52,6 +52,7 @@ CHECKS = [
 OPERATIONS = [
     ("/v1/recognize", "POST"), ("/v1/jobs", "POST"), ("/v1/jobs/{name}", "GET"), ("/v1/jobs/{name}", "DELETE"),
     ("/v1/jobs/{name}/events", "GET"), ("/v1/jobs/{name}/results", "GET"), ("/v1/export", "POST"),
+    ("/v1/summary", "POST"),
     ("/v1/models", "GET"), ("/v1/about", "GET"), ("/healthz", "GET"), ("/readyz", "GET"), ("/metrics", "GET"),
 ]  # fmt: skip
 

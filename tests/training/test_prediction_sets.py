@@ -21,7 +21,7 @@ from bimodal.inference.prediction_sets import choose_set, load_prediction_sets
 from bimodal.inference.recognizer import Recognizer
 from bimodal.inference.seen_rows import load_seen_rows
 from bimodal.inference.stream import TimelineConfig
-from bimodal.inference.timeline import summarise
+from bimodal.inference.summary import summarise
 from bimodal.records import Clip
 from bimodal.training.prediction_sets import draw_labels
 from bimodal.training.train import train

@@ -36,7 +36,7 @@ def listen(
     from bimodal.audio.microphone import open_microphone, play_file
     from bimodal.inference.live import listen as moments_of
     from bimodal.inference.recognizer import Recognizer
-    from bimodal.inference.timeline import summarise
+    from bimodal.inference.summary import summarise
     from bimodal.output.console import describe_summary, json_line
 
     recognizer = Recognizer(model, threads=threads)

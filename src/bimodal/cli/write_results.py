@@ -294,7 +294,7 @@ def _write_table(
 ) -> None:
     """Write text to read. Of many recordings, each is a line, and its warnings are collected in `warned`."""
     if over_time:
-        from bimodal.inference.timeline import summarise
+        from bimodal.inference.summary import summarise
 
         bar.echo(f"{recording.name}\n{'from':>9} {'to':>9}  emotion")
         bar.echo(describe_summary(summarise(_printed(results, bar))))

@@ -1,4 +1,4 @@
-"""The emotions of a long recording over time, one timeline per speaker, and their summary."""
+"""The emotions of a long recording over time, one timeline per speaker."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,41 +12,11 @@ from bimodal.audio.segmentation import Segment
 from bimodal.errors import AudioError, ConfigError
 from bimodal.features.speaker_stats import SpeakerStatsStore
 from bimodal.inference.model import Model
-from bimodal.inference.outputs import dimensions_of
 from bimodal.inference.stream import Stream, TimelineConfig
 from bimodal.records import Recognition
 
 Blocks = Iterator[tuple[Signal, int]]
 """Blocks of a signal and their sampling rate, as `iterate_audio` gives them."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Summary:
-    """The summary of a recording.
-
-    Attributes:
-        duration: Where the last result ends, in seconds.
-        speech_seconds: Total length of all results with an emotion. If two people speak at once, both count.
-        shares: Share of these seconds for each emotion of the model; sums to 1, all 0 if no result has an emotion.
-        scores: Mean of the scores, weighted by length; empty if no result has an emotion.
-        arousal: As that of `Recognition`, of these mean scores.
-        valence: Likewise.
-        dominant: The emotion with the largest share; None if no result has an emotion.
-        abstained: True if no result has an emotion.
-        results: Number of results.
-        warned: Number of results with warnings.
-    """
-
-    duration: float
-    speech_seconds: float
-    shares: Mapping[str, float]
-    scores: Mapping[str, float]
-    dominant: str | None
-    abstained: bool
-    results: int
-    warned: int
-    arousal: float | None = None
-    valence: float | None = None
 
 
 def recognize_long(
@@ -126,42 +96,6 @@ def warn_at_end(results: Iterable[Recognition], warnings: Callable[[], Iterable[
         raise
     for result in held:
         yield replace(result, warnings=tuple(dict.fromkeys([*result.warnings, *warnings()])))
-
-
-def summarise(recognitions: Iterable[Recognition]) -> Summary:
-    """The results of one recording taken together; a generator is consumed without being held.
-
-    Example:
-        >>> from dataclasses import replace
-        >>> calm = Recognition(emotion="neutral", scores={"anger": 0.2, "neutral": 0.8}, start=0.0, end=3.0,
-        ...                    speech_scores=None, text_scores=None, gate=None)
-        >>> summary = summarise([calm, replace(calm, emotion="anger", start=5.0, end=6.0)])
-        >>> summary.dominant, summary.shares, summary.duration
-        ('neutral', {'anger': 0.25, 'neutral': 0.75}, 6.0)
-    """
-    duration, count, warned = 0.0, 0, 0
-    seconds: dict[str, float] = {}
-    scores: dict[str, float] = {}
-    for result in recognitions:
-        start, end = result.start or 0.0, result.end or 0.0
-        duration, count, warned = max(duration, end), count + 1, warned + bool(result.warnings)
-        for emotion, score in result.scores.items():
-            claimed = 0.0 if result.abstained else end - start
-            seconds[emotion] = seconds.get(emotion, 0.0) + (claimed if emotion == result.emotion else 0.0)
-            scores[emotion] = scores.get(emotion, 0.0) + claimed * score
-    speech = sum(seconds.values())
-    means = {emotion: value / speech for emotion, value in scores.items()} if speech else {}
-    return Summary(
-        duration=duration,
-        speech_seconds=speech,
-        shares={emotion: value / (speech or 1.0) for emotion, value in seconds.items()},
-        scores=means,
-        **dimensions_of(means),
-        dominant=max(seconds, key=seconds.__getitem__) if speech else None,
-        abstained=not speech,
-        results=count,
-        warned=warned,
-    )
 
 
 def _sources(

@@ -13,11 +13,13 @@ from bimodal.inference.model_folder import load_model_config
 from bimodal.records import Recognition, printable
 
 if TYPE_CHECKING:
-    from bimodal.inference.timeline import Summary
+    from bimodal.inference.summary import Phase, Summary
 
 WARNED: Final = " *"
 """Mark of a result with warnings."""
 
+_MOST_PHASES: Final = 12
+_LEAST_SHARE: Final = 0.005
 _BRACKETS: Final = re.compile(r" ?\([^()]*\)")
 
 
@@ -105,14 +107,48 @@ def _how_sure(result: Recognition) -> str:
 
 
 def describe_summary(summary: "Summary") -> str:
-    """Summary of a recording as a line, after a line on warnings if there are any."""
-    shares = sorted(summary.shares.items(), key=lambda item: -item[1])
-    told = ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares if share)
-    line = f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {told or 'no emotion recognised'}"
-    if not summary.warned:
-        return line
-    warned = f"{summary.warned} of {summary.results} results have warnings; see --format jsonl"
-    return f"warning: {warned}\n{line}"
+    """Summary of a recording as lines: warnings, shares, those of each speaker, lasting changes, telling moments."""
+    warned = f"warning: {summary.warned} of {summary.results} results have warnings; see --format jsonl"
+    told = _told_shares(summary.shares) or "no emotion recognised"
+    lines = [warned] if summary.warned else []
+    lines.append(f"speech {summary.speech_seconds:.1f} of {summary.duration:.1f} s: {told}")
+    if len(summary.speakers) > 1:
+        for one in summary.speakers:
+            lines.append(f"  {one.speaker}, {one.speech_seconds:.1f} s: {_told_shares(one.shares) or 'no emotion'}")
+    if summary.results > 1 and len(summary.phases) > 1:
+        lines += ["what prevails, and when it changes:", *map(_told_phase, summary.phases[:_MOST_PHASES])]
+        more = len(summary.phases) - _MOST_PHASES
+        lines += [f"  ... and {more} more; see --format json"] if more > 0 else []
+    if summary.results > 1 and summary.highlights:
+        lines.append("most telling moments:")
+        for moment in summary.highlights:
+            who = f"  {moment.speaker}" if moment.speaker else ""
+            words = f'  "{moment.transcript}"' if moment.transcript else ""
+            lines.append(f"  {clock(moment.start):>9}  {moment.emotion} {moment.score:.2f}{who}{words}")
+    return printable("\n".join(lines))
+
+
+def _told_shares(shares: Mapping[str, float]) -> str:
+    """Shares from the largest; those that round to nothing are left out."""
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    return ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in ordered if share >= _LEAST_SHARE)
+
+
+def _told_phase(phase: "Phase") -> str:
+    who = f"  {phase.speaker}" if phase.speaker else ""
+    return f"  {clock(phase.start):>9} to {clock(phase.end):>9}  {phase.emotion}{who}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a player shows them.
+
+    Example:
+        >>> clock(65.21), clock(3725.0)
+        ('1:05.2', '1:02:05.0')
+    """
+    minutes, rest = divmod(round(max(0.0, seconds), 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 
 def _most(scores: Mapping[str, float]) -> str:

@@ -1,15 +1,16 @@
-"""Recognitions written as JSON Lines, CSV, WebVTT, SRT, TextGrid, RTTM and EmotionML.
+"""Recognitions written as JSON Lines, JSON, CSV, WebVTT, SRT, TextGrid, RTTM and EmotionML.
 
-Each writer takes results one by one and writes them to a text stream; only TextGrid has to collect them. Packages for
-these formats hold whole documents and leave escaping to the caller, so we have our own writers. The tests read their
-output with those packages.
+Each writer takes results one by one and writes them to a text stream; only TextGrid and JSON have to collect them.
+Packages for these formats hold whole documents and leave escaping to the caller, so we have our own writers. The
+tests read their output with those packages.
 """
 
 import csv
 import html
+import io
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import PurePath
 from typing import Any, Final, TextIO
@@ -131,6 +132,24 @@ def _write_jsonl(found: Iterable[Named], stream: TextIO, named: bool = False) ->
         plain = result.to_dict() | {"transcript": _encodable(result.transcript), "speaker": _encodable(result.speaker)}
         name = {"path": _encodable(recording)} if named else {}
         stream.write(msgspec.json.encode(name | plain).decode() + "\n")
+
+
+def _write_json(found: Iterable[Named], stream: TextIO) -> None:
+    """One JSON document: the recording, its summary, its results, which are collected first."""
+    from bimodal.inference.summary import summarise  # here, since the other formats start faster without
+
+    names: dict[str, None] = {}
+    lines, results = io.StringIO(), list[Recognition]()
+    for recording, result in found:
+        names[recording] = None
+        results.append(result)
+        _write_jsonl([(recording, result)], lines)
+    document = {
+        "recording": _encodable(next(iter(names), None)),
+        "summary": summarise(replace(one, transcript=_encodable(one.transcript)) for one in results),
+        "results": [msgspec.Raw(line.encode()) for line in lines.getvalue().splitlines()],
+    }
+    stream.write(msgspec.json.encode(document).decode() + "\n")
 
 
 def _write_csv(found: Iterable[Named], stream: TextIO, named: bool = False, header: bool = True) -> None:
@@ -319,6 +338,7 @@ FORMATS: Final[dict[str, FormatInfo]] = {
         append=lambda found, stream, header: _write_jsonl(found, stream, named=True),
         errors=True,
     ),
+    "json": FormatInfo(write=_write_json, suffix=".json", media_type="application/json", errors=True),
     "csv": FormatInfo(
         write=_write_csv,
         suffix=".csv",

@@ -15,6 +15,7 @@ from bimodal.asr.timed_words import make_asr
 from bimodal.diarisation.networks import open_networks
 from bimodal.errors import BimodalError
 from bimodal.inference.stream import TimelineConfig
+from bimodal.inference.summary import Summary, summarise
 from bimodal.output.formats import FORMATS, write_recognitions
 from bimodal.records import Clip, CoverageBy, Recognition
 from bimodal.service.about import describe_model, describe_server
@@ -31,12 +32,14 @@ from bimodal.service.schemas import (
     Format,
     JobStatus,
     Models,
+    Results,
     form_body,
     problems,
 )
 
 router = APIRouter()
 
+_LATEST = 1e7
 _COVERAGE = ("coverage", "coverage_by")
 _CLIP_FIELDS = (
     "transcript",
@@ -217,11 +220,24 @@ def read_results(request: Request, name: str, form: Annotated[Format, Query(alia
 )
 def export(body: Export) -> Response:
     """Convert results to one of the formats."""
-    for result in body.results:
-        claimed = result.emotion is None or result.emotion in result.scores
-        if not claimed or not all(math.isfinite(time or 0.0) for time in (result.start, result.end)):
-            raise Problem("unusable", "results: expected a score for each emotion and finite times")
+    _check_results(body.results)
     return _written(body.results, body.format, body.recording)
+
+
+@router.post(
+    "/v1/summary",
+    tags=["long recordings"],
+    response_model=Summary,
+    responses=problems("bad-request", "unauthorised", "too-large", "unusable"),
+)
+def summary(body: Results) -> Response:
+    """The results of one recording taken together: shares, speakers, phases, highlights."""
+    _check_results(body.results)
+    for result in body.results:
+        times = abs(result.start or 0.0), abs(result.end or 0.0)
+        if max(times) > _LATEST or not all(0 <= score <= 1 for score in result.scores.values()):
+            raise Problem("unusable", f"results: expected scores from 0 to 1 and times up to {_LATEST:g} s")
+    return _json(summarise(body.results))
 
 
 @router.get("/v1/models", tags=["server"], response_model=Models, responses=problems("unauthorised"))
@@ -261,6 +277,21 @@ async def readyz(request: Request) -> dict[str, str]:
 async def metrics(request: Request) -> Response:
     """Counters for Prometheus."""
     return Response(_engine(request).measures.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _check_results(results: Sequence[Recognition]) -> None:
+    """Refuse results that no model gives.
+
+    Raises:
+        Problem: An emotion without a score, a time that is not finite, or results of different emotions.
+    """
+    kinds = {tuple(result.scores) for result in results if result.scores}
+    for result in results:
+        claimed = result.emotion is None or result.emotion in result.scores
+        if not claimed or not all(math.isfinite(time or 0.0) for time in (result.start, result.end)):
+            raise Problem("unusable", "results: expected a score for each emotion and finite times")
+    if len({frozenset(kind) for kind in kinds}) > 1:
+        raise Problem("unusable", "results: expected the same emotions in the scores of each result")
 
 
 def _json(record: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

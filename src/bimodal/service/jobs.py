@@ -12,7 +12,8 @@ import msgspec
 from bimodal.asr.timed_words import Asr, TimedWords
 from bimodal.errors import BimodalError
 from bimodal.inference.stream import TimelineConfig
-from bimodal.inference.timeline import summarise, warn_at_end
+from bimodal.inference.summary import summarise
+from bimodal.inference.timeline import warn_at_end
 from bimodal.records import Recognition
 from bimodal.service.decoding import LongRecording
 from bimodal.service.engine import Engine
@@ -21,6 +22,7 @@ from bimodal.service.problems import Problem, log_mistake, unexpected_problem
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _HEARTBEAT_SECONDS: Final = 10.0
+_SUMMARY_SECONDS: Final = 4.0
 
 
 class Job:
@@ -89,7 +91,11 @@ class Job:
         news.set()
 
     async def follow(self, seen: int = 0) -> AsyncIterator[tuple[str, int, Any]]:
-        """Events as they occur: name, number of results sent, data. `progress` comes at least every ten seconds."""
+        """Events as they occur: name, number of results sent, data. `progress` comes at least every ten seconds.
+
+        `progress` has the peaks as soon as they are known, and every few seconds a summary of the results so far.
+        """
+        peaks_told, summarised = False, time.monotonic()
         while True:
             news = self._news  # before the results are read, so that none is missed
             for result in self.results[seen:]:
@@ -99,7 +105,13 @@ class Job:
             if not self.open:
                 yield self.state, seen, {name: whole[name] for name in ("state", "summary", "peaks", "problem")}
                 return
-            yield "progress", seen, {name: whole[name] for name in ("state", "progress", "duration")}
+            so_far = {name: whole[name] for name in ("state", "progress", "duration")}
+            if time.monotonic() - summarised >= _SUMMARY_SECONDS and self.results:
+                summarised = time.monotonic()
+                so_far["summary"] = summarise(self.results)
+            if self.peaks and not peaks_told:
+                peaks_told, so_far["peaks"] = True, self.peaks
+            yield "progress", seen, so_far
             try:
                 await asyncio.wait_for(news.wait(), _HEARTBEAT_SECONDS)
             except TimeoutError:

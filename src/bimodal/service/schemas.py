@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 from pydantic import BaseModel, Field, field_validator
 
-from bimodal.inference.timeline import Summary
+from bimodal.inference.summary import Summary
 from bimodal.output.formats import FORMATS
 from bimodal.records import Recognition
 from bimodal.service.problems import MEDIA_TYPE, TITLES
@@ -90,13 +90,9 @@ class JobStatus(BaseModel):
     problem: ProblemDetails | None
 
 
-class Export(BaseModel):
-    """Results to convert to another format."""
+class Results(BaseModel):
+    """Results of one recording."""
 
-    format: Format
-    recording: str = Field(
-        "recording", max_length=200, description="Name of the recording, for formats that contain it."
-    )
     results: list[Recognition] = Field(max_length=100_000)
 
     @field_validator("results", mode="before")
@@ -107,6 +103,15 @@ class Export(BaseModel):
             return msgspec.convert(value, list[Recognition])
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from error
+
+
+class Export(Results):
+    """Results to convert to another format."""
+
+    format: Format
+    recording: str = Field(
+        "recording", max_length=200, description="Name of the recording, for formats that contain it."
+    )
 
 
 _COVERAGE: Final[dict[str, Any]] = {
