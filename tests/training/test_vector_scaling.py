@@ -96,11 +96,12 @@ WORDS = "I am so happy to see you"
 
 
 def some_wrong(manifest: Path, folder: Path) -> Path:
-    """The tiny corpus, a third of its labels moved to the next row, so that no network is right throughout."""
+    """The tiny corpus, a third of its labels drawn anew, so that no network is right throughout."""
     shutil.copytree(manifest.parent, folder)
     rows = list(csv.DictReader(manifest.read_text().splitlines()))
-    for row, other in zip(rows[2::3], rows[3::3], strict=False):
-        row["emotion"], other["emotion"] = other["emotion"], row["emotion"]
+    rng = np.random.default_rng(1)
+    for row in rows[::3]:
+        row["emotion"] = str(rng.choice([one["emotion"] for one in rows]))
     with (folder / manifest.name).open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from bimodal.arrays import Doubles, Floats, softmax
+from bimodal.arrays import Doubles, Floats
 from bimodal.evaluation.metrics import fit_temperature
 from bimodal.records import UNKNOWN
 
@@ -36,6 +36,7 @@ def fit_vector_scaling(
         divisors: What divides the scaled logits of each row afterwards, (N,).
 
     Example:
+        >>> from bimodal.arrays import softmax
         >>> logits = np.log([[0.5, 0.5]] * 400)  # the network tells nothing, but three of four rows are of emotion 0
         >>> factor, offset = fit_vector_scaling(logits, np.array([0, 0, 0, 1] * 100))
         >>> softmax(logits * factor + offset)[0].round(2).tolist()
