@@ -62,7 +62,7 @@ def fit_vector_scaling(
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
-    optimiser.step(loss)  # type: ignore[arg-type]
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
     fitted = log_factor.detach().exp().numpy(), (offset - offset.mean()).detach().numpy()
     return np.where(known, fitted[0], 1.0), np.where(known, fitted[1], 0.0)
 
