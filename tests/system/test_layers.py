@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "bimodal"
 LAYERS = (
-    ("errors", "arrays", "moved"),
+    ("errors", "arrays", "messages", "moved"),
     ("records",),
     ("files",),
     ("config", "runtime"),
@@ -28,6 +28,7 @@ LAYERS = (
 NO_TORCH = (
     "errors",
     "arrays",
+    "messages",
     "moved",
     "records",
     "config",

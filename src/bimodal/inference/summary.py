@@ -9,7 +9,7 @@ from typing import Final
 from bimodal.inference.outputs import dimensions_of
 from bimodal.records import Recognition
 
-CHANGE_NATS: Final = 8.0
+CHANGE_NATS: Final = 6.0
 """Log odds that speak for a new emotion before a change counts as lasting. A sure stretch of 2 s brings about 3."""
 
 HOP_SECONDS: Final = 2.0
