@@ -1,7 +1,7 @@
 """Make the samples of the page: clips of EmoDB (CC0), and sentences spoken by CMU Flite (Debian: flite).
 
-The licence of Flite puts no condition on what it speaks. EmoDB lies in the folder `BIMODAL_DATA`; without it, its samples
-stay as they are. `tests/service/test_samples.py` checks that the packaged model answers what the titles promise.
+The licence of Flite puts no condition on what it speaks. EmoDB lies in the folder `BIMODAL_DATA`; without it, its
+samples stay as they are. `tests/service/test_samples.py` checks that the packaged model answers what the titles say.
 """
 
 import json
@@ -43,9 +43,10 @@ ACTORS = {"anger": "14a05Wb", "happiness": "08b02Ff", "sadness": "11b10Td"}
 """Clips of EmoDB, one a sample."""
 
 TALK = (
-    "14b02Na 11b09Na 14b10Nb 11a01Nd 14b01Na 11b10Nc 14a05Wa 11b01Wd 14a02Wa 11a07Wc 14a05Wb 11a01Wc 11b03Td 14a04Tc "
-    "11a05Td 14b02Fb 11b02Fd 14a07Fd"
-).split()
+    "14b02Na", "11b09Na", "14b10Nb", "11a01Nd", "14b01Na", "11b10Nc",
+    "14a05Wa", "11b01Wd", "14a02Wa", "11a07Wc", "14a05Wb", "11a01Wc",
+    "11b03Td", "14a04Tc", "11a05Td", "14b02Fb", "11b02Fd", "14a07Fd",
+)  # fmt: skip
 """Clips of two actors in turn, speaker 14 on the left channel and 11 on the right: calm, angry, sad, happy."""
 
 LISTED = (

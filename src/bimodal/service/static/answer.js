@@ -19,7 +19,7 @@ export function show(result, of, { provisional = false, part = false } = {}) {
   at("answer-of").hidden = false;
   at("answer-of").textContent = of;
   headline(result, provisional);
-  explain(result, part);
+  explain(result, part || provisional);
   gate(result.gate);
   scores(result);
   among(result);
@@ -95,17 +95,26 @@ function gate(share) {
   at("gate-words-text").textContent = TEXTS.gateWords(1 - share);
 }
 
+/** The scores of what was given, and of both together; an emotion that nothing given can tell of has no row. */
 function scores(result) {
   at("scores-table").hidden = result.abstained; // nothing was recognised, so there is nothing to compare
-  const rows = best(result.scores).map(([emotion], index) => {
+  const given = [["voice", result.speech_scores], ["wordsColumn", result.text_scores]].filter(([, scores]) => scores);
+  const columns = given.length > 1 ? [...given, ["together", result.scores]] : given;
+  const head = ["emotion", ...columns.map(([name]) => name)].map((name) => {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = TEXTS[name];
+    return cell;
+  });
+  at("scores-head").replaceChildren(...head);
+  const known = best(result.scores).filter(([emotion]) => given.some(([, scores]) => emotion in scores));
+  const rows = known.map(([emotion], index) => {
     const row = document.createElement("tr");
-    row.classList.toggle("first", index === 0 && !result.abstained);
+    row.classList.toggle("first", index === 0);
     const name = document.createElement("th");
     name.scope = "row";
     name.textContent = named(emotion);
-    const modalities = [result.speech_scores, result.text_scores];
-    const known = modalities.some((scores) => scores && emotion in scores);
-    row.append(name, ...[...modalities, known ? result.scores : null].map((scores) => bar(scores?.[emotion], emotion)));
+    row.append(name, ...columns.map(([, scores]) => bar(scores[emotion], emotion)));
     return row;
   });
   at("scores").replaceChildren(...rows);

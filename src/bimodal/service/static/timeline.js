@@ -8,6 +8,7 @@ const at = (id) => document.getElementById(id);
 const NEAREST = 4; // seconds that the closest view shows
 const STEP = 1.6; // one step of the zoom
 const LANE = 92; // pixels
+const NAME = 18; // pixels of the line with the name of a speaker, where there are several
 const STEPS = [0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800];
 
 export function clock(seconds) {
@@ -310,14 +311,15 @@ export class Timeline {
     if (at("timeline").hidden || !this.address) return;
     const lanes = this.lanes();
     const time = this.audio.currentTime || 0;
-    at("band").style.height = `${LANE * Math.max(1, lanes.length)}px`;
+    const name = lanes.length > 1 ? NAME : 0;
+    at("band").style.height = `${(LANE + name) * Math.max(1, lanes.length)}px`;
     drawWave(at("wave"), this.peaks, this.duration, this.view, time);
     const { context, width, height } = prepare(at("band"));
     const tall = height / Math.max(1, lanes.length);
     lanes.forEach((lane, index) => {
       const chosen = this.chosen?.speaker === lane.speaker ? this.chosen : null;
-      drawLane(context, lane, { top: index * tall, height: tall - 6, width, view: this.view, shown: this.shown, order: this.order, chosen });
-      if (lanes.length > 1) this.label(context, this.nameOf(lane.speaker), index * tall + tall - 12);
+      drawLane(context, lane, { top: index * tall + name, height: tall - name - 6, width, view: this.view, shown: this.shown, order: this.order, chosen });
+      if (name) this.label(context, this.nameOf(lane.speaker), index * tall + 13);
     });
     const x = ((time - this.view.from) / (this.view.to - this.view.from)) * width;
     context.fillStyle = shade("--ink");
@@ -328,14 +330,8 @@ export class Timeline {
 
   label(context, text, bottom) {
     context.font = "600 12px system-ui, sans-serif";
-    context.fillStyle = shade("--card");
-    context.globalAlpha = 0.85;
-    context.beginPath();
-    context.roundRect(4, bottom - 13, context.measureText(text).width + 12, 18, 4);
-    context.fill();
-    context.globalAlpha = 1;
     context.fillStyle = shade("--ink");
-    context.fillText(text, 10, bottom);
+    context.fillText(text, 5, bottom);
   }
 
   axis(width) {

@@ -31,7 +31,7 @@ function element(name, text, kind = "") {
 function headline(summary, { duration, progress, voiceOnly }) {
   const line = at("whole-headline");
   if (summary.abstained) line.replaceChildren(progress === null ? TEXTS.noAnswer : TEXTS.starting);
-  else line.replaceChildren(swatch(summary.dominant), TEXTS.mostly(named(summary.dominant)), element("small", TEXTS.ofSpeech(summary.shares[summary.dominant])));
+  else line.replaceChildren(swatch(summary.dominant), TEXTS.mostly(named(summary.dominant), summary.shares[summary.dominant]), element("small", TEXTS.ofSpeech(summary.shares[summary.dominant])));
   const lines = [TEXTS.wholeLine(length(summary.speech_seconds), length(duration))];
   if (progress !== null) lines.push(TEXTS.soFar(progress));
   else if (voiceOnly) lines.push(TEXTS.voiceOnly);

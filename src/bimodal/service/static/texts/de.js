@@ -71,7 +71,7 @@ export const TEXTS = {
   whyTimes: (emotion) => `Wirkung jedes Teils der Aufnahme auf ${emotion}: Balken über der Linie sprechen dafür, darunter dagegen.`,
   whyWord: (influence) => `${influence > 0 ? "+" : "−"}${percent(Math.abs(influence))}`,
   modelLine: (model, revision) => `Modell: ${model}, Fassung ${revision}.`,
-  mostly: (emotion) => `Meist ${emotion}`,
+  mostly: (emotion, share) => `${share >= 0.5 ? "Meist" : "Am häufigsten"} ${emotion}`,
   ofSpeech: (share) => `${percent(share)} des Gesprochenen`,
   wholeLine: (speech, duration) => `${speech} Sprache in ${duration}.`,
   soFar: (share) => `Bisher: ${percent(share)} ausgewertet.`,

@@ -71,7 +71,7 @@ export const TEXTS = {
   whyTimes: (emotion) => `Effect of each part of the recording on ${emotion}: bars above the line support it, bars below oppose it.`,
   whyWord: (influence) => `${influence > 0 ? "+" : "−"}${percent(Math.abs(influence))}`,
   modelLine: (model, revision) => `Model: ${model}, revision ${revision}.`,
-  mostly: (emotion) => `Mostly ${emotion}`,
+  mostly: (emotion, share) => `${share >= 0.5 ? "Mostly" : "Most often"} ${emotion}`,
   ofSpeech: (share) => `${percent(share)} of the speech`,
   wholeLine: (speech, duration) => `${speech} of speech in ${duration}.`,
   soFar: (share) => `So far: ${percent(share)} analysed.`,
