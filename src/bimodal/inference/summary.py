@@ -24,6 +24,9 @@ SHARE_APART: Final = 0.02
 SHORTEST_HIGHLIGHT: Final = 1.0
 """Seconds from one highlight to the next, or share of the recording; seconds of the shortest one."""
 
+SURE_HIGHLIGHT: Final = 0.5
+"""Least score of a highlight: an emotion that is more likely than not."""
+
 _LEAST: Final = 0.02  # no score tells more than this against an emotion
 
 
@@ -278,7 +281,11 @@ def find_highlights(found: Sequence[_Stretch], means: Mapping[str, float]) -> li
     These are the results whose scores differ most from the mean scores, by relative entropy: a rare emotion that is
     sure comes first. They are not neutral, at least `HIGHLIGHTS_APART` seconds apart, and few of one emotion.
     """
-    able = [one for one in found if one.emotion != "neutral" and one.seconds >= SHORTEST_HIGHLIGHT]
+    able = [
+        one
+        for one in found
+        if one.emotion != "neutral" and one.seconds >= SHORTEST_HIGHLIGHT and one.scores[one.emotion] >= SURE_HIGHLIGHT
+    ]
     chosen: list[_Stretch] = []
     apart = max(HIGHLIGHTS_APART, SHARE_APART * max((one.end for one in found), default=0.0))
     for one in sorted(able, key=lambda one: -_entropy(one.scores, means)):

@@ -365,7 +365,7 @@ function clear() {
 function busy(on) {
   at("busy").hidden = !on;
   at("answer").setAttribute("aria-busy", String(on));
-  at("transcribe").hidden = !(server?.model.transcribes && recording?.duration);
+  at("transcribe").hidden = !(server?.model.transcribes && recording?.duration && (isShort() || stretch));
 }
 
 // ---- exports ------------------------------------------------------------------------------------------------------

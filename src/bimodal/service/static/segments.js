@@ -4,7 +4,8 @@ import { TEXTS, named, percent } from "./texts.js";
 import { clock } from "./timeline.js";
 
 const at = (id) => document.getElementById(id);
-const UNSURE = 0.5;
+const UNSURE = 0.5; // score of an emotion
+const FAINT = 0.6; // confidence of speech recognition
 
 export class Segments {
   /** `onChoose` is called with the result of a segment that is selected. */
@@ -58,6 +59,8 @@ export class Segments {
     words.className = "said";
     if (result.speaker) press.append(who);
     if (result.transcript) press.append(words);
+    if (result.transcript_confidence !== null) words.title = TEXTS.wordsRecognised(result.transcript_confidence);
+    words.classList.toggle("faint", (result.transcript_confidence ?? 1) < FAINT);
     press.addEventListener("click", () => this.onChoose(result));
     item.append(press);
     this.fill(item, result, "");
