@@ -1,7 +1,7 @@
 """Make the samples of the page: clips of EmoDB (CC0), and sentences spoken by CMU Flite (Debian: flite).
 
 The licence of Flite puts no condition on what it speaks. EmoDB lies in the folder `BIMODAL_DATA`; without it, its
-samples stay as they are. `tests/service/test_samples.py` checks that the packaged model answers what the titles say.
+samples stay as they are. `tests/system/test_samples.py` checks that the packaged model answers what the titles say.
 """
 
 import json
