@@ -18,8 +18,10 @@ LAYERS = (
     ("asr", "diarisation", "models", "evaluation/metrics"),
     ("inference",),
     ("training", "output"),
+    ("scale",),
     ("evaluation",),
-    ("demo", "scale", "service"),
+    ("demo", "service"),
+    ("integrations",),
     ("cli",),
     ("__init__", "__main__"),
 )

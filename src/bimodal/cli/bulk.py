@@ -1,8 +1,6 @@
 """The command `bulk`."""
 
 import os
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,7 +19,7 @@ from bimodal.cli.recognize import (
     Timeline,
     parse_coverage,
 )
-from bimodal.cli.terminal import say
+from bimodal.cli.terminal import StatusLine, say
 from bimodal.errors import BimodalError
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from bimodal.scale.records import BulkOptions, Setup
     from bimodal.scale.run import Summary
 
-
-_SECONDS_BETWEEN_LINES = 10.0
 
 Sources = Annotated[
     list[str],
@@ -174,48 +170,18 @@ def _heard_by(options: "BulkOptions", download: bool) -> dict[str, str]:
     return {"speech recognition": f"{transcriber.digest[:12]} {options.language}".strip()}
 
 
-class _Shown:
-    """Progress on stderr: a line that is written over on a terminal, a line every ten seconds elsewhere.
-
-    Args:
-        quiet: Show none.
-    """
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet, self._last = quiet, time.monotonic()
-        self._over, self._drawn = sys.stderr.isatty(), False
-
-    def say(self, line: str) -> None:
-        """A sentence that is always shown."""
-        self.end()
-        say(f"bimodal: {line}")
+class _Shown(StatusLine):
+    """Progress on stderr."""
 
     def listed(self, count: int) -> None:
         """How many recordings are listed."""
-        self._show(f"{count:,} recordings listed")
+        self.show(f"{count:,} recordings listed")
 
     def done(self, run: "Throughput") -> None:
         """How far the run is."""
         from bimodal.scale.progress import describe_progress
 
-        self._show(describe_progress(run, run.seconds))
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._drawn:
-            typer.echo("", err=True)
-        self._drawn = False
-
-    def _show(self, line: str) -> None:
-        pause = 0.5 if self._over else _SECONDS_BETWEEN_LINES
-        if self._quiet or time.monotonic() - self._last < pause:
-            return
-        self._last = time.monotonic()
-        if self._over:
-            typer.echo(f"\r\x1b[K{line}", err=True, nl=False)
-            self._drawn = True
-        else:
-            say(line)
+        self.show(describe_progress(run, run.seconds))
 
 
 def _tell(summary: "Summary", out: Path, price: float | None) -> None:

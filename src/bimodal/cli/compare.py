@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bimodal.cli.evaluate import By, tell_report, training_config
+from bimodal.cli.evaluate import By, tell_report
+from bimodal.cli.folds import training_config
 from bimodal.cli.options import CacheFolder, ConfigFile, NoCache, Quiet, Settings, chosen_cache
 from bimodal.cli.terminal import bar, say
 

@@ -10,6 +10,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from bimodal.cli.folds import (
+    Address,
+    AllowOverlap,
+    EngineOption,
+    Estimate,
+    FoldOptions,
+    Folds,
+    Seeds,
+    WorkersOption,
+    check_folds,
+    cross_validate,
+    tell_seeds,
+    training_config,
+)
 from bimodal.cli.options import (
     CacheFolder,
     ConfigFile,
@@ -25,21 +39,8 @@ from bimodal.cli.options import (
 )
 from bimodal.cli.terminal import bar, say
 from bimodal.cli.tracking import Tracker, report_figures, tracking
-from bimodal.cli.train import training_module
 
 EvaluatedModel = Annotated[Path | None, typer.Option(help="Model folder to evaluate.")]
-Folds = Annotated[
-    str,
-    typer.Option(
-        help="Cross-validation instead of --model: loso, a number of folds, a column such as session, script, "
-        "script+speaker, official, or a file such as splits.json."
-    ),
-]
-AllowOverlap = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="Accept speakers in train and test; the report begins with this name."),
-]
-Estimate = Annotated[bool, typer.Option("--estimate", help="Only estimate the time and disk space of --folds.")]
 Split = Annotated[str, typer.Option(help="Split to evaluate on. [default: test if there is one, else all rows]")]
 Cluster = Annotated[str, typer.Option(help="Unit of the confidence intervals: speaker, dialogue or utterance.")]
 Out = Annotated[
@@ -106,6 +107,10 @@ def evaluate(
     folds: Folds = "",
     allow_overlap: AllowOverlap = "",
     estimate: Estimate = False,
+    seeds: Seeds = 1,
+    workers: WorkersOption = 1,
+    engine: EngineOption = "local",
+    ray_address: Address = "",
     split: Split = "",
     cluster: Cluster = "speaker",
     out: Out = None,
@@ -137,22 +142,33 @@ def evaluate(
     """
     foreign: dict[str, Any] = {"folds": folds, "predictions": scores, "baseline": baseline, "by": by, "costs": costs}
     foreign |= {"coverage-target": coverage_target, "config": config, "cache": cache, "no-cache": no_cache}
+    foreign |= {"seeds": seeds != 1, "workers": workers != 1, "engine": engine != "local"}
     if _is_timeline(timeline, channels, model, foreign) and model is not None:
         return _evaluate_turns(manifest, model, split, channels, settings or [], seen_rows, root, out, threads, quiet)
     from bimodal.evaluation.report import Options, evaluate_further
 
     others = _Others(scores=scores or [], logits=logits, baselines=baseline or [], split=split, cluster=cluster)
+    wanted = FoldOptions(
+        folds=folds,
+        allow_overlap=allow_overlap,
+        only_estimate=estimate,
+        cluster=cluster,
+        seeds=seeds,
+        workers=workers,
+        engine=engine,
+        address=ray_address,
+    )
     _check_what(model, folds, others, only_of_folds=bool(allow_overlap or estimate), seen_rows=seen_rows)
+    check_folds(wanted, no_cache=no_cache)
     rule = _rule(coverage_target, costs, threshold_split, known=bool(model or scores))
     progress, read = partial(bar, quiet=quiet), _read(manifest_below(manifest, root), others.baselines, by or ())
     ours: _Ours | None = _Ours()
     if model is not None:
         ours = _of_model(model, read, others, seen_rows, threads, progress)
     elif folds:
-        wanted = FoldOptions(folds=folds, allow_overlap=allow_overlap, only_estimate=estimate, cluster=cluster)
         trained, kept = training_config(config, settings), chosen_cache(cache, no_cache)
         with tracking(tracker, None if estimate else out, "evaluate", trained) as track:
-            ours = _of_folds(read, wanted, trained, kept, out, progress, partial(track, "epoch"))
+            ours = _of_folds(read, wanted, trained, (kept, out), quiet, partial(track, "epoch"))
     if ours is None:
         return None
     found, more = _with_others(ours.predictions, others, read, ours.divided, progress)
@@ -164,7 +180,8 @@ def evaluate(
     evaluated = {"manifest": str(manifest), "model": str(model or ""), "folds": folds, "split": split}
     with tracking(tracker, out, "evaluate", evaluated) as track:
         track("figures", report_figures(report))
-    return tell_report(replace(report, caveat=ours.caveat), found, out, sources)
+    tell_report(replace(report, caveat=ours.caveat), found, out, sources)
+    return tell_seeds(ours.seeds, out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,12 +193,14 @@ class _Ours:
         notes: Sentences on them.
         caveat: What stands before the report.
         divided: Ids of the training rows and of the test rows of each fold.
+        seeds: Results over seeds; None for one seed.
     """
 
     predictions: Any = None
     notes: tuple[str, ...] = ()
     caveat: str = ""
     divided: Sequence[tuple[list[str], list[str]]] = ()
+    seeds: Any = None
 
 
 def _read(manifest: Any, baselines: Sequence[str], by: Sequence[str]) -> Any:
@@ -220,19 +239,19 @@ def _of_model(model: Path, read: Any, others: "_Others", seen_rows: bool, thread
 
 def _of_folds(
     read: Any,
-    options: "FoldOptions",
+    options: FoldOptions,
     config: Any,
-    cache: Path | None,
-    out: Path | None,
-    progress: Any,
+    folders: tuple[Path | None, Path | None],
+    quiet: bool,
     on_epoch: Callable[[dict[str, Any]], None],
 ) -> _Ours | None:
     """Predictions of a configuration by cross-validation; None if only the estimate was asked for."""
-    plan, found = _cross_validate(read, options, config, (cache, out), progress, on_epoch)
+    plan, found = cross_validate(read, options, config, folders, quiet, on_epoch)
     if found is None:
         return None
-    divided = _ids_of(plan)
-    return _Ours(predictions=found.predictions, notes=found.notes, caveat=found.caveat, divided=divided)
+    first = found.predictions[config.seed]
+    notes, seeds = (*plan.notes, *found.notes), found.seeds
+    return _Ours(predictions=first, notes=notes, caveat=plan.caveat, divided=_ids_of(plan), seeds=seeds)
 
 
 def tell_report(report: Any, predictions: Any, out: Path | None, sources: dict[str, Any]) -> None:
@@ -329,58 +348,6 @@ def _held_out(model: Path | None, others: _Others, manifest: Any, split: str, pr
     for file in files if found is not None else ():
         found, _ = add_scores(found, file, read, logits=logits)
     return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoldOptions:
-    """What the command line says of a cross-validation.
-
-    Attributes:
-        folds: As in `bimodal.data.folds.PROTOCOLS`.
-        allow_overlap: Name under which an overlap is accepted.
-        only_estimate: Stop after the estimate.
-        cluster: Unit of the intervals.
-    """
-
-    folds: str
-    allow_overlap: str
-    only_estimate: bool
-    cluster: str
-
-
-def training_config(config: Path | None, settings: list[str] | None) -> Any:
-    """Settings for training; an error where the extra `train` is not installed."""
-    from bimodal.config import TrainConfig, read_config
-
-    training_module()
-    return read_config(TrainConfig(), config, settings or ())
-
-
-def _cross_validate(
-    read: Any,
-    options: FoldOptions,
-    config: Any,
-    folders: tuple[Path | None, Path | None],
-    progress: Any,
-    on_epoch: Callable[[dict[str, Any]], None],
-) -> tuple[Any, Any]:
-    """The plan of the folds and what they give; None for the latter if only the estimate was asked for."""
-    from bimodal.evaluation.estimate import estimate_plan
-    from bimodal.evaluation.fold_store import FOLDS_FOLDER
-    from bimodal.evaluation.plan import plan_folds, save_plan
-    from bimodal.evaluation.protocols import evaluate_plan
-
-    cache, out = folders
-    plan = plan_folds(read, options.folds, config, options.allow_overlap)
-    store = None if out is None else out / FOLDS_FOLDER
-    for sentence in estimate_plan(plan, cache, store, options.cluster).sentences():
-        say(sentence)
-    if options.only_estimate:
-        return plan, None
-    if out is not None:
-        save_plan(plan, out)
-    told = {"tell": say, "progress": progress, "on_epoch": on_epoch}
-    return plan, evaluate_plan(plan, cache, cluster=options.cluster, store=store, **told)
 
 
 def _is_timeline(timeline: bool, channels: str, model: Path | None, foreign: dict[str, Any]) -> bool:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bimodal.cli.evaluate import AllowOverlap, Cluster, training_config
+from bimodal.cli.evaluate import Cluster
+from bimodal.cli.folds import AllowOverlap, training_config
 from bimodal.cli.options import (
     CacheFolder,
     ConfigFile,

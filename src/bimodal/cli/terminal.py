@@ -1,4 +1,4 @@
-"""Output on stderr: lines, progress bars, a counter of epochs."""
+"""Output on stderr: lines, progress bars, a counter of epochs, how far a run is."""
 
 import sys
 import time
@@ -123,6 +123,46 @@ def _stage(entry: dict[str, Any]) -> str:
 def _left(entry: dict[str, Any]) -> int:
     """Epochs that are left at most."""
     return max(0, int(entry.get("epochs", entry["epoch"]) - entry["epoch"]))
+
+
+class StatusLine:
+    """How far a run is, on stderr: a line that is written over on a terminal, a line every ten seconds elsewhere.
+
+    Args:
+        quiet: Show none.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet, self._last = quiet, time.monotonic()
+        self._over, self._drawn = sys.stderr.isatty(), False
+
+    def say(self, line: str) -> None:
+        """A sentence that is always shown."""
+        self.end()
+        say(f"bimodal: {line}")
+
+    def show(self, line: str, *, now: bool = False) -> None:
+        """How far the run is; at most twice a second on a terminal.
+
+        Args:
+            line: Replaces the last one.
+            now: Show it however short the time since the last one.
+        """
+        pause = 0.5 if self._over else _SECONDS_BETWEEN_LINES
+        if self._quiet or (time.monotonic() - self._last < pause and not now):
+            return
+        self._last = time.monotonic()
+        if self._over:
+            typer.echo(f"\r\x1b[K{line}", err=True, nl=False)
+            self._drawn = True
+        else:
+            say(line)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._drawn:
+            typer.echo("", err=True)
+        self._drawn = False
 
 
 _WORTH_A_BAR = 30.0  # seconds of audio

@@ -43,11 +43,12 @@ class PlanEstimate:
         missing: Encodings of recordings and texts that are not in the cache.
         feature_seconds: To compute them.
         folds: Trainings that are not finished.
-        training_seconds: Of these trainings.
+        training_seconds: Of these trainings, one after another.
         cache_bytes: What the feature cache grows by.
         out_bytes: Of the report and the finished folds.
         cache: Folder of the cache; None in memory.
         out: Folder of the finished folds; None if nothing is written.
+        workers: Trainings at a time.
     """
 
     missing: int
@@ -58,12 +59,16 @@ class PlanEstimate:
     out_bytes: float
     cache: Path | None = None
     out: Path | None = None
+    workers: int = 1
 
     def sentences(self) -> list[str]:
         """The estimate in words; a warning where the disk is too small."""
-        total = describe_seconds(self.feature_seconds + self.training_seconds)
+        rounds = math.ceil(self.folds / self.workers)
+        trained = self.training_seconds * rounds / max(1, self.folds)
+        total = describe_seconds(self.feature_seconds + trained)
+        at_once = f", {self.workers} at a time" * (self.workers > 1)
         parts = (
-            [f"{describe_seconds(self.training_seconds)} for {self.folds} training{'s' * (self.folds > 1)}"]
+            [f"{describe_seconds(trained)} for {self.folds} training{'s' * (self.folds > 1)}{at_once}"]
             if self.folds
             else []
         )
@@ -111,7 +116,15 @@ def describe_bytes(size: float) -> str:
     return f"{math.ceil(size / 1e6)} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
-def estimate_plan(plan: Plan, cache: Path | None, out: Path | None, cluster: str = "speaker") -> PlanEstimate:
+def estimate_plan(
+    plan: Plan,
+    cache: Path | None,
+    out: Path | None,
+    cluster: str = "speaker",
+    *,
+    seeds: Sequence[int] = (),
+    workers: int = 1,
+) -> PlanEstimate:
     """Measure what a cross-validation will take. Features of the measured clips stay in the cache.
 
     Args:
@@ -119,34 +132,41 @@ def estimate_plan(plan: Plan, cache: Path | None, out: Path | None, cluster: str
         cache: Folder of the feature cache; None in memory.
         out: Folder of the finished folds; None if none are kept.
         cluster: Unit of the intervals, which is part of a finished fold.
+        seeds: Of the trainings of each fold; empty for that of the settings.
+        workers: Trainings at a time.
 
     Raises:
         BimodalError: A problem with a recording, a backbone or the data, as it would occur later.
     """
+    configs = [replace(plan.config, seed=seed) for seed in seeds] or [plan.config]
     with FeatureCache(cache) as features:
         missing, feature_seconds, cache_bytes = _features(plan, features)
         prepared = _prepared(plan, features, whole=not missing)
     left = [
-        fold for fold in plan.folds if missing or out is None or not _is_finished(prepared, plan, fold, out, cluster)
+        (config.seed, fold.train)
+        for config in configs
+        for fold in plan.folds
+        if missing or out is None or not _is_finished(prepared, config, fold, out, cluster)
     ]
-    trainings = {fold.train for fold in left}  # folds with the same training rows are trained once
+    trainings = set(left)  # folds with the same training rows are trained once
     each = _seconds_per_fold(prepared, plan) if left else 0.0
-    rows = sum(len(fold.test) for fold in plan.folds)
+    rows = sum(len(fold.test) for fold in plan.folds) * len(configs)
     scores = _SYSTEMS * len(plan.rows.emotions)
     return PlanEstimate(
         missing=missing,
         feature_seconds=feature_seconds,
         folds=len(trainings),
-        training_seconds=each * sum(map(len, trainings)) / max(1, len(plan.folds[0].train)),
+        training_seconds=each * sum(len(train) for _, train in trainings) / max(1, len(plan.folds[0].train)),
         cache_bytes=cache_bytes,
         out_bytes=rows * (_ROW_BYTES + scores * _SCORE_BYTES) if out is not None else 0,
         cache=cache,
         out=out,
+        workers=workers,
     )
 
 
-def _is_finished(prepared: "Prepared", plan: Plan, fold: Any, out: Path, cluster: str) -> bool:
-    return fold_file(out, fold_key(prepared, fold, plan.config, cluster)).is_file()
+def _is_finished(prepared: "Prepared", config: TrainConfig, fold: Any, out: Path, cluster: str) -> bool:
+    return fold_file(out, fold_key(prepared, fold, config, cluster)).is_file()
 
 
 def _features(plan: Plan, cache: FeatureCache) -> tuple[int, float, float]:

@@ -4,23 +4,17 @@ Plain tasks, not Ray Data: Data places rows in blocks and writes files by itself
 that parts would not be equal from run to run, and it gives up a block where one recording kills its worker.
 """
 
-import os
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 from bimodal.errors import BimodalError
+from bimodal.scale.connection import LOCAL, connected, first_line, import_ray
 from bimodal.scale.queue import Job, Queue
 from bimodal.scale.records import Outcome, Setup
 from bimodal.scale.work import work
 
-LOCAL: Final = "local"
-"""Address of a cluster on this machine that lives as long as the run."""
-
 _WAITING: Final = 2  # jobs for each core, so that none waits for the next job
-_ANSWERS_WITHIN: Final = 10.0  # seconds
 _LOOK_EVERY: Final = 5.0  # seconds: machines may join and leave
 
 
@@ -39,8 +33,8 @@ def run_ray(setup: Setup, workers: int, queue: Queue, address: str = LOCAL) -> I
     Raises:
         BimodalError: Ray is not installed, the cluster does not answer, or its machines lack bimodal.
     """
-    ray = _import_ray()
-    with _connected(ray, address, workers):
+    ray = import_ray()
+    with connected(ray, address, workers):
         task = ray.remote(num_cpus=1, max_retries=0)(work)  # the queue counts losses, so Ray must not repeat silently
         given, running = ray.put(setup), dict[Any, Job]()
         most, looked = 0, -_LOOK_EVERY
@@ -62,49 +56,6 @@ def run_ray(setup: Setup, workers: int, queue: Queue, address: str = LOCAL) -> I
                     yield job, outcome
 
 
-def _import_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers about the cluster
-    try:
-        import ray
-        import ray.exceptions
-    except ModuleNotFoundError as error:
-        raise BimodalError("--engine ray needs Ray: pip install 'bimodal-emotion[scale]'") from error
-    return ray
-
-
-@contextmanager
-def _connected(ray: Any, address: str, workers: int) -> Iterator[None]:
-    """A connection to the cluster; one that the program has already is used and kept."""
-    if ray.is_initialized():
-        yield
-        return
-    _check_answers(address)
-    own = {"num_cpus": workers or os.cpu_count(), "include_dashboard": False} if address == LOCAL else {}
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False, **own)
-    except Exception as error:  # Ray raises classes of several libraries here
-        raise BimodalError(f"the Ray cluster '{address}' cannot be reached ({_first_line(error)})") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_answers(address: str) -> None:
-    """Refuse a head that nobody listens at; Ray would try for many minutes.
-
-    Raises:
-        BimodalError: Nobody listens there.
-    """
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if not colon or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN).close()
-    except (OSError, OverflowError) as error:
-        raise BimodalError(f"the Ray cluster '{address}' cannot be reached ({error}); is its head running?") from error
-
-
 def _room(ray: Any, workers: int, address: str) -> int:
     """Most jobs that are on the cluster at a time."""
     if workers and address != LOCAL:
@@ -122,15 +73,9 @@ def _outcome(ray: Any, reference: Any) -> Outcome | str:
         found: Outcome = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         raise BimodalError(
-            f"a machine of the cluster cannot run bimodal ({_first_line(error.cause or error)}); install the same "
+            f"a machine of the cluster cannot run bimodal ({first_line(error.cause or error)}); install the same "
             "version everywhere"
         ) from error
     except ray.exceptions.RayError as error:
-        return f"{type(error).__name__}: {_first_line(error)}"
+        return f"{type(error).__name__}: {first_line(error)}"
     return found
-
-
-def _first_line(error: BaseException) -> str:
-    """The first sentence of an error; what Ray says after it is advice about Ray."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].partition(". ")[0][:200] if lines else type(error).__name__
