@@ -10,6 +10,7 @@ import msgspec
 
 from bimodal.audio.decode import SAMPLING_RATE
 from bimodal.errors import BackboneError
+from bimodal.features.hub import find_on_hub
 from bimodal.files import JSON_ERRORS
 from bimodal.records import printable
 
@@ -60,25 +61,11 @@ def find_pretrained(source: str) -> Pretrained:
 
 def _download(name: str) -> Path:
     """Folder of a Hub id in the Hub's cache on this machine; weights as safetensors where there are any."""
-    import huggingface_hub  # heavy, and needed by Hub ids alone
-
-    try:
-        options: dict[str, Any] = {"ignore_patterns": list(_NOT_ON_HUB)}
-        found = huggingface_hub.snapshot_download(name, allow_patterns=[*_HUB_FILES, "*.safetensors"], **options)
-        if not list(Path(found).rglob("*.safetensors")):
-            found = huggingface_hub.snapshot_download(name, allow_patterns=[*_HUB_FILES, "*.bin"], **options)
-    except huggingface_hub.errors.RepositoryNotFoundError as error:
-        raise BackboneError(f"{name}: neither a folder nor a public model of the Hugging Face Hub") from error
-    except Exception as error:  # the Hub's client raises a dozen kinds
-        raise BackboneError(
-            f"{name}: no such folder, and the Hugging Face Hub is not reachable ({_first_line(error)}); give a local "
-            "folder, or run again with a network"
-        ) from error
-    return Path(found)
-
-
-def _first_line(error: BaseException) -> str:
-    return printable((str(error).strip().splitlines() or [type(error).__name__])[0])[:200].rstrip(".")
+    options: dict[str, Any] = {"download": True, "raises": BackboneError, "otherwise": "", "ignored": _NOT_ON_HUB}
+    found = find_on_hub(name, [*_HUB_FILES, "*.safetensors"], **options)
+    if not list(found.rglob("*.safetensors")):
+        found = find_on_hub(name, [*_HUB_FILES, "*.bin"], **options)
+    return found
 
 
 def read_json(file: Path) -> dict[str, Any]:
