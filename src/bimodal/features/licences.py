@@ -34,7 +34,7 @@ def canonical_licence(text: str) -> str:
         near = nearest_licences(text)
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         raise BackboneError(
-            f"licence '{shortened(printable(text), 60)}': no SPDX identifier; {meant}expected one of "
+            f"licence '{shortened(printable(' '.join(text.split())), 60)}': no SPDX identifier; {meant}expected one of "
             f"spdx.org/licenses, such as Apache-2.0, or {_REFERENCE}NAME for a licence of its own"
         ) from error
 

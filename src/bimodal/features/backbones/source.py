@@ -11,6 +11,7 @@ import msgspec
 from bimodal.audio.decode import SAMPLING_RATE
 from bimodal.errors import BackboneError
 from bimodal.features.hub import find_on_hub
+from bimodal.features.licences import licence_of_card
 from bimodal.files import JSON_ERRORS
 from bimodal.records import printable
 
@@ -24,8 +25,6 @@ _LARGEST: Final = 1 << 24  # bytes of a JSON file
 _HUB_FILES: Final = ("*.json", "*.txt", "*.model", CARD)
 _NOT_ON_HUB: Final = ("onnx/*", "openvino/*", "*.onnx")
 _ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
-_LICENCES: Final = {"mit": "MIT", "unlicense": "Unlicense"}
-_UNKNOWN: Final = ("other", "unknown", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,21 +164,4 @@ def _head_facts(head: str) -> tuple[str, tuple[str, ...]]:
     }
     licence = " ".join(words.get("license", [])[:1])
     spoken = tuple(code for code in words.get("language", []) if re.fullmatch("[a-z]{2}", code))
-    return spdx(licence), spoken if len(spoken) == len(words.get("language", [])) else ()
-
-
-def spdx(licence: str) -> str:
-    """A licence as the Hub names it, as SPDX does; empty for one that says nothing.
-
-    Example:
-        >>> spdx("apache-2.0"), spdx("bsd-3-clause"), spdx("mit"), spdx("other")
-        ('Apache-2.0', 'BSD-3-Clause', 'MIT', '')
-    """
-    if licence.lower() in _UNKNOWN:
-        return ""
-    if licence.lower().startswith("cc"):
-        return licence.upper()
-    return _LICENCES.get(licence.lower()) or "-".join(
-        part.upper() if part in ("bsd", "gpl", "lgpl", "agpl", "mpl") else part.capitalize()
-        for part in licence.split("-")
-    )
+    return licence_of_card(licence), spoken if len(spoken) == len(words.get("language", [])) else ()
