@@ -21,6 +21,7 @@ LAYERS = (
     ("scale",),
     ("evaluation",),
     ("demo", "service"),
+    ("integrations",),
     ("cli",),
     ("__init__", "__main__"),
 )

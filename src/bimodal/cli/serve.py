@@ -59,13 +59,13 @@ def serve(
     recognizer = Recognizer(model, threads=1)
     needed = service.server.choose_token(host, token)
     public, origins, path = _public(public_url)
-    hosts = tuple(name.lower() for name in [*_own_hosts(host), *(allow_host or ()), *public])
+    hosts = tuple(name.lower() for name in [*own_hosts(host), *(allow_host or ()), *public])
     access = service.guard.Access(hosts=hosts, origins=origins, token=needed)
     transcriber = Transcriber(asr, threads=1) if asr else None
     root = _checked_path(root_path) or path
     app = service.app.create_app(recognizer, limits=limits, access=access, transcriber=transcriber, root_path=root)
     listening = service.server.listen(host, port)
-    address = _address(host, listening.getsockname()[1])
+    address = server_address(host, listening.getsockname()[1])
     page = f"{address}#token={needed}" if needed else address
     say(f"{recognizer.config.name} {recognizer.config.version}, licence of the weights: {recognizer.config.licence}")
     service.server.run_server(app, listening, limits, partial(_announce, page, address, open_page))
@@ -79,14 +79,14 @@ def _announce(page: str, address: str, open_page: bool) -> None:
         typer.launch(page)
 
 
-def _own_hosts(host: str) -> tuple[str, ...]:
+def own_hosts(host: str) -> tuple[str, ...]:
     """Names of this machine, and the address that the server listens on."""
     from bimodal.service.guard import LOOPBACK
 
     return (*LOOPBACK, *(() if host in _ANY else (host,)))
 
 
-def _address(host: str, port: int) -> str:
+def server_address(host: str, port: int) -> str:
     """Address of the page on this machine."""
     shown = "localhost" if host in _ANY else host
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"

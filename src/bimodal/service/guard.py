@@ -27,6 +27,9 @@ SECURITY_HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 
+PROTECTED: Final = ("/v1", "/metrics", "/mcp")
+"""Beginnings of the paths that need the token, where there is one."""
+
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
@@ -111,7 +114,7 @@ class Guard:
                 "and the address of the page",
             )
         path = route_path(scope)
-        if scope["type"] == "http" and path.startswith(("/v1", "/metrics")) and not self._access.knows(bearer(headers)):
+        if scope["type"] == "http" and path.startswith(PROTECTED) and not self._access.knows(bearer(headers)):
             return Problem("unauthorised", "send the server's token: 'Authorization: Bearer TOKEN'")
         return None
 

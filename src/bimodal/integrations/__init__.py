@@ -1,0 +1,1 @@
+"""Doors for other programs: agents (MCP, Pipecat, LiveKit) and notebooks. Each needs its own extra."""
