@@ -77,7 +77,6 @@ SUMMARY: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ),
     (
         "meld_tuned",
-    "calibration",
         "**MELD** (text and prosody, 7 emotions): weighted F1 {0.mean:.2f} with text. Prosody changes it by "
         "{1.mean:+.2f} points (95 % interval {1.low:+.1f} to {1.high:+.1f}).",
         (("text without context", "weighted F1"), ("fused - text without context", "weighted F1")),
