@@ -102,7 +102,7 @@ def _check_seconds(seconds: float, options: dict[str, Any]) -> None:
     if seconds > options["max_seconds"]:
         raise TooMuch(
             f"the recording lasts longer than {options['max_seconds']:g} s"
-            + ("; send long recordings to /v1/jobs" if options["whole"] else "")
+            + ("; send long recordings to /v1/jobs" if options["hint"] else "")
         )
 
 

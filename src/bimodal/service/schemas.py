@@ -1,5 +1,6 @@
 """OpenAPI description: forms, responses and examples. Results are `bimodal.records.Recognition`."""
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -41,6 +42,21 @@ class ProblemDetails(BaseModel):
     title: str
     status: int
     detail: str
+
+
+class OpenAIErrorDetails(BaseModel):
+    """What OpenAI's clients read of an error."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIError(BaseModel):
+    """Why a request in the shape of OpenAI's interface was refused."""
+
+    error: OpenAIErrorDetails
 
 
 class Model(BaseModel):
@@ -223,4 +239,16 @@ def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
         }
         if status in (429, 503):
             found[status]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+    return found
+
+
+def openai_errors(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """As `problems`, for routes in the shape of OpenAI's interface."""
+    found = problems(*kinds)
+    for kind in kinds:
+        status, _ = TITLES[kind]
+        code = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+        example = {"error": {"message": "...", "type": code, "param": None, "code": kind}}
+        schema = {"$ref": "#/components/schemas/OpenAIError"}
+        found[status]["content"] = {"application/json": {"schema": schema, "example": example}}
     return found
