@@ -1,7 +1,8 @@
 """Make the pictures of README and docs again: the page and a report in Chromium, a timeline by `bimodal recognize`.
 
-Page and timeline show the packaged model and the packaged samples, which a speech synthesiser spoke. The report shows
-the packaged model on RAVDESS, in the folder `BIMODAL_DATA`; without it the old picture stays.
+Page and timeline show the packaged model and the packaged samples: synthetic speech, and two actors of EmoDB on the
+long page. The report shows the packaged model on RAVDESS, in the folder `BIMODAL_DATA`; without it the old picture
+stays.
 """
 
 import csv
@@ -38,6 +39,7 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     with served() as address:
         take_page(address, OUT / "page.png")
+        take_long(address, OUT / "page-long.png")
     draw_timeline(OUT / "timeline.png")
     take_report(OUT / "report.png")
     for picture in sorted(OUT.glob("*.png")):
@@ -68,6 +70,20 @@ def take_page(address: str, picture: Path) -> None:
         page.locator("#headline").filter(has_text=re.compile(r"\w")).wait_for()
         page.mouse.move(0, 0)
         page.screenshot(path=picture)
+        browser.close()
+
+
+def take_long(address: str, picture: Path) -> None:
+    """The page after a click on the sample with two voices, a minute long."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1180, "height": 778}, color_scheme="light")
+        page.set_default_timeout(SECONDS)
+        page.goto(address)
+        page.get_by_role("button", name=title_of("voices.mp3")).click()
+        page.locator("#formats button").first.wait_for()
+        page.mouse.move(0, 0)
+        page.screenshot(path=picture, full_page=True)
         browser.close()
 
 

@@ -1,6 +1,12 @@
-"""Speak the samples of the page with CMU Flite, whose licence puts no condition on what it speaks (Debian: flite)."""
+"""Make the samples of the page: clips of EmoDB (CC0), and sentences spoken by CMU Flite (Debian: flite).
+
+The licence of Flite puts no condition on what it speaks. EmoDB lies in the folder `BIMODAL_DATA`; without it, its
+samples stay as they are. `tests/system/test_samples.py` checks that the packaged model answers what the titles say.
+"""
 
 import json
+import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,12 +22,11 @@ LOW = {"duration_stretch": 1.35, "int_f0_target_mean": 150, "int_f0_target_stdde
 BRIGHT = {"duration_stretch": 0.9, "int_f0_target_mean": 245, "int_f0_target_stddev": 48}
 PLAIN = {"duration_stretch": 1.05, "int_f0_target_mean": 190, "int_f0_target_stddev": 14}
 
-SAMPLES = [
-    ("cross", "Cross words, raised voice", [("I told you three times to stop that!", LOUD)]),
-    ("conflict", "Glad words, flat voice", [("I am so glad that you are here. What a lovely day.", LOW)]),
+SPOKEN = [
+    ("cross", [("I told you three times to stop that!", LOUD)]),
+    ("conflict", [("I am so glad that you are here. What a lovely day.", LOW)]),
     (
         "diary",
-        "Half a minute of a day",
         [
             ("The train left at eight, as it always does.", PLAIN),
             ("Then somebody pushed me, and would not even say sorry!", LOUD),
@@ -32,6 +37,26 @@ SAMPLES = [
         ],
     ),
 ]
+"""What Flite speaks. `cross` and `diary` are not on the page any more: tests and the self-test use them."""
+
+ACTORS = {"anger": "14a05Wb", "happiness": "08b02Ff", "sadness": "11b10Td"}
+"""Clips of EmoDB, one a sample."""
+
+TALK = (
+    "14b02Na", "11b09Na", "14b10Nb", "11a01Nd", "14b01Na", "11b10Nc",
+    "14a05Wa", "11b01Wd", "14a02Wa", "11a07Wc", "14a05Wb", "11a01Wc",
+    "11b03Td", "14a04Tc", "11a05Td", "14b02Fb", "11b02Fd", "14a07Fd",
+)  # fmt: skip
+"""Clips of two actors in turn, speaker 14 on the left channel and 11 on the right: calm, angry, sad, happy."""
+
+LISTED = (
+    {"file": "anger.mp3", "title": "An angry voice", "words": "", "stereo": False},
+    {"file": "happiness.mp3", "title": "A happy voice", "words": "", "stereo": False},
+    {"file": "sadness.mp3", "title": "A sad voice", "words": "", "stereo": False},
+    {"file": "conflict.mp3", "title": "Happy words, sad voice", "words": SPOKEN[1][1][0][0], "stereo": False},
+    {"file": "voices.mp3", "title": "Two voices, one minute", "words": "", "stereo": True},
+)
+"""What the page offers."""
 
 
 def speak(text: str, voice: dict[str, float]) -> np.ndarray:
@@ -49,14 +74,39 @@ def main() -> None:
     """Write the samples and their list."""
     OUT.mkdir(parents=True, exist_ok=True)
     pause = np.zeros(int(0.9 * RATE))
-    listed = []
-    for name, title, sentences in SAMPLES:
-        parts = [part for text, voice in sentences for part in (speak(text, voice), pause)]
-        signal = np.concatenate([pause[: RATE // 4], *parts[:-1], pause[: RATE // 4]])
-        soundfile.write(OUT / f"{name}.mp3", signal, RATE, compression_level=0.8, bitrate_mode="VARIABLE")
-        words = sentences[0][0] if len(sentences) == 1 else ""
-        listed.append({"file": f"{name}.mp3", "title": title, "words": words})
-    (OUT / "samples.json").write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    for name, sentences in SPOKEN:
+        if shutil.which("flite"):
+            parts = [part for text, voice in sentences for part in (speak(text, voice), pause)]
+            write(name, np.concatenate([pause[: RATE // 4], *parts[:-1], pause[: RATE // 4]]))
+    folder = Path(os.environ.get("BIMODAL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "emodb" / "audio"
+    if folder.is_dir():
+        for emotion, clip in ACTORS.items():
+            write(emotion, read(folder, clip))
+        write("voices", talk(folder))
+    (OUT / "samples.json").write_text(json.dumps(LISTED, indent=2) + "\n", encoding="utf-8")
+
+
+def read(folder: Path, clip: str) -> np.ndarray:
+    """A clip of EmoDB at one level, with a little silence around it."""
+    signal, rate = soundfile.read(folder / f"{clip}.flac")
+    if rate != RATE:
+        raise SystemExit(f"{clip} has {rate} Hz, expected {RATE}")
+    return np.pad(0.5 * signal / np.abs(signal).max(), RATE // 5)
+
+
+def talk(folder: Path) -> np.ndarray:
+    """The clips of `TALK` one after the other, (T, 2)."""
+    tracks: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for clip in TALK:
+        signal = read(folder, clip)
+        for track, speaker in zip(tracks, ("14", "11"), strict=True):
+            track.append(signal if clip.startswith(speaker) else np.zeros_like(signal))
+    return np.stack([np.concatenate(track) for track in tracks], axis=1)
+
+
+def write(name: str, signal: np.ndarray) -> None:
+    """A small MP3."""
+    soundfile.write(OUT / f"{name}.mp3", signal, RATE, compression_level=0.9, bitrate_mode="VARIABLE")
 
 
 if __name__ == "__main__":

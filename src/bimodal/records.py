@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from bimodal.errors import BimodalError
+from bimodal.messages import Message, find_message
 
 Statistic = Literal["mean", "std", "p10", "p50", "p90"]
 TranscriptSource = Literal["given", "asr"]
@@ -29,9 +30,6 @@ LAW: Final = (
 
 MOST_SPEAKERS: Final = 20
 """Most speakers that are distinguished in one recording."""
-
-UNSURE_SPEAKERS: Final = "who speaks when is unsure"
-"""Beginning of the warning about a recording whose speakers are hard to tell apart."""
 
 LONGEST_NAME: Final = 100
 LONGEST_TEXT: Final = 20_000
@@ -338,6 +336,8 @@ class Recognition:
             speakers were distinguished by their voices, and where one alone was found.
         overlap: Share of the result, 0 to 1, in which another speaker speaks, too; None unless the speakers were told
             apart by their voices.
+        messages: Codes and values of the sentences in `reason`, `warnings`, `explanation` and `prediction_set`, made of
+            them, as far as `bimodal.messages` has codes.
     """
 
     emotion: str | None
@@ -365,16 +365,20 @@ class Recognition:
     adapted_to: str | None = None
     speaker_confidence: float | None = None
     overlap: float | None = None
+    messages: tuple[Message, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a number that is NaN or infinite: a result never holds one."""
+        """Refuse a number that is NaN or infinite: a result never holds one. Find the codes of the sentences."""
+        note = None if self.prediction_set is None else self.prediction_set.note
+        why = () if self.explanation is None else self.explanation.sentences
+        told = (find_message(sentence) for sentence in (self.reason, *self.warnings, *why, note) if sentence)
+        object.__setattr__(self, "messages", tuple(filter(None, told)))
         tables = (self.scores, self.speech_scores, self.text_scores)
         numbers = [number for table in tables if table for number in table.values()]
         numbers += [self.gate or 0.0, self.start or 0.0, self.end or 0.0, self.transcript_confidence or 0.0]
         numbers += [self.arousal or 0.0, self.valence or 0.0, self.speaker_confidence or 0.0, self.overlap or 0.0]
         if not all(map(math.isfinite, numbers)):
-            msg = "a score or time of the result is NaN or infinite, expected finite numbers"
-            raise ValueError(msg)
+            raise ValueError("a score or time of the result is NaN or infinite, expected finite numbers")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and numbers, ready for JSON; the schema of CLI, Python and HTTP."""

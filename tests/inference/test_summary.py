@@ -6,7 +6,7 @@ from itertools import pairwise, product
 
 import pytest
 
-from bimodal.inference.summary import CHANGE_NATS, HIGHLIGHTS, HIGHLIGHTS_APART, prevailing, summarise
+from bimodal.inference.summary import CHANGE_NATS, HIGHLIGHTS, HIGHLIGHTS_APART, SAME_EMOTION, prevailing, summarise
 from bimodal.records import Recognition
 
 EMOTIONS = ("anger", "joy", "neutral")
@@ -74,11 +74,13 @@ def test_telling_moments_are_few_apart_never_neutral_and_rare_ones_come_first():
     results = track("a" * 60 + "n" * 60, 0.7)
     results[50] = result(100.0, "joy", 0.9, transcript="What a day!")
     found = summarise(results).highlights
-    assert len(found) == HIGHLIGHTS
+    assert len(found) == 1 + SAME_EMOTION
     assert any(one.emotion == "joy" and one.transcript == "What a day!" and one.score == 0.9 for one in found)
     assert all(one.emotion != "neutral" for one in found)
     assert all(two.start - one.start >= HIGHLIGHTS_APART for one, two in pairwise(found))
     assert summarise(track("nnnn")).highlights == []
+    spread = [replace(one, start=20.0 * place, end=20.0 * place + 2) for place, one in enumerate(track("ajn" * 10))]
+    assert len(summarise(spread).highlights) == min(HIGHLIGHTS, 2 * SAME_EMOTION)
 
 
 def test_nothing_is_made_of_nothing():

@@ -22,7 +22,7 @@ def problem(answer, status: int) -> dict:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     told = answer.json()
-    assert told["status"] == status and set(told) == {"type", "title", "status", "detail"}
+    assert told["status"] == status and set(told) == {"type", "title", "status", "detail", "code", "values"}
     return told
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from bimodal.audio.endings import ends_early
 from bimodal.audio.formats import frame_bytes, mpeg_frames_promised
 from bimodal.errors import AudioError
+from bimodal.messages import tell
 
 Frames = npt.NDArray[np.float32]
 
@@ -24,9 +25,6 @@ EXTENSIONS: Final = frozenset({
 })  # fmt: skip
 """Extensions of files that libsndfile never decodes."""
 
-IS_CUT: Final = "the recording is cut"
-IS_DAMAGED: Final = "the recording is damaged"
-"""How the two warnings begin that tell of a whole recording."""
 
 _TIMED: Final = frozenset({"asf", "avi", "flac", "flv", "matroska", "mov", "mpeg", "mpegts", "ogg"})
 _FROM_ZERO: Final = frozenset({"flac", "matroska", "mov"})  # the others begin at any time, which is then zero
@@ -65,11 +63,11 @@ class Ending:
         told = []
         if self.is_cut:
             more = self.promised > self.seconds + 0.005
-            why = f", and its header promises {self.promised:.2f} s" if more else ", in the middle of its data"
-            told.append(f"{IS_CUT}: it ends after {self.seconds:.2f} s{why}")
+            times = {"end": f"{self.seconds:.2f}", "promised": f"{self.promised:.2f}"}
+            told.append(tell("cut-before-end" if more else "cut-in-data", **times))
         if self.lost > 0:
             about = max(self.lost, 0.1)
-            told.append(f"{IS_DAMAGED}: about {about:.1f} s of it cannot be decoded and are silent here")
+            told.append(tell("damaged", lost=f"{about:.1f}"))
         return tuple(told)
 
 
@@ -119,11 +117,8 @@ class Container:
         """The sentence for a file of which nothing can be decoded."""
         self._file.seek(0, 2)
         if ends_early(self._file, self._file.tell(), self._kind):
-            return AudioError(
-                f"{self._name}: cannot be decoded as audio: it is cut, and nothing of what there is can be read; copy "
-                "the recording again"
-            )
-        return AudioError(f"{self._name}: cannot be decoded as audio ({reason})")
+            return AudioError(tell("not-audio-cut", name=self._name))
+        return AudioError(tell("not-audio", name=self._name, reason=reason))
 
     def close(self) -> None:
         """Close the container; its file stays open."""

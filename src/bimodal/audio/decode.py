@@ -23,6 +23,7 @@ from bimodal.audio.mixing import MIXED_AT_ONCE, Mixer
 from bimodal.audio.rates import check_rate
 from bimodal.audio.source import Encoded, as_source, opened_recording, source_name
 from bimodal.errors import AudioError
+from bimodal.messages import tell
 
 Signal = npt.NDArray[np.float32]
 
@@ -296,7 +297,7 @@ def _read_plain(stream: IO[bytes], name: str, file: Any) -> Iterator[Frames | En
     except sf.LibsndfileError as error:
         if not (kind := fallback_kind(stream)):
             reason = error.error_string.strip(". ")
-            raise AudioError(f"{name}: damaged ({reason}); copy or convert the recording again") from error
+            raise AudioError(tell("damaged-file", name=name, reason=reason)) from error
         with Container(stream, kind, name) as box:
             yield from _after(position, box.blocks())
         return
@@ -365,7 +366,7 @@ def _cut_out(
 
 def _no_samples(name: str, duration: float, start: float | None, end: float | None) -> str:
     if duration == 0:
-        return f"{name}: the recording holds no samples"
+        return tell("no-samples", name=name)
     until = "its end" if end is None else f"{end:g} s"
     return f"{name}: no samples between {start or 0.0:g} s and {until}; the recording lasts {duration:.2f} s"
 

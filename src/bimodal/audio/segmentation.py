@@ -15,10 +15,11 @@ from bimodal.audio.decode import SAMPLING_RATE, Signal, iterate_audio
 from bimodal.audio.rates import check_rate
 from bimodal.audio.voice_activity import VAD_FRAME, VAD_FRAME_SECONDS, SpeechDetector, iterate_probabilities
 from bimodal.errors import ConfigError
+from bimodal.messages import tell
 
 _LONGEST: Final = 600.0  # seconds
 
-NO_SPEECH: Final = "no speech was found"
+NO_SPEECH: Final = tell("no-speech")
 """Reason of the one result of a recording, or a channel, in which nobody speaks."""
 
 

@@ -9,7 +9,6 @@ from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bimodal.audio.containers import IS_CUT, IS_DAMAGED
 from bimodal.audio.recordings import Recording, header_seconds
 from bimodal.cli.terminal import Bar, open_bar, say
 from bimodal.errors import BimodalError
@@ -23,7 +22,7 @@ from bimodal.inference.batch import (
 )
 from bimodal.inference.model import Model
 from bimodal.output.console import describe_summary, describe_warnings, format_line, format_result, format_stretch
-from bimodal.records import UNSURE_SPEAKERS, Recognition
+from bimodal.records import Recognition
 
 if TYPE_CHECKING:
     from bimodal.output.result_folder import Journal, ResultFolder, Task
@@ -32,8 +31,15 @@ ADVICE: Final = (
     "hint: if these recordings come from one source and hold several emotions, --adapt can raise the share of right "
     "answers"
 )
-_TOLD: Final = (IS_CUT, IS_DAMAGED, UNSURE_SPEAKERS)
-"""Beginnings of the warnings that stderr tells."""
+_TOLD: Final = {
+    "cut-in-data",
+    "cut-before-end",
+    "damaged",
+    "voices-alike",
+    "speakers-doubtful",
+    "speakers-missing",
+}
+"""Codes of the warnings that stderr tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +219,7 @@ def _finished(
     """Pass on results; at last store speaker statistics and results, and say what is wrong with the recording."""
     told: dict[str, None] = {}
     for result in results:
-        told |= dict.fromkeys(warning for warning in result.warnings if warning.startswith(_TOLD))
+        told |= dict.fromkeys(message.text for message in result.messages if message.code in _TOLD)
         yield result
     _save_stats(run, "" if journal is None else _mark(run.tasks[recording]))
     if journal is not None and run.folder is not None:

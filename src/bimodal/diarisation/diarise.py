@@ -10,7 +10,7 @@ from bimodal.audio.decode import Signal
 from bimodal.diarisation.naming import Naming, name_stretches
 from bimodal.diarisation.networks import Networks
 from bimodal.diarisation.stretches import Stretch, StretchFinder
-from bimodal.records import UNSURE_SPEAKERS
+from bimodal.messages import tell
 
 SURE: Final = 0.88
 """Mean confidence below which a recording gets the warning; chosen on EmoDB and CREMA-D, `benchmarks.diarise`."""
@@ -98,15 +98,11 @@ def _warnings(naming: Naming, confidence: float | None, wanted: int | None) -> t
     """Why to doubt the names."""
     found = []
     if confidence is not None and confidence < SURE:
-        found.append(
-            f"{UNSURE_SPEAKERS}: the voices are alike or change much (confidence {confidence:.2f}, below {SURE})"
-        )
+        found.append(tell("voices-alike", confidence=f"{confidence:.2f}", least=SURE))
     if naming.doubtful:
-        found.append(
-            f"{UNSURE_SPEAKERS}: there may be more or fewer speakers than {naming.count}; give their number if known"
-        )
+        found.append(tell("speakers-doubtful", count=naming.count))
     if wanted is not None and 0 < naming.count < wanted:
-        found.append(f"{UNSURE_SPEAKERS}: {naming.count} of {wanted} speakers were found")
+        found.append(tell("speakers-missing", count=naming.count, wanted=wanted))
     return tuple(found)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from bimodal.arrays import Floats
 from bimodal.audio.decode import SAMPLING_RATE, Signal
 from bimodal.features.logmel import mel_power, power_of
+from bimodal.messages import tell
 
 SHORT_SECONDS: Final = 0.7
 """Shorter speech gets a warning."""
@@ -39,16 +40,12 @@ def describe_quality(signal: Signal, mel: Floats | None = None) -> tuple[str, ..
     found = []
     seconds = len(signal) / SAMPLING_RATE
     if seconds < SHORT_SECONDS:
-        found.append(
-            f"the speech is short ({seconds:.1f} s); answers below {SHORT_SECONDS} s are little more than guesses"
-        )
+        found.append(tell("short-speech", seconds=f"{seconds:.1f}", least=SHORT_SECONDS))
     ratio = estimate_snr(signal) if mel is None else _ratio(power_of(mel))
     if ratio < NOISY_DB:
-        found.append(
-            f"the recording is noisy (signal-to-noise ratio about {ratio:.0f} dB, expected {NOISY_DB:.0f} or more)"
-        )
+        found.append(tell("noisy", ratio=f"{ratio:.0f}", least=f"{NOISY_DB:.0f}"))
     if (share := clipped_share(signal)) >= CLIPPED_SHARE:
-        found.append(f"the recording is clipped ({100 * share:.0f} % of its samples); record it at a lower level")
+        found.append(tell("clipped", share=f"{100 * share:.0f}"))
     return tuple(found)
 
 

@@ -18,6 +18,7 @@ from bimodal.inference.model import Model
 from bimodal.inference.own_baseline import standardise_speakers
 from bimodal.inference.stream import Stream, TimelineConfig
 from bimodal.inference.timeline import Blocks, Cut, in_order, score_cuts, segments_of, warn_at_end
+from bimodal.messages import tell
 from bimodal.records import Recognition
 
 DOUBTED: Final = 0.7
@@ -26,7 +27,7 @@ DOUBTED: Final = 0.7
 LEAST_OVERLAP: Final = 0.1
 """Share of a result from which it warns that two people speak at once."""
 
-NOBODY: Final = "who speaks here is not known"
+NOBODY: Final = tell("speaker-unknown")
 """Warning of speech in which no speaker was found."""
 
 
@@ -143,9 +144,9 @@ def _marked(result: Recognition, table: TurnTable) -> Recognition:
     sure, overlap = table.confidence(result.speaker, *times), table.overlap(result.speaker, *times)
     told = []
     if sure is not None and sure < DOUBTED:
-        told.append(f"another person may speak here than {result.speaker} (confidence {sure:.2f})")
+        told.append(tell("speaker-doubted", speaker=result.speaker, confidence=f"{sure:.2f}"))
     if overlap >= LEAST_OVERLAP:
-        told.append(f"two people speak at once (in {100 * overlap:.0f} % of this time)")
+        told.append(tell("overlap", share=f"{100 * overlap:.0f}"))
     return replace(
         result,
         speaker_confidence=None if sure is None else round(sure, 4),

@@ -18,6 +18,7 @@ from bimodal.data.text import normalise_transcript
 from bimodal.features.pooling import SpeechFrames, join_frames
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import Encoded
+from bimodal.messages import tell
 from bimodal.records import Clip, Explanation, Recognition, TimeInfluence, WordInfluence
 
 if TYPE_CHECKING:
@@ -154,30 +155,38 @@ def _divergence(result: Recognition) -> float:
 def _sentences(found: Explanation, result: Recognition) -> list[str]:
     sentences = []
     if result.gate is not None:
-        sentences.append(f"weight of the voice {100 * result.gate:.0f} %, of the words {100 - 100 * result.gate:.0f} %")
+        voice, words = f"{100 * result.gate:.0f}", f"{100 - 100 * result.gate:.0f}"
+        sentences.append(tell("weights", voice=voice, words=words))
     if found.divergence is not None:
         sentences.append(_conflict(found, result))
     if found.times:
         best = max(found.times, key=lambda item: item.influence)
-        place = f"{best.start:.1f} to {best.end:.1f} s"
-        sentences.append(f"in the voice, {place} had the highest influence on {found.emotion} ({best.influence:+.2f})")
+        place = {"start": f"{best.start:.1f}", "end": f"{best.end:.1f}"}
+        influence = f"{best.influence:+.2f}"
+        sentences.append(tell("time-influence", **place, emotion=found.emotion, influence=influence))
     if found.words:
         word = max(found.words, key=lambda item: item.influence)
-        sentences.append(
-            f"of the words, '{word.text}' had the highest influence on {found.emotion} ({word.influence:+.2f})"
-        )
+        influence = f"{word.influence:+.2f}"
+        sentences.append(tell("word-influence", word=word.text, emotion=found.emotion, influence=influence))
     return sentences
 
 
 def _conflict(found: Explanation, result: Recognition) -> str:
     """Whether voice and words agree, in words."""
     voice, words = result.speech_scores or {}, result.text_scores or {}
-    bits = f"divergence {found.divergence:.2f} of 1"
+    bits = f"{found.divergence:.2f}"
     if not found.contradicts:
-        agree = "agree" if (found.divergence or 0) < _STRONG else "name the same emotion, of different certainty"
-        return f"voice and words {agree}: both say {top(voice)} ({bits})"
+        code = "agree-same" if (found.divergence or 0) < _STRONG else "agree-unequal"
+        return tell(code, emotion=top(voice), bits=bits)
     grade = (
         "hardly" if (found.divergence or 0) < _SLIGHT else "partly" if (found.divergence or 0) < _STRONG else "clearly"
     )
-    speech, text = f"{top(voice)} ({voice[top(voice)]:.2f})", f"{top(words)} ({words[top(words)]:.2f})"
-    return f"voice and words {grade} contradict each other: voice {speech}, words {text} ({bits})"
+    return tell(
+        "contradict",
+        grade=grade,
+        voice=top(voice),
+        voice_score=f"{voice[top(voice)]:.2f}",
+        words=top(words),
+        words_score=f"{words[top(words)]:.2f}",
+        bits=bits,
+    )

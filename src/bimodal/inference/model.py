@@ -49,6 +49,7 @@ from bimodal.inference.prediction_sets import (
     choose_set,
     load_prediction_sets,
 )
+from bimodal.messages import tell
 from bimodal.records import Clip, CoverageBy, Recognition
 from bimodal.runtime import Device, count_threads, make_session
 
@@ -334,9 +335,9 @@ class Model:
         names = ", ".join(self.text_backbone.description.languages)
         given = clip.language if clip.transcript_confidence is None else None  # speech recognition may have translated
         if given and self.text_backbone.description.foreign(given):
-            return [f"the words are in '{given}', the model reads {names}"]
+            return [tell("words-foreign", language=given, read=names)]
         if not given and self.text_backbone.looks_foreign(words):
-            return [f"the words seem to be in another language than the model reads ({names})"]
+            return [tell("words-seem-foreign", read=names)]
         return []
 
     @property

@@ -15,6 +15,7 @@ from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.features.ood import UNLIKE
 from bimodal.features.pooling import SpeechFrames
 from bimodal.inference.model_config import ModelConfig
+from bimodal.messages import tell
 from bimodal.records import UNKNOWN, Clip, Recognition
 
 SHORTEST_SECONDS: Final = 0.1
@@ -217,7 +218,7 @@ def _abstained(config: ModelConfig, clip: Clip, encoded: Encoded, known: dict[st
     """A result that abstains, and why; its scores are the shares of the emotions in the training data."""
     duration = encoded.duration
     if duration is None and clip.columns is None and normalise_transcript(clip.transcript) is None:
-        raise BimodalError("nothing to recognise: give a recording, words, or both")
+        raise BimodalError(tell("nothing-given"))
     takes_audio = config.speech is not None and not config.speech.columns
     silent = duration is not None and takes_audio
     return Recognition(
@@ -227,9 +228,7 @@ def _abstained(config: ModelConfig, clip: Clip, encoded: Encoded, known: dict[st
         text_scores=None,
         gate=None,
         abstained=True,
-        reason=why_silent(duration or 0.0, encoded.warnings)
-        if silent
-        else f"the model '{config.name}' cannot use the given input",
+        reason=why_silent(duration or 0.0, encoded.warnings) if silent else tell("cannot-use", model=config.name),
         warnings=tuple(warning for warning in encoded.warnings if warning != NO_SPEECH),
         **known,
     )
@@ -243,8 +242,8 @@ def why_silent(duration: float, warnings: Sequence[str]) -> str:
         ('the speech is shorter than 0.1 s', 'no speech was found')
     """
     if duration < SHORTEST_SECONDS:
-        return f"the speech is shorter than {SHORTEST_SECONDS} s"
-    return NO_SPEECH if NO_SPEECH in warnings else "the recording is silent"
+        return tell("too-short", seconds=SHORTEST_SECONDS)
+    return NO_SPEECH if NO_SPEECH in warnings else tell("silent")
 
 
 def _scores(outputs: ModalityOutputs | None, row: int, config: Any) -> Floats | None:
@@ -276,9 +275,9 @@ def unlike_training(outputs: Outputs, row: int) -> list[str]:
         >>> unlike_training(Outputs(speech_ood_score=np.array([1.5]), text_ood_score=np.array([np.nan])), 0)
         ['the voice is unlike the training data (distance 1.5, expected at most 1.25)']
     """
-    distances = {"voice is": outputs.speech_ood_score, "words are": outputs.text_ood_score}
+    distances = {"voice-unlike": outputs.speech_ood_score, "words-unlike": outputs.text_ood_score}
     return [
-        f"the {name} unlike the training data (distance {ood[row]:.2g}, expected at most {UNLIKE:g})"
-        for name, ood in distances.items()
+        tell(code, distance=f"{ood[row]:.2g}", most=f"{UNLIKE:g}")
+        for code, ood in distances.items()
         if ood is not None and ood[row] > UNLIKE
     ]

@@ -14,6 +14,7 @@ import msgspec
 
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.files import write_json
+from bimodal.messages import tell
 from bimodal.records import CoverageBy, PredictionSet, Recognition, printable
 
 COVERAGES: Final = tuple(percent / 100 for percent in range(50, 100))
@@ -151,7 +152,7 @@ def choose_set(result: Recognition, table: PredictionSets, coverage: float, by: 
     order = sorted(result.scores, key=lambda name: (name != result.emotion, -result.scores[name]))
     kinds = [kind for kind in kinds_of(result) if kind in table.kinds]
     if not kinds:
-        note = f"the model has no calibration rows for {_NAMES[kinds_of(result)[0]]}, so the set holds all emotions"
+        note = tell("set-no-rows", kind=_NAMES[kinds_of(result)[0]])
         return _with_set(result, order, coverage, "marginal", note)
     own = by == "emotion" and any(table.kinds[kind].emotions for kind in kinds)
     limits = [thresholds_of(table, kind, order, coverage, by) for kind in kinds]
@@ -221,13 +222,13 @@ def _note(table: PredictionSets, kinds: Sequence[Kind], emotions: Sequence[str],
     place = _place(table, coverage)
     for found in (table.kinds[kind] for kind in kinds):
         if _at(found.marginal, place) is None:
-            known = f"the calibration on {found.marginal.clusters} {found.unit} supports a coverage of at most"
-            return f"{known} {_most(table, found.marginal):g}, so the set holds all emotions"
+            most = f"{_most(table, found.marginal):g}"
+            return tell("set-coverage", clusters=found.marginal.clusters, unit=found.unit, most=most)
     own = [table.kinds[kind].emotions for kind in kinds if by == "emotion"]
     few = [name for name in emotions if any(name in one and _at(one[name], place) is None for one in own)]
     if not few:
         return ""
-    return f"too few speakers for {coverage:g} of {', '.join(few)} alone; the threshold of all emotions stands in"
+    return tell("set-few", coverage=f"{coverage:g}", emotions=", ".join(few))
 
 
 def _most(table: PredictionSets, group: Thresholds) -> float:

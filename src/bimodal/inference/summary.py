@@ -9,16 +9,23 @@ from typing import Final
 from bimodal.inference.outputs import dimensions_of
 from bimodal.records import Recognition
 
-CHANGE_NATS: Final = 8.0
+CHANGE_NATS: Final = 6.0
 """Log odds that speak for a new emotion before a change counts as lasting. A sure stretch of 2 s brings about 3."""
 
 HOP_SECONDS: Final = 2.0
 """Length of speech whose scores count once as evidence for a change."""
 
 HIGHLIGHTS: Final = 5
+SAME_EMOTION: Final = 2
+"""Most highlights, and most of one emotion."""
+
 HIGHLIGHTS_APART: Final = 10.0
+SHARE_APART: Final = 0.02
 SHORTEST_HIGHLIGHT: Final = 1.0
-"""Seconds from one highlight to the next, and of the shortest one; shorter speech is guesswork."""
+"""Seconds from one highlight to the next, or share of the recording; seconds of the shortest one."""
+
+SURE_HIGHLIGHT: Final = 0.5
+"""Least score of a highlight: an emotion that is more likely than not."""
 
 _LEAST: Final = 0.02  # no score tells more than this against an emotion
 
@@ -272,12 +279,19 @@ def find_highlights(found: Sequence[_Stretch], means: Mapping[str, float]) -> li
     """The most telling moments, sorted by start.
 
     These are the results whose scores differ most from the mean scores, by relative entropy: a rare emotion that is
-    sure comes first. They are not neutral, and at least `HIGHLIGHTS_APART` seconds apart.
+    sure comes first. They are not neutral, at least `HIGHLIGHTS_APART` seconds apart, and few of one emotion.
     """
-    able = [one for one in found if one.emotion != "neutral" and one.seconds >= SHORTEST_HIGHLIGHT]
+    able = [
+        one
+        for one in found
+        if one.emotion != "neutral" and one.seconds >= SHORTEST_HIGHLIGHT and one.scores[one.emotion] >= SURE_HIGHLIGHT
+    ]
     chosen: list[_Stretch] = []
+    apart = max(HIGHLIGHTS_APART, SHARE_APART * max((one.end for one in found), default=0.0))
     for one in sorted(able, key=lambda one: -_entropy(one.scores, means)):
-        if len(chosen) < HIGHLIGHTS and all(abs(one.start - other.start) >= HIGHLIGHTS_APART for other in chosen):
+        far = all(abs(one.start - other.start) >= apart for other in chosen)
+        alike = sum(other.emotion == one.emotion for other in chosen)
+        if len(chosen) < HIGHLIGHTS and far and alike < SAME_EMOTION:
             chosen.append(one)
     return [
         Highlight(

@@ -19,7 +19,7 @@ LICENCES: Final = {
     "whisper-base (speech backbone)": "MIT",
     "all-MiniLM-L6-v2 (text backbone)": "Apache-2.0",
     "Silero VAD": "MIT",
-    "wavesurfer.js (page)": "BSD-3-Clause",
+    "EmoDB (samples of the page)": "CC0-1.0",
 }
 
 

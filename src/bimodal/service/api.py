@@ -15,6 +15,7 @@ from bimodal.diarisation.networks import open_networks
 from bimodal.errors import BimodalError
 from bimodal.inference.stream import TimelineConfig
 from bimodal.inference.summary import Summary, summarise
+from bimodal.messages import tell
 from bimodal.records import Clip, CoverageBy, Recognition
 from bimodal.service.about import describe_model, describe_server
 from bimodal.service.engine import Engine
@@ -105,7 +106,7 @@ def _transcribe(form: Form, engine: Engine) -> bool:
     """
     transcribes = form.flag("transcribe")
     if transcribes and engine.transcriber is None:
-        raise Problem("unusable", "transcribe: this server has no speech recogniser; start it with --asr")
+        raise Problem("unusable", tell("no-recogniser"))
     return transcribes
 
 

@@ -20,6 +20,7 @@ from bimodal.audio.outline import Outline
 from bimodal.audio.segmentation import Resampler
 from bimodal.errors import AudioError
 from bimodal.files import is_disk_full
+from bimodal.messages import tell
 from bimodal.service.limits import DISK_FULL
 
 PEAKS: Final = 4000
@@ -80,7 +81,7 @@ def _limit_time(seconds: float) -> None:
 def _check_header(path: str, options: dict[str, Any]) -> AudioHeader:
     header = read_header(path)
     if header.channels > options["max_channels"]:
-        raise TooMuch(f"the recording has {header.channels} channels, expected at most {options['max_channels']}")
+        raise TooMuch(tell("too-many-channels", count=header.channels, most=options["max_channels"]))
     if header.sampling_rate > options["max_rate"]:
         raise TooMuch(f"the recording has {header.sampling_rate} Hz, expected at most {options['max_rate']} Hz")
     return header
@@ -101,7 +102,7 @@ def _decode_whole(path: str, options: dict[str, Any]) -> Decoded:
 def _check_seconds(seconds: float, options: dict[str, Any]) -> None:
     if seconds > options["max_seconds"]:
         raise TooMuch(
-            f"the recording lasts longer than {options['max_seconds']:g} s"
+            tell("too-long", most=f"{options['max_seconds']:g}")
             + ("; send long recordings to /v1/jobs" if options["hint"] else "")
         )
 

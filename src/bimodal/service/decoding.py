@@ -13,6 +13,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from bimodal.audio.decode import SAMPLING_RATE, Decoded
+from bimodal.messages import tell
 from bimodal.service.limits import Limits
 from bimodal.service.problems import Problem
 
@@ -155,7 +156,7 @@ class Decoders:
                 process.end()
                 self._all.discard(process)
             process = None
-            raise Problem("unusable", "the recording took too much time or memory to decode") from error
+            raise Problem("unusable", tell("decoding-limit")) from error
         finally:
             self._idle.put(process)
         if "error" in answer:

@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from bimodal.messages import tell
 from bimodal.records import MOST_SPEAKERS
 from bimodal.service.limits import Limits
 from bimodal.service.problems import Problem
@@ -193,7 +194,7 @@ def _file(upload: UploadFile | None, name: str) -> IO[bytes] | None:
     if upload is None:
         return None
     if not upload.size:
-        raise Problem("unusable", f"{name}: the file is empty (0 bytes)")
+        raise Problem("unusable", tell("file-empty", name=name))
     upload.file.fileno()  # writes a small one to an unnamed temporary file
     upload.file.flush()
     return upload.file

@@ -12,6 +12,7 @@ from typing import Any, Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bimodal.messages import tell
 from bimodal.service.limits import Limits
 from bimodal.service.measuring import Measures
 from bimodal.service.problems import Problem, log_mistake, route_path, unexpected_problem
@@ -182,7 +183,7 @@ class _Exchange:
 
     def too_large(self) -> Problem:
         """Refusal of a request body that is too large."""
-        return Problem("too-large", f"the request is too large; expected at most {self._most_bytes} bytes")
+        return Problem("too-large", tell("request-too-large", most=self._most_bytes))
 
     async def receive(self) -> Message:
         """The next part of the body.

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from bimodal.files import is_disk_full
+from bimodal.messages import find_message
 from bimodal.service.limits import DISK_FULL
 
 LOG: Final = logging.getLogger("bimodal.serve")
@@ -62,7 +63,15 @@ class Problem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls it
     def to_dict(self) -> dict[str, Any]:
         """The problem in the form of RFC 9457."""
         status, title = TITLES[self.kind]
-        return {"type": f"urn:bimodal:problem:{self.kind}", "title": title, "status": status, "detail": self.detail}
+        found = find_message(self.detail)
+        return {
+            "type": f"urn:bimodal:problem:{self.kind}",
+            "title": title,
+            "status": status,
+            "detail": self.detail,
+            "code": self.kind if found is None else found.code,
+            "values": {} if found is None else found.values,
+        }
 
     def to_openai(self) -> dict[str, Any]:
         """The problem in the shape of OpenAI's errors."""

@@ -42,6 +42,8 @@ class ProblemDetails(BaseModel):
     title: str
     status: int
     detail: str
+    code: str = Field(description="What the sentence says, as a code; that of the kind where there is none.")
+    values: dict[str, str] = Field(description="What stands in the sentence, by name.")
 
 
 class OpenAIErrorDetails(BaseModel):
@@ -232,7 +234,14 @@ def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
     found: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         status, title = TITLES[kind]
-        example = {"type": f"urn:bimodal:problem:{kind}", "title": title, "status": status, "detail": "..."}
+        example = {
+            "type": f"urn:bimodal:problem:{kind}",
+            "title": title,
+            "status": status,
+            "detail": "...",
+            "code": kind,
+            "values": {},
+        }
         found[status] = {
             "description": title,
             "content": {MEDIA_TYPE: {"schema": schema, "example": example}},

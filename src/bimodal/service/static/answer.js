@@ -1,29 +1,30 @@
 // The result: the emotion, the scores of voice and words, and their weights.
-import { colour, prepare } from "./drawing.js";
-import { TEXTS, percent } from "./texts.js";
+import { paint, prepare, swatch } from "./drawing.js";
+import { TEXTS, named, percent, sentence as asSentence, signed, told } from "./texts.js";
 
 const at = (id) => document.getElementById(id);
 const CLOSE = 0.08; // two emotions whose scores differ by less are almost equally likely
 
 export function showNothing() {
-  at("filled").hidden = true;
+  at("filled").hidden = at("whole").hidden = at("back").hidden = true;
   at("empty").hidden = false;
   at("answer-of").hidden = true;
 }
 
-/** Show a result; `of` names what it is a result of. */
-export function show(result, of, provisional = false) {
-  at("empty").hidden = true;
+/** Show a result; `of` names what it is a result of, `part` whether of a part of a recording. */
+export function show(result, of, { provisional = false, part = false } = {}) {
+  at("empty").hidden = at("whole").hidden = true;
+  at("back").hidden = !part;
   at("filled").hidden = false;
   at("answer-of").hidden = false;
   at("answer-of").textContent = of;
   headline(result, provisional);
-  explain(result);
+  explain(result, part || provisional);
   gate(result.gate);
   scores(result);
-  among(result.prediction_set);
+  among(result);
   at("dimensions").hidden = result.arousal === null;
-  at("dimensions").textContent = TEXTS.dimensions(result.arousal, result.valence);
+  at("dimensions").textContent = TEXTS.dimensions(signed(result.arousal), signed(result.valence));
   at("why").hidden = provisional || result.abstained;
   at("why").open = false;
   const source = result.transcript_source === "asr" ? `${TEXTS.confidenceWeighs(result.transcript_confidence)} ` : "";
@@ -38,49 +39,51 @@ function headline(result, provisional) {
     line.replaceChildren(TEXTS.noAnswer);
     return;
   }
-  const dot = document.createElement("span");
-  dot.className = "dot";
-  dot.style.background = colour(result.emotion);
   const share = document.createElement("small");
   share.textContent = percent(result.scores[result.emotion]);
-  line.replaceChildren(dot, `${result.emotion} `, share);
+  line.replaceChildren(swatch(result.emotion), `${named(result.emotion)} `, share);
 }
 
 const best = (scores) => Object.entries(scores).sort((one, other) => other[1] - one[1]);
 
-/** One sentence: agreement, conflict, two likely emotions, a missing modality, or the reason for no result. */
-export function sentence(result) {
-  if (result.abstained) return { text: `${result.reason[0].toUpperCase()}${result.reason.slice(1)}.`, conflict: false };
+/** A sentence of a result in the language of the page. */
+const say = (result, text) => told(result.messages?.find((message) => message.text === text) ?? { text });
+
+/**
+ * One sentence: agreement, what voice and words alone would give, two likely emotions, a missing modality, or the reason
+ * for no result. The result follows one side only where the weight of that side is the larger one.
+ */
+export function sentence(result, part = false) {
+  if (result.abstained) return { text: say(result, result.reason), conflict: false };
   const [[first, most], [second, next]] = best(result.scores);
   if (result.speech_scores && result.text_scores) {
     const [voice, voiceScore] = best(result.speech_scores)[0];
     const [words, wordsScore] = best(result.text_scores)[0];
-    if (voice === words) return { text: TEXTS.agree(voice), conflict: false };
-    const follows = first === voice ? TEXTS.followsVoice : first === words ? TEXTS.followsWords : TEXTS.followsNeither(first);
-    return { text: TEXTS.conflict(voice, voiceScore, words, wordsScore) + follows, conflict: true };
+    if (voice === words && first === voice) return { text: TEXTS.agree(named(voice)), conflict: false };
+    const byVoice = first === voice && (result.gate ?? 1) >= 0.5;
+    const byWords = first === words && (result.gate ?? 0) < 0.5;
+    const follows = byVoice ? TEXTS.followsVoice : byWords ? TEXTS.followsWords : TEXTS.followsNeither(named(first));
+    return { text: TEXTS.alone(named(voice), voiceScore, named(words), wordsScore) + follows, conflict: true };
   }
-  const alone = result.speech_scores ? TEXTS.onlyVoice : TEXTS.onlyWords;
-  return { text: most - next < CLOSE ? `${TEXTS.unsure(first, second)} ${alone}` : alone, conflict: false };
+  const alone = result.speech_scores ? (part ? TEXTS.onlyVoiceStretch : TEXTS.onlyVoice) : TEXTS.onlyWords;
+  return { text: most - next < CLOSE ? `${asSentence(TEXTS.unsure(named(first), named(second)))} ${alone}` : alone, conflict: false };
 }
 
-function explain(result) {
-  const told = sentence(result);
-  at("explain").textContent = told.text;
-  const lines = result.warnings.map((warning) => {
-    const line = document.createElement("li");
-    line.textContent = `${warning[0].toUpperCase()}${warning.slice(1)}.`;
-    return line;
-  });
+function explain(result, part) {
+  const found = sentence(result, part);
+  at("explain").textContent = found.text;
+  const lines = result.warnings.map((warning) => listItem(say(result, warning)));
   at("warnings").replaceChildren(...lines);
-  at("explain").classList.toggle("conflict", told.conflict);
+  at("explain").classList.toggle("conflict", found.conflict);
 }
 
 /** The emotions among which the right one is with a given coverage. */
-function among(found) {
+function among(result) {
+  const found = result.prediction_set;
   at("among").hidden = !found;
   if (!found) return;
-  at("among").textContent = TEXTS.among(found.coverage, found.emotions);
-  at("among").title = [TEXTS.amongHint, found.note].filter(Boolean).join(" ");
+  at("among").textContent = TEXTS.among(found.coverage, found.emotions.map(named));
+  at("among").title = [TEXTS.amongHint, found.note && say(result, found.note)].filter(Boolean).join(" ");
 }
 
 function gate(share) {
@@ -92,16 +95,26 @@ function gate(share) {
   at("gate-words-text").textContent = TEXTS.gateWords(1 - share);
 }
 
+/** The scores of what was given, and of both together; an emotion that nothing given can tell of has no row. */
 function scores(result) {
-  const rows = best(result.scores).map(([emotion], index) => {
+  at("scores-table").hidden = result.abstained; // nothing was recognised, so there is nothing to compare
+  const given = [["voice", result.speech_scores], ["wordsColumn", result.text_scores]].filter(([, scores]) => scores);
+  const columns = given.length > 1 ? [...given, ["together", result.scores]] : given;
+  const head = ["emotion", ...columns.map(([name]) => name)].map((name) => {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = TEXTS[name];
+    return cell;
+  });
+  at("scores-head").replaceChildren(...head);
+  const known = best(result.scores).filter(([emotion]) => given.some(([, scores]) => emotion in scores));
+  const rows = known.map(([emotion], index) => {
     const row = document.createElement("tr");
-    row.classList.toggle("first", index === 0 && !result.abstained);
+    row.classList.toggle("first", index === 0);
     const name = document.createElement("th");
     name.scope = "row";
-    name.textContent = emotion;
-    const modalities = [result.speech_scores, result.text_scores];
-    const known = modalities.some((scores) => scores && emotion in scores);
-    row.append(name, ...[...modalities, known ? result.scores : null].map((scores) => bar(scores?.[emotion], emotion)));
+    name.textContent = named(emotion);
+    row.append(name, ...columns.map(([, scores]) => bar(scores[emotion], emotion)));
     return row;
   });
   at("scores").replaceChildren(...rows);
@@ -120,7 +133,7 @@ function bar(score, emotion) {
     const fill = document.createElement("span");
     fill.className = "fill";
     fill.style.width = `${100 * score}%`;
-    fill.style.background = colour(emotion);
+    paint(fill, emotion);
     track.append(fill);
   }
   whole.append(track, number);
@@ -129,9 +142,10 @@ function bar(score, emotion) {
 }
 
 /** Effect of each part on the result; null while it is being computed. */
-export function showWhy(explanation) {
+export function showWhy(result) {
+  const explanation = result?.explanation ?? null;
   at("why-busy").hidden = explanation !== null;
-  at("why-sentences").replaceChildren(...(explanation?.sentences ?? []).map(listItem));
+  at("why-sentences").replaceChildren(...(explanation?.sentences ?? []).map((text) => listItem(say(result, text))));
   at("why-words").replaceChildren(...(explanation?.words ?? []).map(word));
   at("why-times").hidden = !explanation?.times.length;
   if (explanation?.times.length) drawTimes(explanation);
@@ -155,7 +169,7 @@ function word({ text, influence }) {
 }
 
 function drawTimes({ times, emotion }) {
-  at("why-times").setAttribute("aria-label", TEXTS.whyTimes(emotion));
+  at("why-times").setAttribute("aria-label", TEXTS.whyTimes(named(emotion)));
   const { context, width, height } = prepare(at("why-times"));
   const style = getComputedStyle(document.documentElement);
   const from = times[0].start;

@@ -1,5 +1,5 @@
 // All requests of the page to the server.
-import { TEXTS } from "./texts.js";
+import { TEXTS, sentence, told } from "./texts.js";
 
 const COVERAGE = 0.9; // of the prediction sets that the page shows
 let token = takeToken();
@@ -38,12 +38,24 @@ export async function ask(path, options = {}) {
     sessionStorage.setItem("token", token);
     return ask(path, options);
   }
-  if (answer.status === 503) throw new Error(TEXTS.errors.busy(answer.headers.get("Retry-After") ?? 1));
   if (!answer.ok) {
-    const problem = await answer.json().catch(() => ({}));
-    throw new Error(problem.detail ?? `${answer.status} ${answer.statusText}`);
+    const problem = await answer.json().catch(() => null);
+    throw refusal(problem ?? { status: answer.status }, answer.headers.get("Retry-After"));
   }
   return answer;
+}
+
+/** A problem of the server as an error in the language of the page; `isInput` if other input may help. */
+function refusal(problem, wait = null) {
+  const kind = problem.type?.split(":").pop();
+  const known = TEXTS.messages[problem.code] !== undefined;
+  const text = TEXTS.problems[kind];
+  let words;
+  if (known) words = told({ code: problem.code, values: problem.values });
+  else if (kind === "unusable" && problem.detail) words = sentence(problem.detail);
+  else if (text) words = typeof text === "function" ? text({ ...problem.values, seconds: wait ?? 1 }) : text;
+  else words = problem.detail ?? TEXTS.errors.status(problem.status);
+  return Object.assign(new Error(words), { isInput: kind === "unusable" || kind === "too-large" });
 }
 
 function form(fields) {
@@ -68,12 +80,13 @@ export async function recognize(fields, signal) {
 }
 
 /** Recognise a long recording; `tell` is called with each event. Returns the finished job. */
-export async function follow(audio, transcribe, tell, signal) {
-  const started = await ask("v1/jobs", { method: "POST", body: form({ audio, transcribe, ...sets }), signal });
+export async function follow(audio, { transcribe, stereo }, tell, signal) {
+  const fields = { audio, transcribe, channels: stereo ? "speakers" : null, ...sets };
+  const started = await ask("v1/jobs", { method: "POST", body: form(fields), signal });
   const place = `v1/jobs/${(await started.json()).id}`; // relative: a proxy may offer the page below another path
   try {
     for await (const event of events(await ask(`${place}/events`, { signal }))) {
-      if (event.name === "failed") throw new Error(event.data.problem.detail);
+      if (event.name === "failed") throw refusal(event.data.problem);
       tell(event.name, event.data);
     }
     return (await ask(place, { signal })).json();
@@ -102,6 +115,12 @@ export async function exported(format, results, recording) {
   return (await ask("v1/export", { method: "POST", body, headers: { "Content-Type": "application/json" } })).blob();
 }
 
+/** The summary of results that belong to one recording. */
+export async function summarised(results) {
+  const body = JSON.stringify({ results });
+  return (await ask("v1/summary", { method: "POST", body, headers: { "Content-Type": "application/json" } })).json();
+}
+
 /** A socket for live speech. Messages go to `tell`; the end goes to `ended`, with null or a reason. */
 export function openStream(samplingRate, tell, ended) {
   const socket = new WebSocket(new URL("v1/stream", location.href.replace(/^http/, "ws")));
@@ -114,7 +133,7 @@ export function openStream(samplingRate, tell, ended) {
   socket.onopen = () => socket.send(JSON.stringify({ type: "start", sampling_rate: samplingRate, token: currentToken(), ...sets }));
   socket.onmessage = (event) => {
     const message = JSON.parse(event.data);
-    if (message.type === "error") end(TEXTS.errors.stream(message.message));
+    if (message.type === "error") end(TEXTS.errors.stream(TEXTS.streamErrors[message.error] ?? message.message));
     else if (message.type === "end") end(null);
     else tell(message.type, message.result);
   };

@@ -2,20 +2,27 @@
 import * as api from "./api.js";
 import * as answer from "./answer.js";
 import { Live } from "./drawing.js";
+import { forgetNames, nameOf, offerNames } from "./names.js";
 import { loudest, openMicrophone } from "./recorder.js";
-import { TEXTS } from "./texts.js";
-import { Timeline, clock } from "./timeline.js";
+import { Segments } from "./segments.js";
+import { LANGUAGE, TEXTS } from "./texts.js";
+import { Timeline, clock, length } from "./timeline.js";
+import { showWhole } from "./whole.js";
 
 const at = (id) => document.getElementById(id);
 const WAIT = 250; // milliseconds without a key press before the words are sent
+const WHOLE_SECONDS = 30; // a longer recording is shown as a whole first, as on the command line
 
 const live = new Live(at("live"));
-const timeline = new Timeline((result) => chooseStretch(result));
+const segments = new Segments((result) => timeline.choose(result, true), nameOf);
+const timeline = new Timeline({ onChoose: (result) => chooseStretch(result), onPlay: (heard) => segments.follow(heard), nameOf });
 let server = null; // answers of v1/about and v1/models
 let recording = null; // the recording on the page: { file, duration }
 let stretch = null; // selected segment of it, if the words belong to that segment
 let asked = null; // request of the result on the page
 let latest = null; // last result that is not part of a timeline
+let whole = null; // summary of a long recording
+let share = null; // of the long recording that is analysed; null when it is done
 let running = new AbortController(); // the current request for a result
 let following = new AbortController(); // the current long recording
 let typing = 0;
@@ -24,10 +31,27 @@ let session = null; // open microphone and stream
 function fillTexts() {
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = TEXTS[element.dataset.text];
   at("words").placeholder = TEXTS.wordsPlaceholder;
-  at("level").setAttribute("aria-label", TEXTS.level);
-  at("wave").setAttribute("aria-label", TEXTS.waveLabel);
-  at("wave").setAttribute("role", "group");
+  const labels = {
+    level: TEXTS.level, wave: TEXTS.timelineTitle, overview: TEXTS.minimapLabel, band: TEXTS.bandLabel, legend: TEXTS.legend, search: TEXTS.search,
+    "zoom-in": TEXTS.zoomIn, "zoom-out": TEXTS.zoomOut, "zoom-all": TEXTS.zoomAll, progress: TEXTS.timelineTitle,
+  };
+  for (const [id, label] of Object.entries(labels)) at(id).setAttribute("aria-label", label);
+  for (const id of ["zoom-in", "zoom-out", "zoom-all"]) at(id).title = labels[id];
+  at("search").placeholder = TEXTS.search;
+  at("band").tabIndex = 0;
+  at("band").setAttribute("role", "application");
   at("words-hint").textContent = TEXTS.wordsHint;
+  at("language").textContent = TEXTS.language;
+  at("language").title = TEXTS.languageHint;
+  at("language").lang = LANGUAGE === "de" ? "en" : "de";
+  at("language").href = `?lang=${at("language").lang}`;
+  at("law-uses").replaceChildren(
+    ...TEXTS.lawUses.map((use) => {
+      const item = document.createElement("li");
+      item.textContent = use;
+      return item;
+    }),
+  );
   idle();
 }
 
@@ -37,6 +61,7 @@ function complain(error, retry = null) {
   if (error.name === "AbortError") return;
   const line = document.createElement("p");
   line.textContent = error.message;
+  if (error.file) line.textContent = `${TEXTS.errors.file(error.file, error.message)} ${error.isInput ? TEXTS.errors.fileAdvice : ""}`;
   const buttons = [button(TEXTS.errors.closed, () => at("alert").replaceChildren())];
   if (retry) buttons.unshift(button(TEXTS.errors.retry, retry));
   at("alert").replaceChildren(line, ...buttons);
@@ -67,6 +92,7 @@ function idle() {
   at("record-name").textContent = TEXTS.recordStart;
   at("record-state").textContent = TEXTS.recordIdle;
   at("record-hint").textContent = TEXTS.recordHint;
+  at("record-time").textContent = "";
   at("level").hidden = true;
   document.querySelector(".input").classList.remove("listening");
 }
@@ -90,7 +116,6 @@ async function startSpeaking() {
   at("record").setAttribute("aria-pressed", "true");
   at("record-name").textContent = TEXTS.recordStop;
   at("record-state").textContent = TEXTS.recordListening;
-  at("record-hint").textContent = TEXTS.recordStopHint;
   session.stream = api.openStream(session.microphone.samplingRate, onResult, streamEnded);
 }
 
@@ -98,14 +123,10 @@ function onSamples(samples) {
   if (!session) return;
   session.stream?.send(samples);
   const peak = loudest(samples);
-  at("level").value = Math.min(1, peak * 1.6);
+  at("level").value = Math.min(1, Math.sqrt(peak)); // speech fills the meter, though its samples are small
   at("ring").style.transform = `scale(${1 + Math.min(0.45, peak)})`;
   live.add(peak, samples.length / session.microphone.samplingRate);
-  const shown = `${TEXTS.recordListening} ${clock(Math.floor(live.duration)).replace(/\.0$/, "")}`;
-  if (at("record-hint").dataset.shown !== shown) {
-    at("record-hint").dataset.shown = shown;
-    at("record-hint").textContent = `${shown} · ${TEXTS.recordStopHint}`;
-  }
+  at("record-time").textContent = length(Math.floor(live.duration));
 }
 
 function onResult(kind, result) {
@@ -115,7 +136,7 @@ function onResult(kind, result) {
     live.results.push(result);
     live.partial = null;
   }
-  if (!result.abstained) answer.show(result, TEXTS.live, kind === "partial");
+  if (!result.abstained) answer.show(result, TEXTS.live, { provisional: kind === "partial" });
   live.draw();
 }
 
@@ -138,21 +159,23 @@ async function streamEnded(reason) {
   idle();
   const results = live.results;
   if (recording.duration > 0) {
-    timeline.open(recording.file, recording.duration, recording.peaks);
+    timeline.open(recording.file, recording.duration);
+    timeline.outline(recording.peaks);
     timeline.add(results);
-    timeline.summarise(summary(results));
+    segments.add(results);
+    timeline.ended();
     showExport();
   }
-  if (reason) complain(new Error(reason), () => openRecording(recording.file, at("words").value));
+  if (reason) return complain(new Error(reason), () => openRecording(recording.file, at("words").value));
+  if (recording.duration > WHOLE_SECONDS && results.length) await tellWhole(results).catch((error) => complain(error));
   else await recognizeWords(newRequest(), needsWords());
 }
 
-function summary(results) {
-  const seconds = {};
-  for (const result of results.filter((one) => !one.abstained)) seconds[result.emotion] = (seconds[result.emotion] ?? 0) + result.end - result.start;
-  const ordered = Object.entries(seconds).sort((one, other) => other[1] - one[1]);
-  const total = ordered.reduce((sum, [, length]) => sum + length, 0);
-  return { abstained: !ordered.length, dominant: ordered[0]?.[0], speech_seconds: total };
+/** The summary of spoken results; that of a job comes with the job. */
+async function tellWhole(results) {
+  whole = await api.summarised(results);
+  timeline.add([], whole.phases);
+  showSummary();
 }
 
 // ---- recordings ---------------------------------------------------------------------------------------------------
@@ -163,31 +186,25 @@ async function openRecording(file, words = recording ? "" : at("words").value) {
   following = new AbortController();
   const { signal } = following;
   busy(true);
-  const waiting = [];
-  let opened = false;
   recording = { file, duration: null };
+  share = 0;
   const tell = (name, data) => {
-    if (name === "progress" && data.duration && !opened) {
-      opened = true;
-      recording.duration = data.duration;
-      timeline.open(file, data.duration, []);
-      if (fits(data.duration)) recognizeWords(newRequest(), needsWords());
-    }
-    if (name === "progress" && opened) timeline.progress(data.progress);
-    if (name === "result") waiting.push(data);
-    if (opened) timeline.add(waiting.splice(0));
+    if (name === "progress") onProgress(data);
+    if (name === "result") take([data]);
   };
   try {
-    const job = await api.follow(file, needsWords(), tell, signal);
-    recording.duration = job.duration;
-    timeline.open(file, job.duration, job.peaks);
-    timeline.add(job.results);
-    timeline.summarise(job.summary);
+    const job = await api.follow(file, { transcribe: needsWords(), stereo: at("stereo").checked }, tell, signal);
+    onProgress(job);
+    take(job.results.slice(timeline.results.length));
+    share = null;
+    whole = job.summary;
+    timeline.add([], whole.phases);
+    timeline.ended();
     showExport();
-    if (!opened && fits(job.duration)) await recognizeWords(newRequest(), needsWords());
-    if (!fits(job.duration)) timeline.choose(job.results[0], false);
+    if (!isShort()) showSummary();
   } catch (error) {
-    complain(error);
+    complain(Object.assign(error, { file: file.name }));
+    if (!timeline.results.length && error.name !== "AbortError") timeline.close();
   } finally {
     if (!signal.aborted) {
       timeline.progress(null);
@@ -196,17 +213,83 @@ async function openRecording(file, words = recording ? "" : at("words").value) {
   }
 }
 
+function onProgress({ duration, progress, peaks, summary }) {
+  if (duration && recording.duration === null) {
+    recording.duration = duration;
+    timeline.open(recording.file, duration);
+    if (isShort()) recognizeWords(newRequest(), needsWords());
+    else {
+      at("words").disabled = true;
+      at("words-hint").textContent = TEXTS.wordsOfLong;
+      showSummary();
+    }
+  }
+  if (recording.duration === null) return;
+  if (peaks?.length) timeline.outline(peaks);
+  share = progress;
+  timeline.progress(progress);
+  if (summary) {
+    whole = summary;
+    timeline.add([], summary.phases);
+    if (!isShort() && !stretch) showSummary();
+  }
+}
+
+function take(results) {
+  timeline.add(results);
+  segments.add(results);
+  offerNames(new Set(results.map((result) => result.speaker)), rename);
+}
+
+/** Names have changed: write them wherever they stand. */
+function rename() {
+  segments.search();
+  timeline.draw();
+  if (whole && !stretch && !at("whole").hidden) showSummary();
+}
+
+const NOTHING = { speech_seconds: 0, shares: {}, speakers: [], phases: [], highlights: [], abstained: true };
+
+/** The recording as a whole, or what is known of it so far. */
+function showSummary() {
+  stretch = null;
+  timeline.mark(null);
+  segments.choose(null);
+  const last = timeline.results.at(-1);
+  showWhole(whole ?? NOTHING, {
+    duration: recording.duration,
+    nameOf,
+    progress: share,
+    voiceOnly: !timeline.results.some((result) => result.text_scores),
+    messages: share === null ? (last?.messages ?? []).filter(({ code }) => /^(cut|damaged|voices|speakers)/.test(code)) : [],
+    open: (part, play) => {
+      const result = timeline.results.find((one) => one.start >= part.start - 0.01 && one.speaker === part.speaker && !one.abstained);
+      if (play && result) timeline.choose(result, true);
+      else timeline.show(part.start - 0.05 * (part.end - part.start), part.end + 0.05 * (part.end - part.start));
+    },
+  });
+  if (share === null) {
+    at("words").value = "";
+    at("words").disabled = true;
+    at("words-hint").textContent = TEXTS.wordsOfLong;
+  }
+}
+
 /** True if no words are typed and the server can recognise them. */
 const needsWords = () => Boolean(server.model.transcribes && !at("words").value.trim());
 
-const fits = (duration) => duration <= server.limits.clip_seconds && recording.file.size <= server.limits.clip_bytes;
+/** True if the recording gets one result as a whole. */
+const isShort = () => recording.duration <= Math.min(WHOLE_SECONDS, server.limits.clip_seconds) && recording.file.size <= server.limits.clip_bytes;
 
 function chooseStretch(result) {
-  stretch = fits(recording.duration) ? null : result;
+  const part = !isShort();
+  stretch = part ? result : null;
+  segments.choose(result);
   asked = { audio: recording.file, start: result.start, end: result.end, transcript: result.transcript ?? "" };
-  answer.show(result, TEXTS.stretch(clock(result.start), clock(result.end)));
-  if (stretch) {
+  answer.show(result, TEXTS.stretch(clock(result.start), clock(result.end)), { part });
+  if (part) {
     at("words").value = result.transcript ?? "";
+    at("words").disabled = recording.file.size > server.limits.clip_bytes;
     at("words-hint").textContent = TEXTS.wordsOfStretch;
   }
 }
@@ -223,7 +306,7 @@ async function recognizeWords(signal = newRequest(), transcribe = false) {
   }
   const fields = { transcript };
   if (recording) {
-    if (!fits(recording.duration) && !stretch) return;
+    if (recording.duration === null || (!isShort() && !stretch)) return;
     fields.audio = recording.file;
     if (stretch) Object.assign(fields, { start: stretch.start, end: stretch.end });
     if (transcribe) Object.assign(fields, { transcript: "", transcribe: true });
@@ -236,7 +319,7 @@ async function recognizeWords(signal = newRequest(), transcribe = false) {
     const { transcript: used, transcript_confidence } = latest;
     asked = { ...fields, transcribe: null, transcript: used ?? "", transcript_confidence };
     const name = stretch ? TEXTS.stretch(clock(stretch.start), clock(stretch.end)) : recording ? TEXTS.whole : TEXTS.wordsOnly;
-    answer.show(latest, name);
+    answer.show(latest, name, { part: Boolean(stretch) });
     if (recording && matchMedia("(max-width: 820px)").matches && document.activeElement !== at("words")) at("answer").scrollIntoView({ block: "start" });
     if (latest.transcript_source === "asr") {
       at("words").value = latest.transcript;
@@ -256,8 +339,8 @@ async function explain() {
   answer.showWhy(null);
   const about = asked;
   try {
-    const { explanation } = await api.recognize({ ...about, explain: true }, running.signal);
-    if (about === asked) answer.showWhy(explanation);
+    const result = await api.recognize({ ...about, explain: true }, running.signal);
+    if (about === asked) answer.showWhy(result);
   } catch (error) {
     complain(error);
   }
@@ -268,7 +351,10 @@ function clear() {
   following.abort();
   session?.stream?.drop();
   timeline.close();
-  recording = stretch = latest = null;
+  segments.clear();
+  forgetNames();
+  recording = stretch = latest = whole = share = null;
+  at("words").disabled = false;
   answer.showNothing();
   busy(false);
   at("alert").replaceChildren();
@@ -279,21 +365,21 @@ function clear() {
 function busy(on) {
   at("busy").hidden = !on;
   at("answer").setAttribute("aria-busy", String(on));
-  at("transcribe").hidden = !(server?.model.transcribes && recording?.duration);
+  at("transcribe").hidden = !(server?.model.transcribes && recording?.duration && (isShort() || stretch));
 }
 
 // ---- exports ------------------------------------------------------------------------------------------------------
 
 /** Results to export: the segments of a recording, or the result for words only. */
 function results() {
-  const plain = timeline.results.map(({ row, ...result }) => result);
-  return plain.length ? plain : latest ? [latest] : [];
+  const named = timeline.results.map((result) => (result.speaker ? { ...result, speaker: nameOf(result.speaker) } : result));
+  return named.length ? named : latest ? [latest] : [];
 }
 
 function showExport() {
   const timed = timeline.results.length > 0;
   at("export").hidden = !results().length;
-  const formats = Object.entries(TEXTS.formats).filter(([format]) => timed || format === "jsonl" || format === "csv");
+  const formats = Object.entries(TEXTS.formats).filter(([format]) => timed || ["jsonl", "json", "csv"].includes(format));
   at("formats").replaceChildren(...formats.map(([format, name]) => button(name, () => save(format))));
 }
 
@@ -316,8 +402,9 @@ async function save(format) {
 async function listSamples() {
   const samples = await (await fetch("static/samples/samples.json")).json();
   const made = samples.map((sample) =>
-    button(sample.title, async () => {
+    button(TEXTS.sampleTitles[sample.file] ?? sample.title, async () => {
       const blob = await (await fetch(`static/samples/${sample.file}`)).blob();
+      at("stereo").checked = sample.stereo;
       await openRecording(new File([blob], sample.file, { type: "audio/mpeg" }), sample.words);
     }),
   );
@@ -346,7 +433,7 @@ function themes() {
     const chosen = localStorage.getItem("theme") ?? "auto";
     document.documentElement.dataset.theme = chosen === "auto" ? (system.matches ? "dark" : "light") : chosen;
     at("theme").textContent = TEXTS.theme[chosen];
-    timeline.recolour();
+    timeline.draw();
   };
   at("theme").addEventListener("click", () => {
     const chosen = localStorage.getItem("theme") ?? "auto";
@@ -369,14 +456,6 @@ async function introduce() {
   at("model-chip").textContent = `${server.model.name} ${server.model.version}`;
   at("model-chip").title = server.model.licence;
   at("version").textContent = TEXTS.version(server.version);
-  at("law-text").textContent = server.law;
-  at("law-uses").replaceChildren(
-    ...server.forbidden_uses.map((use) => {
-      const item = document.createElement("li");
-      item.textContent = use;
-      return item;
-    }),
-  );
 }
 
 fillTexts();
@@ -394,6 +473,14 @@ at("clear").addEventListener("click", () => {
   at("file").value = "";
   clear();
 });
+at("stereo").addEventListener("change", () => recording?.file && openRecording(recording.file, ""));
+at("back").addEventListener("click", showSummary);
+timeline.onFilter = () => segments.filter(timeline.shown);
+segments.onShowAll = () => {
+  at("search").value = "";
+  for (const press of at("legend").children) press.setAttribute("aria-pressed", "false");
+  timeline.filter(null);
+};
 at("why").addEventListener("toggle", explain);
 at("transcribe").addEventListener("click", () => recognizeWords(newRequest(), true));
 introduce().then(listSamples).catch((error) => complain(error));

@@ -1,111 +1,47 @@
-// All texts of the page. For another language, translate this file.
-export const TEXTS = {
-  skip: "Skip to the result",
-  tagline: "Speech emotion recognition from voice and words",
-  lawTitle: "Before you use it:",
-  lawShort: "bimodal recognises the emotion that voice and words express. It does not know what a person feels. Do not use it at work or in a classroom.",
-  inputTitle: "Speak or choose a recording",
-  recordStart: "Start speaking",
-  recordStop: "Stop",
-  recordIdle: "Press and speak",
-  recordHint: "The microphone is on while the button is red. Tell people around you.",
-  recordAsking: "Waiting for the microphone …",
-  recordListening: "Listening",
-  recordFinishing: "Finishing …",
-  recordStopHint: "Press again to stop.",
-  level: "Microphone level",
-  pick: "Choose a recording",
-  dropHint: "or drop it here (WAV, FLAC, MP3, OGG and more)",
-  samples: "Or try a sample (synthetic voice):",
-  words: "Words",
-  wordsHint: "Type or correct the words. The result updates as you type.",
-  wordsRecognised: (confidence) => `Recognised with ${percent(confidence)} confidence. Correct any mistakes.`,
-  wordsOfStretch: "These words belong to the selected segment.",
-  wordsPlaceholder: "I told you to stop that!",
-  transcribe: "Recognise the words",
-  clear: "Start over",
-  answerTitle: "Result",
-  empty: "No result yet. Speak, drop a recording, or type some words.",
-  whole: "whole recording",
-  wordsOnly: "words only",
-  live: "live",
-  stretch: (from, to) => `${from} to ${to}`,
-  noAnswer: "No result",
-  emotion: "Emotion",
-  voice: "Voice",
-  wordsColumn: "Words",
-  together: "Combined",
-  scoresCaption: "Probability of each emotion: voice only, words only, combined",
-  dimensions: (arousal, valence) => `Arousal ${signed(arousal)}, valence ${signed(valence)} (-1 to 1, derived from the scores).`,
-  among: (coverage, emotions) => `With ${percent(coverage)} coverage: ${emotions.join(", ")}.`,
-  amongHint: "The right emotion is among these that often, for speakers like those of the model's calibration.",
-  none: "–",
-  gateVoice: (share) => `Weight of the voice: ${percent(share)}`,
-  gateWords: (share) => `of the words: ${percent(share)}`,
-  agree: (emotion) => `Voice and words agree on ${emotion}.`,
-  conflict: (voice, voiceScore, words, wordsScore) =>
-    `Conflict: the voice expresses ${voice} (${percent(voiceScore)}), the words express ${words} (${percent(wordsScore)}). `,
-  followsVoice: "The result follows the voice.",
-  followsWords: "The result follows the words.",
-  followsNeither: (emotion) => `Combined, ${emotion} is the most likely.`,
-  unsure: (first, second) => `${first} and ${second} are almost equally likely.`,
-  onlyVoice: "From the voice only. Type the words to use both.",
-  onlyWords: "From the words only. Add a recording to use both.",
-  confidenceWeighs: (confidence) => `Words recognised with ${percent(confidence)} confidence. Lower confidence gives them less weight.`,
-  why: "Why this result?",
-  whyBusy: "Testing the effect of each part …",
-  whyTimes: (emotion) => `Effect of each part of the recording on ${emotion}: bars above the line support it, bars below oppose it.`,
-  whyWord: (influence) => `${influence > 0 ? "+" : "−"}${percent(Math.abs(influence))}`,
-  modelLine: (model, revision) => `Model: ${model}, revision ${revision}.`,
-  timelineTitle: "Timeline",
-  summary: (dominant, seconds, words) => `${words ? "" : "voice only: "}mostly ${dominant}; ${seconds} s of speech`,
-  summaryNone: "no speech was found",
-  analysing: "Analysing …",
-  zoom: "Zoom",
-  play: "Play",
-  pause: "Pause",
-  noPlayback: "This browser cannot play the recording. The results are still correct.",
-  stretches: "All segments as a table",
-  from: "From",
-  to: "To",
-  speaker: "Speaker",
-  score: "Score",
-  choose: (from, emotion) => `Select the segment from ${from}: ${emotion}`,
-  bandLabel: "Emotions over time. Use the left and right arrow keys to select a segment, Enter to play it.",
-  waveLabel: "Waveform of the recording",
-  exportTitle: "Download the results",
-  exportHint: "The files contain the results above. The recording is not stored.",
-  formats: {
-    jsonl: "JSON Lines", json: "JSON", csv: "CSV", vtt: "WebVTT", srt: "SRT", textgrid: "TextGrid",
-    elan: "ELAN", labelstudio: "Label Studio", rttm: "RTTM", emotionml: "EmotionML",
-  },
-  exported: (name) => `${name} saved.`,
-  privacy: "Recordings and words are not stored and not logged. Recordings are sent to this server only.",
-  interface: "API (OpenAPI)",
-  licences: "Licences",
-  version: (version) => `bimodal ${version}`,
-  tokenTitle: "This server needs a token",
-  tokenHint: "The server printed it at start-up.",
-  token: "Token",
-  tokenSend: "Continue",
-  theme: { auto: "Colours: system", light: "Colours: light", dark: "Colours: dark" },
-  errors: {
-    refused: "The browser is not allowed to use the microphone. Allow it next to the address bar, or drop a recording.",
-    absent: "No microphone found. Connect one, or drop a recording.",
-    insecure: "Browsers allow the microphone only on localhost and https pages. Open the page there, or drop a recording.",
-    lost: "The connection was lost. The results so far are below.",
-    unreachable: "The server cannot be reached. Check that it is running.",
-    busy: (seconds) => `The server is busy. Try again in ${seconds} seconds.`,
-    stream: (sentence) => `The server ended the stream: ${sentence}`,
-    closed: "Close this message",
-    retry: "Analyse the recording again",
-  },
-};
+// The texts of the page in the language of the document. Each language is a file in texts/ with the same keys.
+export const LANGUAGES = ["en", "de"];
+export const LANGUAGE = LANGUAGES.includes(document.documentElement.lang) ? document.documentElement.lang : "en";
+export const { TEXTS } = await import(`./texts/${LANGUAGE}.js`);
 
-export function signed(value) {
-  return value === null ? "" : `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(2)}`;
-}
+const counted = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 2 });
 
 export function percent(share) {
   return `${Math.round(100 * share)} %`;
+}
+
+export function signed(value) {
+  return value === null ? "" : `${value < 0 ? "−" : "+"}${number(Math.abs(value).toFixed(2))}`;
+}
+
+/** A number, or text that is one, as the language writes it. Other text stays. */
+export function number(value) {
+  const text = String(value).trim();
+  return /^[+-]?\d+(\.\d+)?$/.test(text) ? (LANGUAGE === "de" ? text.replace(".", ",") : text) : text;
+}
+
+/** A whole number with separators. */
+export function count(value) {
+  return counted.format(value);
+}
+
+/** The name of an emotion; one that the language has no word for keeps that of the model. */
+export function named(emotion) {
+  return TEXTS.emotions[emotion] ?? emotion;
+}
+
+const languages = new Intl.DisplayNames(LANGUAGE, { type: "language", fallback: "code" });
+const languageNames = (codes) => codes.split(", ").map((code) => (/^[a-z]{2,3}$/.test(code) ? languages.of(code) : code)).join(", ");
+const VALUES = { emotion: named, voice: named, words: named, language: languageNames, read: languageNames };
+
+/** A sentence of the server by its code; the sentence itself where the page has no text for the code. */
+export function told(message) {
+  const text = TEXTS.messages[message.code];
+  const values = Object.fromEntries(Object.entries(message.values ?? {}).map(([name, value]) => [name, number((VALUES[name] ?? String)(value))]));
+  return sentence(text === undefined ? message.text : typeof text === "function" ? text(values) : text);
+}
+
+/** With a capital letter and a full stop. */
+export function sentence(text) {
+  const whole = `${text[0].toUpperCase()}${text.slice(1)}`;
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }
