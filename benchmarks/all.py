@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import across, across_four, crema_d, emodb, meld, ravdess, speakers, tables
+from benchmarks import across, across_four, calibration, crema_d, emodb, meld, ravdess, speakers, tables
 from benchmarks.record import RESULTS, ROOT, read_options
 
 PAGE = ROOT / "docs" / "results.md"
@@ -13,7 +13,7 @@ def main() -> None:
         tables.write_results(RESULTS, PAGE)
         return
     options = read_options(__doc__ or "")
-    for benchmark in (ravdess, speakers, emodb, crema_d, across, across_four, meld):
+    for benchmark in (ravdess, speakers, emodb, crema_d, across, across_four, meld, calibration):
         benchmark.run(options)
     tables.write_results(options.results, PAGE)
 

@@ -22,6 +22,7 @@ ORDER = (
     "diarise",
     "meld",
     "meld_tuned",
+    "calibration",
     "emotiontts",
     "plain_words",
     "regimes",

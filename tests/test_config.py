@@ -6,7 +6,6 @@ from typing import get_args
 import pytest
 
 from bimodal.config import (
-    RENAMED,
     Affinity,
     Classification,
     FusionConfig,
@@ -20,6 +19,7 @@ from bimodal.config import (
     read_config,
 )
 from bimodal.errors import ConfigError
+from bimodal.moved.settings import RENAMED
 from bimodal.records import Statistic
 
 

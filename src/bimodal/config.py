@@ -11,17 +11,8 @@ import msgspec
 
 from bimodal.errors import ConfigError
 from bimodal.files import parse_toml, read_toml
+from bimodal.moved.settings import RENAMED
 from bimodal.records import Statistic, named_fault, shortened
-
-RENAMED: Final = {
-    "average": "ema_decay", "baseline": "speaker_stats", "baseline_by": "speaker_stats_by",
-    "baseline_strength": "speaker_stats_strength", "components": "pca_components",
-    "encoder_rate": "encoder_lr_multiplier", "gradient_norm": "max_grad_norm", "heads": "ensemble_size",
-    "heard_views": "tta", "noise": "input_noise_std", "parts": "n_folds", "scale": "embedding_norm",
-    "shuffled_share": "shuffled_words_prob", "start": "init", "steps": "min_steps", "view_share": "augmentation_prob",
-    "views": "augmentations",
-}  # fmt: skip
-"""Old names of settings and their new names. An old name is refused, and the error names the new one."""
 
 Config = TypeVar("Config")
 Natural = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
@@ -372,6 +363,12 @@ class TrainConfig:
             not refused.
         distance_exponent: How fast the confidence of speech falls with its distance from the training data; 0: not at
             all. Set 0 for soft targets from listeners' votes, whose scores are cautious already.
+        calibration: How scores become probabilities. `temperature`: one divisor of all logits; it changes no answer.
+            `vector`: a factor and an offset for each emotion (vector scaling). Set it where emotions are imbalanced and
+            the scores matter more than the recall of rare emotions.
+        calibrate_on: Rows that the calibration is fitted on. `dev`: the dev split; without one, the training rows if
+            the fusion stage cross-fits them. `cross_fitted`: all training rows, scored by networks that did not train
+            on their speakers. Set it for small corpora; training takes `fusion.n_folds` times as long.
         seed: Random seed of initialisation, shuffling and inner splits.
         device: Torch device for training, such as `cpu` or `cuda`.
         threads: Threads of torch and onnxruntime; 0 for one per core.
@@ -391,6 +388,8 @@ class TrainConfig:
     trained_on: str = ""
     official_split: str = ""
     distance_exponent: NotNegative = 3.0
+    calibration: Literal["temperature", "vector"] = "temperature"
+    calibrate_on: Literal["dev", "cross_fitted"] = "dev"
     seed: Seed = 0
     device: str = "cpu"
     threads: Threads = 0

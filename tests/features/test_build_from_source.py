@@ -104,6 +104,22 @@ def test_a_licence_is_given_or_named_by_the_model_card(tmp_path):
         build_from_source(str(tmp_path / "words"), tmp_path / "out", BuildRequest())
 
 
+@pytest.mark.parametrize(
+    ("licence", "near"),
+    [
+        ("Apache 2", "did you mean Apache-2.0"),
+        ("MIT AND nothing", "expected one of spdx"),
+        ("free for all?", "no SPDX"),
+    ],
+)
+def test_a_licence_that_spdx_does_not_know_is_refused_before_anything_is_read(tmp_path, licence, near):
+    with pytest.raises(BackboneError, match=near) as caught:
+        build_from_source(str(tmp_path / "no-such-folder"), tmp_path / "out", BuildRequest(licence=licence))
+    assert str(caught.value).startswith(f"licence '{licence}': no SPDX identifier; ") and "LicenseRef-" in str(
+        caught.value
+    )
+
+
 def test_a_folder_that_holds_something_is_left_alone(built, pretrained, tmp_path):
     with pytest.raises(BackboneError, match="holds a backbone already; name another folder"):
         build_from_source(str(pretrained), built, BuildRequest())

@@ -19,11 +19,13 @@ import numpy.typing as npt
 
 from bimodal.audio.decode import Signal
 from bimodal.errors import TranscriptionError
+from bimodal.features.hub import find_on_hub
 from bimodal.files import file_digest
 from bimodal.runtime import Device
 
 Task = Literal["transcribe", "translate"]
 _NEEDED: Final = ("model.bin", "config.json", "tokenizer.json")
+_HUB_FILES: Final = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*")
 _LOOPING: Final = 2.4  # compression beyond which Whisper's authors take a text for a loop (arXiv 2212.04356, 4.5)
 _SHORTEST: Final = 160  # samples of one frame; shorter signals hold no words
 
@@ -217,29 +219,14 @@ def _find_on_hub(model: str, *, download: bool) -> Path:
             "Systran/faster-whisper-base with --download"
         )
     _library()
-    import huggingface_hub
-
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                model,
-                local_files_only=not download,
-                allow_patterns=[
-                    "config.json",
-                    "preprocessor_config.json",
-                    "model.bin",
-                    "tokenizer.json",
-                    "vocabulary.*",
-                ],
-            )
-        )
-    except Exception as error:  # the Hub's client raises a dozen kinds
-        if download:
-            raise TranscriptionError(f"{model}: cannot be downloaded ({str(error).splitlines()[0]})") from error
-        raise TranscriptionError(
-            f"{model}: neither a folder nor a downloaded model; add --download to download it, or run "
-            f"'hf download {model} --local-dir FOLDER' and give that folder"
-        ) from error
+    return find_on_hub(
+        model,
+        _HUB_FILES,
+        download=download,
+        raises=TranscriptionError,
+        otherwise=f"add --download to download it, or run 'hf download {model} --local-dir FOLDER' and give that "
+        "folder",
+    )
 
 
 def _transcription(segments: Iterable[Any], language: str, language_probability: float) -> Transcription:

@@ -46,7 +46,11 @@ def build(
         typer.Option(help="Number format of the stored weights. int8 also multiplies those of a speech encoder so."),
     ] = "float16",
     licence: Annotated[
-        str, typer.Option(metavar="SPDX", help="Licence of the weights. [default: as the model's README.md says]")
+        str,
+        typer.Option(
+            metavar="SPDX",
+            help="Licence of the weights, such as MIT, or LicenseRef-NAME. [default: as the model's README.md says]",
+        ),
     ] = "",
     languages: Annotated[
         str,

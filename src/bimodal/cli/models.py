@@ -16,11 +16,12 @@ def models(
         bool,
         typer.Option("--seal", help="Update the digest of config.json in each MODEL, after an edit of your own."),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the models as JSON.")] = False,
 ) -> None:
     """List the installed models; describe model folders."""
     from bimodal.inference.installed import DEFAULT, installed_models
     from bimodal.inference.model_folder import seal_model
-    from bimodal.output.console import describe_model
+    from bimodal.output.console import describe_model, model_record
 
     if seal:
         if not paths:
@@ -29,6 +30,13 @@ def models(
             say(f"{folder}: revision {seal_model(folder).revision}, config.json has its digest")
         return
     found = installed_models()
+    if as_json:
+        import msgspec  # start-up
+
+        records = [model_record(name, folder, default=name == DEFAULT) for name, folder in found.items()]
+        records += [model_record(str(folder), folder) for folder in paths or []]
+        typer.echo(msgspec.json.format(msgspec.json.encode(records)).decode())
+        return
     for name, folder in found.items():
         typer.echo(describe_model(f"{name} (default)" if name == DEFAULT else name, folder))
     for folder in paths or []:

@@ -16,6 +16,7 @@ from bimodal.features.backbones.source import (
     read_config,
 )
 from bimodal.features.build_backbone import ENCODERS, build_backbone
+from bimodal.features.licences import canonical_licence
 from bimodal.files import atomic_write
 from bimodal.records import printable
 
@@ -33,7 +34,8 @@ class BuildRequest:
     Attributes:
         layers: Blocks whose outputs it gives, such as `2-4` or `1,6,12`, or `all`.
         precision: How weights are stored. In a speech encoder, those of `int8` are multiplied in 8 bits.
-        licence: Licence of the weights (SPDX); empty for the one that the model's README.md names.
+        licence: Licence of the weights, an SPDX expression or `LicenseRef-NAME`; empty for the one that the model's
+            README.md names.
         languages: ISO 639-1 codes of the languages whose words it reads; empty for those that README.md names.
         name: Its name; empty for that of its folder.
     """
@@ -71,12 +73,13 @@ def build_from_source(source: str, out: Path, request: BuildRequest) -> Built:
             does not give what the model gives. Nothing is written then.
     """
     check_new(out)
+    asked = canonical_licence(request.licence) if request.licence.strip() else ""
     found = find_pretrained(source)
     family = find_pretrained_family(found.folder)
     inner = transformer_folder(found.folder) if family == _SENTENCES else found.folder
     pickled = pickled_weights(inner)
     licence, languages = card_facts(found.folder)
-    if not (licence := request.licence or licence):
+    if not (licence := asked or licence):
         raise BackboneError(
             f"{found.name}: its README.md names no licence; look it up where the model is published, and give it with "
             "--licence, such as --licence Apache-2.0"

@@ -40,7 +40,10 @@ def find_model(name: str | Path | None = None, *, download: bool = False) -> Pat
             f"{name}: no model folder ({CONFIG} is missing); 'bimodal train' writes one, and 'bimodal models' lists "
             f"those that are installed"
         )
-    return _on_hub(name, download=download)
+    from bimodal.features.hub import find_on_hub  # start-up: few models are found so
+
+    otherwise = "add --download (in Python download=True) to download it"
+    return find_on_hub(name, _HUB_FILES, download=download, raises=ModelFolderError, otherwise=otherwise)
 
 
 def installed_models() -> dict[str, Path]:
@@ -76,26 +79,3 @@ def _packaged_folders(module: str) -> dict[str, Path]:
 
 def _is_hub_id(name: str) -> bool:
     return name.count("/") == 1 and not name.startswith(("/", ".", "~")) and not name.endswith("/")
-
-
-def _on_hub(name: str, *, download: bool) -> Path:
-    """Folder of a Hub id in the Hub's cache on this machine."""
-    try:
-        import huggingface_hub
-    except ModuleNotFoundError as error:
-        raise ModelFolderError(
-            f"{name}: no such folder; as a Hub id it needs '{error.name}': pip install 'bimodal-emotion[hub]'"
-        ) from error
-    repository, _, revision = name.partition("@")
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                repository, revision=revision or None, local_files_only=not download, allow_patterns=_HUB_FILES
-            )
-        )
-    except Exception as error:  # the Hub's client raises a dozen kinds
-        if download:
-            raise ModelFolderError(f"{name}: cannot be downloaded ({str(error).splitlines()[0]})") from error
-        raise ModelFolderError(
-            f"{name}: neither a folder nor a downloaded model; add --download (in Python download=True) to download it"
-        ) from error

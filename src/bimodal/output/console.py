@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -175,7 +175,6 @@ def describe_model(name: str, folder: Path) -> str:
         ModelFolderError: Not a valid model folder.
     """
     config = load_model_config(folder, verify=False)
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     facts = {
         "model": f"{config.name} {config.version}, revision {config.revision}",
         "licence": config.licence,
@@ -185,10 +184,44 @@ def describe_model(name: str, folder: Path) -> str:
         "fusion": _fusion(config),
         "trained on": config.trained_on or "unknown",
         "adapted to": config.adapted_to,
-        "size": f"{size / 1e6:.1f} MB",
+        "size": f"{_size(folder) / 1e6:.1f} MB",
         "folder": str(folder),
     }
     return printable("\n".join([name, *(_fact(label, fact) for label, fact in facts.items() if fact)]))
+
+
+def model_record(name: str, folder: Path, *, default: bool = False) -> dict[str, Any]:
+    """What `describe_model` tells, as plain values for a program; the size in bytes.
+
+    Args:
+        name: Of an installed model, or its folder as it was given.
+        folder: Of the model.
+        default: Whether it answers where none is named.
+
+    Raises:
+        ModelFolderError: Not a valid model folder.
+    """
+    config = load_model_config(folder, verify=False)
+    return {
+        "name": name,
+        "default": default,
+        "model": config.name,
+        "version": config.version,
+        "revision": config.revision,
+        "licence": config.licence,
+        "emotions": list(config.emotions),
+        "speech": _backbone(config.speech) if config.speech else None,
+        "text": _backbone(config.text) if config.text else None,
+        "fusion": _fusion(config) or None,
+        "trained_on": config.trained_on or None,
+        "adapted_to": config.adapted_to or None,
+        "bytes": _size(folder),
+        "folder": str(folder),
+    }
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _fact(label: str, fact: str) -> str:

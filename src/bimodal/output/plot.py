@@ -1,4 +1,7 @@
-"""Plot of a recording: waveform, emotions over time, words (extra `plot`)."""
+"""Plot of a recording: waveform, a lane for each speaker with the emotions over time, words (extra `plot`).
+
+A lane of few results shows each score as a line. Many results would be confetti: they become smoothed bands.
+"""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -18,10 +21,22 @@ from bimodal.records import Recognition
 
 KINDS: Final = (".png", ".svg", ".pdf")
 _POINTS: Final = 2000
-_WORDS_SHOWN: Final = 60  # stretches beyond which words would be a blot
-_LETTERS: Final = 190  # letters that fit across the picture
+_LETTERS: Final = 170  # letters that fit across the picture
 _LEAST_LETTERS: Final = 12  # in a line, even where a stretch is narrower
 _LINES: Final = 4  # of words below one stretch
+_LINES_UP_TO: Final = 20  # results of a lane; more become bands
+_BINS: Final = 240  # of time, in bands
+_SPREAD: Final = 2.0  # bins: standard deviation of the smoothing
+_LEAST_SPEECH: Final = 0.02  # share of a bin below which a band has a gap
+_SAME_WORDS: Final = 0.5  # seconds between results whose equal words are the same words
+_STRIP: Final = (1.06, 0.12)  # foot and height of the strip above the scores that has the strongest emotion
+_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)  # seconds between marks of time
+_MARKS: Final = 12
+_MINUTE: Final = 60.0
+_HOUR: Final = 3600.0
+
+Lane = tuple[str | None, Sequence[Recognition]]
+"""A speaker with their results; None if nobody is named."""
 
 
 def check_plot(path: Path) -> None:
@@ -36,7 +51,7 @@ def check_plot(path: Path) -> None:
 
 
 def plot_timeline(path: Path, recording: Path, results: Sequence[Recognition], *, title: str) -> None:
-    """Draw the waveform with the recognised emotions, the scores over time, and the words.
+    """Draw the waveform, and for each speaker the scores over time, the strongest emotion, and the words.
 
     Args:
         path: File to write, `.png`, `.svg` or `.pdf`.
@@ -49,19 +64,32 @@ def plot_timeline(path: Path, recording: Path, results: Sequence[Recognition], *
         AudioError: The recording cannot be read.
     """
     figure_class, canvas_class = _library()
-    figure = figure_class(figsize=(12, 5.5), layout="constrained")
+    lanes = lanes_of(results)
+    spoken = [_word_groups(rows) for _, rows in lanes]
+    heights = [0.8, *(height for words in spoken for height in (1.5, 0.45 if words else 0.01))]
+    figure = figure_class(figsize=(12, 1.4 + 1.25 * sum(heights)), layout="constrained")
     canvas_class(figure)
-    wave, words, lines = figure.subplots(
-        3, 1, sharex=True, height_ratios=[1, 0.4 if any(one.transcript for one in results) else 0.01, 1.3]
-    )
-    emotions = list(results[0].scores) if results else []
-    colours = {emotion: emotion_colour(emotion) for emotion in emotions}
+    wave, *parts = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     figure.suptitle(_plain(title))
-    _draw_wave(wave, recording, results, colours)
-    _draw_scores(lines, results, colours)
-    _draw_words(words, results)
+    seconds = _draw_wave(wave, recording)
+    draw = _draw_lines if max((len(rows) for _, rows in lanes), default=0) <= _LINES_UP_TO else _draw_bands
+    for number, (speaker, rows) in enumerate(lanes):
+        scores, words = parts[2 * number], parts[2 * number + 1]
+        draw(scores, rows, seconds)
+        scores.set(ylim=(0, sum(_STRIP)), ylabel=_plain(speaker) or "score", yticks=[0, 0.5, 1])
+        scores.spines[["top", "right"]].set_visible(False)
+        scores.tick_params(labelbottom=not spoken[number])
+        _draw_words(words, spoken[number], seconds)
+    _mark_time(parts[-2] if lanes else wave, seconds)
+    _draw_legend(figure, list(results[0].scores) if results else [])
     with atomic_write(path) as unfinished:
         figure.savefig(unfinished, dpi=150, format=path.suffix.lower().lstrip("."))
+
+
+def lanes_of(results: Sequence[Recognition]) -> list[Lane]:
+    """The results of each speaker, in the order in which they speak first."""
+    speakers = list(dict.fromkeys(result.speaker for result in results))
+    return [(speaker, [one for one in results if one.speaker == speaker]) for speaker in speakers]
 
 
 def _library() -> tuple[Any, Any]:
@@ -82,43 +110,150 @@ def envelope(recording: Path, points: int = _POINTS) -> tuple[npt.NDArray[np.flo
     return outline.peaks(), outline.samples / header.sampling_rate
 
 
-def _draw_wave(axes: Any, recording: Path, results: Sequence[Recognition], colours: dict[str, str]) -> None:
+def _draw_wave(axes: Any, recording: Path) -> float:
+    """The waveform; gives the duration in seconds."""
     peaks, seconds = envelope(recording)
     times = np.linspace(0, seconds, len(peaks))
     axes.fill_between(times, -peaks, peaks, color="#555555", linewidth=0)
-    for result in results:
-        if result.emotion is not None:
-            axes.axvspan(result.start or 0.0, result.end or 0.0, color=colours[result.emotion], alpha=0.35, linewidth=0)
     axes.set(xlim=(0, seconds), ylabel="waveform", yticks=[])
     axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(labelbottom=False)
+    return seconds
 
 
-def _draw_scores(axes: Any, results: Sequence[Recognition], colours: dict[str, str]) -> None:
-    """Score of each emotion as steps, with gaps if there is no result; one line style per speaker."""
-    speakers = list(dict.fromkeys(result.speaker for result in results))
-    for speaker, style in zip(speakers, ["-", "--", ":", "-."] * (1 + len(speakers) // 4), strict=False):
-        claimed = [one for one in results if one.speaker == speaker and not one.abstained]
-        for emotion, colour in colours.items():
-            times = [at for one in claimed for at in (one.start or 0.0, one.end or 0.0, one.end or 0.0)]
-            scores = [value for one in claimed for value in (one.scores[emotion], one.scores[emotion], np.nan)]
-            label = f"{emotion}, {_plain(speaker)}" if len(speakers) > 1 and speaker else emotion
-            axes.plot(times, scores, color=colour, linestyle=style, linewidth=1.8, label=label)
-    axes.set(ylim=(0, 1.02), xlabel="seconds", ylabel="score")
-    axes.spines[["top", "right"]].set_visible(False)
-    if results:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+def _draw_lines(axes: Any, results: Sequence[Recognition], seconds: float) -> None:
+    """The score of each emotion as steps, with gaps where there is no result; above, the emotion of each result."""
+    claimed = [one for one in results if not one.abstained]
+    for emotion in claimed[0].scores if claimed else ():
+        times = [at for one in claimed for at in (one.start or 0.0, _end(one, seconds), _end(one, seconds))]
+        scores = [value for one in claimed for value in (one.scores[emotion], one.scores[emotion], np.nan)]
+        axes.plot(times, scores, color=emotion_colour(emotion), linewidth=1.8, solid_capstyle="butt")
+    for one in claimed:
+        if one.emotion is not None:
+            start = one.start or 0.0
+            axes.broken_barh([(start, _end(one, seconds) - start)], _STRIP, facecolor=emotion_colour(one.emotion))
 
 
-def _draw_words(axes: Any, results: Sequence[Recognition]) -> None:
-    """Words at their stretch, in lines that fit it; neighbours with the same words share them."""
+def _end(result: Recognition, seconds: float) -> float:
+    return seconds if result.end is None else result.end
+
+
+def _draw_bands(axes: Any, results: Sequence[Recognition], seconds: float) -> None:
+    """Smoothed scores, stacked, with gaps where nobody speaks; above, the strongest of them."""
+    edges = np.linspace(0, seconds, _BINS + 1)
+    emotions = list(results[0].scores)
+    shares = smoothed_shares(results, edges)
+    colours = [emotion_colour(emotion) for emotion in emotions]
+    steps = np.concatenate([shares, shares[:, -1:]], axis=1)
+    axes.stackplot(edges, np.nan_to_num(steps), colors=colours, step="post", linewidth=0)
+    for strongest, run in groupby(range(_BINS), lambda place: _strongest(shares[:, place])):
+        places = list(run)
+        if strongest is not None:
+            left, right = edges[places[0]], edges[places[-1] + 1]
+            axes.broken_barh([(left, right - left)], _STRIP, facecolor=colours[strongest])
+
+
+def _strongest(shares: npt.NDArray[np.float64]) -> int | None:
+    return None if np.isnan(shares[0]) else int(shares.argmax())
+
+
+def smoothed_shares(results: Sequence[Recognition], edges: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean score of each emotion in stretches of time, smoothed.
+
+    Args:
+        results: Of one speaker.
+        edges: (B + 1,) of the stretches, in seconds, equally wide.
+
+    Returns:
+        (C, B), each column with sum 1; NaN where nobody speaks.
+
+    Example:
+        >>> scores = {"anger": 0.25, "joy": 0.75}
+        >>> one = Recognition(
+        ...     emotion="joy", scores=scores, speech_scores=None, text_scores=None, gate=None, start=0.0, end=5.0)
+        >>> shares = smoothed_shares([one], np.linspace(0, 100, 101))
+        >>> shares[:, 0].round(2).tolist(), bool(np.isnan(shares[:, 50]).all())
+        ([0.25, 0.75], True)
+    """
+    width, emotions = edges[1] - edges[0], list(results[0].scores)
+    mass = np.zeros((len(emotions), len(edges) - 1))
+    for one in results:
+        if not one.abstained:
+            start, end = one.start or 0.0, _end(one, float(edges[-1]))
+            overlap = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0.0, None) / width
+            mass += np.outer([one.scores[emotion] for emotion in emotions], overlap)
+    reach = np.arange(-int(4 * _SPREAD), int(4 * _SPREAD) + 1)
+    kernel = np.exp(-0.5 * (reach / _SPREAD) ** 2)
+    spread = np.stack([np.convolve(row, kernel / kernel.sum(), mode="full") for row in mass])
+    spread = spread[:, len(reach) // 2 : len(reach) // 2 + mass.shape[1]]
+    whole = spread.sum(axis=0)
+    speaks = mass.sum(axis=0) > _LEAST_SPEECH
+    return np.where(speaks, spread / np.where(speaks, whole, 1.0), np.nan)
+
+
+def _word_groups(results: Sequence[Recognition]) -> list[list[Recognition]]:
+    """Neighbours with the same words; none where all words together would be a blot."""
+    groups: list[list[Recognition]] = []
+    for one in results:
+        last = groups[-1][-1] if groups else None
+        near = last is not None and (one.start or 0.0) - (last.end or 0.0) < _SAME_WORDS
+        if last is not None and near and one.transcript == last.transcript:
+            groups[-1].append(one)
+        elif one.transcript:
+            groups.append([one])
+    return groups if len(groups) <= _LETTERS // _LEAST_LETTERS else []
+
+
+def _draw_words(axes: Any, groups: Sequence[Sequence[Recognition]], seconds: float) -> None:
+    """Words at their stretch, in lines that fit it."""
     axes.axis("off")
-    spoken = [one for one in results if one.transcript]
-    groups = [list(group) for _, group in groupby(spoken, lambda one: (one.speaker, one.transcript))]
-    for group in groups if len(groups) <= _WORDS_SHOWN else []:
-        start, end = group[0].start or 0.0, group[-1].end or 0.0
-        letters = max(_LEAST_LETTERS, int(_LETTERS * (end - start) / axes.get_xlim()[1]))
+    for group in groups:
+        start, end = group[0].start or 0.0, _end(group[-1], seconds)
+        letters = max(_LEAST_LETTERS, int(_LETTERS * (end - start) / seconds))
         text = wrap(group[0].transcript or "", letters, max_lines=_LINES, placeholder=" …")
         axes.text((start + end) / 2, 1, _plain("\n".join(text)), ha="center", va="top", fontsize=8)
+
+
+def _mark_time(axes: Any, seconds: float) -> None:
+    """Marks of time below the lowest lane: seconds, minutes or hours."""
+    marks = time_marks(seconds)
+    axes.set_xticks(marks, [clock(mark, seconds) for mark in marks])
+    axes.set_xlabel("seconds" if seconds < _MINUTE else "minutes:seconds" if seconds < _HOUR else "hours:minutes")
+    axes.tick_params(labelbottom=True)
+
+
+def time_marks(seconds: float) -> list[float]:
+    """At most a dozen round times within a recording, and its beginning.
+
+    Example:
+        >>> time_marks(21)
+        [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0]
+    """
+    step = next((step for step in _STEPS if seconds <= _MARKS * step), _STEPS[-1])
+    found: list[float] = np.arange(0, seconds + 1e-9, step, dtype=np.float64).tolist()
+    return found
+
+
+def clock(seconds: float, longest: float) -> str:
+    """A time as the axis of a recording shows it.
+
+    Example:
+        >>> clock(5, 20), clock(90, 600), clock(4500, 7200)
+        ('5', '1:30', '1:15')
+    """
+    if longest < _MINUTE:
+        return f"{seconds:g}"
+    unit = 1 if longest < _HOUR else 60
+    return f"{int(seconds // (60 * unit))}:{int(seconds // unit % 60):02d}"
+
+
+def _draw_legend(figure: Any, emotions: Sequence[str]) -> None:
+    """One line for each emotion."""
+    from matplotlib.patches import Patch
+
+    if emotions:
+        handles = [Patch(color=emotion_colour(emotion), label=_plain(emotion)) for emotion in emotions]
+        figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
 
 
 def _plain(text: str | None) -> str:

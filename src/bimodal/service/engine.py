@@ -21,6 +21,7 @@ from bimodal.service.decoding import Decoders
 from bimodal.service.limits import Limits
 from bimodal.service.measuring import Measures
 from bimodal.service.problems import Problem
+from bimodal.service.transcriptions import Transcriptions, upload_key
 
 Answer = TypeVar("Answer")
 _PARTIAL_SECONDS: Final = 0.5
@@ -41,6 +42,7 @@ class Engine:
         self, recognizer: Recognizer, limits: Limits, measures: Measures, transcriber: Transcriber | None = None
     ) -> None:
         self.recognizer, self.limits, self.measures, self.transcriber = recognizer, limits, measures, transcriber
+        self.transcriptions = None if transcriber is None else Transcriptions(transcriber)
         self.decoders = Decoders(limits, limits.workers + 1)
         self.ready = False
         self.stopping = False
@@ -83,8 +85,9 @@ class Engine:
             decoded = self.decoders.decode_clip(upload, clip.start, clip.end)
             clip = replace(clip, audio=decoded)
             self.measures.audio_seconds.inc(len(decoded.signal) / decoded.sampling_rate)
-            if transcribe and self.transcriber is not None:
-                recognised = self.transcriber.transcribe(decoded.signal)
+            if transcribe and self.transcriptions is not None:
+                key, signal = upload_key(upload, clip.start, clip.end), decoded.signal
+                recognised = self.transcriptions.words(key, lambda: signal)
                 clip = replace(
                     clip,
                     transcript=recognised.text or None,

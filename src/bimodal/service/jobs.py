@@ -10,6 +10,7 @@ from typing import IO, Any, Final, Literal
 import msgspec
 
 from bimodal.asr.timed_words import Asr, TimedWords
+from bimodal.audio.decode import load_signal
 from bimodal.errors import BimodalError
 from bimodal.inference.stream import TimelineConfig
 from bimodal.inference.summary import summarise
@@ -19,6 +20,7 @@ from bimodal.service.decoding import LongRecording
 from bimodal.service.engine import Engine
 from bimodal.service.forms import renamed_field
 from bimodal.service.problems import Problem, log_mistake, unexpected_problem
+from bimodal.service.transcriptions import timed_words, upload_key
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _HEARTBEAT_SECONDS: Final = 10.0
@@ -54,6 +56,7 @@ class Job:
         self.peaks: list[float] = []
         self.problem: Problem | None = None
         self.ended = 0.0
+        self.key = ""  # of its words, where they are shared
         self._news = asyncio.Event()
 
     @property
@@ -180,6 +183,8 @@ class Jobs:
         if job.open:
             job.state = "cancelled"
             job.stop()
+        if self._engine.transcriptions is not None:
+            self._engine.transcriptions.forget(job.key)
         del self._jobs[name]
         job.tell()
 
@@ -217,12 +222,22 @@ class Jobs:
             job.duration, job.peaks = recording.duration, recording.peaks
             loop.call_soon_threadsafe(job.tell)
             job.recording = recording
-            results = engine.recognizer.recognize_long(recording.path, words=job.words, asr=job.asr, config=job.config)
+            words, asr = self._words(job, recording)
+            results = engine.recognizer.recognize_long(recording.path, words=words, asr=asr, config=job.config)
             for result in warn_at_end(results, lambda: recording.warnings):
                 job.results.append(result)
                 loop.call_soon_threadsafe(job.tell)
             job.recording = None
         engine.measures.audio_seconds.inc(recording.duration)
+
+    def _words(self, job: Job, recording: LongRecording) -> tuple[Sequence[TimedWords], Asr | None]:
+        """Words of a job, or what recognises them. Those of a short recording are shared with `/v1/recognize`."""
+        engine = self._engine
+        short = recording.duration <= engine.limits.clip_seconds and job.config.channels == "mix"
+        if job.asr is None or job.words or not short or engine.transcriptions is None:
+            return job.words, job.asr
+        job.key = upload_key(job.upload)
+        return timed_words(engine.transcriptions.words(job.key, lambda: load_signal(recording.path))), None
 
     def _forget(self) -> None:
         """Drop finished jobs that are too old or too many."""

@@ -1,4 +1,4 @@
-"""Calibration: temperatures that divide logits, fitted on rows that did not train the networks."""
+"""Calibration: temperatures or vector scaling of logits, fitted on rows that did not train the networks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from torch import nn
 
 from bimodal.arrays import Floats
 from bimodal.asr.transcribe import transcript_confidence
-from bimodal.config import FusionConfig
+from bimodal.config import FusionConfig, TrainConfig
 from bimodal.data.batches import Examples
 from bimodal.evaluation.metrics import fit_temperature
 from bimodal.features.cache import cache_key
@@ -23,6 +23,7 @@ from bimodal.training.loop import predict
 from bimodal.training.pairing import draw_once, pair_by_label, pairable
 from bimodal.training.rows import LabelledRows
 from bimodal.training.stage import RunContext
+from bimodal.training.vector_scaling import Scaling, fit_vector_scaling, scale_network, scaled
 
 CASES: Final = ((True, True), (True, False), (False, True))
 """Whether speech and text are there: a fused model has a temperature for each case."""
@@ -34,10 +35,26 @@ def calibrate_modality(outputs: ModalityOutputs, targets: npt.NDArray[Any], rows
     return _temperature(outputs.logits[held], targets[held])
 
 
-def tempered_outputs(outputs: ModalityOutputs, factors: Floats) -> ModalityOutputs:
-    """Outputs whose logits are divided by a factor of each utterance, (N,); see `measure_temperature_factors`."""
-    identity = cache_key(outputs.identity, factors.tobytes())
-    return replace(outputs, logits=tempered(outputs.logits, factors), identity=identity)
+def fit_modality_scaling(
+    outputs: ModalityOutputs, targets: npt.NDArray[Any], rows: Sequence[int], factors: Floats
+) -> Scaling:
+    """Vector scaling of one modality's logits, fitted on some rows; it changes nothing if none of them has it.
+
+    Args:
+        outputs: Of all N utterances.
+        targets: Of all.
+        rows: To fit on.
+        factors: What recognition divides the scaled logits by, (N,); see `measure_temperature_factors`.
+    """
+    held = [row for row in rows if outputs.present[row]]
+    return fit_vector_scaling(outputs.logits[held], targets[held], factors[held])
+
+
+def calibrated_outputs(outputs: ModalityOutputs, scaling: Scaling | None, factors: Floats) -> ModalityOutputs:
+    """Outputs whose logits are scaled, then divided by a factor of each utterance, (N,), as recognition does it."""
+    logits = outputs.logits if scaling is None else scaled(outputs.logits, scaling)
+    parts = (factors.tobytes(), *([] if scaling is None else [one.tobytes() for one in scaling]))
+    return replace(outputs, logits=tempered(logits, factors), identity=cache_key(outputs.identity, *parts))
 
 
 def calibrate_fusion(
@@ -45,25 +62,30 @@ def calibrate_fusion(
     outputs: tuple[ModalityOutputs, ModalityOutputs],
     rows: LabelledRows,
     held: Sequence[int],
-    config: FusionConfig,
+    config: TrainConfig,
     where: RunContext,
 ) -> tuple[float, ...]:
     """Temperatures of a fusion network's logits, one for each of `CASES`; 1 if no row has a case.
+
+    With vector scaling, the network itself gives scaled logits afterwards, and all temperatures are 1.
 
     Args:
         network: The fusion network.
         outputs: Of speech and of text.
         rows: All N utterances.
         held: Rows to fit on.
-        config: Of the fusion stage.
+        config: How the calibration is fitted, and how the fusion stage is trained.
         where: Where it runs; its seed draws pairs where they are made by label.
     """
-    found = []
+    found: list[tuple[npt.NDArray[np.float32], npt.NDArray[Any]]] = []
     for has in CASES:
-        shown = _held_examples(outputs, rows, held, has, config, where.seed)
-        logits = predict(network, shown, where.device)[1] if shown.size else np.zeros((0, 1), np.float32)
-        found.append(_temperature(logits, shown.targets))
-    return tuple(found)
+        shown = _held_examples(outputs, rows, held, has, config.fusion, where.seed)
+        nothing = np.zeros((0, len(rows.emotions)), np.float32)
+        found.append((predict(network, shown, where.device)[1] if shown.size else nothing, shown.targets))
+    if config.calibration == "vector":
+        scale_network(network, [fit_vector_scaling(*one) for one in found])
+        return (1.0,) * len(CASES)
+    return tuple(_temperature(*one) for one in found)
 
 
 def _held_examples(

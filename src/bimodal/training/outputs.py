@@ -106,7 +106,7 @@ def inner_folds(rows: LabelledRows, parts: Parts, config: TrainConfig) -> tuple[
         groups = [utterance.id for utterance in rows.utterances]
     if len({groups[row] for row in train}) < 2:
         raise SplitError(
-            f"the fusion stage learns from speakers (dialogues) that the other stages did not train on, but only "
+            f"cross-fitting scores speakers (dialogues) with networks that did not train on them, but only "
             f"{groups[train[0]]!r} is left to train on; give recordings of more speakers, train speech and text alone, "
             "or let speakers be in train and dev with --set split_by=utterance"
         )

@@ -195,7 +195,8 @@ class Parts:
 def split_rows(rows: LabelledRows, config: TrainConfig | TuneConfig) -> Parts:
     """Train and dev rows: the manifest's own split where it has a dev part, else whole speakers are held out.
 
-    Rows of a `test` split are never touched.
+    With `dev_share` 0 and cross-fitted rows to calibrate on, nobody is held out. Rows of a `test` split are never
+    touched.
 
     Raises:
         SplitError: Speakers cross the parts, or too few speakers to hold any out.
@@ -206,7 +207,7 @@ def split_rows(rows: LabelledRows, config: TrainConfig | TuneConfig) -> Parts:
     overlaps: tuple[Overlap, ...] = ()
     if dev:
         overlaps = _check_speakers(rows, train, dev, config)
-    else:
+    elif config.dev_share or getattr(config, "calibrate_on", "dev") == "dev":
         held = inner_dev(
             [rows.utterances[row].speaker for row in train],
             rows.names(train),

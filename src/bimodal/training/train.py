@@ -25,7 +25,14 @@ from bimodal.inference.model_config import GIVEN
 from bimodal.inference.model_folder import LABEL_MATCHED, PAIRING
 from bimodal.inference.prediction_sets import Kind, PredictionSets
 from bimodal.models.losses.setup import class_weights
-from bimodal.training.calibration import CASES, calibrate_fusion, calibrate_modality, tempered_outputs, text_weights
+from bimodal.training.calibration import (
+    CASES,
+    calibrate_fusion,
+    calibrate_modality,
+    calibrated_outputs,
+    fit_modality_scaling,
+    text_weights,
+)
 from bimodal.training.fusion import check_paired, fusion_examples, train_fusion
 from bimodal.training.loop import predict
 from bimodal.training.ood import measure_temperature_factors, owners
@@ -38,7 +45,9 @@ from bimodal.training.processes import join_processes
 from bimodal.training.rows import LabelledRows, Parts, check_recordings, label_rows, split_rows
 from bimodal.training.stage import OnEpoch, RunContext, train_modality
 from bimodal.training.trained import FittedModality, Trained
+from bimodal.training.vector_scaling import scale_network
 
+CROSS_FITTED: Final = "cross_fitted"
 NEUTRAL: Final = "neutral"
 """The emotion of plain words, for a fusion that asks."""
 
@@ -103,8 +112,9 @@ def train_stages(
         TrainingError: The data do not allow a stage, or a folder holds another run.
     """
     fusing = "fusion" in stages and len(prepared.modalities) == 2
+    crossing = fusing or config.calibrate_on == CROSS_FITTED
     # All folds first, so that an error of the fusion stage comes before hours of training.
-    folds = {name: _folds_of(prepared, name, parts, config) if fusing else () for name in prepared.modalities}
+    folds = {name: _folds_of(prepared, name, parts, config) if crossing else () for name in prepared.modalities}
     fitted = {name: fit_modality(prepared, name, parts, config, where, folds[name]) for name in prepared.modalities}
     if fusing:
         return fit_fused(fitted["speech"], fitted["text"], prepared.rows, parts, config, where)
@@ -113,8 +123,8 @@ def train_stages(
         temperatures={name: (one.temperature,) for name, one in fitted.items()},
         outputs={name: one.outputs for name, one in fitted.items()},
         logits={name: one.outputs.logits for name, one in fitted.items()},
-        sets=_sets_of_modalities(fitted, prepared.rows, parts),
-        used=_used(*(one.used for one in fitted.values()), {"prediction sets": parts.dev}),
+        sets=_sets_of_modalities(fitted, prepared.rows),
+        used=_used(*(one.used for one in fitted.values()), {"prediction sets": _held_rows(fitted)}),
     )
 
 
@@ -123,26 +133,32 @@ def _used(*parts: Mapping[str, Sequence[int]]) -> Mapping[str, Sequence[int]]:
     return {what: tuple(rows) for part in parts for what, rows in part.items()}
 
 
-def _sets_of_modalities(
-    fitted: Mapping[str, FittedModality], rows: LabelledRows, parts: Parts
-) -> PredictionSets | None:
+def _held_rows(fitted: Mapping[str, FittedModality]) -> list[int]:
+    """Rows that calibrate the modalities."""
+    return sorted({row for one in fitted.values() if one.held for row in one.held[1]})
+
+
+def _sets_of_modalities(fitted: Mapping[str, FittedModality], rows: LabelledRows) -> PredictionSets | None:
     """Prediction sets of a model that has no fusion stage: each modality's alone; None if no row was held out."""
     names: list[Kind] = [kind for kind in KINDS if kind in fitted]
-    if not parts.dev:
-        return None
+    held = {name: fitted[name].held for name in names}
     tables = [
-        calibrate_modality_sets(name, fitted[name].outputs, fitted[name].temperature, rows, parts.dev) for name in names
+        calibrate_modality_sets(name, one[0], fitted[name].temperature, rows, one[1])
+        for name, one in held.items()
+        if one and one[1]
     ]
+    if not tables:
+        return None
     return replace(tables[0], kinds={kind: one for table in tables for kind, one in table.kinds.items()})
 
 
 def _folds_of(prepared: Prepared, name: str, parts: Parts, config: TrainConfig) -> tuple[Fold, ...]:
     """Folds of a modality's training rows for the cross-fitting.
 
-    With pairs as given, some training row must have both modalities. With pairs by label, the folds are of the rows
-    that have the modality.
+    With pairs as given, some training row must have both modalities. With pairs by label, or without a fusion stage,
+    the folds are of the rows that have the modality.
     """
-    if config.fusion.pairing == GIVEN:
+    if config.fusion.pairing == GIVEN and len(prepared.modalities) == 2:
         both = np.logical_and.reduce([modality.present for modality in prepared.modalities.values()])
         check_paired([row for row in parts.train if both[row]])
     else:
@@ -162,23 +178,30 @@ def fit_modality(
     network, _ = train_modality(modality, parts.train, parts.dev, stage, where.below(name))
     outputs = compute_outputs(network, modality, where.device)
     crossed = outputs
-    if folds and config.fusion.cross_fit:
+    if folds and (config.fusion.cross_fit or config.calibrate_on == CROSS_FITTED):
         crossed = cross_fit(modality, network, folds, stage, where.below(f"fusion/{name}"))
+    factors = np.ones(len(outputs.logits), np.float32)
     if name == "speech" and modality.described.backbone:  # recognition divides by the same factors
         groups = owners(prepared.rows.utterances)
         factors = measure_temperature_factors(modality, parts.train, groups, config.distance_exponent)
-        outputs, crossed = tempered_outputs(outputs, factors), tempered_outputs(crossed, factors)
-    held = (crossed, parts.train) if folds and not parts.dev else (outputs, parts.dev)
+    apart = folds and (not parts.dev or config.calibrate_on == CROSS_FITTED)
+    held_out, held = (crossed, parts.train) if apart else (outputs, parts.dev)
+    scaling = None
+    if config.calibration == "vector":
+        scaling = fit_modality_scaling(held_out, prepared.rows.targets, held, factors)
+        scale_network(network, (scaling,))
+    outputs, crossed, held_out = (calibrated_outputs(one, scaling, factors) for one in (outputs, crossed, held_out))
     return FittedModality(
         network=network,
         outputs=outputs,
-        cross_fitted=crossed if folds else None,
-        temperature=calibrate_modality(held[0], prepared.rows.targets, held[1]),
+        cross_fitted=(crossed if config.fusion.cross_fit else outputs) if folds else None,
+        temperature=1.0 if scaling else calibrate_modality(held_out, prepared.rows.targets, held),
+        held=(held_out, held),
         used={
             f"{name} weights": parts.train,
             f"{name} epoch": parts.dev,
             f"{name} cross-fitting": [row for fold in folds for row in (*fold.train, *fold.test)],
-            f"{name} temperature": held[1],
+            f"{name} temperature": held,
         },
     )
 
@@ -213,7 +236,7 @@ def fit_fused(
         network.set_modalities((speech.temperature, text.temperature), *_text_prior(text, rows, parts, config))
         temperatures: tuple[float, ...] = (1.0,) * len(CASES)
     else:
-        temperatures = calibrate_fusion(network, fitted_on, rows, held, config.fusion, where)
+        temperatures = calibrate_fusion(network, fitted_on, rows, held, config, where)
     # Cross-fitting gives every training row outputs of networks that did not see it, as good as those of dev rows.
     apart = closed and config.fusion.cross_fit
     measured, chosen = (crossed, [*parts.dev, *parts.train]) if apart else (fitted_on, held)
@@ -242,8 +265,10 @@ def _text_prior(
 ) -> tuple[torch.Tensor, int | None]:
     """The prior that the text network's scores have, (C,), and where `neutral` stands; None without it.
 
-    It is the share of each emotion among the texts that trained it, times the weight of the emotion in its loss.
+    It is the share of each emotion among the texts that trained it, times the weight of the emotion in its loss. Vector
+    scaling takes that weight away again.
     """
     counts = rows.counts([row for row in parts.train if text.outputs.present[row]])
-    prior = torch.from_numpy(counts) * class_weights(counts.tolist(), config.text.loss.class_weights)
+    weights = "none" if config.calibration == "vector" else config.text.loss.class_weights
+    prior = torch.from_numpy(counts) * class_weights(counts.tolist(), weights)
     return prior, rows.emotions.index(NEUTRAL) if NEUTRAL in rows.emotions else None

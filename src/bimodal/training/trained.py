@@ -21,6 +21,7 @@ class FittedModality:
         outputs: What it gives for every utterance.
         cross_fitted: The same, the training rows' from networks that did not train on them; None without fusion.
         temperature: Of its logits: from the dev rows, else from the cross-fitted training rows, else 1.
+        held: Outputs and rows that the calibration was fitted on; no row trained the network that gave its outputs.
         used: Rows that decided something, by what they decided, such as `speech temperature`.
     """
 
@@ -28,6 +29,7 @@ class FittedModality:
     outputs: ModalityOutputs
     cross_fitted: ModalityOutputs | None
     temperature: float
+    held: tuple[ModalityOutputs, Sequence[int]] | None = None
     used: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 

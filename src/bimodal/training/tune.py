@@ -14,6 +14,7 @@ from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.errors import BackboneError, TrainingError
 from bimodal.features.backbone import DESCRIPTION, BackboneDescription, load_backbone, read_description
 from bimodal.features.backbones.contract import silent
+from bimodal.features.backbones.source import find_pretrained
 from bimodal.features.build_backbone import build_speech_backbone, build_text_backbone
 from bimodal.files import atomic_write
 from bimodal.training.rows import LabelledRows, Parts, check_recordings, label_rows, split_rows
@@ -111,9 +112,13 @@ def merge_lora(encoder: nn.Module) -> None:
             encoder.set_submodule(name, layer.get_base_layer())
 
 
-def encoder_source(source: str) -> str:
-    """What `transformers` is to load: a Hub id, a folder, or the encoder in the folder of an earlier tuning."""
-    return str(Path(source) / ENCODER) if (Path(source) / ENCODER).is_dir() else source
+def encoder_folder(source: str) -> Path:
+    """The folder that `transformers` loads: of a Hub id, a folder, or that in the folder of an earlier tuning.
+
+    Raises:
+        BackboneError: There is none, or the Hub cannot be reached.
+    """
+    return Path(source) / ENCODER if (Path(source) / ENCODER).is_dir() else find_pretrained(source).folder
 
 
 def describe_tuned(config: TuneConfig, described: BackboneDescription) -> BackboneDescription:

@@ -39,7 +39,7 @@ from bimodal.training.tune import (
     RUN,
     add_lora,
     describe_tuned,
-    encoder_source,
+    encoder_folder,
     layer_lr_multipliers,
     merge_lora,
     read_tuning_data,
@@ -134,7 +134,7 @@ def load_speech_model(config: TuneSpeechConfig) -> SpeechModel:
         TrainingError: Nothing would be tuned.
     """
     with silent():
-        encoder = load_whisper_encoder(encoder_source(config.source), attention="sdpa").eval()
+        encoder = load_whisper_encoder(encoder_folder(config.source), attention="sdpa").eval()
     layers = config.layers or _EXPOSED
     if max(layers) > len(encoder.layers):
         raise BackboneError(f"{config.source}: has {len(encoder.layers)} layers, expected {layers} to be among them")

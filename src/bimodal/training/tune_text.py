@@ -27,7 +27,7 @@ from bimodal.training.tune import (
     RUN,
     add_lora,
     describe_tuned,
-    encoder_source,
+    encoder_folder,
     layer_lr_multipliers,
     merge_lora,
     read_tuning_data,
@@ -97,9 +97,9 @@ def load_language_model(source: str) -> LanguageModel:
     Raises:
         BackboneError: There is none, or not of this type.
     """
-    from transformers import AutoModel, AutoTokenizer
+    found = encoder_folder(source)
+    from transformers import AutoModel, AutoTokenizer  # imports for seconds
 
-    found = encoder_source(source)
     try:
         with silent():
             encoder = AutoModel.from_pretrained(found, dtype=torch.float32, add_pooling_layer=False)

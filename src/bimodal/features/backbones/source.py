@@ -10,6 +10,8 @@ import msgspec
 
 from bimodal.audio.decode import SAMPLING_RATE
 from bimodal.errors import BackboneError
+from bimodal.features.hub import find_on_hub
+from bimodal.features.licences import licence_of_card
 from bimodal.files import JSON_ERRORS
 from bimodal.records import printable
 
@@ -23,8 +25,6 @@ _LARGEST: Final = 1 << 24  # bytes of a JSON file
 _HUB_FILES: Final = ("*.json", "*.txt", "*.model", CARD)
 _NOT_ON_HUB: Final = ("onnx/*", "openvino/*", "*.onnx")
 _ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
-_LICENCES: Final = {"mit": "MIT", "unlicense": "Unlicense"}
-_UNKNOWN: Final = ("other", "unknown", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,25 +60,11 @@ def find_pretrained(source: str) -> Pretrained:
 
 def _download(name: str) -> Path:
     """Folder of a Hub id in the Hub's cache on this machine; weights as safetensors where there are any."""
-    import huggingface_hub  # heavy, and needed by Hub ids alone
-
-    try:
-        options: dict[str, Any] = {"ignore_patterns": list(_NOT_ON_HUB)}
-        found = huggingface_hub.snapshot_download(name, allow_patterns=[*_HUB_FILES, "*.safetensors"], **options)
-        if not list(Path(found).rglob("*.safetensors")):
-            found = huggingface_hub.snapshot_download(name, allow_patterns=[*_HUB_FILES, "*.bin"], **options)
-    except huggingface_hub.errors.RepositoryNotFoundError as error:
-        raise BackboneError(f"{name}: neither a folder nor a public model of the Hugging Face Hub") from error
-    except Exception as error:  # the Hub's client raises a dozen kinds
-        raise BackboneError(
-            f"{name}: no such folder, and the Hugging Face Hub is not reachable ({_first_line(error)}); give a local "
-            "folder, or run again with a network"
-        ) from error
-    return Path(found)
-
-
-def _first_line(error: BaseException) -> str:
-    return printable((str(error).strip().splitlines() or [type(error).__name__])[0])[:200].rstrip(".")
+    options: dict[str, Any] = {"download": True, "raises": BackboneError, "otherwise": "", "ignored": _NOT_ON_HUB}
+    found = find_on_hub(name, [*_HUB_FILES, "*.safetensors"], **options)
+    if not list(found.rglob("*.safetensors")):
+        found = find_on_hub(name, [*_HUB_FILES, "*.bin"], **options)
+    return found
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -178,21 +164,4 @@ def _head_facts(head: str) -> tuple[str, tuple[str, ...]]:
     }
     licence = " ".join(words.get("license", [])[:1])
     spoken = tuple(code for code in words.get("language", []) if re.fullmatch("[a-z]{2}", code))
-    return spdx(licence), spoken if len(spoken) == len(words.get("language", [])) else ()
-
-
-def spdx(licence: str) -> str:
-    """A licence as the Hub names it, as SPDX does; empty for one that says nothing.
-
-    Example:
-        >>> spdx("apache-2.0"), spdx("bsd-3-clause"), spdx("mit"), spdx("other")
-        ('Apache-2.0', 'BSD-3-Clause', 'MIT', '')
-    """
-    if licence.lower() in _UNKNOWN:
-        return ""
-    if licence.lower().startswith("cc"):
-        return licence.upper()
-    return _LICENCES.get(licence.lower()) or "-".join(
-        part.upper() if part in ("bsd", "gpl", "lgpl", "agpl", "mpl") else part.capitalize()
-        for part in licence.split("-")
-    )
+    return licence_of_card(licence), spoken if len(spoken) == len(words.get("language", [])) else ()
