@@ -38,10 +38,10 @@ STREAM_SECONDS = 30
 
 
 @contextmanager
-def serving(model: str) -> Iterator[tuple[str, int]]:
+def serving(model: str, *options: str) -> Iterator[tuple[str, int]]:
     """A server in a process of its own: its address and its process id."""
     with tempfile.NamedTemporaryFile("r") as log:
-        command = [sys.executable, "-m", "bimodal", "serve", model, "--port", "0"]
+        command = [sys.executable, "-m", "bimodal", "serve", model, "--port", "0", *options]
         with Path(log.name).open("wb") as stream:
             process = subprocess.Popen(command, stderr=stream, env=os.environ | {"OMP_NUM_THREADS": "1"})
         while not (found := re.search(r"page: (\S+)/", Path(log.name).read_text())):

@@ -49,6 +49,7 @@ _PLACES = {
     "TimelineConfig": "inference.stream",
     "Turn": "records",
     "to_frame": "output.frame",
+    "load_ipython_extension": "integrations.notebook",
 }
 """The module of each public name, imported when the name is first used: `import bimodal` costs nothing."""
 

@@ -152,13 +152,14 @@ def test_csv_has_dimensions_and_prediction_sets():
     assert [second[name] for name in names] == ["", "", "", ""]
 
 
-def test_no_results_are_an_empty_document_except_for_a_textgrid():
+def test_no_results_are_an_empty_document_except_for_annotation_programs():
     assert {kind: written(kind, []) for kind in ("jsonl", "csv", "vtt", "srt", "rttm")} == {
         "jsonl": "", "csv": "", "vtt": "WEBVTT\n", "srt": "", "rttm": "",
     }  # fmt: skip
     assert len(ElementTree.fromstring(written("emotionml", []))) == 0
-    with pytest.raises(BimodalError, match="no results"):
-        written("textgrid", [])
+    for kind in ("textgrid", "elan", "labelstudio"):
+        with pytest.raises(BimodalError, match=f"no results to write as {kind}"):
+            written(kind, [])
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -211,7 +212,7 @@ def test_csv_runs_no_formula_in_a_spreadsheet(words):
     assert json.loads(written("jsonl", [strange]))["transcript"] == words
 
 
-@pytest.mark.parametrize("kind", ["vtt", "srt", "textgrid", "rttm", "emotionml"])
+@pytest.mark.parametrize("kind", ["vtt", "srt", "textgrid", "elan", "labelstudio", "rttm", "emotionml"])
 @pytest.mark.parametrize(("start", "end"), [(1e308, 1e308), (-1.0, 2.0), (0.0, 1e8)])
 def test_absurd_times_are_one_sentence(kind, start, end):
     with pytest.raises(BimodalError, match="needs times from 0 to 1e\\+07 s"):

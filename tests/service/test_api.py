@@ -325,7 +325,7 @@ def test_an_address_that_is_taken_and_a_missing_model_are_one_sentence(tiny_mode
 RESULT = {"emotion": "anger", "scores": {"anger": 1.0}, "speech_scores": None, "text_scores": None, "gate": None}
 
 
-@pytest.mark.parametrize("form", ["vtt", "srt", "textgrid", "rttm", "emotionml", "csv", "jsonl"])
+@pytest.mark.parametrize("form", ["vtt", "srt", "textgrid", "elan", "labelstudio", "rttm", "emotionml", "csv", "jsonl"])
 def test_an_export_at_an_absurd_time_is_refused_and_no_mistake_of_the_server(http, form):
     for start, end in ((1e308, 1e308), (0, 1e308), (-1e300, 0), (-1, 2)):
         result = RESULT | {"start": start, "end": end}

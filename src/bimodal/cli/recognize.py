@@ -110,7 +110,7 @@ Form = Annotated[
     str,
     typer.Option(
         "--format",
-        metavar="[table|jsonl|json|csv|vtt|srt|textgrid|rttm|emotionml]",
+        metavar="[table|jsonl|json|csv|vtt|srt|textgrid|elan|labelstudio|rttm|emotionml]",
         help="Output format: table to read, the others for programs.",
         callback=_check_format,
         autocompletion=_formats,

@@ -1,6 +1,6 @@
-"""Recognitions written as JSON Lines, JSON, CSV, WebVTT, SRT, TextGrid, RTTM and EmotionML.
+"""Recognitions written as JSON Lines, JSON, CSV, WebVTT, SRT, TextGrid, ELAN, Label Studio, RTTM and EmotionML.
 
-Each writer takes results one by one and writes them to a text stream; only TextGrid and JSON have to collect them.
+Each writer takes results one by one and writes them to a text stream; some have to collect them.
 Packages for these formats hold whole documents and leave escaping to the caller, so we have our own writers. The
 tests read their output with those packages.
 """
@@ -20,6 +20,9 @@ import msgspec
 
 from bimodal.data.dimensions import expected_position
 from bimodal.errors import BimodalError
+from bimodal.output.elan import write_elan
+from bimodal.output.label_studio import write_label_studio
+from bimodal.output.marks import encodable, gapless, one_line, tier_prefix, times_of
 from bimodal.records import Recognition
 
 EMOTIONML: Final = "http://www.w3.org/2009/10/emotionml"
@@ -55,11 +58,7 @@ LAST_COLUMNS: Final = (
 """Columns after the scores."""
 
 _CHANNEL: Final = re.compile("(?:channel|speaker) ([1-9][0-9]{0,8})")
-_LATEST: Final = 1e7
-"""Latest time that subtitles and annotations may have, in seconds: 115 days."""
-
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
 def write_recognitions(
@@ -129,8 +128,8 @@ def _emotions_first(found: Iterable[Named]) -> tuple[list[str], Iterator[Named]]
 def _write_jsonl(found: Iterable[Named], stream: TextIO, named: bool = False) -> None:
     for recording, result in found:
         # Lone surrogates cannot be written as UTF-8.
-        plain = result.to_dict() | {"transcript": _encodable(result.transcript), "speaker": _encodable(result.speaker)}
-        name = {"path": _encodable(recording)} if named else {}
+        plain = result.to_dict() | {"transcript": encodable(result.transcript), "speaker": encodable(result.speaker)}
+        name = {"path": encodable(recording)} if named else {}
         stream.write(msgspec.json.encode(name | plain).decode() + "\n")
 
 
@@ -145,8 +144,8 @@ def _write_json(found: Iterable[Named], stream: TextIO) -> None:
         results.append(result)
         _write_jsonl([(recording, result)], lines)
     document = {
-        "recording": _encodable(next(iter(names), None)),
-        "summary": summarise(replace(one, transcript=_encodable(one.transcript)) for one in results),
+        "recording": encodable(next(iter(names), None)),
+        "summary": summarise(replace(one, transcript=encodable(one.transcript)) for one in results),
         "results": [msgspec.Raw(line.encode()) for line in lines.getvalue().splitlines()],
     }
     stream.write(msgspec.json.encode(document).decode() + "\n")
@@ -191,15 +190,15 @@ def column_value(result: Recognition, name: str) -> Any:
 def _write_vtt(found: Iterable[Named], stream: TextIO) -> None:
     stream.write("WEBVTT\n")
     for _, result in found:
-        start, end = _times(result, "vtt")
-        voice = f"<v {_escaped(_line(result.speaker))}>" if result.speaker else ""
+        start, end = times_of(result, "vtt")
+        voice = f"<v {_escaped(one_line(result.speaker))}>" if result.speaker else ""
         stream.write(f"\n{_clock(start, '.')} --> {_clock(end, '.')}\n{voice}{_escaped(_caption(result))}\n")
 
 
 def _write_srt(found: Iterable[Named], stream: TextIO) -> None:
     for number, (_, result) in enumerate(found, start=1):
-        start, end = _times(result, "srt")
-        voice = f"{_line(result.speaker)}: " if result.speaker else ""
+        start, end = times_of(result, "srt")
+        voice = f"{one_line(result.speaker)}: " if result.speaker else ""
         text = f"{voice}{_caption(result)}".replace("-->", "->")  # the format knows no escapes
         stream.write(f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n")
 
@@ -209,8 +208,8 @@ def _write_textgrid(found: Iterable[Named], stream: TextIO) -> None:
     tiers: dict[str, list[tuple[int, int, str]]] = {}
     prefixes: dict[str, str] = {}
     for _, result in found:
-        start, end = _times(result, "textgrid")
-        prefix = _prefix(result.speaker or "", prefixes)
+        start, end = times_of(result, "textgrid")
+        prefix = tier_prefix(result.speaker or "", prefixes)
         tiers.setdefault(f"{prefix}emotion", []).append((start, end, result.emotion or ""))
         tiers.setdefault(f"{prefix}transcript", []).append((start, end, result.transcript or ""))
     if not tiers:
@@ -219,30 +218,12 @@ def _write_textgrid(found: Iterable[Named], stream: TextIO) -> None:
     stream.write(f'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = {last / 1000}\n')
     stream.write(f"tiers? <exists>\nsize = {len(tiers)}\nitem []:\n")
     for number, (name, marks) in enumerate(tiers.items(), start=1):
-        intervals = list(_gapless(marks, last))
+        intervals = list(gapless(marks, last))
         stream.write(f'    item [{number}]:\n        class = "IntervalTier"\n        name = {_praat(name)}\n')
         stream.write(f"        xmin = 0\n        xmax = {last / 1000}\n        intervals: size = {len(intervals)}\n")
         for index, (start, end, text) in enumerate(intervals, start=1):
             stream.write(f"        intervals [{index}]:\n            xmin = {start / 1000}\n")
             stream.write(f"            xmax = {end / 1000}\n            text = {_praat(text)}\n")
-
-
-def _prefix(speaker: str, known: dict[str, str]) -> str:
-    r"""Beginning of the names of a speaker's tiers. Praat needs names that differ: who looks alike gets a number.
-
-    Example:
-        >>> known: dict[str, str] = {}
-        >>> [_prefix(speaker, known) for speaker in ("", "Anna", "Anna\n", "Anna")]
-        ['', 'Anna ', 'Anna (2) ', 'Anna ']
-    """
-    if speaker not in known:
-        name, number = _line(speaker), 1
-        prefix = f"{name} " if name else ""
-        while prefix in known.values():
-            number += 1
-            prefix = f"{name} ({number}) ".lstrip()
-        known[speaker] = prefix
-    return known[speaker]
 
 
 def _write_rttm(found: Iterable[Named], stream: TextIO) -> None:
@@ -252,7 +233,7 @@ def _write_rttm(found: Iterable[Named], stream: TextIO) -> None:
     """
     channels: dict[str, dict[str | None, int]] = {}
     for recording, result in found:
-        start, end = _times(result, "rttm")
+        start, end = times_of(result, "rttm")
         known = channels.setdefault(recording, {})
         if result.emotion is not None:
             named = _CHANNEL.fullmatch(result.speaker or "")
@@ -295,18 +276,18 @@ def _emotion_element(result: Recognition, recording: str, *, placed: bool) -> It
     through = [*voice, *([] if result.text_scores is None else ["text"])]
     yield f'<emotion expressed-through="{" ".join(through)}">' if through else "<emotion>"
     if result.speaker:
-        yield f'  <info><speaker xmlns="urn:bimodal">{_escaped(_line(result.speaker))}</speaker></info>'
+        yield f'  <info><speaker xmlns="urn:bimodal">{_escaped(one_line(result.speaker))}</speaker></info>'
     for emotion, score in sorted(result.scores.items(), key=lambda pair: -pair[1]):
         yield f'  <category name={_token(emotion)} confidence="{min(1.0, max(0.0, score)):.4f}"/>'
     place = (expected_position(result.scores) if placed else None) or ()
     for name, value in zip(("arousal", "valence"), place, strict=False):
         yield f'  <dimension name="{name}" value="{(value + 1) / 2:.4f}"/>'
     if result.start is not None:
-        start, end = _times(result, "emotionml")
-        uri = f"{quote(_encodable(recording) or '')}#t={start / 1000:.3f},{end / 1000:.3f}"
+        start, end = times_of(result, "emotionml")
+        uri = f"{quote(encodable(recording) or '')}#t={start / 1000:.3f},{end / 1000:.3f}"
         yield f'  <reference role="expressedBy" uri={_quoted(uri)}/>'
     if result.transcript:
-        yield f"  {_escaped(_line(result.transcript))}"
+        yield f"  {_escaped(one_line(result.transcript))}"
     yield "</emotion>"
 
 
@@ -349,6 +330,8 @@ FORMATS: Final[dict[str, FormatInfo]] = {
     "vtt": FormatInfo(write=_write_vtt, suffix=".vtt", media_type="text/vtt; charset=utf-8"),
     "srt": FormatInfo(write=_write_srt, suffix=".srt", media_type="application/x-subrip; charset=utf-8"),
     "textgrid": FormatInfo(write=_write_textgrid, suffix=".TextGrid", media_type="text/plain; charset=utf-8"),
+    "elan": FormatInfo(write=write_elan, suffix=".eaf", media_type="application/xml"),
+    "labelstudio": FormatInfo(write=write_label_studio, suffix=".labelstudio.json", media_type="application/json"),
     "rttm": FormatInfo(
         write=_write_rttm,
         suffix=".rttm",
@@ -360,32 +343,6 @@ FORMATS: Final[dict[str, FormatInfo]] = {
 """The output formats: `bimodal recognize --format`, folders of results and the HTTP interface take what stands here."""
 
 
-def _times(result: Recognition, kind: str) -> tuple[int, int]:
-    """Start and end in whole milliseconds; the difference is at least 1."""
-    if result.start is None or result.end is None:
-        raise BimodalError(f"the format '{kind}' needs results with times; use 'jsonl' or 'csv' for words alone")
-    if not (0 <= result.start <= _LATEST and 0 <= result.end <= _LATEST):
-        raise BimodalError(
-            f"the format '{kind}' needs times from 0 to {_LATEST:g} s, found {result.start:g} to {result.end:g} s"
-        )
-    start = round(result.start * 1000)
-    return start, max(start + 1, round(result.end * 1000))
-
-
-def _gapless(marks: Iterable[tuple[int, int, str]], last: int) -> Iterator[tuple[int, int, str]]:
-    """Intervals from 0 to `last`, with empty ones in the gaps. Overlaps are cut at the end of the earlier interval."""
-    free = 0
-    for start, end, text in marks:
-        begin = max(start, free)
-        if begin > free:
-            yield free, begin, ""
-        if end > begin:
-            yield begin, end, text
-        free = max(begin, end)
-    if free < last:
-        yield free, last, ""
-
-
 def _clock(milliseconds: int, point: str) -> str:
     """Hours, minutes, seconds and thousandths: 1:02:03.456."""
     seconds, thousandths = divmod(milliseconds, 1000)
@@ -395,22 +352,7 @@ def _clock(milliseconds: int, point: str) -> str:
 def _caption(result: Recognition) -> str:
     """Text of a subtitle: `[anger 0.83] words`."""
     claim = "no emotion" if result.emotion is None else f"{result.emotion} {result.scores[result.emotion]:.2f}"
-    return f"[{claim}] {_line(result.transcript)}".rstrip()
-
-
-def _encodable(text: str | None) -> str | None:
-    """The text with lone surrogates, which UTF-8 cannot encode, replaced by question marks."""
-    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _line(text: str | None) -> str:
-    r"""Text on one line, without control characters: an empty line would end a cue, XML forbids the rest.
-
-    Example:
-        >>> _line("one\n\n two\x00")
-        'one two'
-    """
-    return " ".join(_CONTROL.sub(" ", _encodable(text) or "").split())
+    return f"[{claim}] {one_line(result.transcript)}".rstrip()
 
 
 def _cell(value: Any) -> Any:
@@ -421,23 +363,23 @@ def _cell(value: Any) -> Any:
         ("'=1+1", 'one', -0.5)
     """
     if isinstance(value, str):
-        text = _encodable(value) or ""
+        text = encodable(value) or ""
         return f"'{text}" if text.startswith(_FORMULA) else text
     return round(value, 4) if isinstance(value, float) else value
 
 
 def _field(text: str) -> str:
     """A field of a line whose fields are separated by spaces."""
-    return _line(text).replace(" ", "_") or "<NA>"
+    return one_line(text).replace(" ", "_") or "<NA>"
 
 
 def _praat(text: str) -> str:
-    return '"' + _line(text).replace('"', '""') + '"'
+    return '"' + one_line(text).replace('"', '""') + '"'
 
 
 def _token(emotion: str) -> str:
     """An emotion as quoted XML name token."""
-    return _quoted(re.sub(r"[^\w.:-]", "_", _line(emotion)) or "_")
+    return _quoted(re.sub(r"[^\w.:-]", "_", one_line(emotion)) or "_")
 
 
 def _escaped(text: str) -> str:

@@ -1,6 +1,5 @@
 """HTTP routes: typed functions that call the engine."""
 
-import io
 import math
 import os
 import re
@@ -17,13 +16,13 @@ from bimodal.errors import BimodalError
 from bimodal.inference.stream import TimelineConfig
 from bimodal.inference.summary import Summary, summarise
 from bimodal.messages import tell
-from bimodal.output.formats import FORMATS, write_recognitions
 from bimodal.records import Clip, CoverageBy, Recognition
 from bimodal.service.about import describe_model, describe_server
 from bimodal.service.engine import Engine
 from bimodal.service.forms import Form, read_form
 from bimodal.service.jobs import Job, Jobs, spoken_words
 from bimodal.service.problems import Problem
+from bimodal.service.responses import json_response, written
 from bimodal.service.schemas import (
     EXAMPLE,
     JOB_FORM,
@@ -91,7 +90,7 @@ async def recognize(request: Request) -> Response:
         )
         transcribes = transcribe and clip.transcript is None
         options = {"explain": form.flag("explain"), **_coverage(form)}
-        return _json(await engine.recognize(clip, form.audio, transcribe=transcribes, options=options))
+        return json_response(await engine.recognize(clip, form.audio, transcribe=transcribes, options=options))
 
 
 def _coverage(form: Form) -> dict[str, Any]:
@@ -149,7 +148,7 @@ async def start_job(request: Request) -> Response:
             client=_client(request),
         )
         jobs.add(job)
-    return _json(job.to_dict(), 202, {"Location": f"{request.scope.get('root_path', '')}/v1/jobs/{job.id}"})
+    return json_response(job.to_dict(), 202, {"Location": f"{request.scope.get('root_path', '')}/v1/jobs/{job.id}"})
 
 
 def _own(upload: Any) -> Any:
@@ -165,7 +164,7 @@ def _own(upload: Any) -> Any:
 )
 async def read_job(request: Request, name: str) -> Response:
     """A job and its results so far."""
-    return _json(_jobs(request).find(name).to_dict())
+    return json_response(_jobs(request).find(name).to_dict())
 
 
 @router.delete(
@@ -210,7 +209,7 @@ async def follow_job(
 )
 def read_results(request: Request, name: str, form: Annotated[Format, Query(alias="format")] = "jsonl") -> Response:
     """The results so far, in one of the formats."""
-    return _written(_jobs(request).find(name).results, form, "recording")
+    return written(_jobs(request).find(name).results, form, "recording")
 
 
 @router.post(
@@ -222,7 +221,7 @@ def read_results(request: Request, name: str, form: Annotated[Format, Query(alia
 def export(body: Export) -> Response:
     """Convert results to one of the formats."""
     _check_results(body.results)
-    return _written(body.results, body.format, body.recording)
+    return written(body.results, body.format, body.recording)
 
 
 @router.post(
@@ -238,19 +237,19 @@ def summary(body: Results) -> Response:
         times = abs(result.start or 0.0), abs(result.end or 0.0)
         if max(times) > _LATEST or not all(0 <= score <= 1 for score in result.scores.values()):
             raise Problem("unusable", f"results: expected scores from 0 to 1 and times up to {_LATEST:g} s")
-    return _json(summarise(body.results))
+    return json_response(summarise(body.results))
 
 
 @router.get("/v1/models", tags=["server"], response_model=Models, responses=problems("unauthorised"))
 async def list_models(request: Request) -> Response:
     """The model of this server: emotions, modalities, licence."""
-    return _json({"models": [describe_model(_engine(request))]})
+    return json_response({"models": [describe_model(_engine(request))]})
 
 
 @router.get("/v1/about", tags=["server"], response_model=About, responses=problems("unauthorised"))
 async def about(request: Request) -> Response:
     """Purpose, forbidden uses, licences and limits of this server."""
-    return _json(describe_server(_engine(request)))
+    return json_response(describe_server(_engine(request)))
 
 
 @router.head("/healthz", include_in_schema=False)
@@ -293,17 +292,3 @@ def _check_results(results: Sequence[Recognition]) -> None:
             raise Problem("unusable", "results: expected a score for each emotion and finite times")
     if len({frozenset(kind) for kind in kinds}) > 1:
         raise Problem("unusable", "results: expected the same emotions in the scores of each result")
-
-
-def _json(record: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A record as JSON, written as on the command line."""
-    return Response(msgspec.json.encode(record), status, headers, "application/json")
-
-
-def _written(results: Sequence[Recognition], form: Format, recording: str) -> Response:
-    stream = io.StringIO(newline="")
-    try:
-        write_recognitions(results, stream, form, recording=recording)
-    except BimodalError as error:
-        raise Problem("unusable", str(error)) from error
-    return Response(stream.getvalue(), media_type=FORMATS[form].media_type)

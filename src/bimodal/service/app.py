@@ -13,7 +13,7 @@ import bimodal
 from bimodal.asr.whisper import Transcriber
 from bimodal.inference.recognizer import Recognizer
 from bimodal.records import LAW
-from bimodal.service import api, page, streaming
+from bimodal.service import api, openai, page, streaming
 from bimodal.service.engine import Engine
 from bimodal.service.guard import Access, Guard
 from bimodal.service.jobs import Jobs
@@ -21,7 +21,7 @@ from bimodal.service.limits import Limits
 from bimodal.service.measuring import Measures
 from bimodal.service.page import STATIC
 from bimodal.service.problems import Problem, answer_problem
-from bimodal.service.schemas import ProblemDetails
+from bimodal.service.schemas import OpenAIError, OpenAIErrorDetails, ProblemDetails
 
 
 def create_app(
@@ -70,6 +70,7 @@ def create_app(
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer_problem)
     app.include_router(api.router)
+    app.include_router(openai.router)
     app.include_router(streaming.router)
     app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -83,6 +84,9 @@ def _name_problems(app: FastAPI) -> None:
     document = app.openapi()
     schemas = document["components"]["schemas"]
     schemas["ProblemDetails"] = ProblemDetails.model_json_schema()
+    schemas["OpenAIErrorDetails"] = OpenAIErrorDetails.model_json_schema()
+    schemas["OpenAIError"] = OpenAIError.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas["OpenAIError"].pop("$defs")
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

@@ -103,7 +103,7 @@ def _check_seconds(seconds: float, options: dict[str, Any]) -> None:
     if seconds > options["max_seconds"]:
         raise TooMuch(
             tell("too-long", most=f"{options['max_seconds']:g}")
-            + ("; send long recordings to /v1/jobs" if options["whole"] else "")
+            + ("; send long recordings to /v1/jobs" if options["hint"] else "")
         )
 
 

@@ -34,6 +34,7 @@ class DecodeOptions:
         max_channels: Most channels.
         max_rate: Highest sampling rate, in Hz.
         cpu_seconds: Processor time.
+        hint: Whether a longer recording may be sent to `/v1/jobs`.
     """
 
     whole: bool
@@ -44,6 +45,7 @@ class DecodeOptions:
     max_channels: int
     max_rate: int
     cpu_seconds: float
+    hint: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,7 @@ class Decoders:
             max_channels=limits.channels,
             max_rate=limits.sampling_rate,
             cpu_seconds=limits.decoding_seconds,
+            hint=True,
         )
         with tempfile.TemporaryFile() as out:
             answer = self._ask(options, upload, out)
@@ -105,8 +108,13 @@ class Decoders:
             signal = np.frombuffer(out.read(), np.float32)
         return Decoded(signal=signal, sampling_rate=SAMPLING_RATE, warnings=tuple(answer["warnings"]))
 
-    def decode_long(self, upload: IO[bytes], mix: bool) -> LongRecording:
+    def decode_long(self, upload: IO[bytes], mix: bool, max_seconds: float | None = None) -> LongRecording:
         """A long upload as 16 kHz WAV.
+
+        Args:
+            upload: The file.
+            mix: True to average the channels, False to keep them.
+            max_seconds: Longest recording; None for that of a job.
 
         Raises:
             Problem: As in `decode_clip`.
@@ -115,10 +123,11 @@ class Decoders:
         options = DecodeOptions(
             whole=False,
             mix=mix,
-            max_seconds=limits.job_seconds,
+            max_seconds=max_seconds or limits.job_seconds,
             max_channels=limits.channels,
             max_rate=limits.sampling_rate,
             cpu_seconds=100 * limits.decoding_seconds,
+            hint=max_seconds is not None,
         )
         out = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
         try:

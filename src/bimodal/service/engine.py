@@ -5,13 +5,17 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import IO, Any, Final, TypeVar
 
+from bimodal.arrays import Floats
+from bimodal.asr.timed_words import make_asr
 from bimodal.asr.whisper import Transcriber
 from bimodal.errors import BimodalError
 from bimodal.inference.recognizer import Recognizer
+from bimodal.inference.stream import TimelineConfig
+from bimodal.inference.timeline import warn_at_end
 from bimodal.records import Clip, Recognition
 from bimodal.service.decoding import Decoders
 from bimodal.service.limits import Limits
@@ -21,6 +25,7 @@ from bimodal.service.transcriptions import Transcriptions, upload_key
 
 Answer = TypeVar("Answer")
 _PARTIAL_SECONDS: Final = 0.5
+_SEGMENT_SECONDS: Final = 12.0  # as long as the longest stretch between pauses: one result for each
 
 
 class Engine:
@@ -93,6 +98,53 @@ class Engine:
         if result.abstained:
             self.measures.abstained.inc()
         return result
+
+    async def transcribe(self, upload: IO[bytes], language: str | None) -> tuple[list[Recognition], float]:
+        """The words and emotions of a recording, one result for each stretch between pauses; and its length in seconds.
+
+        Args:
+            upload: The recording; this server must have a speech recogniser.
+            language: Of the words, as ISO 639-1 code; None to detect it.
+
+        Raises:
+            Problem: As in `recognize`.
+        """
+        async with self._turn():
+            return await self.run(lambda: self._transcribe(upload, language), self._clips)
+
+    def _transcribe(self, upload: IO[bytes], language: str | None) -> tuple[list[Recognition], float]:
+        asr = None if self.transcriber is None else make_asr(self.transcriber, language=language)
+        recording = self.decoders.decode_long(upload, mix=True, max_seconds=self.limits.transcription_seconds)
+        with closing(recording.file):
+            config = TimelineConfig(hop=_SEGMENT_SECONDS, window=_SEGMENT_SECONDS)
+            results = self.recognizer.recognize_long(recording.path, asr=asr, config=config)
+            found = list(warn_at_end(results, lambda: recording.warnings))
+        self.measures.audio_seconds.inc(recording.duration)
+        return found, recording.duration
+
+    async def embed(self, upload: IO[bytes] | None, words: str | None) -> Floats:
+        """The emotion embedding (E,) of a recording or of words.
+
+        Args:
+            upload: The recording; None for words.
+            words: The words; None for a recording.
+
+        Raises:
+            Problem: As in `recognize`; or the model cannot use the input.
+        """
+        async with self._turn():
+            return await self.run(lambda: self._embed(upload, words), self._clips)
+
+    def _embed(self, upload: IO[bytes] | None, words: str | None) -> Floats:
+        audio = None if upload is None else self.decoders.decode_clip(upload, None, None)
+        outputs = self.recognizer.extract([Clip(audio=audio, transcript=words)])
+        kinds = (outputs.fused, outputs.speech if words is None else outputs.text)
+        found = next((one for one in kinds if one is not None and one.present[0]), None)
+        if found is None:
+            what = "words" if words is not None else "recording"
+            raise Problem("unusable", f"the model finds nothing to embed in the {what}")
+        embedding: Floats = found.embedding[0]
+        return embedding
 
     async def run(self, work: Callable[[], Answer], threads: ThreadPoolExecutor | None = None) -> Answer:
         """Run work in a thread.

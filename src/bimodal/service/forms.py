@@ -134,8 +134,16 @@ class Form:
 
 
 @asynccontextmanager
-async def read_form(request: Request, limits: Limits, known: tuple[str, ...]) -> AsyncIterator[Form]:
+async def read_form(
+    request: Request, limits: Limits, known: tuple[str, ...], *, file: str = "audio"
+) -> AsyncIterator[Form]:
     """The form of a request; the recording is closed afterwards.
+
+    Args:
+        request: With a multipart form.
+        limits: Limits of the server.
+        known: Names of the fields that the form may have.
+        file: Name of the field with the recording.
 
     Raises:
         Problem: Not a multipart form, too many parts, or unknown fields.
@@ -143,7 +151,7 @@ async def read_form(request: Request, limits: Limits, known: tuple[str, ...]) ->
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise Problem(
-            "unsupported-media-type", "send a form as multipart/form-data with the fields audio and transcript"
+            "unsupported-media-type", f"send a form as multipart/form-data with the fields {file} and {known[0]}"
         )
     longest = 4 * limits.text_characters + 1024
     try:
@@ -152,41 +160,41 @@ async def read_form(request: Request, limits: Limits, known: tuple[str, ...]) ->
         kind = "too-large" if "maximum" in error.detail.lower() or "Too many" in error.detail else "bad-request"
         raise Problem(kind, f"the form cannot be read: {error.detail}") from error
     try:
-        yield _checked(form, limits, known)
+        yield _checked(form, limits, known, file)
     finally:
         await form.close()
 
 
-def _checked(form: FormData, limits: Limits, known: tuple[str, ...]) -> Form:
+def _checked(form: FormData, limits: Limits, known: tuple[str, ...], file: str) -> Form:
     upload: UploadFile | None = None
     values: dict[str, str] = {}
     if told := renamed_field(form):
         raise Problem("unusable", told)
     for name, value in form.multi_items():
-        if name not in (*known, "audio") or name in values:
-            raise Problem("unusable", f"the form has an unknown or repeated field; expected audio, {', '.join(known)}")
+        if name not in (*known, file) or name in values:
+            raise Problem("unusable", f"the form has an unknown or repeated field; expected {file}, {', '.join(known)}")
         if isinstance(value, UploadFile):
-            if name != "audio" or upload is not None:
+            if name != file or upload is not None:
                 raise Problem(
                     "unusable",
-                    "the form has a file in another field than audio, or several files; send one file as audio",
+                    f"the form has a file in another field than {file}, or several files; send one file as {file}",
                 )
             upload = value
-        elif name == "audio":
-            raise Problem("unusable", "audio: expected a file; give its part of the form a file name")
+        elif name == file:
+            raise Problem("unusable", f"{file}: expected a file; give its part of the form a file name")
         else:
             values[name] = value
     if len(values.get("transcript", "")) > limits.text_characters:
         raise Problem("too-large", f"transcript has more than {limits.text_characters} characters")
-    return Form(audio=_file(upload), name=(upload and upload.filename) or "recording", values=values)
+    return Form(audio=_file(upload, file), name=(upload and upload.filename) or "recording", values=values)
 
 
-def _file(upload: UploadFile | None) -> IO[bytes] | None:
+def _file(upload: UploadFile | None, name: str) -> IO[bytes] | None:
     """The uploaded file with its own descriptor."""
     if upload is None:
         return None
     if not upload.size:
-        raise Problem("unusable", tell("file-empty", name="audio"))
+        raise Problem("unusable", tell("file-empty", name=name))
     upload.file.fileno()  # writes a small one to an unnamed temporary file
     upload.file.flush()
     return upload.file

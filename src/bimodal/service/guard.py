@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bimodal.messages import tell
 from bimodal.service.limits import Limits
 from bimodal.service.measuring import Measures
-from bimodal.service.problems import Problem, log_mistake, unexpected_problem
+from bimodal.service.problems import Problem, log_mistake, route_path, unexpected_problem
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -84,7 +84,7 @@ class Guard:
 
     async def _let_through(self, scope: Scope, receive: Receive, send: Send, refusal: Problem | None) -> None:
         if scope["type"] == "websocket":
-            await (refusal.response() if refusal else self._app)(scope, receive, send)
+            await (refusal.response(route_path(scope)) if refusal else self._app)(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send, self._most_bytes(scope), self._most_seconds(scope))
         began = time.perf_counter()
@@ -97,11 +97,13 @@ class Guard:
         if refusal is None and exchange.too_long(Headers(scope=scope)):
             refusal = exchange.too_large()
         try:
-            await (refusal.response() if refusal else self._app)(scope, exchange.receive, exchange.send)
+            await (refusal.response(route_path(scope)) if refusal else self._app)(
+                scope, exchange.receive, exchange.send
+            )
         except Exception as error:  # the client gets a problem whatever fails
             log_mistake(error)
             if exchange.status is None:
-                await unexpected_problem(error).response()(scope, exchange.receive, exchange.send)
+                await unexpected_problem(error).response(route_path(scope))(scope, exchange.receive, exchange.send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
         """The reason to refuse a request, or None."""
@@ -133,17 +135,6 @@ def _costly(scope: Scope) -> str:
     if scope["method"] in ("POST", "PUT", "PATCH"):
         return "job" if route_path(scope) == "/v1/jobs" else "upload"
     return "follower" if route_path(scope).endswith("/events") else ""
-
-
-def route_path(scope: Scope) -> str:
-    """Path of a request below `--root-path`, as the routes see it; a proxy may have taken that off already.
-
-    Example:
-        >>> route_path({"path": "/a/v1/jobs", "root_path": "/a"}), route_path({"path": "/v1/jobs", "root_path": "/a"})
-        ('/v1/jobs', '/v1/jobs')
-    """
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
-    return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path
 
 
 def split_host(host: str) -> tuple[str, str] | None:

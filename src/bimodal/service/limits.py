@@ -17,8 +17,9 @@ class Limits:
     """Limits of the server: sizes in bytes, times in seconds.
 
     Attributes:
-        clip_bytes: Largest request to `/v1/recognize`.
+        clip_bytes: Largest request to `/v1/recognize` and the other routes but `/v1/jobs`.
         clip_seconds: Longest recording in it.
+        transcription_seconds: Longest recording in a request to `/v1/audio/transcriptions`.
         job_bytes: Largest request to `/v1/jobs`.
         job_seconds: Longest recording in it.
         stream_seconds: Longest live stream, in seconds of audio.
@@ -46,6 +47,7 @@ class Limits:
 
     clip_bytes: int = 32 << 20
     clip_seconds: float = 60.0
+    transcription_seconds: float = 900.0
     job_bytes: int = 512 << 20
     job_seconds: float = 4 * 3600.0
     stream_seconds: float = 3600.0

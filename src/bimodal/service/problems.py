@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.types import Scope
 
 from bimodal.files import is_disk_full
 from bimodal.messages import find_message
@@ -18,6 +19,9 @@ from bimodal.service.limits import DISK_FULL
 LOG: Final = logging.getLogger("bimodal.serve")
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+OPENAI_PATHS: Final = ("/v1/audio/transcriptions", "/v1/embeddings")
+"""Routes whose errors have the shape that OpenAI's clients read."""
 
 TITLES: Final = {
     "bad-request": (400, "The request cannot be read"),
@@ -69,11 +73,18 @@ class Problem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls it
             "values": {} if found is None else found.values,
         }
 
-    def response(self) -> JSONResponse:
-        """The problem as a response."""
+    def to_openai(self) -> dict[str, Any]:
+        """The problem in the shape of OpenAI's errors."""
+        kind = "server_error" if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+        return {"error": {"message": self.detail, "type": kind, "param": None, "code": self.kind}}
+
+    def response(self, path: str) -> JSONResponse:
+        """The problem as a response to a request for this path."""
         headers = {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
+        if path in OPENAI_PATHS:
+            return JSONResponse(self.to_openai(), self.status, headers)
         return JSONResponse(self.to_dict(), self.status, headers, MEDIA_TYPE)
 
 
@@ -96,19 +107,33 @@ def log_mistake(error: BaseException) -> None:
     LOG.error("%s in %s", type(error).__name__, " < ".join(reversed(frames)))
 
 
-async def answer_problem(_request: Request, error: Exception) -> JSONResponse:
-    """Turn any error with a status into problem JSON."""
+async def answer_problem(request: Request, error: Exception) -> JSONResponse:
+    """Turn any error with a status into problem JSON, or into OpenAI's shape where that is expected."""
+    path = route_path(request.scope)
     if isinstance(error, Problem):
-        return error.response()
+        return error.response(path)
     if isinstance(error, RequestValidationError):
-        return Problem("unusable", _first_complaint(error)).response()
+        return Problem("unusable", _first_complaint(error)).response(path)
     if not isinstance(error, HTTPException):
         raise error
     kinds = {status: kind for kind, (status, _) in TITLES.items()}
-    response = Problem(kinds.get(error.status_code, "bad-request"), f"{error.detail}.".replace("..", ".")).response()
+    response = Problem(kinds.get(error.status_code, "bad-request"), f"{error.detail}.".replace("..", ".")).response(
+        path
+    )
     response.status_code = error.status_code
     response.headers.update(error.headers or {})
     return response
+
+
+def route_path(scope: Scope) -> str:
+    """Path of a request below `--root-path`, as the routes see it; a proxy may have taken that off already.
+
+    Example:
+        >>> route_path({"path": "/a/v1/jobs", "root_path": "/a"}), route_path({"path": "/v1/jobs", "root_path": "/a"})
+        ('/v1/jobs', '/v1/jobs')
+    """
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path
 
 
 def _first_complaint(error: RequestValidationError) -> str:

@@ -1,5 +1,6 @@
 """OpenAPI description: forms, responses and examples. Results are `bimodal.records.Recognition`."""
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -43,6 +44,21 @@ class ProblemDetails(BaseModel):
     detail: str
     code: str = Field(description="What the sentence says, as a code; that of the kind where there is none.")
     values: dict[str, str] = Field(description="What stands in the sentence, by name.")
+
+
+class OpenAIErrorDetails(BaseModel):
+    """What OpenAI's clients read of an error."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIError(BaseModel):
+    """Why a request in the shape of OpenAI's interface was refused."""
+
+    error: OpenAIErrorDetails
 
 
 class Model(BaseModel):
@@ -232,4 +248,16 @@ def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
         }
         if status in (429, 503):
             found[status]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+    return found
+
+
+def openai_errors(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """As `problems`, for routes in the shape of OpenAI's interface."""
+    found = problems(*kinds)
+    for kind in kinds:
+        status, _ = TITLES[kind]
+        code = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+        example = {"error": {"message": "...", "type": code, "param": None, "code": kind}}
+        schema = {"$ref": "#/components/schemas/OpenAIError"}
+        found[status]["content"] = {"application/json": {"schema": schema, "example": example}}
     return found

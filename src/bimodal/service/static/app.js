@@ -389,7 +389,7 @@ async function save(format) {
     const blob = await api.exported(format, results(), recording?.file.name ?? "words");
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
-    link.download = `${name}.${{ textgrid: "TextGrid", emotionml: "xml" }[format] ?? format}`;
+    link.download = `${name}.${{ textgrid: "TextGrid", elan: "eaf", labelstudio: "labelstudio.json", emotionml: "xml" }[format] ?? format}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   } catch (error) {

@@ -112,7 +112,8 @@ export const TEXTS = {
   exportTitle: "Ergebnisse herunterladen",
   exportHint: "Die Dateien enthalten die Ergebnisse von oben, mit den Namen der Sprecher. Die Aufnahme wird nicht gespeichert.",
   formats: {
-    jsonl: "JSON Lines", json: "JSON", csv: "CSV", vtt: "WebVTT", srt: "SRT", textgrid: "TextGrid", rttm: "RTTM", emotionml: "EmotionML",
+    jsonl: "JSON Lines", json: "JSON", csv: "CSV", vtt: "WebVTT", srt: "SRT", textgrid: "TextGrid",
+    elan: "ELAN", labelstudio: "Label Studio", rttm: "RTTM", emotionml: "EmotionML",
   },
   privacy: "Aufnahmen und Worte werden weder gespeichert noch protokolliert. Aufnahmen gehen nur an diesen Server.",
   interface: "Schnittstelle (OpenAPI)",

@@ -112,7 +112,8 @@ export const TEXTS = {
   exportTitle: "Download the results",
   exportHint: "The files contain the results above, with the names of the speakers. The recording is not stored.",
   formats: {
-    jsonl: "JSON Lines", json: "JSON", csv: "CSV", vtt: "WebVTT", srt: "SRT", textgrid: "TextGrid", rttm: "RTTM", emotionml: "EmotionML",
+    jsonl: "JSON Lines", json: "JSON", csv: "CSV", vtt: "WebVTT", srt: "SRT", textgrid: "TextGrid",
+    elan: "ELAN", labelstudio: "Label Studio", rttm: "RTTM", emotionml: "EmotionML",
   },
   privacy: "Recordings and words are not stored and not logged. Recordings are sent to this server only.",
   interface: "API (OpenAPI)",
