@@ -263,7 +263,7 @@ def expected_scores() -> dict[str, dict[str, dict[str, dict[str, float]]]]:
 
 
 def measure_scores(model: str | Path | None = None) -> dict[str, dict[str, dict[str, float]]]:
-    """Scores of a model for the packaged clips of one speaker: from the voice alone, and with words if there are any."""
+    """Scores of a model for the packaged clips of one speaker: from the voice alone, with words if there are any."""
     import msgspec
 
     from bimodal.inference.recognizer import Recognizer
