@@ -58,7 +58,7 @@ def test_a_score_that_differs_is_broken(monkeypatch):
     revision = load_model_config(PERMISSIVE).revision
     sound = expected_scores()[revision]
     shifted = json.loads(json.dumps(sound))
-    shifted["cross.mp3"]["both"]["anger"] -= 0.04
+    shifted["conflict.mp3"]["both"]["anger"] -= 0.04
     monkeypatch.setattr(module, "measure_scores", lambda: sound)
     monkeypatch.setattr("bimodal.inference.installed.find_model", lambda: PERMISSIVE)
     assert "farthest 0.0000" in module._self_test()
