@@ -34,7 +34,7 @@ def mcp(
     ] = "",
     threads: Threads = 0,
 ) -> None:
-    """Let agents recognise recordings by the Model Context Protocol (extra mcp).
+    """Serve recognition to agents (Model Context Protocol).
 
     Without --http, an agent starts this command itself and talks to it over standard input and output.
     """

@@ -110,8 +110,8 @@ Form = Annotated[
     str,
     typer.Option(
         "--format",
-        metavar="[table|jsonl|json|csv|vtt|srt|textgrid|elan|labelstudio|rttm|emotionml]",
-        help="Output format: table to read, the others for programs.",
+        metavar="NAME",
+        help="table to read; jsonl, json, csv, vtt, srt, textgrid, elan, labelstudio, rttm, emotionml for programs.",
         callback=_check_format,
         autocompletion=_formats,
     ),

@@ -173,7 +173,7 @@ def adapt(
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Adapt a model to your own recordings, without labels, or with a few.
+    """Adapt a model to your own recordings.
 
     Evaluate the adapted model again; the figures of the original model do not apply to it.
     """

@@ -145,8 +145,8 @@ def create_label_app(session: Session, *, access: Access | None = None, limits: 
     return app
 
 
-async def _answer_mistake(_request: Request, error: Exception) -> Response:
-    return Problem("unusable", str(error)).response()
+async def _answer_mistake(request: Request, error: Exception) -> Response:
+    return await answer_problem(request, Problem("unusable", str(error)))
 
 
 @router.head("/", include_in_schema=False)
