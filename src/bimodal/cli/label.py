@@ -58,7 +58,7 @@ def label(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Label recordings on a page with a model that learns from the labels.
+    """Label recordings on a page; a model learns from the labels.
 
     Each label is on the disk before the next clip is shown. A random tenth of the clips is kept for testing.
     """

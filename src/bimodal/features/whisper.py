@@ -73,7 +73,7 @@ def given_layers(layers: tuple[int, ...], frozen: int) -> tuple[int, ...]:
     return tuple(sorted({frozen, *(layer for layer in layers if layer < frozen)})) if frozen else ()
 
 
-def load_whisper_encoder(source: str, attention: str = "eager") -> Any:
+def load_whisper_encoder(source: str | Path, attention: str = "eager") -> Any:
     """The encoder of a Whisper model.
 
     Args:
