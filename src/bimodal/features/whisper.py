@@ -1,5 +1,6 @@
 """A Whisper encoder in torch, cut in two: lower blocks that stay as they are, upper ones that are tuned."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
