@@ -35,11 +35,11 @@ def declared(metadata: Any, spoken: Mapping[str, str]) -> str:
         >>> declared(old, {"MIT License": "MIT"})
         'MIT'
     """
-    if metadata["License-Expression"]:
-        return str(metadata["License-Expression"])
+    if expression := metadata.get("License-Expression"):  # not `[...]`: `importlib_metadata` raises where it is missing
+        return str(expression)
     classifiers = metadata.get_all("Classifier") or []
     names = [name.rsplit(" :: ", 1)[-1] for name in classifiers if name.startswith("License ::")]
-    first_line = (metadata["License"] or "").strip().partition("\n")[0]
+    first_line = (metadata.get("License") or "").strip().partition("\n")[0]
     return " AND ".join(spoken.get(name, name) for name in names or [first_line] if name)
 
 

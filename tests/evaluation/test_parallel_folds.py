@@ -171,7 +171,7 @@ def test_a_folder_of_folds_is_not_needed_and_memory_holds_the_features_of_one_pr
         evaluate_seeds(plan, None, seeds=[0], workers=Workers(count=2))
 
 
-CLUSTER = """import json, subprocess, sys, time
+CLUSTER = """import json, os, signal, subprocess, sys, time
 from pathlib import Path
 from ray.cluster_utils import Cluster
 from benchmarks.bulk import children
@@ -182,11 +182,20 @@ cluster.wait_for_nodes()
 process = subprocess.Popen([*argv, "--ray-address", cluster.address], stderr=subprocess.PIPE, text=True)
 def pids(node):
     return children(node.all_processes["raylet"][0].process.pid, "ray::train_job")
+def hold(node):
+    found = pids(node)
+    for pid in found:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.1)
+    held = pids(node)  # still at a fold, which can't end now
+    for pid in found if not held else ():
+        os.kill(pid, signal.SIGCONT)
+    return bool(held)
 killed = None
 while process.poll() is None and killed is None:
-    busy = [node for node in nodes if pids(node)]
-    if busy and list((out / "folds").glob("*.safetensors")):
-        killed = busy[0]
+    if list((out / "folds").glob("*.safetensors")):
+        killed = next((node for node in nodes if hold(node)), None)
+    if killed is not None:
         cluster.remove_node(killed, allow_graceful=False)
     time.sleep(0.01)
 told = process.communicate()[1]

@@ -127,7 +127,7 @@ def curve_sizes(labels: int) -> list[int]:
 
     Example:
         >>> curve_sizes(50), len(curve_sizes(1000)), curve_sizes(0)
-        ([0, 20, 40, 50], 12, [0])
+        ([0, 20, 40, 50], 11, [0])
     """
     every = EVERY * max(1, -(-labels // (EVERY * (MOST_POINTS - 1))))
     return sorted({*range(0, labels, every), labels})

@@ -124,8 +124,8 @@ def prior_of(space: Space, logits: npt.NDArray[Any]) -> Doubles:
         >>> block = Block(centre=np.zeros(1), basis=np.eye(1))
         >>> space = Space(emotions=("anger", "boredom"), columns=(0, -1), temperature=1.0, adaptation=None,
         ...     corpus=empty_stats((1,)), embedding=block, statistics=block)
-        >>> prior_of(space, np.array([[0.0, -20.0]])).round(2).tolist()
-        [[0.0, -0.69]]
+        >>> prior_of(space, np.array([[0.0, -1.0]])).round(2).tolist()
+        [[-0.31, -0.69]]
     """
     scores = np.maximum(log_softmax(logits / space.temperature), LOWEST)
     found = np.full((len(logits), len(space.emotions)), -np.log(len(space.emotions)))
