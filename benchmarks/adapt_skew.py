@@ -33,12 +33,12 @@ SHARES: Mapping[str, tuple[float, ...]] = {MIXED: (0.25,) * 4} | {
     f"90 % {emotion}": tuple(0.9 if other == emotion else 0.1 / 3 for other in COMPLETE) for emotion in COMPLETE
 }
 TRIED = (
-    "The limits .56 and .62 of the relative scatter less one standard error (.43 / sqrt(n) for n clips) were chosen "
-    "with the packaged model on RAVDESS and emotiontts_ko. So these figures are development figures. Limits of .6 and "
-    ".7 for any number of clips followed 1,248 RAVDESS clips of six emotions by 70 % only (UAR 68.3 instead of 71.7), "
-    "and 20 clips of one emotion too often. Two standard errors, or limits of .54 and .62, were no better. "
-    "Below .65 nothing is learnt from the model's own answers: with it, all clips of emotiontts_ko (.63) had UAR 53.7 "
-    "and ECE 18.3; without it, 55.0 and 12.2.",
+    "The limits .56 and .62 of the relative scatter less one standard error (.43 / sqrt(n) for n clips) were "
+    "chosen with the packaged model on RAVDESS and emotiontts_ko. So these figures are development figures. "
+    "Limits of .6 and .7 for any number of clips followed 1,248 RAVDESS clips of six emotions by 70 % only (UAR "
+    "68.3 instead of 71.7). They followed 20 clips of one emotion too often. Two standard errors, or limits of "
+    ".54 and .62, were no better. Below .65 nothing is learnt from the model's own answers: with it, all clips "
+    "of emotiontts_ko (.63) had UAR 53.7 and ECE 18.3; without it, 55.0 and 12.2.",
     "What follows is from scratch scripts: one seed, 60 clips, the shift of the mean alone. Networks with augmented "
     "copies, one corpus left out, clips with 90 % of one emotion: the whole shift lost 14 to 31 points on those "
     "clips. "

@@ -24,10 +24,11 @@ RAVDESS = replace(CONFIG, vocabulary="ravdess8", speech=HEARD)
 METHODS = {"temperature": "temperature", "vector": "vector scaling"}
 UAR = metrics.unweighted_average_recall
 TRIED = (
-    "MELD: temperatures fitted on cross-fitted training rows gave an ECE of 6.2 to 6.8 for the fused scores, on dev and"
-    " training rows together 6.1 to 6.6 (three seeds; scratch scripts that are not in this repository). A temperature "
-    "that depends on the scores, which changes no answer, gave 4.1 (one seed). The temperature that fits test best "
-    "would give 2.1 to 3.6: the emotions of dev and test differ, so one divisor from dev is not the right one.",
+    "MELD: temperatures fitted on cross-fitted training rows gave an ECE of 6.2 to 6.8 for the fused scores. On "
+    "dev and training rows together it was 6.1 to 6.6 (three seeds; scratch scripts that are not in this "
+    "repository). A temperature that depends on the scores, which changes no answer, gave 4.1 (one seed). The "
+    "temperature that fits test best would give 2.1 to 3.6: the emotions of dev and test differ, so one divisor "
+    "from dev is not the right one.",
 )
 
 

@@ -8,8 +8,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from bimodal.errors import BimodalError
-from bimodal.messages import Message, find_message
+from bimodal.errors import BimodalError, Message, find_message
 
 Statistic = Literal["mean", "std", "p10", "p50", "p90"]
 TranscriptSource = Literal["given", "asr"]
@@ -337,7 +336,7 @@ class Recognition:
         overlap: Share of the result, 0 to 1, in which another speaker speaks, too; None unless the speakers were told
             apart by their voices.
         messages: Codes and values of the sentences in `reason`, `warnings`, `explanation` and `prediction_set`, made of
-            them, as far as `bimodal.messages` has codes.
+            them, as far as `bimodal.errors` has codes.
     """
 
     emotion: str | None

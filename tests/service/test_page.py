@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from bimodal.audio.decode import load_signal
-from bimodal.messages import MESSAGES
+from bimodal.errors import MESSAGES
 from bimodal.service.page import LANGUAGES
 from bimodal.service.problems import TITLES
 

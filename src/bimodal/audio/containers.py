@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from bimodal.audio.endings import ends_early
 from bimodal.audio.formats import frame_bytes, mpeg_frames_promised
-from bimodal.errors import AudioError
-from bimodal.messages import tell
+from bimodal.errors import AudioError, tell
 
 Frames = npt.NDArray[np.float32]
 

@@ -22,8 +22,7 @@ from bimodal.audio.formats import container_kind, fallback_kind, holds_another_f
 from bimodal.audio.mixing import MIXED_AT_ONCE, Mixer
 from bimodal.audio.rates import check_rate
 from bimodal.audio.source import Encoded, as_source, opened_recording, source_name
-from bimodal.errors import AudioError
-from bimodal.messages import tell
+from bimodal.errors import AudioError, tell
 
 Signal = npt.NDArray[np.float32]
 

@@ -14,8 +14,7 @@ import numpy as np
 from bimodal.audio.decode import SAMPLING_RATE, Signal, iterate_audio
 from bimodal.audio.rates import check_rate
 from bimodal.audio.voice_activity import VAD_FRAME, VAD_FRAME_SECONDS, SpeechDetector, iterate_probabilities
-from bimodal.errors import ConfigError
-from bimodal.messages import tell
+from bimodal.errors import ConfigError, tell
 
 _LONGEST: Final = 600.0  # seconds
 

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -145,19 +145,11 @@ def evaluate(
     foreign |= {"seeds": seeds != 1, "workers": workers != 1, "engine": engine != "local"}
     if _is_timeline(timeline, channels, model, foreign) and model is not None:
         return _evaluate_turns(manifest, model, split, channels, settings or [], seen_rows, root, out, threads, quiet)
-    from bimodal.evaluation.report import Options, evaluate_further
+    from bimodal.evaluation.report import Options
 
     others = _Others(scores=scores or [], logits=logits, baselines=baseline or [], split=split, cluster=cluster)
-    wanted = FoldOptions(
-        folds=folds,
-        allow_overlap=allow_overlap,
-        only_estimate=estimate,
-        cluster=cluster,
-        seeds=seeds,
-        workers=workers,
-        engine=engine,
-        address=ray_address,
-    )
+    many: Any = {"seeds": seeds, "workers": workers, "engine": engine, "address": ray_address}
+    wanted = FoldOptions(folds=folds, allow_overlap=allow_overlap, only_estimate=estimate, cluster=cluster, **many)
     _check_what(model, folds, others, only_of_folds=bool(allow_overlap or estimate), seen_rows=seen_rows)
     check_folds(wanted, no_cache=no_cache)
     rule = _rule(coverage_target, costs, threshold_split, known=bool(model or scores))
@@ -167,20 +159,18 @@ def evaluate(
         ours = _of_model(model, read, others, seen_rows, threads, progress)
     elif folds:
         trained, kept = training_config(config, settings), chosen_cache(cache, no_cache)
-        with tracking(tracker, None if estimate else out, "evaluate", trained) as track:
-            ours = _of_folds(read, wanted, trained, (kept, out), quiet, partial(track, "epoch"))
+        ours = _of_folds(read, wanted, trained, (kept, out), quiet, tracker)
     if ours is None:
         return None
-    found, more = _with_others(ours.predictions, others, read, ours.divided, progress)
     held = _held_out(model, others, read, threshold_split, progress) if threshold_split else None
     named = f"split '{threshold_split}'"
     told = Options(by=tuple(by or ()), rule=rule, held_out=held, held_out_told=named, votes=votes)
-    report, found = evaluate_further(found, title=str(manifest), notes=(*ours.notes, *more), options=told)
     sources = {"model": model, "manifest": read, "sound": not no_audio, "threads": threads}
     evaluated = {"manifest": str(manifest), "model": str(model or ""), "folds": folds, "split": split}
+    report, found = _reported(ours, others, read, told, evaluated, progress)
     with tracking(tracker, out, "evaluate", evaluated) as track:
         track("figures", report_figures(report))
-    tell_report(replace(report, caveat=ours.caveat), found, out, sources)
+    tell_report(report, found, out, sources)
     return tell_seeds(ours.seeds, out)
 
 
@@ -243,15 +233,28 @@ def _of_folds(
     config: Any,
     folders: tuple[Path | None, Path | None],
     quiet: bool,
-    on_epoch: Callable[[dict[str, Any]], None],
+    tracker: Any,
 ) -> _Ours | None:
     """Predictions of a configuration by cross-validation; None if only the estimate was asked for."""
-    plan, found = cross_validate(read, options, config, folders, quiet, on_epoch)
+    with tracking(tracker, None if options.only_estimate else folders[1], "evaluate", config) as track:
+        plan, found = cross_validate(read, options, config, folders, quiet, partial(track, "epoch"))
     if found is None:
         return None
     first = found.predictions[config.seed]
     notes, seeds = (*plan.notes, *found.notes), found.seeds
     return _Ours(predictions=first, notes=notes, caveat=plan.caveat, divided=_ids_of(plan), seeds=seeds)
+
+
+def _reported(
+    ours: _Ours, others: "_Others", read: Any, options: Any, evaluated: dict[str, str], progress: Any
+) -> tuple[Any, Any]:
+    """The report on our systems and those of others, and all predictions."""
+    from bimodal.evaluation.report import evaluate_further
+
+    found, notes = _with_others(ours.predictions, others, read, ours.divided, progress)
+    notes = (*ours.notes, *notes)
+    report, found = evaluate_further(found, title=evaluated["manifest"], notes=notes, options=options)
+    return replace(report, caveat=ours.caveat), found
 
 
 def tell_report(report: Any, predictions: Any, out: Path | None, sources: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bimodal.cli.options import Quiet
+from bimodal.cli.options import AllowHost, Host, OpenPage, Port, Quiet, Token
 from bimodal.cli.terminal import bar, say
 from bimodal.errors import BimodalError
 
@@ -14,10 +14,7 @@ from bimodal.errors import BimodalError
 def label(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of recordings, with or without a manifest.")],
     model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="Model folder, or name of an installed model, to begin with. [default: permissive]"
-        ),
+        str | None, typer.Option("--model", "-m", help="Model (folder or name) to begin with. [default: permissive]")
     ] = None,
     emotions: Annotated[
         str,
@@ -47,15 +44,11 @@ def label(
         Path | None, typer.Option("--export-model", help="Write a model folder from the labels instead.")
     ] = None,
     status: Annotated[bool, typer.Option("--status", help="Show progress, agreement and the curve instead.")] = False,
-    host: Annotated[str, typer.Option(help="Address to listen on. Addresses outside this machine need a token.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
-    token: Annotated[
-        str, typer.Option(envvar="BIMODAL_TOKEN", help="Token that requests must carry.", show_envvar=True)
-    ] = "",
-    allow_host: Annotated[list[str] | None, typer.Option(help="Further host name of the server. Repeatable.")] = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token: Token = "",
+    allow_host: AllowHost = None,
+    open_page: OpenPage = False,
     quiet: Quiet = False,
 ) -> None:
     """Label recordings on a page; a model learns from the labels.

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bimodal.cli.options import Threads
+from bimodal.cli.options import AllowHost, Threads
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
@@ -28,7 +28,7 @@ def mcp(
     token: Annotated[
         str, typer.Option(envvar="BIMODAL_TOKEN", help="Token that HTTP requests must carry.", show_envvar=True)
     ] = "",
-    allow_host: Annotated[list[str] | None, typer.Option(help="Further host name of the server. Repeatable.")] = None,
+    allow_host: AllowHost = None,
     asr: Annotated[
         str, typer.Option(help="Whisper model in CTranslate2 format, for speech recognition. [extra asr]")
     ] = "",

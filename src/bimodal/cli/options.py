@@ -30,6 +30,11 @@ NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Keep features in memory. Nothing is written outside the output.")
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Number of CPU threads; 0 uses one per core.")]
+Host = Annotated[str, typer.Option(help="Address to listen on. Addresses outside this machine need a token.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")]
+Token = Annotated[str, typer.Option(envvar="BIMODAL_TOKEN", help="Token that requests must carry.", show_envvar=True)]
+AllowHost = Annotated[list[str] | None, typer.Option(help="Further host name of the server. Repeatable.")]
+OpenPage = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bars.")]
 
 TRANSCRIPTS: Final = "transcripts"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bimodal.cli.options import ConfigFile, Settings
+from bimodal.cli.options import AllowHost, ConfigFile, Host, OpenPage, Port, Settings, Token
 from bimodal.cli.terminal import say
 from bimodal.errors import BimodalError
 
@@ -19,14 +19,10 @@ def serve(
         str | None,
         typer.Argument(metavar="[MODEL]", help="Model folder, or name of an installed model. [default: permissive]"),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on. Addresses outside this machine need a token.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
-    token: Annotated[
-        str, typer.Option(envvar="BIMODAL_TOKEN", help="Token that requests must carry.", show_envvar=True)
-    ] = "",
-    allow_host: Annotated[list[str] | None, typer.Option(help="Further host name of the server. Repeatable.")] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token: Token = "",
+    allow_host: AllowHost = None,
     public_url: Annotated[
         str,
         typer.Option(
@@ -42,7 +38,7 @@ def serve(
     ] = "",
     config: ConfigFile = None,
     settings: Settings = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    open_page: OpenPage = False,
 ) -> None:
     """Serve a model over HTTP and WebSocket, with a web page.
 

@@ -10,7 +10,7 @@ from bimodal.audio.decode import Signal
 from bimodal.diarisation.naming import Naming, name_stretches
 from bimodal.diarisation.networks import Networks
 from bimodal.diarisation.stretches import Stretch, StretchFinder
-from bimodal.messages import tell
+from bimodal.errors import tell
 
 SURE: Final = 0.88
 """Mean confidence below which a recording gets the warning; chosen on EmoDB and CREMA-D, `benchmarks.diarise`."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from bimodal.arrays import Floats
 from bimodal.audio.decode import SAMPLING_RATE, Signal
+from bimodal.errors import tell
 from bimodal.features.logmel import mel_power, power_of
-from bimodal.messages import tell
 
 SHORT_SECONDS: Final = 0.7
 """Shorter speech gets a warning."""

@@ -12,13 +12,12 @@ from bimodal.audio.segmentation import NO_SPEECH, SegmentStream
 from bimodal.diarisation.diarise import Diarisation, diarise
 from bimodal.diarisation.networks import open_networks
 from bimodal.diarisation.pieces import Piece, TurnTable
-from bimodal.errors import AudioError, ConfigError
+from bimodal.errors import AudioError, ConfigError, tell
 from bimodal.features.speaker_stats import SpeakerStatsStore
 from bimodal.inference.model import Model
 from bimodal.inference.own_baseline import standardise_speakers
 from bimodal.inference.stream import Stream, TimelineConfig
 from bimodal.inference.timeline import Blocks, Cut, in_order, score_cuts, segments_of, warn_at_end
-from bimodal.messages import tell
 from bimodal.records import Recognition
 
 DOUBTED: Final = 0.7

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bimodal.data.text import normalise_transcript
+from bimodal.errors import tell
 from bimodal.features.pooling import SpeechFrames, join_frames
 from bimodal.inference.model import Model
 from bimodal.inference.outputs import Encoded
-from bimodal.messages import tell
 from bimodal.records import Clip, Explanation, Recognition, TimeInfluence, WordInfluence
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from bimodal.audio.level import level_db
 from bimodal.audio.segmentation import NO_SPEECH, holds_segment
 from bimodal.audio.voice_activity import holds_speech, load_detector
 from bimodal.data.text import normalise_transcript
-from bimodal.errors import BimodalError, ModelFolderError
+from bimodal.errors import BimodalError, ModelFolderError, tell
 from bimodal.features.backbone import SpeechBackbone, TextBackbone
 from bimodal.features.ood import OodStats, load_ood_stats, ood_score, temperature_factor, tempered
 from bimodal.features.pooling import Pooling, SpeechFrames, join_frames, pool
@@ -49,7 +49,6 @@ from bimodal.inference.prediction_sets import (
     choose_set,
     load_prediction_sets,
 )
-from bimodal.messages import tell
 from bimodal.records import Clip, CoverageBy, Recognition
 from bimodal.runtime import Device, count_threads, make_session
 

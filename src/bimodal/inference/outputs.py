@@ -11,11 +11,10 @@ from bimodal.arrays import Floats, softmax
 from bimodal.audio.segmentation import NO_SPEECH
 from bimodal.data.dimensions import expected_position
 from bimodal.data.text import normalise_transcript
-from bimodal.errors import BimodalError, ModelFolderError
+from bimodal.errors import BimodalError, ModelFolderError, tell
 from bimodal.features.ood import UNLIKE
 from bimodal.features.pooling import SpeechFrames
 from bimodal.inference.model_config import ModelConfig
-from bimodal.messages import tell
 from bimodal.records import UNKNOWN, Clip, Recognition
 
 SHORTEST_SECONDS: Final = 0.1

@@ -12,9 +12,8 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from bimodal.errors import BimodalError, ModelFolderError
+from bimodal.errors import BimodalError, ModelFolderError, tell
 from bimodal.files import write_json
-from bimodal.messages import tell
 from bimodal.records import CoverageBy, PredictionSet, Recognition, printable
 
 COVERAGES: Final = tuple(percent / 100 for percent in range(50, 100))

@@ -12,10 +12,9 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from bimodal.asr.timed_words import make_asr
 from bimodal.diarisation.networks import open_networks
-from bimodal.errors import BimodalError
+from bimodal.errors import BimodalError, tell
 from bimodal.inference.stream import TimelineConfig
 from bimodal.inference.summary import Summary, summarise
-from bimodal.messages import tell
 from bimodal.records import Clip, CoverageBy, Recognition
 from bimodal.service.about import describe_model, describe_server
 from bimodal.service.engine import Engine

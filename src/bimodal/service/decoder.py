@@ -18,9 +18,8 @@ import numpy as np
 from bimodal.audio.decode import SAMPLING_RATE, AudioHeader, Decoded, Signal, iterate_audio, read_header
 from bimodal.audio.outline import Outline
 from bimodal.audio.segmentation import Resampler
-from bimodal.errors import AudioError
+from bimodal.errors import AudioError, tell
 from bimodal.files import is_disk_full
-from bimodal.messages import tell
 from bimodal.service.limits import DISK_FULL
 
 PEAKS: Final = 4000

@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from bimodal.audio.decode import SAMPLING_RATE, Decoded
-from bimodal.messages import tell
+from bimodal.errors import tell
 from bimodal.service.limits import Limits
 from bimodal.service.problems import Problem
 

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from bimodal.messages import tell
+from bimodal.errors import tell
 from bimodal.records import MOST_SPEAKERS
 from bimodal.service.limits import Limits
 from bimodal.service.problems import Problem

@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bimodal.messages import tell
+from bimodal.errors import tell
 from bimodal.service.limits import Limits
 from bimodal.service.measuring import Measures
 from bimodal.service.problems import Problem, log_mistake, route_path, unexpected_problem

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Scope
 
+from bimodal.errors import find_message
 from bimodal.files import is_disk_full
-from bimodal.messages import find_message
 from bimodal.service.limits import DISK_FULL
 
 LOG: Final = logging.getLogger("bimodal.serve")

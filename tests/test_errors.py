@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bimodal.messages import MESSAGES, find_message, tell
+from bimodal.errors import MESSAGES, find_message, tell
 from bimodal.records import Recognition
 
 
