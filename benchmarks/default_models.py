@@ -53,7 +53,6 @@ from bimodal.training.prepare import STAGES
 from bimodal.training.train import train
 
 VERSION = "2.1.0"
-FUSION_VERSION = "1.1.1"  # of `research`: the voice of 1.0.0 with the fusion of today
 PACKAGES = {
     "permissive": ROOT / "models/src/bimodal_models",
     "research": ROOT / "models-research/src/bimodal_models_research",
@@ -496,8 +495,7 @@ def main() -> None:
     parser.add_argument("--recalibrate", action="store_true", help=again)
     found = parser.parse_args()
     if found.fusion_only and found.name in PACKAGES:
-        version = VERSION if found.name == "permissive" else FUSION_VERSION
-        replace_fusion(PACKAGES[found.name] / found.name, version)
+        replace_fusion(PACKAGES[found.name] / found.name, VERSION)
     elif found.name == "backbone":
         tune_backbone(to_options(found))
     else:
