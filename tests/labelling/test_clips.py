@@ -23,13 +23,13 @@ def test_a_tenth_is_drawn_and_stays_when_recordings_are_added(tmp_path):
         tone(tmp_path / f"{number}.wav", 0.2)
     second = find_clips(tmp_path, first).clips
     again = {clip.id for clip in second if clip.part == "test"}
-    assert (len(drawn), len(again), len(second)) == (4, 8, 80)
+    assert (len(drawn), len(again), len(second)) == (10, 20, 80)
     assert drawn < again
 
 
 def test_the_draw_depends_on_the_seed_alone():
     names = [str(number) for number in range(200)]
-    assert draw_test(names, 1) == draw_test(names[::-1], 1) != draw_test(names, 2)
+    assert draw_test(names, 20, 1) == draw_test(names[::-1], 20, 1) != draw_test(names, 20, 2)
 
 
 def test_a_long_recording_is_cut_at_its_pauses(dialogue, tmp_path):

@@ -184,7 +184,7 @@ def test_the_model_is_written_from_the_page(folder, browser):
         for number in range(16):
             page.keyboard.press(str(1 + number % 4))
             page.wait_for_timeout(100)
-        expect(page.locator("#advice")).to_contain_text("Go on")
+        expect(page.locator("#advice")).to_contain_text("No figure: the folder has 7 test clips")
         expect(page.locator("#model")).to_be_enabled()
         page.locator("#model").click()
         expect(page.locator("#model-told")).to_contain_text("bimodal recognize RECORDING -m")

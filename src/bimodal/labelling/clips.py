@@ -1,6 +1,7 @@
-"""The clips of a folder: short recordings whole, long ones cut at their pauses; a tenth is drawn for testing."""
+"""The clips of a folder: short recordings whole, long ones cut at their pauses; a share is drawn for testing."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from bimodal.audio.recordings import find_recordings, header_seconds, shown_path
 from bimodal.audio.segmentation import segment_audio
 from bimodal.data.manifest import read_manifest
 from bimodal.errors import AudioError, LabellingError
+from bimodal.labelling.curve import FEWEST_TESTS
 from bimodal.labelling.records import LabelClip
 from bimodal.records import Utterance
 
@@ -18,6 +20,9 @@ LONGEST_CLIP: Final = 15.0
 
 TEST_SHARE: Final = 0.1
 """Share of the clips that are drawn for testing."""
+
+SMALL_SHARE: Final = 0.25
+"""The largest share, in small folders: up to `FEWEST_TESTS` clips."""
 
 MANIFESTS: Final = ("manifest.csv", "manifest.jsonl")
 """Manifests of a folder whose words, speakers and stretches are used."""
@@ -87,23 +92,35 @@ def find_clips(
         raise LabellingError(
             f"{folder}: no recording can be labelled; the first: {(problems or ['none was found'])[0]}"
         )
-    drawn = draw_test(tuple(fresh), seed)
+    earlier = sum(clip.part == "test" for clip in known)
+    count = min(count_tests(len(found) + len(fresh)) - earlier, math.ceil(SMALL_SHARE * len(fresh)))
+    drawn = draw_test(tuple(fresh), max(count, 0), seed)
     found |= {name: replace(clip, part="test" if name in drawn else "train") for name, clip in fresh.items()}
     clips = sorted(found.values(), key=lambda clip: (clip.path, clip.start or 0.0))
     return FoundClips(clips=tuple(clips), problems=tuple(problems))
 
 
-def draw_test(names: Sequence[str], seed: int = 0, share: float = TEST_SHARE) -> frozenset[str]:
-    """A random share of some clips, the same for the same seed, whatever their order.
+def count_tests(clips: int) -> int:
+    """How many of some clips are for testing: a tenth, or as many as a figure needs, but at most a quarter.
+
+    Example:
+        >>> [count_tests(clips) for clips in (10, 40, 80, 200, 1000)]
+        [2, 10, 20, 20, 100]
+    """
+    return max(round(TEST_SHARE * clips), min(FEWEST_TESTS, int(SMALL_SHARE * clips)))
+
+
+def draw_test(names: Sequence[str], count: int, seed: int = 0) -> frozenset[str]:
+    """A random choice of some clips, the same for the same seed, whatever their order.
 
     Example:
         >>> names = [f"{number}.wav" for number in range(30)]
-        >>> drawn = draw_test(names)
-        >>> len(drawn), drawn == draw_test(names[::-1])
+        >>> drawn = draw_test(names, 3)
+        >>> len(drawn), drawn == draw_test(names[::-1], 3)
         (3, True)
     """
     ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-    return frozenset(ranked[: round(share * len(ranked))])
+    return frozenset(ranked[:count])
 
 
 def clip_id(path: str, start: float | None, end: float | None) -> str:

@@ -193,8 +193,9 @@ def _meanings(manifest: Manifest, emotions: tuple[str, ...], source: Path) -> di
         else:
             found[word] = meaning
     if outside:
+        told = "label is" if len(outside) == 1 else "labels are"
         raise LabellingError(
-            f"{source}: {len(outside)} labels are outside the vocabulary ({', '.join(outside[:5])[:120]}); expected "
+            f"{source}: {len(outside)} {told} outside the vocabulary ({', '.join(outside[:5])[:120]}); expected "
             f"{', '.join(emotions)}; nothing was imported: change the labels, or begin with other --emotions"
         )
     return found

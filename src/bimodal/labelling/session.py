@@ -16,6 +16,7 @@ from bimodal.audio.decode import load_signal
 from bimodal.errors import AudioError, BimodalError, LabellingError
 from bimodal.inference.model import Model
 from bimodal.labelling.agreement import Agreement, measure_agreement
+from bimodal.labelling.curve import FEWEST_TESTS
 from bimodal.labelling.features import ClipFeatures
 from bimodal.labelling.learner import EVERY, Inputs, Learned, learn, votes_of
 from bimodal.labelling.order import CHOSEN, STRATEGIES
@@ -208,17 +209,18 @@ class Session:
         own = labels.get(check_rater(rater), {}) if rater else {}
         labelled = {name for given in labels.values() for name in given}
         counts = np.sum(list(votes.values()), axis=0) if votes else np.zeros(len(self.store.emotions))
+        tests = sum(clip.part == "test" for clip in self.store.clips)
         missing = [f"{name}: the recording is gone; put it back, or leave it out" for name in gone]
         return {
             "clips": len(self.store.clips),
-            "tests": sum(clip.part == "test" for clip in self.store.clips),
+            "tests": tests,
             "encoded": len(self.features),
             "labelled": len(labelled),
             "own": len(own),
             "raters": {name: len(given) for name, given in labels.items()},
             "counts": {name: int(count) for name, count in zip(self.store.emotions, counts, strict=True)},
             "agreement": describe_agreement(agreement),
-            "learning": describe_learned(learned),
+            "learning": describe_learned(learned, tests),
             "fitting": fitting,
             "problems": [*self.store.problems(), *missing, *([problem] if problem else [])],
         }
@@ -394,12 +396,16 @@ def describe_agreement(found: Agreement) -> dict[str, Any]:
     }
 
 
-def describe_learned(learned: Learned | None) -> dict[str, Any] | None:
-    """The head and its curve, ready for JSON; figures in percent."""
+_SMALL: Final = f"No figure: the folder has {{tests}} test clips, and {FEWEST_TESTS} are needed; add recordings."
+
+
+def describe_learned(learned: Learned | None, tests: int) -> dict[str, Any] | None:
+    """The head and its curve, ready for JSON; figures in percent. `tests`: of the folder, labelled or not."""
     if learned is None:
         return None
     curve = learned.curve
     gain = curve.gain
+    advice = curve.advice if tests >= FEWEST_TESTS else _SMALL.format(tests=tests)
     return {
         "labels": learned.labels,
         "tests": curve.tests,
@@ -408,6 +414,6 @@ def describe_learned(learned: Learned | None) -> dict[str, Any] | None:
             for one in curve.points
         ],
         "gain": None if gain is None else [round(100 * end, 1) for end in (gain.value, gain.low, gain.high)],
-        "advice": curve.advice,
+        "advice": advice,
         "may_stop": curve.may_stop,
     }
