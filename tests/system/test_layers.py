@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "bimodal"
 LAYERS = (
-    ("errors", "arrays", "messages", "moved"),
+    ("errors", "arrays", "moved"),
     ("records",),
     ("files",),
     ("config", "runtime"),
@@ -30,7 +30,6 @@ LAYERS = (
 NO_TORCH = (
     "errors",
     "arrays",
-    "messages",
     "moved",
     "records",
     "config",

@@ -1,7 +1,7 @@
 """Results as a task of Label Studio with predictions, which annotators see and correct.
 
 The names are those that `bimodal convert` reads and writes: each stretch is a region `stretch`, its emotion a choice
-`emotion` of that region.
+`emotion` of that region. A speaker is the region's note.
 """
 
 import json
@@ -50,7 +50,8 @@ def _region(result: Recognition, name: str) -> Iterator[dict[str, Any]]:
     start, end = times_of(result, "labelstudio")
     times = {"start": start / 1000, "end": end / 1000}
     region = {"id": name, "to_name": "audio", "origin": "prediction"}
-    yield {**region, "from_name": "stretch", "type": "labels", "value": {**times, "labels": ["utterance"]}}
+    notes = {} if result.speaker is None else {"meta": {"text": [one_line(result.speaker)]}}
+    yield {**region, **notes, "from_name": "stretch", "type": "labels", "value": {**times, "labels": ["utterance"]}}
     if result.emotion is not None:
         score = round(result.scores[result.emotion], 4)
         choice = {**times, "choices": [result.emotion]}
