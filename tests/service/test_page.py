@@ -238,6 +238,14 @@ def test_words_are_searched_and_marked(context, served, page):
     expect(page.locator("#found")).to_contain_text("No segment matches")
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_each_segment_is_listed_once(page, number):
+    page.locator("#samples button").nth(number).click()
+    expect(page.locator("#formats button")).to_have_count(10)
+    told = int(re.search(r"(\d+) segments?", page.locator("#timeline").inner_text())[1])
+    expect(page.locator("#rows li")).to_have_count(told)
+
+
 def test_playing_moves_on(page):
     page.locator("#samples button").first.click()
     expect(page.locator("#formats button")).to_have_count(10)

@@ -217,6 +217,7 @@ function onProgress({ duration, progress, peaks, summary }) {
   if (duration && recording.duration === null) {
     recording.duration = duration;
     timeline.open(recording.file, duration);
+    take(early.splice(0));
     if (isShort()) recognizeWords(newRequest(), needsWords());
     else {
       at("words").disabled = true;
@@ -235,7 +236,10 @@ function onProgress({ duration, progress, peaks, summary }) {
   }
 }
 
+const early = []; // results that came before the duration, without which there is no timeline
+
 function take(results) {
+  if (recording.duration === null) return void early.push(...results);
   timeline.add(results);
   segments.add(results);
   offerNames(new Set(results.map((result) => result.speaker)), rename);
@@ -352,6 +356,7 @@ function clear() {
   session?.stream?.drop();
   timeline.close();
   segments.clear();
+  early.length = 0;
   forgetNames();
   recording = stretch = latest = whole = share = null;
   at("words").disabled = false;
