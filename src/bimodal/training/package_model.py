@@ -224,6 +224,7 @@ def model_card(config: ModelConfig, report: TrainReport) -> str:
     figures = "\n".join(f"| {stage} | {100 * value:.1f} |" for stage, value in report.dev_uar.items())
     counts = ", ".join(f"{emotion} {count}" for emotion, count in report.counts.items())
     soft = f"; {report.soft_rows} of them have several emotions, as soft targets" if report.soft_rows else ""
+    counted = "\n\nHeld-out rows with several emotions are not counted." if report.soft_rows else ""
     remarks = "".join(f"\n**{remark}**\n" for remark in report.remarks)
     overlaps = "".join(f"\n- {overlap}" for overlap in report.overlaps) or "\n- none between train and dev speakers"
     return f"""---
@@ -252,7 +253,7 @@ report. Run `bimodal evaluate` on other data to get figures with intervals.
 | stage | UAR |
 |---|---|
 {figures}
-| chance | {100 * report.dev_chance:.1f} |
+| chance | {100 * report.dev_chance:.1f} |{counted}
 
 {sets_section(report.sets)}## Limits and forbidden uses
 It works best on recordings like its training data. Another language, another way to speak (acted or spontaneous), noise
