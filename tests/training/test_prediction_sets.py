@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,17 +13,18 @@ import soundfile
 from bimodal.config import TrainConfig, read_config
 from bimodal.data.dimensions import expected_position
 from bimodal.data.manifest import read_manifest
-from bimodal.errors import BimodalError, ModelFolderError
+from bimodal.errors import BimodalError, ModelFolderError, SplitError
 from bimodal.evaluation.calibrate import calibrate_model, with_section
 from bimodal.evaluation.predict import predict_model
 from bimodal.evaluation.report import evaluate
+from bimodal.evaluation.rows import rows_to_calibrate
 from bimodal.inference.model_folder import CARD, PREDICTION_SETS, load_model_config, save_model_config
 from bimodal.inference.prediction_sets import choose_set, load_prediction_sets
 from bimodal.inference.recognizer import Recognizer
 from bimodal.inference.seen_rows import load_seen_rows
 from bimodal.inference.stream import TimelineConfig
 from bimodal.inference.summary import summarise
-from bimodal.records import Clip
+from bimodal.records import Clip, Manifest, Utterance
 from bimodal.training.prediction_sets import draw_labels
 from bimodal.training.train import train
 from tests.conftest import FAST, write_tiny_corpus
@@ -173,6 +175,27 @@ def test_calibrate_gives_a_folder_the_table_of_its_rows(without, tmp_path):
     )
     hits = [row.emotion in one.prediction_set.emotions for row, one in zip(read.utterances, results, strict=True)]
     assert np.mean(hits) >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("splits", "asked", "used"),
+    [
+        (("train", "dev", "test"), "", ("dev",)),
+        (("train", "dev", "test"), "test", ("test",)),
+        (("train", "test"), "", ("train",)),
+        ((None, None), "", (None, None)),
+    ],
+)
+def test_no_test_row_calibrates_a_model_unless_it_is_named(splits, asked, used):
+    rows = [Utterance(id=str(number), transcript="yes", split=split) for number, split in enumerate(splits)]
+    manifest = Manifest(path=Path("m.csv"), utterances=tuple(rows), columns=())
+    assert tuple(row.split for row in rows_to_calibrate(manifest, asked)) == used
+
+
+def test_a_manifest_of_test_rows_alone_calibrates_nothing():
+    rows = [Utterance(id="a", transcript="yes", split="test")]
+    with pytest.raises(SplitError, match="all rows are in the split 'test'"):
+        rows_to_calibrate(Manifest(path=Path("m.csv"), utterances=tuple(rows), columns=()), "")
 
 
 def test_rows_that_trained_the_model_calibrate_nothing(tiny_model, tiny_manifest, tmp_path):

@@ -401,7 +401,7 @@ def calibrate(
     model: ModelFolder,
     manifest: ManifestFile,
     split: Annotated[
-        str, typer.Option(help="Split to calibrate on. [default: test if there is one, else all rows]")
+        str, typer.Option(help="Split to calibrate on. [default: dev if there is one, else all rows but test]")
     ] = "",
     root: RootFolder = None,
     threads: Threads = 0,

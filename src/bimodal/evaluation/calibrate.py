@@ -11,7 +11,7 @@ from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.data.text import normalise_transcript
 from bimodal.errors import BimodalError, ModelFolderError
 from bimodal.evaluation.predict import Progress, manifest_clips, plain
-from bimodal.evaluation.rows import check_seen_rows, choose_rows
+from bimodal.evaluation.rows import describe_seen_rows, rows_to_calibrate
 from bimodal.inference.batch import clip_speech
 from bimodal.inference.fit_prediction_sets import CalibrationRows, cluster_rows, fit_prediction_sets, label_shares
 from bimodal.inference.model import Model
@@ -45,7 +45,7 @@ def calibrate_model(
     Args:
         model: Model folder; the table, `config.json` and the model card change.
         manifest: CSV or JSON Lines with labels and speakers; none of its rows may have trained the model.
-        split: As in `evaluate_model`.
+        split: The rows to use; by default `dev` if there is one, else all but `test`.
         threads: As in `Recognizer`.
         progress: Wraps iterables with a bar.
 
@@ -53,10 +53,13 @@ def calibrate_model(
         BimodalError: A problem with the model, the manifest or a recording, or a row that the model has seen.
         ModelFolderError: The folder cannot be written.
     """
-    check_seen_rows(model, manifest, split=split)
-    recognizer, read = Recognizer(model, threads=threads), open_manifest(manifest)
+    read = open_manifest(manifest)
+    chosen, seen = rows_to_calibrate(read, split), load_seen_rows(model)
+    if seen is not None and (sentence := describe_seen_rows(seen, chosen, read.folder)):
+        raise BimodalError(f"{read.path}: {sentence}; calibrate on rows that it has not seen, or name a --split of them")
+    recognizer = Recognizer(model, threads=threads)
     config = recognizer.config
-    rows = label_rows(choose_rows(read, split)[0], config.vocabulary, recognizer.emotions, folder=recognizer.folder)
+    rows = label_rows(chosen, config.vocabulary, recognizer.emotions, folder=recognizer.folder)
     clips = manifest_clips(recognizer, read, rows.utterances)
     found: dict[Kind, list[Recognition]] = {"both": [], "speech": [], "text": []}
     for first in progress(range(0, len(clips), _AT_ONCE), "calibrating"):

@@ -7,7 +7,7 @@ from typing import Final
 from bimodal.data.manifest import ManifestSource, open_manifest
 from bimodal.errors import BimodalError, SplitError
 from bimodal.inference.installed import find_model
-from bimodal.inference.seen_rows import SEEN_ROWS, RowsFound, find_seen_rows, load_seen_rows
+from bimodal.inference.seen_rows import SEEN_ROWS, RowsFound, SeenRows, find_seen_rows, load_seen_rows
 from bimodal.records import Manifest, Utterance
 
 _MOST_WORDS: Final = 0.5  # of the rows without a recording: short texts such as "Yes." occur in any two corpora
@@ -28,6 +28,24 @@ def choose_rows(read: Manifest, split: str) -> tuple[list[Utterance], list[str]]
         expected = f"expected one of {there}" if there else "the manifest has no splits"
         raise SplitError(f"{read.path}: no split '{wanted}'; {expected}")
     return [utterance for utterance in read.utterances if utterance.split == wanted], [f"split '{wanted}'"]
+
+
+def rows_to_calibrate(read: Manifest, split: str) -> list[Utterance]:
+    """The utterances of a split; by default `dev` if there is one, else all but `test`, which is kept for figures.
+
+    Raises:
+        SplitError: There is no such split, or nothing but `test`.
+    """
+    known = {utterance.split for utterance in read.utterances}
+    if split or "dev" in known:
+        return choose_rows(read, split or "dev")[0]
+    rows = [utterance for utterance in read.utterances if utterance.split != "test"]
+    if not rows:
+        raise SplitError(
+            f"{read.path}: all rows are in the split 'test'; no figure on rows that calibrated a model counts. Name "
+            "other recordings, or say --split test"
+        )
+    return rows
 
 
 def check_seen_rows(model: str | Path, manifest: ManifestSource, *, split: str = "", allow: bool = False) -> str:
@@ -70,6 +88,12 @@ def describe_seen(found: RowsFound, rows: Sequence[Utterance]) -> str:
     return f"the model was trained or calibrated on {len(seen):,} of {len(rows):,} rows, such as {seen[0]!r}"
 
 
+def describe_seen_rows(seen: SeenRows, rows: Sequence[Utterance], folder: Path) -> str:
+    """As `describe_seen`, for the labelled ones among rows of a manifest in a folder."""
+    labelled = [row for row in rows if row.emotion is not None]
+    return describe_seen(find_seen_rows(seen, labelled, folder), labelled)
+
+
 def note_on_seen(model: Path, read: Manifest, split: str) -> list[str]:
     """A note for a report: that a model has seen rows of a manifest, or that its folder does not say."""
     sentence = _seen(model, read, split)
@@ -83,5 +107,4 @@ def _seen(model: Path, read: Manifest, split: str) -> str | None:
     seen = load_seen_rows(model)
     if seen is None:
         return None
-    rows = [row for row in choose_rows(read, split)[0] if row.emotion is not None]
-    return describe_seen(find_seen_rows(seen, rows, read.folder), rows)
+    return describe_seen_rows(seen, choose_rows(read, split)[0], read.folder)
