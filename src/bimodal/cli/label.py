@@ -33,7 +33,9 @@ def label(
     asr: Annotated[str, typer.Option(help="Whisper model in CTranslate2 format, to show the words. [extra asr]")] = "",
     export: Annotated[
         Path | None,
-        typer.Option("--export", help="Write the labels instead: a new folder; or a .csv or .jsonl file in FOLDER or above it."),
+        typer.Option(
+            "--export", help="Write the labels instead: a new folder; or a .csv or .jsonl file in FOLDER or above it."
+        ),
     ] = None,
     to: Annotated[str, typer.Option("--to", help="Format of --export, as in 'bimodal convert'.")] = "manifest",
     import_from: Annotated[

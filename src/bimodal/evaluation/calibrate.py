@@ -56,7 +56,7 @@ def calibrate_model(
     read = open_manifest(manifest)
     chosen, seen = rows_to_calibrate(read, split), load_seen_rows(model)
     if seen is not None and (sentence := describe_seen_rows(seen, chosen, read.folder)):
-        raise BimodalError(f"{read.path}: {sentence}; calibrate on rows that it has not seen, or name a --split of them")
+        raise BimodalError(f"{read.path}: {sentence}; name rows that it has not seen, such as with --split")
     recognizer = Recognizer(model, threads=threads)
     config = recognizer.config
     rows = label_rows(chosen, config.vocabulary, recognizer.emotions, folder=recognizer.folder)
