@@ -21,8 +21,8 @@ from tests.labelling.conftest import EMOTIONS, truth
 
 def label_next(session, rater, count, answer=truth):
     """Label as the page does; the clips that were shown."""
-    shown = []
-    for number in range(count):
+    shown, before = [], len(session.store.labels_of(rater))
+    for number in range(before, before + count):
         clip = session.next_clips(rater, 1)[0]
         at = f"2026-01-01T00:{number // 60:02d}:{number % 60:02d}+00:00"
         session.label(rater, Label(clip=clip.id, answer=answer(clip.id), at=at))
@@ -98,6 +98,22 @@ def test_labels_make_the_head_better_and_test_clips_never_train_it(session):
         session.label("anna", Label(clip=name, answer=answer))
     again = session.refit()
     assert np.array_equal(again.head.weight, after.head.weight)
+
+
+def test_heads_of_the_same_labels_are_used_again_and_others_fitted(session, folder, model):
+    shown = [clip.id for clip in label_next(session, "anna", 40) if clip.part == "train"]
+    first = session.refit()
+    label_next(session, "anna", 10)
+    second = session.refit()
+    assert all(second.fitted[name] is head for name, head in first.fitted.items() if name in second.fitted)
+    assert len(first.fitted.keys() & second.fitted.keys()) == 2  # of 0 and of 20 labels
+    fresh = Session(folder, session.store, model).refit()
+    assert fresh.fitted.keys() == second.fitted.keys()
+    assert np.array_equal(fresh.head.weight, second.head.weight)
+    session.label("anna", Label(clip=shown[0], answer=EMOTIONS[(EMOTIONS.index(truth(shown[0])) + 1) % 4]))
+    changed = session.refit()
+    assert len(second.fitted.keys() & changed.fitted.keys()) == 1  # of 0 labels
+    assert not np.array_equal(changed.head.weight, second.head.weight)
 
 
 def test_the_next_clips_are_those_that_the_order_picks(session):

@@ -1,5 +1,6 @@
 """From labels to a head: votes as targets, the head on cached features, its curve on the test clips."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,8 +14,11 @@ from bimodal.labelling.head import Head, choose_settings, fit_head, plain_head
 from bimodal.labelling.records import Label, LabelClip
 from bimodal.labelling.space import Space
 
+REFIT_EVERY: Final = 5
+"""The head is fitted again after this many labels, and the clips are ordered anew."""
+
 EVERY: Final = 20
-"""The head is fitted again after this many labels."""
+"""Labels between two points of the curve."""
 
 MOST_POINTS: Final = 12
 
@@ -48,12 +52,14 @@ class Learned:
         space: How clips become features.
         labels: Number of training clips that it learnt from.
         curve: On the test clips.
+        fitted: The heads of the curve, by a digest of their labels, so that the next call need not fit them again.
     """
 
     head: Head
     space: Space
     labels: int
     curve: Curve
+    fitted: Mapping[str, Head]
 
 
 def votes_of(
@@ -87,6 +93,7 @@ def learn(
     train: Mapping[str, Doubles],
     test: Mapping[str, Doubles],
     speakers: Mapping[str, str] | None = None,
+    before: Learned | None = None,
 ) -> Learned:
     """Fit the head on the votes of training clips, and draw its curve on the test clips.
 
@@ -98,6 +105,7 @@ def learn(
         train: Votes by clip, in the order in which they were given.
         test: Votes by clip.
         speakers: By clip, to keep a speaker in one fold; may lack clips.
+        before: What was learnt from fewer labels. Its heads are used again where space and labels are the same.
     """
     rows = inputs.rows(list(train))
     names = [inputs.names[row] for row in rows]
@@ -106,12 +114,17 @@ def learn(
     truth = majority(np.array([test[inputs.names[row]] for row in tests])) if len(tests) else np.zeros(0, np.int64)
     tests, truth = tests[truth >= 0], truth[truth >= 0]
     groups = [(speakers or {}).get(name, "") for name in names]
-    heads = {size: _fit(inputs, rows[:size], targets[:size], groups[:size]) for size in curve_sizes(len(rows))}
+    known = before.fitted if before is not None and before.space is space else {}
+    fitted, heads = dict[str, Head](), dict[int, Head]()
+    for size in curve_sizes(len(rows)):
+        digest = hashlib.sha256(repr(names[:size]).encode() + targets[:size].tobytes()).hexdigest()
+        head = known.get(digest) or _fit(inputs, rows[:size], targets[:size], groups[:size])
+        fitted[digest], heads[size] = head, head
     predicted = {
         size: head.scores(inputs.features[tests], inputs.prior[tests]).argmax(axis=1) for size, head in heads.items()
     }
     curve = learning_curve(predicted, truth, len(space.emotions))
-    return Learned(head=heads[len(rows)], space=space, labels=len(rows), curve=curve)
+    return Learned(head=heads[len(rows)], space=space, labels=len(rows), curve=curve, fitted=fitted)
 
 
 def _fit(inputs: Inputs, rows: npt.NDArray[np.int64], targets: Doubles, groups: Sequence[str]) -> Head:

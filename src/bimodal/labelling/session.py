@@ -18,7 +18,7 @@ from bimodal.inference.model import Model
 from bimodal.labelling.agreement import Agreement, measure_agreement
 from bimodal.labelling.curve import FEWEST_TESTS
 from bimodal.labelling.features import ClipFeatures
-from bimodal.labelling.learner import EVERY, Inputs, Learned, learn, votes_of
+from bimodal.labelling.learner import EVERY, REFIT_EVERY, Inputs, Learned, learn, votes_of
 from bimodal.labelling.order import CHOSEN, STRATEGIES
 from bimodal.labelling.records import Label, LabelClip, check_rater
 from bimodal.labelling.space import Space, fit_space, head_inputs
@@ -105,7 +105,7 @@ class Session:
         self._shuffled = {name: number for number, name in enumerate(self._draw([clip.id for clip in store.clips]))}
 
     def start(self) -> None:
-        """Start the work in the background: features first, then the head after every `EVERY` labels."""
+        """Start the work in the background: features first, then the head after every `REFIT_EVERY` labels."""
         tasks = {"features": self._extract, "head": self._fit_on}
         if self._transcriber is not None:
             tasks["words"] = self._transcribe
@@ -252,7 +252,8 @@ class Session:
         labels = self.store.labels()
         train = votes_of(labels, self.store.emotions, [clip for clip in clips if clip.part == "train"])
         test = votes_of(labels, self.store.emotions, [clip for clip in clips if clip.part == "test"])
-        learned = learn(inputs, space, train, test, {clip.id: clip.speaker for clip in clips})
+        before, speakers = self._state.learned, {clip.id: clip.speaker for clip in clips}
+        learned = learn(inputs, space, train, test, speakers, before)
         ranked = self._rank(learned, inputs, labels)
         with self._lock:
             self._state.learned, self._state.inputs, self._state.ranked = learned, inputs, ranked
@@ -356,14 +357,14 @@ class Session:
                 return
 
     def _fit_on(self) -> None:
-        """Fit whenever `EVERY` labels came since the last time, and when all clips are encoded."""
+        """Fit whenever `REFIT_EVERY` labels came since the last time, and when all clips are encoded."""
         encoded = 0
         while not self._stopping:
             with self._wake:
                 self._wake.wait(_NAP)
             labels = sum(len(own) for own in self.store.labels().values())
             ready = sum(self.features.of(clip.id) is not None for clip in self.store.clips)
-            due = self._state.fitted_labels < 0 or abs(labels - self._state.fitted_labels) >= EVERY
+            due = self._state.fitted_labels < 0 or abs(labels - self._state.fitted_labels) >= REFIT_EVERY
             if self._stopping or ready < FEWEST_CLIPS or not (due or ready > 2 * max(encoded, FEWEST_CLIPS)):
                 continue
             self._state.fitting = True
