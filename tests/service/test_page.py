@@ -215,11 +215,8 @@ def test_the_list_follows_what_is_heard(talk):
     assert talk.locator("#rows li.heard time").first.inner_text() <= talk.locator("#clock").inner_text()
 
 
-def test_words_are_searched_and_marked(context, served, page):
-    words = [
-        {"start": 0.0, "end": 3.4, "transcript": "Good morning to you"},
-        {"start": 6.0, "end": 9.0, "transcript": "And an evening"},
-    ]
+def send_words(page, words):
+    """Give the words of stretches beside each recording that the page sends."""
     page.evaluate(
         """(words) => {
             const send = FormData.prototype.append;
@@ -230,12 +227,32 @@ def test_words_are_searched_and_marked(context, served, page):
         }""",
         words,
     )
+
+
+def test_words_are_searched_and_marked(page):
+    words = [
+        {"start": 0.0, "end": 3.4, "transcript": "Good morning to you"},
+        {"start": 6.0, "end": 9.0, "transcript": "And an evening"},
+    ]
+    send_words(page, words)
     page.get_by_role("button", name="Two voices, one minute").click()
     expect(page.locator("#formats button")).to_have_count(10)
     page.locator("#search").fill("MORNING")
     expect(page.locator("#rows li:visible mark").first).to_have_text("morning")
     page.locator("#search").fill("nothing like it")
     expect(page.locator("#found")).to_contain_text("No segment matches")
+
+
+def test_long_words_of_a_moment_stay_on_the_page(page):
+    said = "I told you three times to stop, and you never listened to a word of what I said to you. " * 2
+    send_words(page, [{"start": 0.0, "end": 70.0, "transcript": said}])
+    page.get_by_role("button", name="Two voices, one minute").click()
+    expect(page.locator("#formats button")).to_have_count(10)
+    expect(page.locator("#whole-moments q").first).to_be_visible()
+    for width in (1280, 700, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("#whole-moments q").first.bounding_box()["width"] > 100
 
 
 def test_segments_that_come_before_the_duration_are_listed_once(page):
