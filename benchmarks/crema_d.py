@@ -65,7 +65,7 @@ def run(options: Options) -> Result:
         seeds=options.seeds,
         figures=figures,
         quoted=QUOTED,
-        notes=_notes(found),
+        notes=describe_found(found),
         tried=TRIED,
         target="UA of at least 76, mean over seeds, at most 15 million parameters",
         config=config_digest(config),
@@ -84,7 +84,8 @@ def _run_seed(prepared: Prepared, folds: Sequence[Fold], config: TrainConfig) ->
     return concatenate(*parts)
 
 
-def _notes(found: list[Predictions]) -> tuple[str, ...]:
+def describe_found(found: list[Predictions]) -> tuple[str, ...]:
+    """Recall of each emotion, UA of groups of speakers, and what to know of the corpus."""
     recall = np.mean([_recalls(one) for one in found], axis=0)
     told = ", ".join(f"{emotion} {100 * value:.0f}" for emotion, value in zip(found[0].emotions, recall, strict=True))
     return (

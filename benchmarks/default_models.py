@@ -26,6 +26,7 @@ from benchmarks.acted import progress
 from benchmarks.calibrated import calibration_figure
 from benchmarks.default_fusion import FUSION, replace_fusion
 from benchmarks.default_text import add_misheard, tune_backbone
+from benchmarks.default_voice import bundle_voice, configure_voice, tune_voice
 from benchmarks.recalibrate import recalibrate
 from benchmarks.record import (
     ROOT,
@@ -52,12 +53,15 @@ from bimodal.records import Utterance
 from bimodal.training.prepare import STAGES
 from bimodal.training.train import train
 
-VERSION = "2.1.0"
+VERSIONS = {"permissive": "3.0.0", "research": "2.1.0"}
 PACKAGES = {
     "permissive": ROOT / "models/src/bimodal_models",
     "research": ROOT / "models-research/src/bimodal_models_research",
 }
 FOLDERS = {"emotiontts": "emotiontts_ko", "tweeteval": "tweeteval_emotion"}
+TUNED_VOICE = ("permissive",)
+"""Models with a speech encoder of their own (`benchmarks.default_voice`)."""
+
 VOICES = {"permissive": ("emodb", "crema_d"), "research": ("emodb", "crema_d", "ravdess", "emotiontts")}
 TEXTS = {"goemotions": "goemotions-ekman7", "emorynlp": "emorynlp-ekman7"}
 COMPLETE = ("anger", "happiness", "neutral", "sadness")
@@ -79,6 +83,7 @@ LICENCES = {
     "permissive": "Apache-2.0, with the notice of CREMA-D (ODbL 1.0) kept",
     "research": "CC-BY-NC-SA-4.0, with the notice of CREMA-D (ODbL 1.0) kept",
 }
+TUNED_ON = "EmoDB (CC0), CREMA-D (ODbL 1.0): 81 actors, six and seven intended emotions"
 NOTICE = (
     "These weights contain information from CREMA-D (Cao et al. 2014, "
     "https://github.com/CheyneyComputerScience/CREMA-D), which is made available under the Open Database License "
@@ -390,7 +395,7 @@ def run_again(name: str, options: Options) -> Result:
     work.mkdir(parents=True, exist_ok=True)
     write_noises(work)
     manifest = gather(name, options, work)
-    recalibrate(folder, manifest, configure(name, options), VERSION, options)
+    recalibrate(folder, manifest, configure(name, options), VERSIONS[name], options)
     figures = measure_all(folder, tests_of_model(name, options, manifest), work, options)
     card = (folder / CARD).read_text(encoding="utf-8")
     (folder / CARD).write_text(card + card_section(figures), encoding="utf-8")
@@ -419,9 +424,15 @@ def train_model(name: str, options: Options, stages: Sequence[str]) -> tuple[Pat
     work.mkdir(parents=True, exist_ok=True)
     write_noises(work)
     manifest, config, out = gather(name, options, work), configure(name, options), work / f"run-{name}"
+    if name in TUNED_VOICE:
+        tuning = configure_voice(options, config.licence, TUNED_ON)
+        voice = tune_voice(read_manifest(manifest).utterances, work, tuning, options)
+        config = replace(config, speech_backbone=str(voice.resolve()))
     with chdir(work):  # the views name their files from here
         folder = train(manifest.name, out, config, options.cache, stages=stages, progress=progress, on_epoch=say)
-    name_version(folder)
+    if name in TUNED_VOICE:
+        bundle_voice(folder, voice)
+    name_version(folder, VERSIONS[name])
     return folder, manifest, work
 
 
@@ -461,10 +472,10 @@ def describe_run(name: str, figures: tuple[Figure, ...], options: Options, begun
     )
 
 
-def name_version(folder: Path) -> None:
+def name_version(folder: Path, version: str) -> None:
     """Give a model its version, in its card too."""
     before = load_model_config(folder)
-    after = save_model_config(folder, replace(before, version=VERSION))
+    after = save_model_config(folder, replace(before, version=version))
     card = (folder / CARD).read_text(encoding="utf-8")
     told, tells = (f"Version {one.version}, revision {one.revision}" for one in (before, after))
     (folder / CARD).write_text(card.replace(told, tells), encoding="utf-8")
@@ -495,7 +506,7 @@ def main() -> None:
     parser.add_argument("--recalibrate", action="store_true", help=again)
     found = parser.parse_args()
     if found.fusion_only and found.name in PACKAGES:
-        replace_fusion(PACKAGES[found.name] / found.name, VERSION)
+        replace_fusion(PACKAGES[found.name] / found.name, VERSIONS[found.name])
     elif found.name == "backbone":
         tune_backbone(to_options(found))
     else:

@@ -9,6 +9,7 @@ import pytest
 
 from bimodal import Recognizer
 from bimodal.errors import BackboneError, ModelFolderError
+from bimodal.inference.adapt import adapt_model
 from bimodal.inference.export import export_model
 
 CODE = """
@@ -31,6 +32,15 @@ def test_it_answers_the_same_where_no_backbones_are_installed(exported, tiny_mod
     found = subprocess.run([sys.executable, "-c", CODE, moved, recording], capture_output=True, text=True, check=True)
     here = Recognizer(tiny_model, threads=1).recognize(recording, transcript="Stop that at once!")
     assert json.loads(found.stdout) == json.loads(json.dumps(here.to_dict()))
+
+
+def test_what_is_made_of_a_model_has_the_backbones_inside_it(exported, tiny_model, tiny_manifest, tmp_path):
+    """A backbone inside a model folder may be installed nowhere, so adapting must carry it on."""
+    adapted = adapt_model(exported, tiny_manifest, tmp_path / "adapted", threads=1)
+    inside = [file.relative_to(exported) for file in (exported / "backbones").rglob("*.*")]
+    assert inside and all((adapted / name).read_bytes() == (exported / name).read_bytes() for name in inside)
+    plain = adapt_model(tiny_model, tiny_manifest, tmp_path / "plain", threads=1)
+    assert not (plain / "backbones").exists()
 
 
 def test_an_export_can_be_exported_again(exported, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bimodal.labelling.order import STRATEGIES, margin, pick_diverse
+from bimodal.labelling.order import STRATEGIES, entropy, margin, pick_diverse, pick_informative
 
 
 def clips(count=60, seed=0):
@@ -31,6 +31,27 @@ def test_copies_of_a_picked_clip_come_last():
     features = np.array([[0.0, 0.0]] * 5 + [[3.0, 0.0], [0.0, 3.0]])
     scores = np.full((7, 2), 0.5)
     assert {*pick_diverse(features, scores, features[:1], 2, np.random.default_rng(0))} == {5, 6}
+
+
+def test_informative_clips_lower_the_variance_most():
+    """Each pick has the lowest weighted variance after it, by an inverse that is computed anew."""
+    features, scores = clips(30)
+    labelled, unsure = features[:6], entropy(scores)
+    picks = pick_informative(features, scores, labelled, 4, np.random.default_rng(0))
+    precision = np.eye(5) + 0.25 * labelled.T @ labelled
+    for pick in picks:
+        left = {}
+        for number in {*range(30)} - {*picks[: picks.index(pick)]}:
+            with_it = precision + unsure[number] * np.outer(features[number], features[number])
+            left[number] = unsure @ ((features @ np.linalg.inv(with_it)) * features).sum(axis=1)
+        assert min(left, key=left.__getitem__) == pick
+        precision = precision + unsure[pick] * np.outer(features[pick], features[pick])
+
+
+def test_of_a_large_folder_informative_clips_are_picked_among_some():
+    features, scores = clips(5000)
+    picks = pick_informative(features, scores, features[:9], 60, np.random.default_rng(0))
+    assert len({*picks}) == 60 and max(picks) > 4000
 
 
 def test_the_mixed_order_is_half_random():

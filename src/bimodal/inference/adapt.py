@@ -49,6 +49,7 @@ from bimodal.inference.model_folder import (
     PREDICTION_SETS,
     SPEAKERS,
     WEIGHTS,
+    copy_own_backbones,
     save_model_config,
 )
 from bimodal.inference.speaker_normalization import score_statistics, standardise_adapted
@@ -319,6 +320,7 @@ def _write(
             for name in files:
                 if (model.folder / name).is_file():
                     shutil.copy2(model.folder / name, unfinished / name)
+            copy_own_backbones(model.folder, unfinished)
             save_adaptation(unfinished / ADAPTATION, adaptation)
             if speakers is not None:
                 save_speaker_stats(unfinished / SPEAKERS, speakers)

@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 
 from bimodal.errors import ModelFolderError
-from bimodal.features.backbone import DESCRIPTION, find_backbone, read_description, verify_digests
+from bimodal.features.backbone import find_backbone, read_description
 from bimodal.files import atomic_write
 from bimodal.inference.model_config import ModelConfig
-from bimodal.inference.model_folder import BACKBONES, CARD, CONFIG, load_model_config
+from bimodal.inference.model_folder import BACKBONES, CARD, CONFIG, copy_backbone, load_model_config
 
 
 def export_model(model: Path, out: str | Path) -> Path:
@@ -46,10 +46,6 @@ def _copy_backbones(model: Path, config: ModelConfig, out: Path) -> None:
             continue
         inside = model / BACKBONES / stage
         folder = inside if inside.is_dir() else find_backbone(modality.backbone)
-        description = read_description(folder)
-        verify_digests(folder, description.digests)
-        if description.digest != modality.backbone_digest:
+        if read_description(folder).digest != modality.backbone_digest:
             raise ModelFolderError(f"{model}: was trained on another version of the backbone in {folder}")
-        (out / BACKBONES / stage).mkdir(parents=True)
-        for name in (DESCRIPTION, *description.digests):
-            shutil.copyfile(folder / name, out / BACKBONES / stage / name)
+        copy_backbone(folder, out / BACKBONES / stage)

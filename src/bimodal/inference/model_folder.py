@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import shutil
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,14 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from bimodal.errors import ModelFolderError, ModelFolderWarning
-from bimodal.features.backbone import SpeechBackbone, TextBackbone, load_backbone, read_description, verify_digests
+from bimodal.features.backbone import (
+    DESCRIPTION,
+    SpeechBackbone,
+    TextBackbone,
+    load_backbone,
+    read_description,
+    verify_digests,
+)
 from bimodal.files import JSON_ERRORS, file_digest, write_json
 from bimodal.inference.check_model import check_config
 from bimodal.inference.model_config import SCHEMA, ModalityConfig, ModelConfig
@@ -174,6 +182,30 @@ def load_modality_backbone(
             f"({side.backbone_digest[:12]}, found is {backbone.description.digest[:12]}); install that version"
         )
     return backbone
+
+
+def copy_own_backbones(folder: Path, out: Path) -> None:
+    """Copy the backbones inside a model folder into another one; a model without any uses the installed ones.
+
+    Raises:
+        OSError: A file cannot be read or written.
+    """
+    for inside in sorted((folder / BACKBONES).glob("*")):
+        copy_backbone(inside, out / BACKBONES / inside.name)
+
+
+def copy_backbone(folder: Path, out: Path) -> None:
+    """Copy the files that the description of a backbone names into a new folder, after checking them.
+
+    Raises:
+        BackboneError: A file is missing or altered.
+        OSError: A file cannot be read or written.
+    """
+    description = read_description(folder)
+    verify_digests(folder, description.digests)
+    out.mkdir(parents=True)
+    for name in (DESCRIPTION, *description.digests):
+        shutil.copyfile(folder / name, out / name)
 
 
 def read_json(file: Path, kind: type[Record]) -> Record:

@@ -21,6 +21,7 @@ from bimodal.inference.model_folder import (
     OOD_STATS,
     PREDICTION_SETS,
     REPORT,
+    copy_own_backbones,
     save_model_config,
 )
 from bimodal.inference.seen_rows import SEEN_ROWS, load_seen_rows, save_seen_rows
@@ -97,6 +98,7 @@ def _write(model: Model, learned: Learned, data: LabelledData, out: Path) -> Non
     for name in config.files:
         if name not in dropped:
             shutil.copyfile(model.folder / name, out / name)
+    copy_own_backbones(model.folder, out)
     _save_graph(model, space, learned.head, out / GRAPHS["speech"])
     _check_graph(model, learned, data.statistics[:_CHECKED], out / GRAPHS["speech"])
     known = dict(model.ood_stats) if same else {}
