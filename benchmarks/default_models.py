@@ -83,7 +83,7 @@ LICENCES = {
     "permissive": "Apache-2.0, with the notice of CREMA-D (ODbL 1.0) kept",
     "research": "CC-BY-NC-SA-4.0, with the notice of CREMA-D (ODbL 1.0) kept",
 }
-TUNED_ON = "EmoDB (CC0), CREMA-D (ODbL 1.0): 81 actors, six and seven intended emotions"
+TUNED_ON = "EmoDB (CC0), CREMA-D (ODbL 1.0): 81 actors, intended emotions"
 NOTICE = (
     "These weights contain information from CREMA-D (Cao et al. 2014, "
     "https://github.com/CheyneyComputerScience/CREMA-D), which is made available under the Open Database License "
