@@ -48,7 +48,7 @@ from bimodal.data.manifest import read_manifest, write_manifest
 from bimodal.evaluation import metrics
 from bimodal.evaluation.predictions import Predictions
 from bimodal.inference.adapt import adapt_model
-from bimodal.inference.model_folder import CARD, load_model_config, save_model_config
+from bimodal.inference.model_folder import BACKBONES, CARD, load_model_config, save_model_config
 from bimodal.records import Utterance
 from bimodal.training.prepare import STAGES
 from bimodal.training.train import train
@@ -394,8 +394,10 @@ def run_again(name: str, options: Options) -> Result:
     work = options.cache.resolve() / "runs" / "models"
     work.mkdir(parents=True, exist_ok=True)
     write_noises(work)
-    manifest = gather(name, options, work)
-    recalibrate(folder, manifest, configure(name, options), VERSIONS[name], options)
+    manifest, config = gather(name, options, work), configure(name, options)
+    if (own := folder / BACKBONES / "speech").is_dir():
+        config = replace(config, speech_backbone=str(own))
+    recalibrate(folder, manifest, config, VERSIONS[name], options)
     figures = measure_all(folder, tests_of_model(name, options, manifest), work, options)
     card = (folder / CARD).read_text(encoding="utf-8")
     (folder / CARD).write_text(card + card_section(figures), encoding="utf-8")

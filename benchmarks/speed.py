@@ -53,7 +53,7 @@ from bimodal import Recognizer
 from bimodal.audio.decode import load_signal
 from bimodal.audio.level import normalise_level
 from bimodal.audio.segmentation import segment_audio
-from bimodal.features.backbone import find_backbone
+from bimodal.features.backbone import MODEL
 from bimodal.features.logmel import log_mel
 
 LONG_THREADS = 2
@@ -191,9 +191,8 @@ def _clip(options: Options, setup: SpeedOptions, peer: Path, signal: Any) -> Ite
     product, product_adds = product_task(options.threads)
     classify, their_adds = wav2vec2_task(peer, signal)
     mel = log_mel(normalise_level(signal))
-    name = recognizer.config.speech.backbone if recognizer.config.speech else ""
     inputs = {"mel": mel[None], "frames": np.array([mel.shape[1]])}
-    our_adds = count_multiply_adds(find_backbone(name) / "model.onnx", inputs)
+    our_adds = count_multiply_adds(recognizer.model.speech_backbone.folder / MODEL, inputs)
     tasks: dict[str, Any] = {
         "ours": lambda: recognizer.recognize(signal, sampling_rate=RATE),
         "wav2vec2": classify,

@@ -250,14 +250,17 @@ def attempts() -> Iterator[Attempt]:
 
 def _changed(change: Change, world: World) -> Path:
     folder = world.place("model")
-    folder.mkdir()
-    for file in (Path(bimodal_models.__file__).parent / "permissive").iterdir():
-        try:
-            os.link(file, folder / file.name)
-        except OSError:  # another file system
-            shutil.copyfile(file, folder / file.name)
+    shutil.copytree(Path(bimodal_models.__file__).parent / "permissive", folder, copy_function=_link_or_copy)
     change(folder)
     return folder
+
+
+def _link_or_copy(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
+    return target
 
 
 def _use(change: Change, world: World) -> Recognition:
