@@ -13,6 +13,7 @@ ORDER = (
     "emodb",
     "emodb_tuned",
     "crema_d",
+    "crema_d_tuned",
     "across",
     "across_four",
     "adapt_skew",

@@ -182,7 +182,8 @@ def fold_predictions(rows: LabelledRows, fold: Fold, logits: Any) -> Predictions
         clusters=tuple(str(utterance.speaker) for utterance in chosen),
         cluster_name="speaker",
         scores={"speech": softmax(logits)},
-        extra={"fold": tuple(fold.name for _ in chosen)},
+        extra={"fold": tuple(fold.name for _ in chosen)}
+        | {column: tuple(utterance.extra.get(column, "") for utterance in chosen) for column in chosen[0].extra},
     )
 
 
