@@ -53,14 +53,14 @@ from bimodal.records import Utterance
 from bimodal.training.prepare import STAGES
 from bimodal.training.train import train
 
-VERSIONS = {"permissive": "3.0.0", "research": "2.1.0"}
+VERSIONS = {"permissive": "2.1.0", "research": "2.1.0"}
 PACKAGES = {
     "permissive": ROOT / "models/src/bimodal_models",
     "research": ROOT / "models-research/src/bimodal_models_research",
 }
 FOLDERS = {"emotiontts": "emotiontts_ko", "tweeteval": "tweeteval_emotion"}
-TUNED_VOICE = ("permissive",)
-"""Models with a speech encoder of their own (`benchmarks.default_voice`)."""
+TUNED_VOICE: tuple[str, ...] = ()
+"""Models with a speech encoder of their own (`benchmarks.default_voice`); none is packaged so far."""
 
 VOICES = {"permissive": ("emodb", "crema_d"), "research": ("emodb", "crema_d", "ravdess", "emotiontts")}
 TEXTS = {"goemotions": "goemotions-ekman7", "emorynlp": "emorynlp-ekman7"}
