@@ -1,4 +1,4 @@
-"""The voice of the default model `permissive`: whisper-base with layers 3 and 4 tuned on its training speakers."""
+"""A voice for a default model: whisper-base with layers 3 and 4 tuned on its training speakers. None is packaged."""
 
 from collections.abc import Sequence
 from dataclasses import replace

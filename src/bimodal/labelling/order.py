@@ -1,4 +1,4 @@
-"""Which clips to label next: those that tell most about the clips of which the head is unsure.
+"""Which clips to label next: those of which the head is unsure, and which differ from the labelled ones.
 
 `STRATEGIES` lists what was tried in `benchmarks/labels_needed.py`; `CHOSEN` is what labelling uses.
 """
