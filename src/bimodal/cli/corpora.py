@@ -10,7 +10,7 @@ from bimodal.cli.options import (
     TRANSCRIPTS,
     CacheFolder,
     ManifestFile,
-    ModelFolder,
+    ModelOrName,
     NoCache,
     Quiet,
     RootFolder,
@@ -135,7 +135,7 @@ def transcribe(
 
 
 def extract(
-    model: ModelFolder,
+    model: ModelOrName,
     manifest: ManifestFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors or .npz file; one row per utterance.")],
     root: RootFolder = None,

@@ -145,32 +145,26 @@ def evaluate(
     foreign |= {"seeds": seeds != 1, "workers": workers != 1, "engine": engine != "local"}
     if _is_timeline(timeline, channels, model, foreign) and model is not None:
         return _evaluate_turns(manifest, model, split, channels, settings or [], seen_rows, root, out, threads, quiet)
-    from bimodal.evaluation.report import Options
-
     others = _Others(scores=scores or [], logits=logits, baselines=baseline or [], split=split, cluster=cluster)
     many: Any = {"seeds": seeds, "workers": workers, "engine": engine, "address": ray_address}
     wanted = FoldOptions(folds=folds, allow_overlap=allow_overlap, only_estimate=estimate, cluster=cluster, **many)
-    _check_what(model, folds, others, only_of_folds=bool(allow_overlap or estimate), seen_rows=seen_rows)
-    check_folds(wanted, no_cache=no_cache)
+    _check_what(model, wanted, others, seen_rows=seen_rows, no_cache=no_cache)
     rule = _rule(coverage_target, costs, threshold_split, known=bool(model or scores))
     progress, read = partial(bar, quiet=quiet), _read(manifest_below(manifest, root), others.baselines, by or ())
-    ours: _Ours | None = _Ours()
-    if model is not None:
-        ours = _of_model(model, read, others, seen_rows, threads, progress)
-    elif folds:
+    ours = _Ours() if model is None else _of_model(model, read, others, seen_rows, threads, progress)
+    if folds:
         trained, kept = training_config(config, settings), chosen_cache(cache, no_cache)
-        ours = _of_folds(read, wanted, trained, (kept, out), quiet, tracker)
-    if ours is None:
-        return None
+        found = _of_folds(read, wanted, trained, (kept, out), quiet, tracker)
+        if found is None:
+            return None
+        ours = found
     held = _held_out(model, others, read, threshold_split, progress) if threshold_split else None
-    named = f"split '{threshold_split}'"
-    told = Options(by=tuple(by or ()), rule=rule, held_out=held, held_out_told=named, votes=votes)
-    sources = {"model": model, "manifest": read, "sound": not no_audio, "threads": threads}
+    told = _report_options(by or (), rule, held, threshold_split, votes)
     evaluated = {"manifest": str(manifest), "model": str(model or ""), "folds": folds, "split": split}
-    report, found = _reported(ours, others, read, told, evaluated, progress)
+    report, predictions = _reported(ours, others, read, told, evaluated, progress)
     with tracking(tracker, out, "evaluate", evaluated) as track:
         track("figures", report_figures(report))
-    tell_report(report, found, out, sources)
+    tell_report(report, predictions, out, {"model": model, "manifest": read, "sound": not no_audio, "threads": threads})
     return tell_seeds(ours.seeds, out)
 
 
@@ -205,15 +199,17 @@ def _read(manifest: Any, baselines: Sequence[str], by: Sequence[str]) -> Any:
     return read
 
 
-def _check_what(model: Path | None, folds: str, others: "_Others", *, only_of_folds: bool, seen_rows: bool) -> None:
+def _check_what(model: Path | None, wanted: FoldOptions, others: "_Others", *, seen_rows: bool, no_cache: bool) -> None:
     """Refuse options that do not go together."""
+    folds = wanted.folds
     if (model is not None and folds) or not (model or folds or others.scores or others.baselines):
         alone = "or --predictions or --baseline without them"
         raise typer.BadParameter(f"give either --model or --folds, {alone}", param_hint="--model/--folds")
-    if only_of_folds and not folds:
+    if (wanted.allow_overlap or wanted.only_estimate) and not folds:
         raise typer.BadParameter("they need --folds", param_hint="--allow-overlap/--estimate")
     if seen_rows and model is None:
         raise typer.BadParameter("--seen-rows needs --model: folds test on rows that were not trained on")
+    check_folds(wanted, no_cache=no_cache)
 
 
 def _of_model(model: Path, read: Any, others: "_Others", seen_rows: bool, threads: int, progress: Any) -> _Ours:
@@ -334,6 +330,13 @@ def _rule(coverage_target: float | None, costs: Path | None, threshold_split: st
     if costs is not None:
         return read_costs(costs)
     return None if coverage_target is None else Rule(coverage=coverage_target)
+
+
+def _report_options(by: Sequence[str], rule: Any, held: Any, split: str, votes: str) -> Any:
+    """Options of the report; `held` are predictions of the split, to choose thresholds on."""
+    from bimodal.evaluation.report import Options
+
+    return Options(by=tuple(by), rule=rule, held_out=held, held_out_told=f"split '{split}'", votes=votes)
 
 
 def _held_out(model: Path | None, others: _Others, manifest: Any, split: str, progress: Any) -> Any:

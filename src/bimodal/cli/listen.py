@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from bimodal.cli.options import ModelFolder, Threads
+from bimodal.cli.options import ModelOrName, Threads
 from bimodal.cli.terminal import say
 
 
 def listen(
-    model: ModelFolder,
+    model: ModelOrName,
     source: Annotated[
         Path | None, typer.Option("--input", help="Play this file in real time instead of a microphone.")
     ] = None,

@@ -19,6 +19,9 @@ RootFolder = Annotated[
     ),
 ]
 ModelFolder = Annotated[Path, typer.Argument(help="Model folder, as written by 'bimodal train'.", metavar="MODEL")]
+ModelOrName = Annotated[
+    Path, typer.Argument(help="Model folder, or the name of an installed model ('bimodal models').", metavar="MODEL")
+]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file with settings; missing settings keep their defaults.")
 ]

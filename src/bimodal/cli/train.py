@@ -14,7 +14,7 @@ from bimodal.cli.options import (
     CacheFolder,
     ConfigFile,
     ManifestFile,
-    ModelFolder,
+    ModelOrName,
     NoCache,
     Quiet,
     RootFolder,
@@ -158,7 +158,7 @@ def _say_size(folder: Path | None, when: str) -> None:
 
 
 def adapt(
-    model: ModelFolder,
+    model: ModelOrName,
     manifest: ManifestFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="New model folder.")],
     by: Annotated[
